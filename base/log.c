@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_MAX_LEN = 2048 };
+
+static atomic_int wanted = LOG_INFO;
+
+void log_set_level(enum log_level level)
+{
+	atomic_store_explicit(&wanted, (int)level, memory_order_relaxed);
+}
+
+bool log_wants(enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(&wanted, memory_order_relaxed);
+}
+
+static int stamp(char *out, size_t cap, enum log_level level)
+{
+	static const char *const word[] = {"error", "warn", "info", "debug"};
+	static const int syslog_priority[] = {3, 4, 6, 7};
+	struct timespec t;
+	struct tm tm;
+
+	if (getenv("JOURNAL_STREAM"))
+		return snprintf(out, cap, "<%d>", syslog_priority[level]);
+	clock_gettime(CLOCK_REALTIME, &t);
+	gmtime_r(&t.tv_sec, &tm);
+	return snprintf(out, cap, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %-5s ", tm.tm_year + 1900, tm.tm_mon + 1,
+		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, t.tv_nsec / 1000000, word[level]);
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	char line[LINE_MAX_LEN];
+	va_list ap;
+	int n, m;
+
+	if (!log_wants(level))
+		return;
+	n = stamp(line, sizeof(line), level);
+	va_start(ap, fmt);
+	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
+	va_end(ap);
+	if (m < 0)
+		return;
+	n += m;
+	if (n > (int)sizeof(line) - 2)
+		n = (int)sizeof(line) - 2;
+	line[n++] = '\n';
+	if (write(STDERR_FILENO, line, (size_t)n) < 0)
+		return; /* nowhere left to say it */
+}
+
+static bool plain(const uint8_t *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (s[i] <= ' ' || s[i] == '"' || s[i] == '\\' || s[i] == '=' || s[i] == 0x7f)
+			return false;
+	return len > 0;
+}
+
+const char *log_text(char *out, size_t cap, const void *text, size_t len)
+{
+	static const char hex[] = "0123456789abcdef";
+	const uint8_t *s = text;
+	size_t n = 0;
+
+	if (plain(s, len) && len < cap) {
+		memcpy(out, s, len);
+		out[len] = 0;
+		return out;
+	}
+	if (cap < 8) {
+		if (cap > 0)
+			out[0] = 0;
+		return out;
+	}
+	out[n++] = '"';
+	for (size_t i = 0; i < len && n + 6 < cap; i++) {
+		if (s[i] < ' ' || s[i] == 0x7f) {
+			out[n++] = '\\';
+			out[n++] = 'x';
+			out[n++] = hex[s[i] >> 4];
+			out[n++] = hex[s[i] & 15];
+		} else {
+			if (s[i] == '"' || s[i] == '\\')
+				out[n++] = '\\';
+			out[n++] = (char)s[i];
+		}
+	}
+	out[n++] = '"';
+	out[n] = 0;
+	return out;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* loop.h - epoll and timers for one thread.
+ *
+ * Owner     the thread that runs it. Other threads reach it through a mailbox watched by it; only loop_stop()
+ *           may be called from anywhere, a signal handler too.
+ * Memory    watches, timers and tasks are embedded in what they serve; the loop allocates nothing after
+ *           loop_new(), so arming a timer cannot fail.
+ * A turn    1. wait  2. run due timers  3. run ready descriptors  4. run tasks that were put off during the
+ *           turn (loop_later), until none is left: the place to flush each output once.
+ * Time      loop_now_ms() is read once per turn; all of a turn happens at the same time.
+ */
+#ifndef BASE_LOOP_H
+#define BASE_LOOP_H
+
+#include "base/clock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+struct loop;
+
+/* A watched descriptor: level-triggered. run() may remove, change or free any watch, its own too. */
+struct loop_watch {
+	int fd;
+	uint32_t events; /* EPOLLIN, EPOLLOUT, ...; 0 still reports EPOLLHUP and EPOLLERR */
+	void (*run)(struct loop_watch *w, uint32_t events);
+};
+
+/* Fires once; run() may arm it again. */
+struct loop_timer {
+	int64_t due_ms; /* monotonic */
+	void (*run)(struct loop_timer *t);
+	struct loop_timer *child, *next, *prev; /* pairing heap; prev: older sibling or parent */
+	bool armed;
+};
+
+struct loop_task {
+	void (*run)(struct loop_task *t);
+	struct loop_task *next;
+	bool queued;
+};
+
+int loop_new(struct loop **out, const struct clock *clock);
+void loop_free(struct loop *l); /* NULL is fine; what is still watched is the caller's */
+
+int loop_run(struct loop *l); /* until loop_stop(); 0, or -errno when waiting fails */
+void loop_stop(struct loop *l);
+int loop_turn(struct loop *l, int64_t max_wait_ms); /* one turn; for tests and for threads with a loop of their own */
+
+int64_t loop_now_ms(const struct loop *l);
+const struct clock *loop_clock(const struct loop *l);
+
+int loop_watch(struct loop *l, struct loop_watch *w, int fd, uint32_t events); /* w->run is set by the caller */
+int loop_rewatch(struct loop *l, struct loop_watch *w, uint32_t events);       /* no system call if unchanged */
+void loop_unwatch(struct loop *l, struct loop_watch *w);                       /* before closing fd; -1 is fine */
+
+void loop_arm(struct loop *l, struct loop_timer *t, int64_t due_ms); /* armed already: moves it */
+void loop_disarm(struct loop *l, struct loop_timer *t);              /* not armed is fine */
+
+void loop_later(struct loop *l, struct loop_task *t); /* queued already is fine */
+void loop_cancel(struct loop *l, struct loop_task *t);
+
+#endif
