@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* broker.h - the local MQTT broker: one thread, one epoll loop, all broker state.
+ *
+ * Owner     its own thread from broker_start() on; the functions marked "any thread" post to its mailbox.
+ * Memory    bounded by opts; a client that passes its bound is slowed, refused or disconnected with the code for it.
+ */
+#ifndef BROKER_BROKER_H
+#define BROKER_BROKER_H
+
+#include "base/clock.h"
+#include "base/msg.h"
+#include "broker/persist.h"
+#include "config/key.h"
+
+struct broker;
+
+struct broker_listener {
+	struct key_head head;
+	const char *bind; /* "0.0.0.0:1883", "[::]:1883", ":1883", "unix:/run/weir/mqtt.sock" */
+};
+
+struct broker_opts {
+	struct key_head head;
+	struct key_list listeners; /* of struct broker_listener */
+	/* limits: see broker_table */
+};
+extern const struct key_table broker_table;
+
+int broker_new(struct broker **out, const struct broker_opts *opts, const struct persist *persist,
+	const struct clock *clock); /* binds the listeners: -EADDRINUSE and the like, with the reason logged */
+int broker_start(struct broker *b); /* the thread */
+void broker_stop(struct broker *b); /* any thread: v5 clients get 0x8B, output is flushed briefly, thread joined */
+void broker_free(struct broker *b); /* after broker_stop(); NULL is fine */
+int broker_port(const struct broker *b, size_t listener); /* what a bind to port 0 got */
+
+/* Any thread. Deliver to local subscribers, and retain if m says so. 0, or BROKER_BUSY: the mailbox is full, nothing
+ * was taken. */
+enum { BROKER_BUSY = 1 };
+int broker_publish(struct broker *b, struct msg *m); /* takes its own reference */
+
+/* A subscriber inside the gateway: commands to points, `in` rules of bridges. Called on the broker thread; must only
+ * post. false: not taken now; the broker holds back the publisher as for PERSIST_BUSY. Before broker_start(). */
+typedef bool broker_tap_fn(void *ctx, struct msg *m);
+int broker_tap(struct broker *b, const char *filter, broker_tap_fn *fn, void *ctx);
+
+#endif

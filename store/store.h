@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* store.h - the store-and-forward queue: one log of records on SQLite, a cursor per upstream.
+ *
+ * Owner     a writer thread of its own, started by store_open(). Everything below marked "any thread" posts to it
+ *           or reads an atomic.
+ * Promise   a record whose ticket is at or below store_source_committed() is on stable storage (durability: power) or
+ *           survives kill -9 (durability: process). Never before.
+ * Order     records get seq 1, 2, 3, ... in the order of store_append() per source; seq is never used twice in the
+ *           life of the database.
+ * Bounds    opts.max_bytes on disk, opts.memory_bytes waiting for a commit.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/clock.h"
+#include "base/msg.h"
+#include "config/key.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+struct store_source;
+struct store_reader;
+
+enum store_durability { STORE_POWER, STORE_PROCESS };
+enum store_on_full { STORE_EVICT, STORE_REFUSE };
+
+struct store_opts {
+	struct key_head head;
+	const char *dir;            /* of queue.db */
+	int64_t max_bytes;          /* database and WAL together */
+	int64_t memory_bytes;       /* appended and not yet committed */
+	int64_t commit_ms;          /* the longest a record waits for company */
+	int64_t batch;              /* records per commit at most */
+	int durability;             /* enum store_durability */
+	int on_full;                /* enum store_on_full */
+	int64_t keep_ms;            /* acknowledged records stay this long as history; 0: not at all */
+};
+extern const struct key_table store_table;
+
+/* Told on the store thread; must only post. */
+struct store_events {
+	void *ctx;
+	void (*committed)(void *ctx, uint64_t last_seq); /* there is something new for the upstreams */
+	void (*trouble)(void *ctx, const char *sentence); /* NULL: it is over */
+};
+
+/* upstreams: the names that have a cursor; a new one begins at the oldest record kept, one no longer named is
+ * dropped. Opens (makes, migrates, or sets aside and salvages) the database; 0 or -errno. */
+int store_open(struct store **out, const struct store_opts *opts, const char *const *upstreams, size_t upstream_count,
+	const struct store_events *events, const struct clock *clock);
+void store_close(struct store *s); /* commits what was appended, then stops the thread; NULL is fine */
+
+/* --- writing: a source per appending thread ------------------------------------------------------------------ */
+
+/* Outcomes of store_append(): not taken. BUSY: memory_bytes waits for the disk; hold the message and try again when
+ * the descriptor wakes. FULL: on_full is refuse and the disk bound is reached. */
+enum { STORE_BUSY = 1, STORE_FULL = 2 };
+
+int store_source_new(struct store_source **out, struct store *s); /* before the threads that use it start */
+void store_source_free(struct store_source *src);                 /* before store_close(); NULL is fine */
+int store_append(struct store_source *src, struct msg *m, uint64_t *ticket); /* takes its own reference */
+int store_source_fd(const struct store_source *src);            /* readable after a commit, or when no longer busy */
+uint64_t store_source_committed(struct store_source *src);      /* clears the descriptor; tickets up to this are safe */
+
+/* --- cursors and numbers: any thread ------------------------------------------------------------------------- */
+
+/* Upstream number `upstream` (place in the list of store_open) has acknowledged everything up to seq. */
+int store_acknowledge(struct store *s, size_t upstream, uint64_t seq);
+
+struct store_stats {
+	uint64_t first_seq, last_seq;   /* kept on disk; first > last: none */
+	uint64_t commits, records, syncs;
+	uint64_t waiting, waiting_bytes; /* appended, not committed */
+	uint64_t evicted, refused, failures;
+	int64_t disk_bytes;
+	int64_t oldest_wall_ms;
+};
+void store_stats(struct store *s, struct store_stats *out);
+uint64_t store_cursor(struct store *s, size_t upstream); /* acknowledged up to */
+
+/* --- reading: any process, a handle per thread --------------------------------------------------------------- */
+
+struct store_record {
+	uint64_t seq;
+	struct msg *msg; /* reader's reference; valid until the next call on the reader, msg_ref() to keep */
+	bool gap;        /* a gap record: payload is its JSON, topic the gateway's event topic */
+};
+
+int store_reader_open(struct store_reader **out, const char *dir);
+void store_reader_close(struct store_reader *r);
+/* Up to max records with seq > after, ascending; their number, 0 for none, or -errno. Short read transactions. */
+int store_read(struct store_reader *r, uint64_t after, struct store_record *out, size_t max);
+int store_read_cursor(struct store_reader *r, const char *upstream, uint64_t *seq);
+
+#endif
