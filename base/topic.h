@@ -12,7 +12,15 @@
 
 enum { TOPIC_MAX_LEN = 65535, TOPIC_MAX_LEVELS = 200 };
 
-enum topic_fault { TOPIC_OK, TOPIC_EMPTY, TOPIC_TOO_LONG, TOPIC_TOO_DEEP, TOPIC_BAD_UTF8, TOPIC_WILDCARD, TOPIC_BAD_WILDCARD };
+enum topic_fault {
+	TOPIC_OK,
+	TOPIC_EMPTY,
+	TOPIC_TOO_LONG,
+	TOPIC_TOO_DEEP,
+	TOPIC_BAD_UTF8,
+	TOPIC_WILDCARD,
+	TOPIC_BAD_WILDCARD
+};
 
 enum topic_fault topic_check_name(const char *name, size_t len);
 enum topic_fault topic_check_filter(const char *filter, size_t len); /* `$share/` is the broker's business */

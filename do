@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Everything there is to do with this tree, on a fresh Debian 12. `./do help` says what.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+# What the build needs, what the tests run against, what lint reads with: all from Debian.
+BUILD_PACKAGES="gcc meson ninja-build pkg-config libmodbus-dev libserialport-dev libpaho-mqtt-dev libsqlite3-dev
+	libyaml-dev libcmocka-dev libssl-dev"
+TEST_PACKAGES="python3 python3-paho-mqtt mosquitto mosquitto-clients git iproute2 util-linux systemd"
+LINT_PACKAGES="clang-format cppcheck"
+
+say() { printf '%s\n' "$*"; }
+die() { printf 'do: %s\n' "$*" >&2; exit 1; }
+
+# Installs what is missing of the named packages, and says nothing when nothing is.
+need() {
+	local missing=() p sudo=""
+	for p in "$@"; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	say "installing: ${missing[*]}"
+	if [ "$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null || die "not root and no sudo: as root, run  apt-get install ${missing[*]}"
+		sudo="sudo"
+	fi
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q update >/dev/null || die "apt-get update failed"
+	# A server that a test package brings must not start as a service on this machine.
+	$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q install -y --no-install-recommends "${missing[@]}" >/dev/null ||
+		die "apt-get could not install: ${missing[*]}"
+}
+
+# build DIR [meson options]: sets up once, then builds what changed.
+build() {
+	local dir=$1
+	shift
+	if [ ! -f "$dir/build.ninja" ]; then
+		meson setup "$dir" "$@" >"/tmp/weir-setup.$$" 2>&1 || { cat "/tmp/weir-setup.$$"; rm -f "/tmp/weir-setup.$$"; die "meson setup failed"; }
+		rm -f "/tmp/weir-setup.$$"
+	fi
+	ninja -C "$dir" --quiet || die "the build failed"
+}
+
+# Runs meson's tests in DIR and ends with a line of counts.
+run_tests() {
+	local dir=$1 r=0
+	shift
+	meson test -C "$dir" --no-rebuild --print-errorlogs "$@" || r=$?
+	/usr/bin/python3 tests/lib/count.py "$dir/meson-logs/testlog.json"
+	return $r
+}
+
+do_test() {
+	# shellcheck disable=SC2086
+	need $BUILD_PACKAGES $TEST_PACKAGES
+	if [ "${1:-}" = --sanitize ]; then
+		shift
+		do_sanitize "$@"
+		return
+	fi
+	build build
+	run_tests build "$@"
+}
+
+do_sanitize() {
+	local r=0
+	export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	export LSAN_OPTIONS=suppressions=$PWD/tests/lib/lsan.supp:print_suppressions=0
+	export TSAN_OPTIONS=halt_on_error=1:suppressions=$PWD/tests/lib/tsan.supp
+	say "address and undefined behaviour sanitizers"
+	build build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	run_tests build-asan --timeout-multiplier 4 "$@" || r=$?
+	say "thread sanitizer"
+	build build-tsan -Db_sanitize=thread -Db_lundef=false
+	run_tests build-tsan --timeout-multiplier 4 "$@" || r=$?
+	return $r
+}
+
+do_run() {
+	# shellcheck disable=SC2086
+	need $BUILD_PACKAGES python3
+	build build
+	exec tests/sim/demo build "$@"
+}
+
+do_lint() {
+	# shellcheck disable=SC2086
+	need $BUILD_PACKAGES $LINT_PACKAGES python3 git
+	local sources
+	mapfile -t sources < <(git ls-files '*.c' '*.h')
+	clang-format --dry-run -Werror "${sources[@]}" || die "layout differs from .clang-format; mend it with ./do format"
+	say "layout: ${#sources[@]} files as .clang-format wants them"
+	/usr/bin/python3 tests/check_tree.py
+	[ -f build/build.ninja ] || build build
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 -j2 \
+		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -D__linux__ -D_GNU_SOURCE \
+		-DWEIR_VERSION='"0"' -I. base config store broker drivers bridge gateway || die "cppcheck found something"
+	say "cppcheck: nothing"
+}
+
+do_format() {
+	# shellcheck disable=SC2086
+	need clang-format git
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+}
+
+do_bench() {
+	# shellcheck disable=SC2086
+	need $BUILD_PACKAGES $TEST_PACKAGES
+	build build-release --buildtype=release -Db_lto=true -Db_ndebug=true
+	exec tests/bench/run build-release "$@"
+}
+
+do_torture() {
+	# shellcheck disable=SC2086
+	need $BUILD_PACKAGES $TEST_PACKAGES
+	build build
+	exec /usr/bin/python3 tests/torture/torture.py --build build "$@"
+}
+
+do_help() {
+	cat <<-'TEXT'
+	./do run                 install what is missing, build, and start weir on a simulated site with a stand-in
+	                         cloud; shows values, what the cloud received and the queue; Ctrl-C ends it all
+	./do test [NAME...]      install, build, run every test (or the named ones); ends with a line of counts
+	./do test --sanitize     the same under ASan+UBSan, then under TSan; takes meson's --suite unit and the like
+	./do torture [--seed N] [--minutes M]
+	                         random faults against the whole thing, then an account of every message
+	./do bench [NAME...]     measure, beside a peer or a physical limit in the same run
+	./do lint                layout, direction of includes, cppcheck
+	./do format              lay the sources out as .clang-format wants them
+	./do help                this
+	TEXT
+}
+
+verb=${1:-help}
+[ $# -gt 0 ] && shift
+case "$verb" in
+run | test | lint | format | bench | torture | help) "do_$verb" "$@" ;;
+-h | --help) do_help ;;
+*) die "no such thing as '$verb'; ./do help lists what there is" ;;
+esac
