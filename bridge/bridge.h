@@ -30,7 +30,7 @@ struct bridge_opts {
 	struct key_list address;
 	const char *client_id;
 	struct key_list rules; /* of struct bridge_rule */
-			       /* the rest: see bridge_table */
+	/* the rest: see bridge_table */
 };
 extern const struct key_table bridge_table;
 
@@ -42,24 +42,24 @@ enum bridge_state { BRIDGE_DOWN, BRIDGE_CONNECTING, BRIDGE_UP };
 /* All on main's thread. */
 struct bridge_events {
 	void *ctx;
-	void (*acknowledged)(void *ctx, struct bridge *b, uint64_t seq); /* upstream has everything up to seq */
-	int (*inbound)(void *ctx, struct bridge *b, struct msg *m);      /* 0: taken, it may be acknowledged */
+	void (*acknowledged)(void *ctx, struct bridge *b, uint64_t seq);   /* upstream has everything up to seq */
+	int (*inbound)(void *ctx, struct bridge *b, struct msg *m);         /* 0: taken, it may be acknowledged */
 	void (*state)(void *ctx, struct bridge *b, enum bridge_state state, const char *reason);
 };
 
 struct bridge_env {
-	const char *exe; /* this binary */
+	const char *exe;       /* this binary */
 	const char *store_dir;
-	const char *site; /* for {site}/weir/status */
+	const char *site;      /* for {site}/weir/status */
 	const char *version;
 };
 
 int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts *opts, const struct bridge_env *env,
 	const struct bridge_events *events);
 void bridge_news(struct bridge *b, uint64_t last_seq); /* the store has committed up to here */
-void bridge_stop(struct bridge *b); /* asks it to say goodbye; stopped when bridge_running() is false */
+void bridge_stop(struct bridge *b);                    /* asks it to say goodbye; stopped when bridge_running() is false */
 bool bridge_running(const struct bridge *b);
-void bridge_free(struct bridge *b); /* kills what still runs; NULL is fine */
+void bridge_free(struct bridge *b);                    /* kills what still runs; NULL is fine */
 
 /* In the child: the options were written by main as YAML to opts_fd; never returns before the link to main ends. */
 int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_env *env);

@@ -22,7 +22,7 @@ struct broker_listener {
 struct broker_opts {
 	struct key_head head;
 	struct key_list listeners; /* of struct broker_listener */
-				   /* limits: see broker_table */
+	/* limits: see broker_table */
 };
 extern const struct key_table broker_table;
 

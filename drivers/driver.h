@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct line;
-struct line_opts; /* drivers/opts.h: a line with its devices and their points, as configured */
+struct line_opts;   /* drivers/opts.h: a line with its devices and their points, as configured */
 struct device_opts;
 struct point_opts;
 
@@ -26,9 +26,9 @@ struct sample {
 	const struct point_opts *point;
 	struct value value;
 	enum quality quality;
-	const char *reason;   /* why it is bad: "timeout", "exception 2", "crc", "range", "sensor"; NULL when good */
-	int64_t wall_ms;      /* the middle of the reply */
-	int64_t last_good_ms; /* wall; 0: never */
+	const char *reason;     /* why it is bad: "timeout", "exception 2", "crc", "range", "sensor"; NULL when good */
+	int64_t wall_ms;        /* the middle of the reply */
+	int64_t last_good_ms;   /* wall; 0: never */
 };
 
 enum device_state { DEVICE_UNKNOWN, DEVICE_UP, DEVICE_RETRYING, DEVICE_OFFLINE, DEVICE_PROBING };
@@ -45,8 +45,8 @@ struct line_sink {
 };
 
 int line_new(struct line **out, const struct line_opts *opts, const struct line_sink *sink, const struct clock *clock);
-int line_start(struct line *l); /* the thread; a port that is not there yet is waited for, not an error */
-void line_stop(struct line *l); /* any thread; joins */
-void line_free(struct line *l); /* NULL is fine */
+int line_start(struct line *l);  /* the thread; a port that is not there yet is waited for, not an error */
+void line_stop(struct line *l);  /* any thread; joins */
+void line_free(struct line *l);  /* NULL is fine */
 
 #endif

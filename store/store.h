@@ -29,21 +29,21 @@ enum store_on_full { STORE_EVICT, STORE_REFUSE };
 
 struct store_opts {
 	struct key_head head;
-	const char *dir;      /* of queue.db */
-	int64_t max_bytes;    /* database and WAL together */
-	int64_t memory_bytes; /* appended and not yet committed */
-	int64_t commit_ms;    /* the longest a record waits for company */
-	int64_t batch;        /* records per commit at most */
-	int durability;       /* enum store_durability */
-	int on_full;          /* enum store_on_full */
-	int64_t keep_ms;      /* acknowledged records stay this long as history; 0: not at all */
+	const char *dir;            /* of queue.db */
+	int64_t max_bytes;          /* database and WAL together */
+	int64_t memory_bytes;       /* appended and not yet committed */
+	int64_t commit_ms;          /* the longest a record waits for company */
+	int64_t batch;              /* records per commit at most */
+	int durability;             /* enum store_durability */
+	int on_full;                /* enum store_on_full */
+	int64_t keep_ms;            /* acknowledged records stay this long as history; 0: not at all */
 };
 extern const struct key_table store_table;
 
 /* Told on the store thread; must only post. */
 struct store_events {
 	void *ctx;
-	void (*committed)(void *ctx, uint64_t last_seq);  /* there is something new for the upstreams */
+	void (*committed)(void *ctx, uint64_t last_seq); /* there is something new for the upstreams */
 	void (*trouble)(void *ctx, const char *sentence); /* NULL: it is over */
 };
 
@@ -59,11 +59,11 @@ void store_close(struct store *s); /* commits what was appended, then stops the 
  * the descriptor wakes. FULL: on_full is refuse and the disk bound is reached. */
 enum { STORE_BUSY = 1, STORE_FULL = 2 };
 
-int store_source_new(struct store_source **out, struct store *s);            /* before the threads that use it start */
-void store_source_free(struct store_source *src);                            /* before store_close(); NULL is fine */
+int store_source_new(struct store_source **out, struct store *s); /* before the threads that use it start */
+void store_source_free(struct store_source *src);                 /* before store_close(); NULL is fine */
 int store_append(struct store_source *src, struct msg *m, uint64_t *ticket); /* takes its own reference */
-int store_source_fd(const struct store_source *src);       /* readable after a commit, or when no longer busy */
-uint64_t store_source_committed(struct store_source *src); /* clears the descriptor; tickets up to this are safe */
+int store_source_fd(const struct store_source *src);            /* readable after a commit, or when no longer busy */
+uint64_t store_source_committed(struct store_source *src);      /* clears the descriptor; tickets up to this are safe */
 
 /* --- cursors and numbers: any thread ------------------------------------------------------------------------- */
 
@@ -71,7 +71,7 @@ uint64_t store_source_committed(struct store_source *src); /* clears the descrip
 int store_acknowledge(struct store *s, size_t upstream, uint64_t seq);
 
 struct store_stats {
-	uint64_t first_seq, last_seq; /* kept on disk; first > last: none */
+	uint64_t first_seq, last_seq;   /* kept on disk; first > last: none */
 	uint64_t commits, records, syncs;
 	uint64_t waiting, waiting_bytes; /* appended, not committed */
 	uint64_t evicted, refused, failures;
