@@ -81,7 +81,7 @@ char *arena_strndup(struct arena *a, const char *s, size_t len)
 {
 	char *p = arena_alloc(a, len + 1);
 
-	if (p)
+	if (p && len > 0)
 		memcpy(p, s, len);
 	return p;
 }

@@ -17,6 +17,8 @@ struct loop {
 	int epoll_fd, stop_fd;
 	int64_t now_ms;
 	struct loop_timer *soonest;
+	struct loop_timer *next_turn; /* armed for now or earlier by a timer that just fired: another heap */
+	bool firing;
 	struct loop_task *first, *last;
 	struct epoll_event ready[BATCH];
 	int ready_at, ready_count;
@@ -70,6 +72,20 @@ static struct loop_timer *merge_children(struct loop_timer *list)
 	return root;
 }
 
+/* Puts what stood below t, which is due no sooner, into t's own place among its siblings. */
+static void replace(struct loop_timer *t, struct loop_timer *sub)
+{
+	struct loop_timer **from = t->prev->child == t ? &t->prev->child : &t->prev->next;
+
+	*from = sub ? sub : t->next;
+	if (sub) {
+		sub->prev = t->prev;
+		sub->next = t->next;
+	}
+	if (t->next)
+		t->next->prev = sub ? sub : t->prev;
+}
+
 void loop_disarm(struct loop *l, struct loop_timer *t)
 {
 	struct loop_timer *sub;
@@ -77,40 +93,40 @@ void loop_disarm(struct loop *l, struct loop_timer *t)
 	if (!t->armed)
 		return;
 	sub = merge_children(t->child);
-	if (t == l->soonest) {
+	if (t == l->soonest)
 		l->soonest = sub;
-	} else {
-		if (t->prev->child == t)
-			t->prev->child = t->next;
-		else
-			t->prev->next = t->next;
-		if (t->next)
-			t->next->prev = t->prev;
-		l->soonest = meld(l->soonest, sub);
-	}
+	else if (t == l->next_turn)
+		l->next_turn = sub;
+	else
+		replace(t, sub);
 	t->child = t->next = t->prev = NULL;
 	t->armed = false;
 }
 
 void loop_arm(struct loop *l, struct loop_timer *t, int64_t due_ms)
 {
+	struct loop_timer **heap = l->firing && due_ms <= l->now_ms ? &l->next_turn : &l->soonest;
+
 	loop_disarm(l, t);
 	t->due_ms = due_ms;
 	t->armed = true;
-	l->soonest = meld(l->soonest, t);
+	*heap = meld(*heap, t);
 }
 
-/* Only timers that were due when the turn began: one that arms itself for now waits for the next turn. */
+/* Only timers that were due when the turn began: one that arms itself for now waits for the next turn, so the
+ * descriptors get theirs in between. */
 static void run_timers(struct loop *l)
 {
-	int64_t now_ms = l->now_ms;
-
-	for (int n = 0; n < BATCH && l->soonest && l->soonest->due_ms <= now_ms; n++) {
+	l->firing = true;
+	while (l->soonest && l->soonest->due_ms <= l->now_ms) {
 		struct loop_timer *t = l->soonest;
 
 		loop_disarm(l, t);
 		t->run(t);
 	}
+	l->firing = false;
+	l->soonest = meld(l->soonest, l->next_turn);
+	l->next_turn = NULL;
 }
 
 /* --- tasks -------------------------------------------------------------------------------------------------- */
@@ -198,9 +214,11 @@ static void run_watches(struct loop *l)
 	for (l->ready_at = 0; l->ready_at < l->ready_count; l->ready_at++) {
 		struct epoll_event *ev = &l->ready[l->ready_at];
 		struct loop_watch *w = ev->data.ptr;
+		/* less what the owner stopped waiting for since the events were fetched */
+		uint32_t events = w ? ev->events & (w->events | EPOLLHUP | EPOLLERR) : 0;
 
-		if (w)
-			w->run(w, ev->events);
+		if (events)
+			w->run(w, events);
 	}
 	l->ready_count = 0;
 }

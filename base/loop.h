@@ -21,14 +21,15 @@
 
 struct loop;
 
-/* A watched descriptor: level-triggered. run() may remove, change or free any watch, its own too. */
+/* A watched descriptor: level-triggered. run() may remove, change or free any watch, its own too; what a watch no
+ * longer waits for does not reach it, even when it was ready already. */
 struct loop_watch {
 	int fd;
 	uint32_t events; /* EPOLLIN, EPOLLOUT, ...; 0 still reports EPOLLHUP and EPOLLERR */
 	void (*run)(struct loop_watch *w, uint32_t events);
 };
 
-/* Fires once; run() may arm it again. */
+/* Fires once; run() may arm it again: for now means the next turn. */
 struct loop_timer {
 	int64_t due_ms; /* monotonic */
 	void (*run)(struct loop_timer *t);

@@ -113,6 +113,8 @@ bool topic_covers(const char *outer, size_t outer_len, const char *inner, size_t
 
 	if (inner[0] == '$' && (outer[0] == '+' || outer[0] == '#'))
 		return false;
+	if (outer_len == 3 && memcmp(outer, "+/#", 3) == 0)
+		return true; /* the other spelling of #: every name has a first level */
 	while (o.more) {
 		size_t olen, ilen;
 		const char *ol = next_level(&o, &olen), *il;
