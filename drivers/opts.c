@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys of lines and devices, and what must hold between them. */
+#include "drivers/opts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(member)  offsetof(struct line_opts, member)
+#define DEV(member) offsetof(struct device_opts, member)
+
+static const struct key_choice drivers[] = {
+	{"modbus-rtu", DRIVER_MODBUS_RTU, "Modbus RTU on a serial port"},
+	{"modbus-tcp", DRIVER_MODBUS_TCP, "Modbus TCP"},
+	{"rtu-over-tcp", DRIVER_RTU_OVER_TCP, "Modbus RTU frames over TCP, as serial device servers speak it"},
+	{"serial", DRIVER_SERIAL, "sensors that speak lines of text"},
+	{"sim", DRIVER_SIM, "made-up values, for trying things out"},
+	{NULL, 0, NULL},
+};
+
+static const struct key_choice parities[] = {
+	{"none", PARITY_NONE, NULL},
+	{"even", PARITY_EVEN, NULL},
+	{"odd", PARITY_ODD, NULL},
+	{"mark", PARITY_MARK, NULL},
+	{"space", PARITY_SPACE, NULL},
+	{NULL, 0, NULL},
+};
+
+static const struct key_choice flows[] = {
+	{"none", FLOW_NONE, NULL},
+	{"rtscts", FLOW_RTSCTS, NULL},
+	{"xonxoff", FLOW_XONXOFF, NULL},
+	{NULL, 0, NULL},
+};
+
+static const struct key_choice ends[] = {
+	{"lf", END_LF, "a line feed; a carriage return before it is dropped"},
+	{"cr", END_CR, "a carriage return; a line feed after it is dropped"},
+	{"crlf", END_CRLF, "a carriage return and a line feed, nothing less"},
+	{"etx", END_ETX, "the byte 0x03; an STX (0x02) at the begin is dropped"},
+	{"nul", END_NUL, "the byte 0x00"},
+	{NULL, 0, NULL},
+};
+
+static const struct key_choice checksums[] = {
+	{"none", CHECKSUM_NONE, NULL},
+	{"nmea", CHECKSUM_NMEA, "NMEA 0183: two hexadecimal digits after an asterisk"},
+	{NULL, 0, NULL},
+};
+
+static const struct key_choice device_orders[] = {
+	{"ABCD", ORDER_BIG, "big endian, as the standard has it"},
+	{"BADC", ORDER_GIVEN | ORDER_SWAP_BYTES, "the bytes of each register swapped"},
+	{"CDAB", ORDER_GIVEN | ORDER_SWAP_WORDS | ORDER_SWAP_PAIRS, "the low register first"},
+	{"DCBA", ORDER_LITTLE, "little endian"},
+	{NULL, 0, NULL},
+};
+
+static bool is_serial_port(const void *item)
+{
+	int d = ((const struct line_opts *)item)->driver;
+
+	return d == DRIVER_MODBUS_RTU || d == DRIVER_SERIAL;
+}
+
+static bool is_tcp(const void *item)
+{
+	int d = ((const struct line_opts *)item)->driver;
+
+	return d == DRIVER_MODBUS_TCP || d == DRIVER_RTU_OVER_TCP;
+}
+
+static bool is_rtu(const void *item)
+{
+	return ((const struct line_opts *)item)->driver == DRIVER_MODBUS_RTU;
+}
+
+static bool is_text(const void *item)
+{
+	return ((const struct line_opts *)item)->driver == DRIVER_SERIAL;
+}
+
+static bool has_port(const void *item)
+{
+	return ((const struct line_opts *)item)->driver != DRIVER_SIM;
+}
+
+#define SERIAL_LINES .applies = is_serial_port, .applies_to = "lines on a serial port (modbus-rtu, serial)"
+#define TCP_LINES    .applies = is_tcp, .applies_to = "lines over TCP (modbus-tcp, rtu-over-tcp)"
+#define RTU_LINES    .applies = is_rtu, .applies_to = "lines with driver modbus-rtu"
+#define TEXT_LINES   .applies = is_text, .applies_to = "lines with driver serial"
+#define REAL_LINES   .applies = has_port, .applies_to = "lines with a port or an address"
+
+static const struct key line_keys[] = {
+	{"driver", KEY_ENUM, AT(driver), .required = true, .choices = drivers, .help = "what is spoken on the line"},
+	{"port", KEY_TEXT, AT(port), .min = 1, .max = 4095, SERIAL_LINES,
+		.help = "the serial port: a path, also one of /dev/serial/by-id"},
+	{"address", KEY_TEXT, AT(address), .min = 1, .max = 300, TCP_LINES,
+		.help = "host, or host:port; the port is 502 when it is not given"},
+	{"baud", KEY_INT, AT(baud), .min = 50, .max = 4000000, .dflt = "19200", SERIAL_LINES,
+		.help = "bits per second"},
+	{"bits", KEY_INT, AT(bits), .min = 7, .max = 8, .dflt = "8", SERIAL_LINES, .help = "data bits of a character"},
+	{"parity", KEY_ENUM, AT(parity), .choices = parities, SERIAL_LINES,
+		.help = "even for modbus-rtu and none for serial when it is not given"},
+	{"stop", KEY_INT, AT(stop), .min = 1, .max = 2, .dflt = "1", SERIAL_LINES, .help = "stop bits"},
+	{"flow", KEY_ENUM, AT(flow), .choices = flows, .dflt = "none", TEXT_LINES, .help = "flow control"},
+	{"low_latency", KEY_BOOL, AT(low_latency), .dflt = "true", SERIAL_LINES,
+		.help = "ask the adapter not to hold received bytes back (FTDI adapters do for 16 ms)"},
+	{"echo", KEY_BOOL, AT(echo), .dflt = "false", RTU_LINES,
+		.help = "the adapter returns what is sent; it is swallowed and compared"},
+	{"silence", KEY_TIME, AT(silence_ms), .min = 0, .max = 1000, .dflt = "0ms", RTU_LINES,
+		.help = "quiet time before each request; 0 is 3.5 characters, at least 1.75 ms"},
+	{"reply_timeout", KEY_TIME, AT(reply_timeout_ms), .min = 10, .max = 60000, .dflt = "500ms", REAL_LINES,
+		.help = "the longest wait for a reply to begin; less is waited for a device whose pace is known"},
+	{"connect_timeout", KEY_TIME, AT(connect_timeout_ms), .min = 100, .max = 60000, .dflt = "3s", TCP_LINES,
+		.help = "the longest wait for a connection"},
+	{"retries", KEY_INT, AT(retries), .min = 1, .max = 100, .dflt = "3", REAL_LINES,
+		.help = "time-outs in a row before a device counts as offline"},
+	{"probe_min", KEY_TIME, AT(probe_min_ms), .min = 10, .max = 3600000, .dflt = "500ms", REAL_LINES,
+		.help = "the first pause before an offline device is tried again; it doubles up to probe_max"},
+	{"probe_max", KEY_TIME, AT(probe_max_ms), .min = 10, .max = 86400000, .dflt = "30s", REAL_LINES,
+		.help = "the longest pause before an offline device is tried again"},
+	{"end", KEY_ENUM, AT(end), .choices = ends, .dflt = "lf", TEXT_LINES, .help = "what ends a line of text"},
+	{"max_line", KEY_INT, AT(max_line), .min = 8, .max = 65536, .dflt = "1024", TEXT_LINES,
+		.help = "longest line in bytes; a longer one is dropped and counted"},
+};
+
+static const struct key device_keys[] = {
+	{"line", KEY_TEXT, DEV(line), .required = true, .min = 1, .max = 200, .help = "the line it hangs on"},
+	{"unit", KEY_INT, DEV(unit), .min = 0, .max = 255, .dflt = "1",
+		.help = "Modbus unit id (slave address); 0 is a broadcast and can only be written"},
+	{"every", KEY_TIME, DEV(every_ms), .min = 1, .max = 86400000, .dflt = "1s",
+		.help = "how often its points are read; of a sensor that talks by itself, how often at least it "
+			"should"},
+	{"template", KEY_TEXT, DEV(template), .min = 1, .max = 200,
+		.help = "points from a template; those given here add to it or replace it"},
+	{"points", KEY_MAP, DEV(points), .table = &point_table, .help = "what is read and written, by name"},
+	{"order", KEY_ENUM, DEV(order), .choices = device_orders, .dflt = "ABCD",
+		.help = "byte order of its values, for points that name none"},
+	{"reply_timeout", KEY_TIME, DEV(reply_timeout_ms), .min = 10, .max = 60000,
+		.help = "the longest wait for its reply; the line's when it is not given"},
+	{"pause", KEY_TIME, DEV(pause_ms), .min = 0, .max = 10000, .dflt = "0ms",
+		.help = "quiet time that it needs after its reply"},
+	{"max_registers", KEY_INT, DEV(max_registers), .min = 1, .max = 125, .dflt = "125",
+		.help = "registers that it answers in one request"},
+	{"max_bits", KEY_INT, DEV(max_bits), .min = 1, .max = 2000, .dflt = "2000",
+		.help = "coils or discrete inputs that it answers in one request"},
+	{"max_hole", KEY_INT, DEV(max_hole), .min = -1, .max = 2000, .dflt = "-1",
+		.help = "unused registers that one request may read along; -1 is whatever is cheaper on the wire"},
+	{"max_block", KEY_TIME, DEV(max_block_ms), .min = 0, .max = 60000, .dflt = "0ms",
+		.help = "longest time of one transaction on the wire, so that writes stay quick; 0 is no limit"},
+	{"no_read", KEY_LIST, DEV(no_read),
+		.help = "addresses that must not be read along: `holding 100-120`, `coil 7`"},
+	{"request", KEY_TEXT, DEV(request), .min = 1, .max = 512, .help = "serial: text that asks for a line"},
+	{"starts", KEY_TEXT, DEV(starts), .min = 1, .max = 200, .help = "serial: only lines that begin with this text"},
+	{"separator", KEY_TEXT, DEV(separator), .min = 1, .max = 8, .dflt = ",",
+		.help = "serial: what stands between fields"},
+	{"checksum", KEY_ENUM, DEV(checksum), .choices = checksums, .dflt = "none",
+		.help = "serial: how a line proves itself; one that fails is dropped and counted"},
+};
+
+bool address_parse(const char *text, char *host, size_t host_cap, uint16_t *port)
+{
+	bool v6 = text[0] == '[';
+	const char *begin = text + v6;
+	const char *end = v6 ? strchr(begin, ']') : strrchr(begin, ':');
+	const char *colon;
+	char *rest;
+	unsigned long n;
+
+	if (!end && v6)
+		return false;
+	if (!end)
+		end = begin + strlen(begin);
+	if (end == begin || (size_t)(end - begin) >= host_cap || (!v6 && memchr(begin, ':', (size_t)(end - begin))))
+		return false;
+	memcpy(host, begin, (size_t)(end - begin));
+	host[end - begin] = '\0';
+	colon = end + v6;
+	if (*colon == '\0')
+		return true;
+	if (*colon != ':' || colon[1] < '0' || colon[1] > '9')
+		return false;
+	n = strtoul(colon + 1, &rest, 10);
+	if (*rest != '\0' || n == 0 || n > 65535)
+		return false;
+	*port = (uint16_t)n;
+	return true;
+}
+
+bool range_parse(const char *text, enum point_source *source, uint16_t *first, uint16_t *last)
+{
+	static const enum point_source tables[] = {SOURCE_HOLDING, SOURCE_INPUT, SOURCE_COIL, SOURCE_DISCRETE};
+	unsigned from, to;
+	int used = 0;
+
+	for (size_t i = 0; i < KEY_COUNT(tables); i++) {
+		size_t len = strlen(source_name(tables[i]));
+
+		if (strncmp(text, source_name(tables[i]), len) != 0 || text[len] != ' ')
+			continue;
+		text += len + 1;
+		if (sscanf(text, "%5u%n", &from, &used) != 1)
+			return false;
+		to = from;
+		if (text[used] == '-') {
+			text += used + 1;
+			if (sscanf(text, "%5u%n", &to, &used) != 1)
+				return false;
+		}
+		if (text[used] != '\0' || from > to || to > 65535)
+			return false;
+		*source = tables[i];
+		*first = (uint16_t)from;
+		*last = (uint16_t)to;
+		return true;
+	}
+	return false;
+}
+
+static void check_line_keys(void *item, struct key_report *report)
+{
+	struct line_opts *l = item;
+	char host[256];
+	uint16_t port;
+
+	if (is_serial_port(l) && !l->port)
+		key_fault(report, l, NULL, "has no port; use `port: /dev/ttyUSB0` or the like");
+	if (is_tcp(l) && !l->address)
+		key_fault(report, l, NULL, "has no address; use `address: 192.0.2.7` or `address: host:port`");
+	if (is_tcp(l) && l->address && !address_parse(l->address, host, sizeof(host), &port))
+		key_fault(report, l, "address", "`%s` is not an address; use host, host:port or [v6]:port", l->address);
+	if (l->probe_min_ms > l->probe_max_ms)
+		key_fault(report, l, "probe_min", "%lld ms is above probe_max; use at most %lld ms",
+			(long long)l->probe_min_ms, (long long)l->probe_max_ms);
+	if (is_rtu(l) && l->bits != 8)
+		key_fault(report, l, "bits", "Modbus RTU needs 8 data bits; use 8");
+	if (l->parity == PARITY_BY_DRIVER)
+		l->parity = l->driver == DRIVER_MODBUS_RTU ? PARITY_EVEN : PARITY_NONE;
+}
+
+static void check_device_keys(void *item, struct key_report *report)
+{
+	struct device_opts *d = item;
+	const char *const *texts = d->no_read.items;
+	enum point_source source;
+	uint16_t first, last;
+
+	for (size_t i = 0; i < d->no_read.count; i++)
+		if (!range_parse(texts[i], &source, &first, &last))
+			key_fault(report, d, "no_read", "`%s` is not a range; use `holding 100-120` or `coil 7`",
+				texts[i]);
+}
+
+const struct key_table line_table = KEY_TABLE_OF("line", struct line_opts, line_keys, .check = check_line_keys,
+	.help = "A line is one serial port or one TCP endpoint. It has a thread of its own, so that nothing which "
+		"happens "
+		"on it touches another line.");
+const struct key_table device_table = KEY_TABLE_OF("device", struct device_opts, device_keys,
+	.check = check_device_keys, .help = "A device is what answers on a line: a Modbus unit, a sensor.");
+
+/* --- a line with its devices --- */
+
+static bool source_fits(int driver, enum point_source s)
+{
+	switch (driver) {
+	case DRIVER_SIM: return s == SOURCE_SIGNAL;
+	case DRIVER_SERIAL: return s == SOURCE_FIELD || s == SOURCE_MATCH;
+	default: return s >= SOURCE_COIL && s <= SOURCE_HOLDING;
+	}
+}
+
+static const char *sources_of(int driver)
+{
+	switch (driver) {
+	case DRIVER_SIM: return "signal";
+	case DRIVER_SERIAL: return "field or match";
+	default: return "holding, input, coil, discrete or ref";
+	}
+}
+
+static void check_point(
+	const struct line_opts *l, const struct device_opts *d, struct point_opts *p, struct key_report *report)
+{
+	if (!source_fits(l->driver, p->source))
+		key_fault(report, p, source_name(p->source), "does not fit the driver %s of line %s; use %s",
+			drivers[l->driver].name, l->head.name, sources_of(l->driver));
+	if (p->order == ORDER_BY_DEVICE)
+		p->order = d->order;
+	if (p->every_ms == 0)
+		p->every_ms = d->every_ms;
+	if (l->driver == DRIVER_MODBUS_RTU && d->unit == 0 && !p->writable)
+		key_fault(report, p, NULL, "belongs to the broadcast unit 0, which nobody answers; make it writable");
+	if (p->source >= SOURCE_INPUT && p->source <= SOURCE_HOLDING && point_words(p) > d->max_registers)
+		key_fault(report, p, "type", "%s takes %u registers, and max_registers of the device is %lld",
+			type_name((enum point_type)p->type), point_words(p), (long long)d->max_registers);
+}
+
+static bool is_modbus(int driver)
+{
+	return driver == DRIVER_MODBUS_RTU || driver == DRIVER_MODBUS_TCP || driver == DRIVER_RTU_OVER_TCP;
+}
+
+static void check_device_on_line(const struct line_opts *l, const struct device_opts *d, struct key_report *report)
+{
+	static const char *const modbus_only[] = {
+		"unit", "order", "max_registers", "max_bits", "max_hole", "max_block", "no_read", "pause"};
+	static const char *const serial_only[] = {"request", "starts", "separator", "checksum"};
+
+	for (size_t i = 0; i < KEY_COUNT(modbus_only) && !is_modbus(l->driver); i++)
+		if (key_given(d, modbus_only[i]))
+			key_fault(report, d, modbus_only[i], "belongs to Modbus devices; line %s has driver %s",
+				l->head.name, drivers[l->driver].name);
+	for (size_t i = 0; i < KEY_COUNT(serial_only) && l->driver != DRIVER_SERIAL; i++)
+		if (key_given(d, serial_only[i]))
+			key_fault(report, d, serial_only[i],
+				"belongs to lines with driver serial; line %s has driver %s", l->head.name,
+				drivers[l->driver].name);
+	if (l->driver == DRIVER_MODBUS_RTU && d->unit > 247)
+		key_fault(report, d, "unit", "%lld is reserved on a serial line; use 1 .. 247", (long long)d->unit);
+}
+
+void line_check(struct line_opts *l, struct key_report *report)
+{
+	for (size_t i = 0; i < l->device_count; i++) {
+		const struct device_opts *d = l->devices[i];
+		struct point_opts *points = d->points.items;
+
+		check_device_on_line(l, d, report);
+		for (size_t k = 0; k < d->points.count; k++)
+			check_point(l, d, &points[k], report);
+	}
+	if (l->device_count == 0)
+		key_advice(report, l, NULL, "has no devices; give a device `line: %s`", l->head.name);
+}
