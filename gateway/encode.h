@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* encode.h - a sample as the bytes of its payload. Pure. */
+#ifndef GATEWAY_ENCODE_H
+#define GATEWAY_ENCODE_H
+
+#include "drivers/driver.h"
+
+#include <stddef.h>
+
+enum { ENCODE_MAX = 4096 };
+
+/* {"v":23.4,"t":1763689123123,"q":"good"}, with "u" where the point has a unit; a bad one carries v null, the reason
+ * and when it was last good: {"v":null,"t":...,"q":"bad","r":"timeout","good":...}. Length, 0: longer than cap. */
+size_t encode_sample(char *out, size_t cap, const struct sample *s);
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* Rules are read without a lock: a lane shows in ->reading which rules it looks at, and whoever replaces them waits
+ * until no lane shows the old ones (a hazard pointer). A look lasts microseconds, and a reload is rare. */
+#include "gateway/route.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct rules {
+	const struct bridge_opts *upstreams;
+	size_t count;
+};
+
+struct route {
+	struct store *store;
+	struct broker *broker;
+	_Atomic(struct rules *) rules;
+	struct lane *lanes; /* main's list */
+};
+
+/* Owner: the thread it was made for; ->next is main's, ->reading is looked at by main. */
+struct lane {
+	struct route *route;
+	struct store_source *source;
+	struct msg *stored; /* through the store already, and still to go to the broker */
+	bool refused;       /* ... which did not want ->stored */
+	_Atomic(struct rules *) reading;
+	struct lane *next;
+};
+
+int route_new(struct route **out, struct store *store)
+{
+	struct route *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->store = store;
+	*out = r;
+	return 0;
+}
+
+void route_free(struct route *r)
+{
+	if (!r)
+		return;
+	free(atomic_load(&r->rules));
+	free(r);
+}
+
+void route_set_broker(struct route *r, struct broker *b)
+{
+	r->broker = b;
+}
+
+int route_set_rules(struct route *r, const struct bridge_opts *upstreams, size_t count)
+{
+	struct rules *fresh = malloc(sizeof(*fresh)), *old;
+
+	if (!fresh)
+		return -ENOMEM;
+	*fresh = (struct rules){upstreams, count};
+	old = atomic_exchange(&r->rules, fresh);
+	for (struct lane *l = r->lanes; old && l; l = l->next)
+		while (atomic_load(&l->reading) == old)
+			sched_yield();
+	free(old);
+	return 0;
+}
+
+static bool selects(struct lane *l, const char *topic, size_t len)
+{
+	struct rules *rules;
+	bool found = false;
+
+	do {
+		rules = atomic_load(&l->route->rules);
+		atomic_store(&l->reading, rules);
+	} while (rules != atomic_load(&l->route->rules));
+	for (size_t i = 0; rules && !found && i < rules->count; i++)
+		found = bridge_selects(&rules->upstreams[i], topic, len);
+	atomic_store(&l->reading, NULL);
+	return found;
+}
+
+int lane_new(struct lane **out, struct route *r)
+{
+	struct lane *l = calloc(1, sizeof(*l));
+	int rc = l ? 0 : -ENOMEM;
+
+	if (rc == 0 && r->store)
+		rc = store_source_new(&l->source, r->store);
+	if (rc < 0) {
+		free(l);
+		return rc;
+	}
+	l->route = r;
+	l->next = r->lanes;
+	r->lanes = l;
+	*out = l;
+	return 0;
+}
+
+void lane_free(struct lane *l)
+{
+	struct lane **at;
+
+	if (!l)
+		return;
+	for (at = &l->route->lanes; *at != l;)
+		at = &(*at)->next;
+	*at = l->next;
+	store_source_free(l->source);
+	msg_unref(l->stored);
+	free(l);
+}
+
+/* 0: it is stored, need not be, or was refused (then l->refused). */
+static int to_store(struct lane *l, struct msg *m)
+{
+	uint64_t ticket;
+	int r;
+
+	l->refused = false;
+	if (!l->source || !selects(l, msg_topic(m), m->topic_len))
+		return 0;
+	r = store_append(l->source, m, &ticket);
+	l->refused = r == STORE_FULL;
+	return r == STORE_BUSY ? ROUTE_BUSY : r == STORE_FULL ? 0 : r;
+}
+
+/* ->stored goes to the broker. */
+static int to_broker(struct lane *l)
+{
+	if (l->route->broker && broker_publish(l->route->broker, l->stored) == BROKER_BUSY)
+		return ROUTE_BUSY;
+	msg_unref(l->stored);
+	l->stored = NULL;
+	return 0;
+}
+
+int lane_publish(struct lane *l, struct msg *m)
+{
+	int r = 0;
+
+	if (l->stored && l->stored != m)
+		r = to_broker(l);
+	if (r == 0 && !l->stored) {
+		r = to_store(l, m);
+		if (r == 0)
+			l->stored = msg_ref(m);
+	}
+	if (r == 0)
+		r = to_broker(l);
+	return r == 0 && l->refused ? ROUTE_FULL : r;
+}
+
+/* --- the broker's side -------------------------------------------------------------------------------------- */
+
+static int persist_keep(void *ctx, struct msg *m, uint64_t *ticket)
+{
+	struct lane *l = ctx;
+	int r = store_append(l->source, m, ticket);
+
+	return r == STORE_BUSY ? PERSIST_BUSY : r == STORE_FULL ? PERSIST_FULL : r;
+}
+
+static bool persist_selects(void *ctx, const char *topic, size_t len)
+{
+	return selects(ctx, topic, len);
+}
+
+static uint64_t persist_committed(void *ctx)
+{
+	struct lane *l = ctx;
+
+	return store_source_committed(l->source);
+}
+
+static int persist_wake_fd(void *ctx)
+{
+	struct lane *l = ctx;
+
+	return store_source_fd(l->source);
+}
+
+struct persist lane_persist(struct lane *l)
+{
+	static const struct persist_ops ops = {
+		.keep = persist_keep,
+		.selects = persist_selects,
+		.committed = persist_committed,
+		.wake_fd = persist_wake_fd,
+	};
+
+	return l->source ? (struct persist){&ops, l} : (struct persist){0};
+}
