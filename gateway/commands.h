@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* commands.h - the verbs of the program. Each gets argv from the verb on and returns the exit status: 0 fine,
+ * 1 what it was asked for is not so, 2 wrong use.
+ */
+#ifndef GATEWAY_COMMANDS_H
+#define GATEWAY_COMMANDS_H
+
+int cmd_run(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_broker(int argc, char **argv);
+int cmd_bridge(int argc, char **argv); /* the process of one upstream; started by weir itself */
+int cmd_ask(int argc, char **argv);    /* every verb that the running gateway answers over its control socket */
+
+#endif

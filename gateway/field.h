@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* field.h - every line that runs, and what its points hold now.
+ *
+ * Owner     main thread; the sink of each line runs on that line's thread and touches only its own field_line, whose
+ *           cells main may look into.
+ * Reload    field_apply() compares: a line whose configuration reads the same, its devices included, is not touched;
+ *           the others are stopped, started or replaced.
+ */
+#ifndef GATEWAY_FIELD_H
+#define GATEWAY_FIELD_H
+
+#include "base/clock.h"
+#include "drivers/driver.h"
+#include "gateway/generation.h"
+#include "gateway/route.h"
+
+struct field;
+
+/* One point as it stands, for `weir status` and `weir points`. newest: NULL before the first sample. */
+struct field_point {
+	const char *line, *device, *point, *topic;
+	struct msg *newest;
+};
+
+int field_new(struct field **out, struct route *route, const struct clock *clock);
+void field_free(struct field *f); /* stops what runs; NULL is fine */
+
+/* Starts, keeps, replaces and stops lines until they are as gen says. The first failure is returned after everything
+ * else was done, and logged: one line that cannot start does not keep the others from running. */
+int field_apply(struct field *f, struct generation *gen);
+void field_stop(struct field *f); /* every line, at once; joins them */
+
+size_t field_lines(const struct field *f);
+const struct line *field_line_at(const struct field *f, size_t i, const struct line_opts **opts);
+void field_each_point(struct field *f, void (*fn)(void *ctx, const struct field_point *p), void *ctx);
+
+#endif

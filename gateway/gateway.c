@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/gateway.h"
+
+#include "base/log.h"
+#include "gateway/health.h"
+#include "gateway/internal.h"
+#include "gateway/notify.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { INBOX_CAP = 256, HEALTH_EVERY_MS = 30000 };
+
+#define of(member, ptr) ((struct gateway *)(void *)((char *)(ptr)-offsetof(struct gateway, member)))
+
+/* --- from the store's thread -------------------------------------------------------------------------------- */
+
+static void committed(void *ctx, uint64_t last_seq)
+{
+	struct gateway *g = ctx;
+
+	atomic_store(&g->last_seq, last_seq);
+	if (atomic_exchange(&g->news_posted, true))
+		return;
+	if (mailbox_post(&g->inbox, (struct letter){.kind = LETTER_NEWS}) != 0)
+		atomic_store(&g->news_posted, false); /* the next commit tries again */
+}
+
+static void trouble(void *ctx, const char *sentence)
+{
+	struct gateway *g = ctx;
+	struct letter l = {.kind = LETTER_TROUBLE, .ptr = sentence ? strdup(sentence) : NULL};
+
+	if (mailbox_post(&g->inbox, l) != 0)
+		free(l.ptr); /* the store has logged it */
+}
+
+/* --- on main's loop ----------------------------------------------------------------------------------------- */
+
+static void store_trouble(struct gateway *g, char *sentence)
+{
+	const char *text = sentence ? sentence : "the store writes again";
+
+	outbox_post_take(
+		&g->outbox, health_event(gateway_site(g), sentence ? "store-trouble" : "store-well", text, g->clock));
+	notify_status("%s", text);
+	free(sentence);
+}
+
+static void inbox_ready(struct loop_watch *w, uint32_t events)
+{
+	struct gateway *g = of(inbox_watch, w);
+	struct letter letters[32];
+	size_t n = mailbox_take(&g->inbox, letters, 32);
+
+	(void)events;
+	for (size_t i = 0; i < n; i++) {
+		switch ((enum gateway_letter)letters[i].kind) {
+		case LETTER_NEWS:
+			atomic_store(&g->news_posted, false);
+			upstreams_news(g->upstreams, atomic_load(&g->last_seq));
+			break;
+		case LETTER_TROUBLE: store_trouble(g, letters[i].ptr); break;
+		case LETTER_ANSWER: gateway_answer(g, letters[i]); break;
+		}
+	}
+}
+
+static void signal_ready(struct loop_watch *w, uint32_t events)
+{
+	struct gateway *g = of(signal_watch, w);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(w->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP)
+		gateway_reload(g);
+	else
+		gateway_stop(g, info.ssi_signo == SIGINT ? "interrupted" : "stopped");
+}
+
+static void health_due(struct loop_timer *t)
+{
+	struct gateway *g = of(health_timer, t);
+	struct store_stats s;
+
+	store_stats(g->store, &s);
+	outbox_post_take(&g->outbox, health_of_queue(gateway_site(g), &s, g->clock));
+	loop_arm(g->loop, t, loop_now_ms(g->loop) + HEALTH_EVERY_MS);
+}
+
+/* Main's loop turns: what runs on other threads and in other processes is watched by their owners. */
+static void watchdog_due(struct loop_timer *t)
+{
+	struct gateway *g = of(watchdog_timer, t);
+	int r = notify_send("WATCHDOG=1");
+
+	if (r < 0)
+		log_warn("watchdog=not-told error=\"%s\"", strerror(-r));
+	loop_arm(g->loop, t, loop_now_ms(g->loop) + notify_watchdog_ms());
+}
+
+static void upstream_changed(void *ctx, const char *upstream, enum bridge_state state, const char *reason)
+{
+	static const char *const names[] = {"down", "connecting", "up"};
+	struct gateway *g = ctx;
+
+	outbox_post_take(&g->outbox, health_of_upstream(gateway_site(g), upstream, names[state], reason, g->clock));
+}
+
+/* --- building ----------------------------------------------------------------------------------------------- */
+
+static int watch_signals(struct gateway *g)
+{
+	sigset_t set;
+	int fd, r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	g->signal_watch.run = signal_ready;
+	r = loop_watch(g->loop, &g->signal_watch, fd, EPOLLIN);
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+static int open_loop(struct gateway *g)
+{
+	int r = loop_new(&g->loop, g->clock);
+
+	if (r == 0)
+		r = mailbox_init(&g->inbox, INBOX_CAP);
+	g->inbox_watch.run = inbox_ready;
+	if (r == 0)
+		r = loop_watch(g->loop, &g->inbox_watch, mailbox_fd(&g->inbox), EPOLLIN);
+	if (r == 0)
+		r = watch_signals(g);
+	return r;
+}
+
+static int open_store(struct gateway *g)
+{
+	const struct gateway_opts *o = g->gen->opts;
+	const struct bridge_opts *upstreams = o->upstreams.items;
+	const struct store_events events = {g, committed, trouble};
+	const char **names = calloc(o->upstreams.count + 1, sizeof(*names));
+	int r = names ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < o->upstreams.count; i++)
+		names[i] = upstreams[i].head.name;
+	if (r == 0)
+		r = store_open(&g->store, &o->store, names, o->upstreams.count, &events, g->clock);
+	free(names);
+	if (r < 0)
+		log_error("store=%s error=\"%s\"; weir does not start without its queue", o->store.dir, strerror(-r));
+	return r;
+}
+
+static int open_route(struct gateway *g)
+{
+	const struct gateway_opts *o = g->gen->opts;
+	int r = route_new(&g->route, g->store);
+
+	if (r == 0)
+		r = lane_new(&g->main_lane, g->route);
+	if (r == 0)
+		r = lane_new(&g->broker_lane, g->route);
+	if (r == 0)
+		r = route_set_rules(g->route, o->upstreams.items, o->upstreams.count);
+	if (r == 0)
+		outbox_init(&g->outbox, g->loop, g->main_lane);
+	return r;
+}
+
+static int open_broker(struct gateway *g)
+{
+	struct persist persist = lane_persist(g->broker_lane);
+	int r = broker_new(&g->broker, &g->gen->opts->broker, &persist, g->clock);
+
+	if (r == 0)
+		r = broker_start(g->broker);
+	if (r == 0)
+		route_set_broker(g->route, g->broker);
+	return r;
+}
+
+static int open_upstreams(struct gateway *g)
+{
+	const struct upstreams_deps deps = {g->loop, g->store, g->broker, g->exe, upstream_changed, g};
+	struct store_stats s;
+	int r = upstreams_new(&g->upstreams, &deps);
+
+	if (r < 0)
+		return r;
+	store_stats(g->store, &s);
+	upstreams_news(g->upstreams, s.last_seq);
+	return upstreams_apply(g->upstreams, g->gen);
+}
+
+static int open_field(struct gateway *g)
+{
+	int r = field_new(&g->field, g->route, g->clock);
+
+	if (r == 0)
+		field_apply(g->field, g->gen); /* a line that does not start is logged; the others run */
+	return r;
+}
+
+/* Without the socket weir runs all the same: only the questions cannot be asked. */
+static void open_control(struct gateway *g)
+{
+	const char *path = g->gen->opts->control;
+	int r = control_open(&g->control, g->loop, path, gateway_verbs, gateway_verb_count, g);
+
+	if (r < 0)
+		log_warn("control=%s error=\"%s\"; `weir status` and its like cannot ask this gateway", path,
+			strerror(-r));
+}
+
+int gateway_new(struct gateway **out, struct gateway_opts *opts, const char *config_path, const struct clock *clock)
+{
+	struct gateway *g = calloc(1, sizeof(*g));
+	int r = g ? 0 : -ENOMEM;
+
+	if (r < 0 || (r = generation_new(&g->gen, opts)) < 0) {
+		gateway_opts_free(opts);
+		free(g);
+		return r;
+	}
+	owner_take(&g->owner);
+	g->clock = clock;
+	g->config_path = config_path;
+	g->started_wall_ms = clock_wall_ms(clock);
+	g->health_timer.run = health_due;
+	g->watchdog_timer.run = watchdog_due;
+	g->stop_timer.run = gateway_stop_step;
+	g->inbox_watch.fd = g->signal_watch.fd = -1;
+	if (readlink("/proc/self/exe", g->exe, sizeof(g->exe) - 1) < 0)
+		r = -errno;
+	r = r < 0 ? r : open_loop(g);
+	r = r < 0 ? r : open_store(g);
+	r = r < 0 ? r : open_route(g);
+	r = r < 0 ? r : open_broker(g);
+	r = r < 0 ? r : open_upstreams(g);
+	r = r < 0 ? r : open_field(g);
+	if (r < 0) {
+		gateway_free(g);
+		return r;
+	}
+	open_control(g);
+	*out = g;
+	return 0;
+}
+
+int gateway_run(struct gateway *g)
+{
+	const struct gateway_opts *o = g->gen->opts;
+
+	owner_check(&g->owner);
+	outbox_post_take(&g->outbox, health_of_gateway(o->site, true, "started", g->clock));
+	loop_arm(g->loop, &g->health_timer, loop_now_ms(g->loop));
+	if (notify_watchdog_ms() > 0)
+		loop_arm(g->loop, &g->watchdog_timer, loop_now_ms(g->loop));
+	notify_send("READY=1");
+	notify_status("%zu lines, %zu upstreams", field_lines(g->field), upstreams_count(g->upstreams));
+	log_info("state=ready site=%s version=%s lines=%zu upstreams=%zu", o->site, WEIR_VERSION, field_lines(g->field),
+		upstreams_count(g->upstreams));
+	return loop_run(g->loop);
+}
+
+static void close_watch(struct gateway *g, struct loop_watch *w, bool ours)
+{
+	int fd = w->fd;
+
+	if (fd < 0)
+		return;
+	loop_unwatch(g->loop, w);
+	if (ours)
+		close(fd);
+}
+
+void gateway_free(struct gateway *g)
+{
+	if (!g)
+		return;
+	field_free(g->field);
+	broker_stop(g->broker);
+	upstreams_free(g->upstreams);
+	control_close(g->control);
+	outbox_fini(&g->outbox);
+	broker_free(g->broker);
+	lane_free(g->main_lane);
+	lane_free(g->broker_lane);
+	route_free(g->route);
+	store_close(g->store);
+	if (g->loop) {
+		close_watch(g, &g->signal_watch, true);
+		close_watch(g, &g->inbox_watch, false);
+	}
+	mailbox_fini(&g->inbox);
+	loop_free(g->loop);
+	generation_unref(g->gen);
+	free(g);
+}

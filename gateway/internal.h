@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* internal.h - what struct gateway is made of, for the files that are parts of it: gateway.c, stop.c, reload.c,
+ * status.c.
+ */
+#ifndef GATEWAY_INTERNAL_H
+#define GATEWAY_INTERNAL_H
+
+#include "base/loop.h"
+#include "base/mailbox.h"
+#include "base/owner.h"
+#include "broker/broker.h"
+#include "gateway/control.h"
+#include "gateway/field.h"
+#include "gateway/gateway.h"
+#include "gateway/generation.h"
+#include "gateway/outbox.h"
+#include "gateway/route.h"
+#include "gateway/upstreams.h"
+#include "store/store.h"
+
+#include <stdatomic.h>
+
+enum stop_phase { RUNNING, DRAINING, LEAVING, STOPPED };
+
+/* Letters to main: from the store's thread and from the broker's. */
+enum gateway_letter { LETTER_NEWS, LETTER_TROUBLE, LETTER_ANSWER };
+
+/* Owner: main thread. Others reach it only through ->inbox, ->last_seq and ->news_posted. */
+struct gateway {
+	struct owner owner;
+	const struct clock *clock;
+	const char *config_path;
+	int64_t started_wall_ms;
+	char exe[4096];
+	struct generation *gen;
+
+	struct loop *loop;
+	struct mailbox inbox; /* any thread posts; REJECT_NEW */
+	struct loop_watch inbox_watch;
+	struct loop_watch signal_watch;
+	struct loop_timer health_timer, watchdog_timer, stop_timer;
+
+	struct store *store;
+	struct route *route;
+	struct lane *main_lane, *broker_lane;
+	struct outbox outbox;
+	struct broker *broker;
+	struct upstreams *upstreams;
+	struct field *field;
+	struct control *control;
+
+	_Atomic uint64_t last_seq; /* committed, by the store */
+	atomic_bool news_posted;   /* a LETTER_NEWS is on its way: one at a time */
+
+	enum stop_phase phase;
+	int64_t drain_until_ms, stop_until_ms;
+};
+
+static inline const char *gateway_site(const struct gateway *g)
+{
+	return g->gen->opts->site;
+}
+
+void gateway_stop(struct gateway *g, const char *reason); /* begins; stop.c ends the loop when it is done */
+void gateway_stop_step(struct loop_timer *t);
+void gateway_reload(struct gateway *g);
+
+/* Another thread answered a question: to be posted as a LETTER_ANSWER; takes text (malloc'd). */
+void gateway_answer(struct gateway *g, struct letter l);
+
+extern const struct control_verb gateway_verbs[];
+extern const size_t gateway_verb_count;
+
+#endif

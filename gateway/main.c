@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* `weir VERB ...`: one row per verb. */
+#include "gateway/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit status */
+	const char *help;                  /* NULL: not for people */
+} commands[] = {
+	{"run", cmd_run, "run the gateway: weir run [--config FILE]"},
+	{"check", cmd_check, "find every mistake in a configuration: weir check [FILE]"},
+	{"broker", cmd_broker, "run the MQTT broker alone: weir broker [--bind ADDR]... [--config FILE]"},
+	{"status", cmd_ask, "how the running gateway is: queue, upstreams, lines, devices"},
+	{"points", cmd_ask, "what every point holds now: weir points [WORD]"},
+	{"why", cmd_ask, "where a message would stop on its way: weir why CLIENT TOPIC"},
+	{"bridge", cmd_bridge, NULL},
+};
+
+static int usage(FILE *to)
+{
+	fprintf(to, "weir %s, an edge gateway: field devices to MQTT, and upstream without losing a message\n\n",
+		WEIR_VERSION);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (commands[i].help)
+			fprintf(to, "  weir %-8s %s\n", commands[i].name, commands[i].help);
+	fprintf(to, "  weir version  print the version\n");
+	return to == stderr ? 2 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, verb) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	if (strcmp(verb, "version") == 0 || strcmp(verb, "--version") == 0) {
+		printf("weir %s\n", WEIR_VERSION);
+		return 0;
+	}
+	if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0)
+		return usage(stdout);
+	if (argc > 1)
+		fprintf(stderr, "weir: there is no verb '%s'\n\n", verb);
+	return usage(stderr);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* SIGHUP: the file is read again; what reads the same is not touched. A file with mistakes changes nothing. */
+#include "base/log.h"
+#include "gateway/health.h"
+#include "gateway/internal.h"
+#include "gateway/notify.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* systemd wants to know when the reload began, on its own clock. */
+static void tell_reloading(const struct clock *clock)
+{
+	char state[64];
+
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono_us(clock));
+	notify_send(state);
+}
+
+static void warn_of_what_needs_a_restart(const struct gateway_opts *old, const struct gateway_opts *fresh)
+{
+	char *was = gateway_fixed_text(old), *is = gateway_fixed_text(fresh);
+
+	if (was && is && strcmp(was, is) != 0)
+		log_warn("reload=partial; site, control, store and broker settings take effect at the next start");
+	free(was);
+	free(is);
+}
+
+static int set_upstreams(struct gateway *g, const struct gateway_opts *o)
+{
+	const struct bridge_opts *list = o->upstreams.items;
+	const char **names = calloc(o->upstreams.count + 1, sizeof(*names));
+	int r = names ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < o->upstreams.count; i++)
+		names[i] = list[i].head.name;
+	if (r == 0)
+		r = store_set_upstreams(g->store, names, o->upstreams.count);
+	free(names);
+	return r;
+}
+
+/* Rules before sources: what a new line sends must find the rules that select it. */
+static int apply(struct gateway *g, struct generation *gen)
+{
+	int r = route_set_rules(g->route, gen->opts->upstreams.items, gen->opts->upstreams.count);
+	int r2;
+
+	if (r < 0) {
+		generation_unref(gen);
+		return r;
+	}
+	generation_unref(g->gen); /* lines and upstreams that go on with it hold it themselves */
+	g->gen = gen;
+	log_set_level((enum log_level)gen->opts->log);
+	broker_routes_changed(g->broker);
+	r = set_upstreams(g, gen->opts);
+	if (r == 0)
+		r = upstreams_apply(g->upstreams, gen);
+	r2 = field_apply(g->field, gen);
+	return r < 0 ? r : r2;
+}
+
+static void refused(struct gateway *g, const char *why)
+{
+	log_error(
+		"reload=refused file=%s reason=\"%s\"; the running configuration stays as it is", g->config_path, why);
+	outbox_post_take(&g->outbox, health_event(gateway_site(g), "reload-refused", why, g->clock));
+}
+
+void gateway_reload(struct gateway *g)
+{
+	struct gateway_opts *opts = NULL;
+	struct generation *gen = NULL;
+	int r;
+
+	if (g->phase != RUNNING)
+		return;
+	tell_reloading(g->clock);
+	r = gateway_opts_load(&opts, g->config_path, stderr);
+	if (r != 0) {
+		refused(g, r > 0 ? "it has mistakes, listed above" : strerror(-r));
+	} else if (generation_new(&gen, opts) < 0) {
+		gateway_opts_free(opts);
+		refused(g, strerror(ENOMEM));
+	} else {
+		warn_of_what_needs_a_restart(g->gen->opts, opts);
+		r = apply(g, gen);
+		log_info("reload=done lines=%zu upstreams=%zu result=\"%s\"", field_lines(g->field),
+			upstreams_count(g->upstreams), r < 0 ? strerror(-r) : "all is as the file says");
+	}
+	notify_send("READY=1");
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* The answers to `weir status` and `weir points`: for people, one thing a line; with --json for programs. */
+#include "base/json.h"
+#include "drivers/opts.h"
+#include "gateway/health.h"
+#include "gateway/internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void answer_file(struct control_call *call, FILE *out, char **text, size_t *len)
+{
+	if (fclose(out) == 0)
+		control_reply(call, true, *text, *len);
+	else
+		control_reply(call, false, "no memory for the answer\n", 25);
+	free(*text);
+}
+
+static const char *age(char *out, size_t cap, int64_t ms)
+{
+	int64_t s = ms / 1000;
+
+	if (ms < 10000)
+		snprintf(out, cap, "%.1f s", (double)ms / 1000);
+	else if (s < 120)
+		snprintf(out, cap, "%" PRId64 " s", s);
+	else if (s < 7200)
+		snprintf(out, cap, "%" PRId64 " min", s / 60);
+	else if (s < 172800)
+		snprintf(out, cap, "%" PRId64 " h", s / 3600);
+	else
+		snprintf(out, cap, "%" PRId64 " days", s / 86400);
+	return out;
+}
+
+static const char *bytes(char *out, size_t cap, int64_t n)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	double v = (double)n;
+	size_t u = 0;
+
+	while (v >= 1024 && u < 4) {
+		v /= 1024;
+		u++;
+	}
+	snprintf(out, cap, u == 0 || v >= 100 ? "%.0f %s" : "%.1f %s", v, units[u]);
+	return out;
+}
+
+/* --- status ------------------------------------------------------------------------------------------------- */
+
+static uint64_t behind(const struct gateway *g, size_t upstream, const struct store_stats *s)
+{
+	uint64_t cursor = store_cursor(g->store, upstream);
+
+	return s->last_seq > cursor ? s->last_seq - cursor : 0;
+}
+
+static void queue_line(const struct gateway *g, FILE *out, const struct store_stats *s)
+{
+	char now[32], max[32], old[32];
+	uint64_t kept = s->last_seq >= s->first_seq ? s->last_seq - s->first_seq + 1 : 0;
+
+	fprintf(out, "queue     %" PRIu64 " records kept, %s of %s on disk", kept,
+		bytes(now, sizeof(now), s->disk_bytes), bytes(max, sizeof(max), g->gen->opts->store.max_bytes));
+	if (kept > 0 && s->oldest_wall_ms > 0)
+		fprintf(out, ", oldest %s", age(old, sizeof(old), clock_wall_ms(g->clock) - s->oldest_wall_ms));
+	if (s->waiting > 0)
+		fprintf(out, ", %" PRIu64 " waiting for the disk", s->waiting);
+	if (s->evicted > 0)
+		fprintf(out, ", %" PRIu64 " evicted", s->evicted);
+	if (s->failures > 0)
+		fprintf(out, ", %" PRIu64 " failed commits", s->failures);
+	fputc('\n', out);
+}
+
+static void upstream_lines(const struct gateway *g, FILE *out, const struct store_stats *s)
+{
+	static const char *const names[] = {"down", "connecting", "up"};
+	const struct bridge_opts *list = g->gen->opts->upstreams.items;
+
+	for (size_t i = 0; i < g->gen->opts->upstreams.count; i++) {
+		const struct bridge *b = upstreams_at(g->upstreams, i);
+		const struct bridge_stats *st = b ? bridge_stats(b) : NULL;
+
+		fprintf(out, "upstream  %-20s %-10s %" PRIu64 " to send, acknowledged up to %" PRIu64,
+			list[i].head.name, st ? names[st->state] : "not started", behind(g, i, s),
+			store_cursor(g->store, i));
+		if (st && st->state != BRIDGE_UP && st->reason[0])
+			fprintf(out, " (%s)", st->reason);
+		fputc('\n', out);
+	}
+}
+
+static void line_lines(const struct gateway *g, FILE *out)
+{
+	for (size_t i = 0; i < field_lines(g->field); i++) {
+		const struct line_opts *o;
+		const struct line *l = field_line_at(g->field, i, &o);
+		struct line_stats st;
+
+		line_stats(l, &st);
+		fprintf(out,
+			"line      %-20s %-10s %" PRIu64 " requests, %" PRIu64 " time-outs, %" PRIu64
+			" damaged, busy %u.%u %%\n",
+			o->head.name, st.port_up ? "up" : "down", st.requests, st.timeouts, st.damaged,
+			st.busy_permille / 10, st.busy_permille % 10);
+		for (size_t d = 0; d < o->device_count; d++) {
+			struct device_stats ds;
+
+			line_device_stats(l, d, &ds);
+			fprintf(out, "device    %-20s %s\n", o->devices[d]->head.name, device_state_name(ds.state));
+		}
+	}
+}
+
+static void status_text(const struct gateway *g, FILE *out)
+{
+	struct store_stats s;
+	char up[32];
+
+	store_stats(g->store, &s);
+	fprintf(out, "weir %s   site %s   up %s%s\n", WEIR_VERSION, gateway_site(g),
+		age(up, sizeof(up), clock_wall_ms(g->clock) - g->started_wall_ms),
+		g->phase == RUNNING ? "" : "   stopping");
+	queue_line(g, out, &s);
+	upstream_lines(g, out, &s);
+	line_lines(g, out);
+}
+
+static void answer_status(void *ctx, struct control_call *call, int count, char **words)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)count;
+	(void)words;
+	if (!out) {
+		control_reply(call, false, "no memory for the answer\n", 25);
+		return;
+	}
+	status_text(ctx, out);
+	answer_file(call, out, &text, &len);
+}
+
+/* --- points ------------------------------------------------------------------------------------------------- */
+
+struct listing {
+	FILE *out;
+	const char *word; /* only topics that have it; NULL: all */
+	int64_t now_ms;
+};
+
+static void point_line(void *ctx, const struct field_point *p)
+{
+	const struct listing *l = ctx;
+	char old[32];
+
+	if (l->word && !strstr(p->topic, l->word))
+		return;
+	if (p->newest)
+		fprintf(l->out, "%-40s %-60.*s %s ago\n", p->topic, (int)p->newest->payload_len,
+			(const char *)msg_payload(p->newest), age(old, sizeof(old), l->now_ms - p->newest->wall_ms));
+	else
+		fprintf(l->out, "%-40s nothing yet\n", p->topic);
+}
+
+static void answer_points(void *ctx, struct control_call *call, int count, char **words)
+{
+	struct gateway *g = ctx;
+	char *text = NULL;
+	size_t len = 0;
+	struct listing l = {open_memstream(&text, &len), count > 1 ? words[1] : NULL, clock_wall_ms(g->clock)};
+
+	if (!l.out) {
+		control_reply(call, false, "no memory for the answer\n", 25);
+		return;
+	}
+	field_each_point(g->field, point_line, &l);
+	answer_file(call, l.out, &text, &len);
+}
+
+/* --- answers of other threads ------------------------------------------------------------------------------- */
+
+/* On the broker's thread; text is ours. */
+static void why_answered(void *ctx, char *text)
+{
+	struct control_call *call = ctx;
+	struct gateway *g = control_ctx(call);
+	struct letter l = {.kind = LETTER_ANSWER, .ptr = call, .val = (uint64_t)(uintptr_t)text};
+
+	if (mailbox_post(&g->inbox, l) != 0)
+		free(text); /* the question ends with the control socket */
+}
+
+void gateway_answer(struct gateway *g, struct letter l)
+{
+	char *text = (char *)(uintptr_t)l.val;
+
+	(void)g;
+	control_reply(l.ptr, text != NULL, text ? text : "no memory for the answer\n", text ? strlen(text) : 25);
+	free(text);
+}
+
+static void answer_why(void *ctx, struct control_call *call, int count, char **words)
+{
+	struct gateway *g = ctx;
+	static const char busy[] = "the broker is busy; ask again\n";
+
+	(void)count;
+	if (broker_why(g->broker, words[1], words[2], why_answered, call) != 0)
+		control_reply(call, false, busy, sizeof(busy) - 1);
+}
+
+const struct control_verb gateway_verbs[] = {
+	{"status", "", 1, 1, answer_status},
+	{"points", " [WORD]", 1, 2, answer_points},
+	{"why", " CLIENT TOPIC", 3, 3, answer_why},
+};
+const size_t gateway_verb_count = sizeof(gateway_verbs) / sizeof(gateway_verbs[0]);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/upstreams.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct upstream {
+	struct upstreams *all;
+	struct generation *gen;
+	const struct bridge_opts *opts;
+	struct bridge *bridge;
+	size_t number; /* its place in the store's list */
+	char *fingerprint;
+	struct upstream *next;
+};
+
+struct upstreams {
+	struct upstreams_deps deps;
+	struct upstream *list;
+	uint64_t last_seq;
+};
+
+static void acknowledged(void *ctx, struct bridge *b, uint64_t seq)
+{
+	struct upstream *up = ctx;
+	int r = store_acknowledge(up->all->deps.store, up->number, seq);
+
+	(void)b;
+	if (r < 0) /* the record stays and is sent once more after a restart: a duplicate, not a loss */
+		log_error("upstream=%s seq=%llu error=\"%s\"; not noted as acknowledged", up->opts->head.name,
+			(unsigned long long)seq, strerror(-r));
+}
+
+static int inbound(void *ctx, struct bridge *b, struct msg *m)
+{
+	struct upstream *up = ctx;
+
+	(void)b;
+	return up->all->deps.broker ? broker_publish(up->all->deps.broker, m) : BROKER_BUSY;
+}
+
+static void state_changed(void *ctx, struct bridge *b, enum bridge_state state, const char *reason)
+{
+	struct upstream *up = ctx;
+
+	(void)b;
+	up->all->deps.changed(up->all->deps.ctx, up->opts->head.name, state, reason);
+}
+
+static void upstream_free(struct upstream *up)
+{
+	if (!up)
+		return;
+	bridge_free(up->bridge);
+	free(up->fingerprint);
+	generation_unref(up->gen);
+	free(up);
+}
+
+static int upstream_new(struct upstream **out, struct upstreams *u, struct generation *gen, size_t number)
+{
+	struct upstream *up = calloc(1, sizeof(*up));
+	struct bridge_env env = {
+		.exe = u->deps.exe,
+		.store_dir = gen->opts->store.dir,
+		.site = gen->opts->site,
+		.version = WEIR_VERSION,
+	};
+	struct bridge_events events = {up, acknowledged, inbound, state_changed};
+	int r = up ? 0 : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	up->all = u;
+	up->gen = generation_ref(gen);
+	up->opts = (const struct bridge_opts *)gen->opts->upstreams.items + number;
+	up->number = number;
+	up->fingerprint = gateway_upstream_text(gen->opts, up->opts);
+	if (!up->fingerprint)
+		r = -ENOMEM;
+	if (r == 0)
+		r = bridge_new(&up->bridge, u->deps.loop, up->opts, &env, &events);
+	if (r < 0) {
+		upstream_free(up);
+		return r;
+	}
+	*out = up;
+	return 0;
+}
+
+int upstreams_new(struct upstreams **out, const struct upstreams_deps *deps)
+{
+	struct upstreams *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return -ENOMEM;
+	u->deps = *deps;
+	*out = u;
+	return 0;
+}
+
+void upstreams_free(struct upstreams *u)
+{
+	if (!u)
+		return;
+	while (u->list) {
+		struct upstream *up = u->list;
+
+		u->list = up->next;
+		upstream_free(up);
+	}
+	free(u);
+}
+
+/* The place of an upstream that reads the same in gen, -1 when it changed or is gone. */
+static long place_in(const struct upstream *up, const struct gateway_opts *g)
+{
+	const struct bridge_opts *list = g->upstreams.items;
+
+	for (size_t i = 0; i < g->upstreams.count; i++) {
+		char *text;
+		bool same;
+
+		if (strcmp(list[i].head.name, up->opts->head.name) != 0)
+			continue;
+		text = gateway_upstream_text(g, &list[i]);
+		same = text && strcmp(text, up->fingerprint) == 0;
+		free(text);
+		return same ? (long)i : -1;
+	}
+	return -1;
+}
+
+/* Those that stay are renumbered; the others end, and what they had in flight is sent again by their successor. */
+static void drop_changed(struct upstreams *u, const struct gateway_opts *g)
+{
+	struct upstream **at = &u->list;
+
+	while (*at) {
+		struct upstream *up = *at;
+		long place = place_in(up, g);
+
+		if (place >= 0) {
+			up->number = (size_t)place;
+			at = &up->next;
+			continue;
+		}
+		log_info("upstream=%s state=stopping reason=\"its configuration changed\"", up->opts->head.name);
+		*at = up->next;
+		upstream_free(up);
+	}
+}
+
+static bool runs(const struct upstreams *u, const char *name)
+{
+	for (const struct upstream *up = u->list; up; up = up->next)
+		if (strcmp(up->opts->head.name, name) == 0)
+			return true;
+	return false;
+}
+
+int upstreams_apply(struct upstreams *u, struct generation *gen)
+{
+	const struct bridge_opts *list = gen->opts->upstreams.items;
+	struct upstream **end = &u->list;
+
+	drop_changed(u, gen->opts);
+	while (*end)
+		end = &(*end)->next;
+	for (size_t i = 0; i < gen->opts->upstreams.count; i++) {
+		int r;
+
+		if (runs(u, list[i].head.name))
+			continue;
+		r = upstream_new(end, u, gen, i);
+		if (r < 0)
+			return r;
+		bridge_news((*end)->bridge, u->last_seq);
+		end = &(*end)->next;
+	}
+	return 0;
+}
+
+void upstreams_news(struct upstreams *u, uint64_t last_seq)
+{
+	u->last_seq = last_seq;
+	for (struct upstream *up = u->list; up; up = up->next)
+		bridge_news(up->bridge, last_seq);
+}
+
+void upstreams_stop(struct upstreams *u)
+{
+	for (struct upstream *up = u->list; up; up = up->next)
+		bridge_stop(up->bridge);
+}
+
+void upstreams_hold_inbound(struct upstreams *u)
+{
+	u->deps.broker = NULL;
+}
+
+bool upstreams_running(const struct upstreams *u)
+{
+	for (const struct upstream *up = u->list; up; up = up->next)
+		if (bridge_running(up->bridge))
+			return true;
+	return false;
+}
+
+size_t upstreams_count(const struct upstreams *u)
+{
+	size_t n = 0;
+
+	for (const struct upstream *up = u->list; up; up = up->next)
+		n++;
+	return n;
+}
+
+const struct bridge *upstreams_at(const struct upstreams *u, size_t i)
+{
+	for (const struct upstream *up = u->list; up; up = up->next)
+		if (up->number == i)
+			return up->bridge;
+	return NULL;
+}
