@@ -29,14 +29,17 @@ enum store_on_full { STORE_EVICT, STORE_REFUSE };
 
 struct store_opts {
 	struct key_head head;
-	const char *dir;            /* of queue.db */
-	int64_t max_bytes;          /* database and WAL together */
-	int64_t memory_bytes;       /* appended and not yet committed */
-	int64_t commit_ms;          /* the longest a record waits for company */
-	int64_t batch;              /* records per commit at most */
-	int durability;             /* enum store_durability */
-	int on_full;                /* enum store_on_full */
-	int64_t keep_ms;            /* acknowledged records stay this long as history; 0: not at all */
+	const char *dir;      /* of queue.db */
+	int64_t max_bytes;    /* on the disk: database, WAL and index together */
+	int64_t memory_bytes; /* appended and not yet committed */
+	int64_t commit_ms;    /* the longest a record waits for company */
+	int64_t batch;        /* records per commit at most */
+	int durability;       /* enum store_durability */
+	int on_full;          /* enum store_on_full */
+	int64_t keep_ms;      /* acknowledged records stay this long as history ... */
+	int64_t keep_bytes;   /* ... and as long as the queue takes less than this; 0 and 0: not at all */
+	bool preallocate;     /* take max_bytes from the disk at the start */
+	const char *event_topic; /* of gap records; not a key: set by the gateway, NULL for weir/event */
 };
 extern const struct key_table store_table;
 
@@ -44,11 +47,13 @@ extern const struct key_table store_table;
 struct store_events {
 	void *ctx;
 	void (*committed)(void *ctx, uint64_t last_seq); /* there is something new for the upstreams */
-	void (*trouble)(void *ctx, const char *sentence); /* NULL: it is over */
+	void (*trouble)(void *ctx, const char *sentence); /* valid during the call; NULL: it is over */
 };
 
 /* upstreams: the names that have a cursor; a new one begins at the oldest record kept, one no longer named is
- * dropped. Opens (makes, migrates, or sets aside and salvages) the database; 0 or -errno. */
+ * dropped. Opens (makes, migrates, or sets aside and salvages) the database. A disk that is full or fails is not an
+ * error: messages wait in memory, trouble() is told, and it is tried again. 0, or -errno: -EBUSY another weir uses the
+ * directory, -EPROTO a newer weir wrote the database, -EACCES and the like; the reason is logged. */
 int store_open(struct store **out, const struct store_opts *opts, const char *const *upstreams, size_t upstream_count,
 	const struct store_events *events, const struct clock *clock);
 void store_close(struct store *s); /* commits what was appended, then stops the thread; NULL is fine */
@@ -56,11 +61,15 @@ void store_close(struct store *s); /* commits what was appended, then stops the 
 /* --- writing: a source per appending thread ------------------------------------------------------------------ */
 
 /* Outcomes of store_append(): not taken. BUSY: memory_bytes waits for the disk; hold the message and try again when
- * the descriptor wakes. FULL: on_full is refuse and the disk bound is reached. */
+ * the descriptor wakes. FULL: on_full is refuse and the disk bound is reached; the descriptor wakes when that is over.
+ * -EMSGSIZE: no disk bound would ever hold it. */
 enum { STORE_BUSY = 1, STORE_FULL = 2 };
 
+/* One thread calls these two, and they are not for the hot path: at most STORE_SOURCES at a time. */
+enum { STORE_SOURCES = 256 };
 int store_source_new(struct store_source **out, struct store *s); /* before the threads that use it start */
 void store_source_free(struct store_source *src);                 /* before store_close(); NULL is fine */
+
 int store_append(struct store_source *src, struct msg *m, uint64_t *ticket); /* takes its own reference */
 int store_source_fd(const struct store_source *src);            /* readable after a commit, or when no longer busy */
 uint64_t store_source_committed(struct store_source *src);      /* clears the descriptor; tickets up to this are safe */

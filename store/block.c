@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/block.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	FORMAT = 1,
+	HEAD = 1 + 8,        /* format, base time */
+	RECORD_HEAD = 4 + 4, /* length, sum */
+	FIELDS_MAX = 80,     /* of a body without topic, properties and payload */
+	NAMES_MAX = 256 * 1024, /* of one block: a bound for the reader of a damaged one */
+	SLOTS = 2 * BLOCK_TOPICS,
+};
+
+enum {
+	F_QOS = 3,
+	F_RETAIN = 1 << 2,
+	F_CLASS = 3 << 3,
+	F_ORIGIN = 3 << 5,
+	F_GAP = 1 << 7,
+	F_REPLAY = 1 << 8,
+	F_UNSYNCED = 1 << 9,
+	F_SPELLED = 1 << 10,
+	F_PROPS = 1 << 11,
+	F_EXPIRES = 1 << 12,
+	F_KNOWN = (1 << 13) - 1,
+};
+
+/* --- sums: each step is a bijection of the state, so one wrong word always shows in the 64 bits ----------------- */
+
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * 0x9fb21c651e98df25u;
+	return h ^ h >> 32;
+}
+
+static uint64_t hash(uint64_t seed, const uint8_t *at, size_t len)
+{
+	uint64_t h = mix(seed, len), word;
+
+	for (; len >= 8; at += 8, len -= 8) {
+		memcpy(&word, at, 8);
+		h = mix(h, le64toh(word));
+	}
+	word = 0;
+	memcpy(&word, at, len);
+	return mix(mix(h, le64toh(word)), 0x2545f4914f6cdd1du);
+}
+
+static uint32_t sum(uint64_t first, int64_t base_ms, const uint8_t *at, size_t len)
+{
+	return (uint32_t)(hash(mix(first, (uint64_t)base_ms), at, len) >> 32);
+}
+
+/* --- numbers --------------------------------------------------------------------------------------------------- */
+
+static uint8_t *put16(uint8_t *at, uint16_t v)
+{
+	v = htole16(v);
+	memcpy(at, &v, sizeof(v));
+	return at + sizeof(v);
+}
+
+static uint8_t *put32(uint8_t *at, uint32_t v)
+{
+	v = htole32(v);
+	memcpy(at, &v, sizeof(v));
+	return at + sizeof(v);
+}
+
+static uint8_t *put64(uint8_t *at, uint64_t v)
+{
+	v = htole64(v);
+	memcpy(at, &v, sizeof(v));
+	return at + sizeof(v);
+}
+
+static uint8_t *put_varint(uint8_t *at, uint64_t v)
+{
+	for (; v >= 0x80; v >>= 7)
+		*at++ = (uint8_t)(v | 0x80);
+	*at++ = (uint8_t)v;
+	return at;
+}
+
+static uint8_t *put_zigzag(uint8_t *at, int64_t v)
+{
+	return put_varint(at, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
+}
+
+static uint8_t *put_span(uint8_t *at, struct span s)
+{
+	if (s.len > 0)
+		memcpy(at, s.at, s.len);
+	return at + s.len;
+}
+
+static uint32_t get32(struct cursor *c)
+{
+	struct span s = cursor_span(c, 4);
+	uint32_t v = 0;
+
+	memcpy(&v, s.at, s.len);
+	return le32toh(v);
+}
+
+static uint64_t get64(struct cursor *c)
+{
+	struct span s = cursor_span(c, 8);
+	uint64_t v = 0;
+
+	memcpy(&v, s.at, s.len);
+	return le64toh(v);
+}
+
+static uint64_t get_varint(struct cursor *c)
+{
+	uint64_t v = 0;
+
+	for (unsigned shift = 0; shift < 64; shift += 7) {
+		uint8_t byte = cursor_u8(c);
+
+		v |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return v;
+	}
+	c->bad = true;
+	return 0;
+}
+
+static int64_t get_zigzag(struct cursor *c)
+{
+	uint64_t v = get_varint(c);
+
+	return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
+}
+
+/* A difference of times that come from outside may not fit; wrapped, it comes back right when it is added again. */
+static int64_t less(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+
+static int64_t plus(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+/* --- filling ----------------------------------------------------------------------------------------------------- */
+
+int block_new(struct block **out)
+{
+	struct block *b = calloc(1, sizeof(*b));
+
+	if (b) {
+		b->cap = BLOCK_BYTES;
+		b->bytes = malloc(b->cap);
+		b->names_cap = 16 * 1024;
+		b->names = malloc(b->names_cap);
+	}
+	if (!b || !b->bytes || !b->names) {
+		block_free(b);
+		return -ENOMEM;
+	}
+	*out = b;
+	return 0;
+}
+
+void block_free(struct block *b)
+{
+	if (!b)
+		return;
+	free(b->bytes);
+	free(b->names);
+	free(b);
+}
+
+void block_reset(struct block *b)
+{
+	if (b->topic_count > 0)
+		memset(b->slots, 0, sizeof(b->slots));
+	b->len = b->records = b->topic_count = 0;
+	b->names_len = 0;
+	b->head = (struct block_head){0};
+}
+
+static int reserve(void **at, size_t *cap, size_t need)
+{
+	void *more;
+
+	if (need <= *cap)
+		return 0;
+	if (need < 2 * *cap)
+		need = 2 * *cap;
+	more = realloc(*at, need);
+	if (!more)
+		return -ENOMEM;
+	*at = more;
+	*cap = need;
+	return 0;
+}
+
+/* The slot of a topic: where it is, or the free one where it goes. */
+static uint16_t *find(struct block *b, struct span topic, uint64_t h)
+{
+	size_t i = h % SLOTS;
+
+	for (;; i = (i + 1) % SLOTS) {
+		const struct block_topic *t = b->slots[i] ? &b->topics[b->slots[i] - 1] : NULL;
+
+		if (!t || (t->hash == h && t->len == topic.len && memcmp(b->names + t->at, topic.at, topic.len) == 0))
+			return &b->slots[i];
+	}
+}
+
+static size_t shared(const struct block *b, struct span topic)
+{
+	const struct block_topic *before = b->topic_count ? &b->topics[b->topic_count - 1] : NULL;
+	size_t n = 0;
+
+	while (before && n < before->len && n < topic.len && (uint8_t)b->names[before->at + n] == topic.at[n])
+		n++;
+	return n;
+}
+
+static uint16_t learn(struct block *b, struct span topic, uint64_t h)
+{
+	struct block_topic *t = &b->topics[b->topic_count++];
+
+	*t = (struct block_topic){h, (uint32_t)b->names_len, (uint16_t)topic.len};
+	put_span((uint8_t *)b->names + b->names_len, topic);
+	b->names_len += topic.len;
+	return (uint16_t)b->topic_count;
+}
+
+static int make_room(struct block *b, const struct block_record *r)
+{
+	size_t need = b->len + RECORD_HEAD + FIELDS_MAX + r->topic.len + r->props.len + r->payload.len;
+	int err;
+
+	if (b->records > 0 && (need > BLOCK_BYTES || b->records == BLOCK_RECORDS || b->topic_count == BLOCK_TOPICS ||
+	                              b->names_len + r->topic.len > NAMES_MAX))
+		return BLOCK_FULL;
+	if (r->payload.len > UINT32_MAX / 2 || r->props.len > UINT32_MAX / 2 || r->topic.len > UINT16_MAX)
+		return -EMSGSIZE;
+	err = reserve((void **)&b->bytes, &b->cap, need + HEAD);
+	return err < 0 ? err : reserve((void **)&b->names, &b->names_cap, b->names_len + r->topic.len);
+}
+
+static void start(struct block *b, const struct block_record *r, uint64_t first)
+{
+	uint8_t *at = b->bytes;
+
+	*at++ = FORMAT;
+	at = put64(at, (uint64_t)r->wall_ms);
+	b->len = (size_t)(at - b->bytes);
+	b->head = (struct block_head){.first = first, .from_ms = r->wall_ms, .to_ms = r->wall_ms};
+}
+
+static int64_t base_of(const uint8_t *bytes)
+{
+	struct cursor c = cursor_on(bytes + 1, 8);
+
+	return (int64_t)get64(&c);
+}
+
+static uint16_t flags_of(const struct block_record *r, bool spelled)
+{
+	unsigned f = (r->qos & 3u) | (r->retain ? F_RETAIN : 0u) | (r->class & 3u) << 3 | (r->origin & 3u) << 5;
+
+	f |= (r->gap ? F_GAP : 0u) | (r->replay ? F_REPLAY : 0u) | (r->unsynced ? F_UNSYNCED : 0u);
+	f |= (spelled ? F_SPELLED : 0u) | (r->props.len ? F_PROPS : 0u);
+	return (uint16_t)(f | (r->expiry_s != MSG_NEVER_EXPIRES ? F_EXPIRES : 0u));
+}
+
+static uint8_t *put_topic(uint8_t *at, struct block *b, struct span topic, uint16_t *slot, uint64_t h, bool spelled)
+{
+	size_t same;
+
+	if (!spelled)
+		return put_varint(at, *slot);
+	same = shared(b, topic);
+	*slot = learn(b, topic, h);
+	at = put_varint(at, *slot);
+	at = put_varint(at, same);
+	at = put_varint(at, topic.len - same);
+	return put_span(at, (struct span){topic.at + same, topic.len - same});
+}
+
+static uint8_t *put_body(uint8_t *at, struct block *b, const struct block_record *r)
+{
+	uint64_t h = hash(0, r->topic.at, r->topic.len);
+	uint16_t *slot = find(b, r->topic, h);
+	bool spelled = *slot == 0;
+
+	at = put16(at, flags_of(r, spelled));
+	at = put_varint(at, r->seq - b->head.first);
+	at = put_topic(at, b, r->topic, slot, h, spelled);
+	at = put_zigzag(at, less(r->wall_ms, base_of(b->bytes)));
+	at = put_varint(at, r->origin_id);
+	if (r->props.len > 0) {
+		at = put_varint(at, r->props.len);
+		at = put_span(at, r->props);
+	}
+	if (r->expiry_s != MSG_NEVER_EXPIRES) {
+		at = put_varint(at, r->expiry_s);
+		at = put_zigzag(at, less(r->taken_wall_ms, r->wall_ms));
+	}
+	if (r->replay)
+		at = put_varint(at, r->target);
+	return put_span(at, r->payload);
+}
+
+static void note(struct block_head *h, const struct block_record *r)
+{
+	h->last = r->seq;
+	if (r->gap)
+		h->gaps = true;
+	else
+		h->count[r->class & 3]++;
+	if (r->wall_ms < h->from_ms)
+		h->from_ms = r->wall_ms;
+	if (r->wall_ms > h->to_ms)
+		h->to_ms = r->wall_ms;
+}
+
+int block_add(struct block *b, const struct block_record *r, uint64_t first)
+{
+	uint8_t *at, *body, *end;
+	int err = make_room(b, r);
+
+	if (err)
+		return err;
+	if (b->records == 0)
+		start(b, r, first);
+	at = b->bytes + b->len;
+	body = at + RECORD_HEAD;
+	end = put_body(body, b, r);
+	at = put32(at, (uint32_t)(end - body));
+	put32(at, sum(b->head.first, base_of(b->bytes), body, (size_t)(end - body)));
+	b->len = (size_t)(end - b->bytes);
+	b->records++;
+	note(&b->head, r);
+	return 0;
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------------- */
+
+int block_iter_init(struct block_iter *it, const void *bytes, size_t len, uint64_t first)
+{
+	*it = (struct block_iter){.c = cursor_on(bytes, len), .first = first};
+	if (cursor_u8(&it->c) != FORMAT)
+		it->c.bad = true;
+	it->base_ms = (int64_t)get64(&it->c);
+	return cursor_ok(&it->c) ? 0 : -EBADMSG;
+}
+
+void block_iter_fini(struct block_iter *it)
+{
+	free(it->names);
+	free(it->topics);
+	*it = (struct block_iter){0};
+}
+
+/* Spelled out: the number says where it goes, so topics that went with damaged records leave holes. */
+static int spell(struct block_iter *it, struct cursor *c, uint64_t number)
+{
+	uint64_t same = get_varint(c);
+	struct span rest = cursor_span(c, (size_t)get_varint(c));
+	const struct block_topic *before = it->topic_count ? &it->topics[it->topic_count - 1] : NULL;
+	struct block_topic *t;
+	size_t len = (size_t)same + rest.len;
+	bool lost = same > 0 && (number != it->topic_count + 1 || !before || same > before->len);
+
+	if (!cursor_ok(c) || number <= it->topic_count || number > BLOCK_TOPICS || same > UINT16_MAX ||
+		len > UINT16_MAX || it->names_len + len > NAMES_MAX + UINT16_MAX)
+		return BLOCK_DAMAGED;
+	if (!it->topics && !(it->topics = calloc(BLOCK_TOPICS, sizeof(*it->topics))))
+		return -ENOMEM;
+	if (reserve((void **)&it->names, &it->names_cap, it->names_len + len) < 0)
+		return -ENOMEM;
+	t = &it->topics[number - 1];
+	before = it->topic_count ? &it->topics[it->topic_count - 1] : NULL;
+	it->topic_count = (unsigned)number;
+	if (lost)
+		return BLOCK_DAMAGED;
+	if (same > 0 && before)
+		memcpy(it->names + it->names_len, it->names + before->at, (size_t)same);
+	put_span((uint8_t *)it->names + it->names_len + same, rest);
+	*t = (struct block_topic){0, (uint32_t)it->names_len, (uint16_t)len};
+	it->names_len += len;
+	return 0;
+}
+
+static int get_topic(struct block_iter *it, struct cursor *c, unsigned flags, struct span *out)
+{
+	uint64_t number = get_varint(c);
+	int r = flags & F_SPELLED ? spell(it, c, number) : 0;
+
+	if (r)
+		return r;
+	if (number == 0 || number > it->topic_count || it->topics[number - 1].len == 0)
+		return BLOCK_DAMAGED;
+	*out = (struct span){(const uint8_t *)it->names + it->topics[number - 1].at, it->topics[number - 1].len};
+	return 0;
+}
+
+static int get_body(struct block_iter *it, struct cursor *c, struct block_record *r)
+{
+	unsigned f = cursor_u8(c);
+	int err;
+
+	f |= (unsigned)cursor_u8(c) << 8;
+	*r = (struct block_record){.qos = f & F_QOS, .retain = f & F_RETAIN, .class = (f & F_CLASS) >> 3,
+		.origin = (f & F_ORIGIN) >> 5, .gap = f & F_GAP, .replay = f & F_REPLAY, .unsynced = f & F_UNSYNCED,
+		.expiry_s = MSG_NEVER_EXPIRES};
+	r->seq = it->first + get_varint(c);
+	err = get_topic(it, c, f, &r->topic);
+	if (err)
+		return err;
+	r->wall_ms = plus(it->base_ms, get_zigzag(c));
+	r->origin_id = (uint32_t)get_varint(c);
+	if (f & F_PROPS)
+		r->props = cursor_span(c, (size_t)get_varint(c));
+	if (f & F_EXPIRES) {
+		r->expiry_s = (uint32_t)get_varint(c);
+		r->taken_wall_ms = plus(r->wall_ms, get_zigzag(c));
+	}
+	if (f & F_REPLAY)
+		r->target = (uint32_t)get_varint(c);
+	r->payload = cursor_span(c, cursor_left(c));
+	return cursor_ok(c) && !(f & ~(unsigned)F_KNOWN) ? 0 : BLOCK_DAMAGED;
+}
+
+int block_next(struct block_iter *it, struct block_record *out)
+{
+	struct cursor body;
+	struct span bytes;
+	uint32_t len, want;
+
+	if (!cursor_ok(&it->c) || cursor_left(&it->c) == 0)
+		return BLOCK_END;
+	len = get32(&it->c);
+	want = get32(&it->c);
+	bytes = cursor_span(&it->c, len);
+	if (!cursor_ok(&it->c) || sum(it->first, it->base_ms, bytes.at, bytes.len) != want)
+		return BLOCK_DAMAGED; /* a length that points past the end also ends the block */
+	body = cursor_on(bytes.at, bytes.len);
+	return get_body(it, &body, out);
+}

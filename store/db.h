@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* db.h - the database file of the queue: every word of SQL, every pragma, and SQLite's result codes end here.
+ *
+ * Schema    block(last INTEGER PRIMARY KEY, span, classes, from_ms, to_ms, data): one row for each block of records,
+ *           found by its last seq; mark(name PRIMARY KEY, value): the counter, the cursors and whether the end was
+ *           clean, all on one page.
+ * Owner     the thread that opened it; a handle for writing (one in the world) or for reading (any process).
+ * Results   -ENOSPC no room (in the file's bound or on the disk), -EBADMSG the file is damaged, -EPROTO a newer weir
+ *           made it, -EBUSY another process is in the way, -EROFS and -EACCES as they say, else -EIO; the text behind
+ *           the last of them is db_text(). After a failure within a transaction the caller rolls back.
+ * Time      never read here.
+ */
+#ifndef STORE_DB_H
+#define STORE_DB_H
+
+#include "base/cursor.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DB_PAGE = 4096, DB_VERSION = 1 };
+
+struct db;
+
+struct db_opts {
+	bool sync;          /* each commit reaches the disk before it returns */
+	bool preallocate;   /* take all of the room now, so that a full disk is somebody else's trouble */
+	int64_t max_bytes;  /* of the database without its WAL */
+	int64_t wal_bytes;  /* checkpoint when the WAL has grown to this */
+};
+
+/* Makes the file if it is not there. A handle whose opening failed is handed out all the same, for db_text() and
+ * db_close() alone; NULL when there was no memory for it. */
+int db_open(struct db **out, const char *path, const struct db_opts *opts);
+int db_open_reader(struct db **out, const char *path); /* -ENOENT: not there (yet) */
+void db_close(struct db *d);                           /* NULL is fine */
+const char *db_text(const struct db *d);               /* what went wrong last, for the log */
+
+int db_begin(struct db *d);      /* takes the write lock */
+int db_begin_read(struct db *d); /* one consistent moment until db_rollback() */
+int db_commit(struct db *d);     /* 0: all of it is safe, as opts->sync says */
+void db_rollback(struct db *d);  /* not in a transaction is fine */
+
+/* One row of the log. `classes` holds the number of records of each class in 16 bits each. */
+struct db_block {
+	uint64_t first, last;
+	uint64_t classes;
+	int64_t from_ms, to_ms;
+	struct span data; /* db_block_head(): at is NULL, len is right */
+};
+
+enum { DB_END = 1 };
+
+int db_block_put(struct db *d, const struct db_block *b); /* -EEXIST: there is one with that last seq */
+int db_block_drop(struct db *d, uint64_t from, uint64_t to); /* all with from <= last <= to */
+/* The first block with last > after: 0 or DB_END. The data is valid until db_block_done() or the next call; until
+ * then the reader holds back the WAL. */
+int db_block_get(struct db *d, uint64_t after, struct db_block *out);
+int db_block_head(struct db *d, uint64_t after, struct db_block *out); /* reads no overflow page */
+int db_block_tail(struct db *d, struct db_block *out);                /* the last block's head */
+void db_block_done(struct db *d);
+
+int db_mark_set(struct db *d, const char *name, uint64_t value);
+int db_mark_get(struct db *d, const char *name, uint64_t *value); /* DB_END: no such mark */
+int db_mark_drop(struct db *d, const char *name);
+int db_mark_each(struct db *d, bool (*each)(void *ctx, const char *name, uint64_t value), void *ctx);
+
+struct db_size {
+	int64_t pages, free_pages, max_pages; /* of the database */
+	int64_t wal_frames;                   /* after the last commit */
+	bool reserved;                        /* all of max_pages is allocated on the disk */
+};
+int db_size(struct db *d, struct db_size *out);
+/* Moves what was committed from the WAL into the database: when wal_bytes are reached, or in any case. Waits for
+ * nobody: what a reader still needs stays. */
+int db_checkpoint(struct db *d, bool always);
+
+/* A check of at most budget_ms: 0, or -EBADMSG. How far it came is not known. */
+int db_check(struct db *d, int64_t budget_ms, int64_t (*mono_ms)(void *ctx), void *ctx);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/store.h"
+
+static const struct key_choice durabilities[] = {
+	{"power", STORE_POWER, "flushed to the disk before anything is acknowledged: survives a power cut"},
+	{"process", STORE_PROCESS, "handed to the kernel: survives a crash of weir, not a power cut"},
+	{0},
+};
+
+static const struct key_choice on_fulls[] = {
+	{"evict", STORE_EVICT, "the lowest class goes first, its oldest records first, and a gap record says so"},
+	{"refuse", STORE_REFUSE, "new messages are refused until the upstreams have taken something"},
+	{0},
+};
+
+static const struct key keys[] = {
+	{"dir", KEY_TEXT, offsetof(struct store_opts, dir), .dflt = "/var/lib/weir", .min = 1, .max = 3900,
+		.help = "directory of queue.db, made if it is not there"},
+	{"max_bytes", KEY_SIZE, offsetof(struct store_opts, max_bytes), .dflt = "1GiB", .min = 1 << 20,
+		.max = INT64_C(1) << 42,
+		.help = "the most that the queue takes on the disk, with its write-ahead log and all"},
+	{"preallocate", KEY_BOOL, offsetof(struct store_opts, preallocate), .dflt = "true",
+		.help = "take max_bytes from the disk at the start, so that others who fill it cannot stop the queue"},
+	{"memory_bytes", KEY_SIZE, offsetof(struct store_opts, memory_bytes), .dflt = "16MiB", .min = 64 * 1024,
+		.max = INT64_C(1) << 32,
+		.help = "messages that wait for the disk; past this their senders are held back"},
+	{"commit_ms", KEY_INT, offsetof(struct store_opts, commit_ms), .dflt = "10", .min = 0, .max = 60000,
+		.help = "the longest a record waits for others to share its flush; a message whose sender waits for an"
+			" acknowledgement goes sooner when nobody else comes"},
+	{"batch", KEY_INT, offsetof(struct store_opts, batch), .dflt = "10000", .min = 1, .max = 100000,
+		.help = "records that share one flush, at most"},
+	{"durability", KEY_ENUM, offsetof(struct store_opts, durability), .dflt = "power", .choices = durabilities,
+		.help = "what an acknowledged message survives"},
+	{"on_full", KEY_ENUM, offsetof(struct store_opts, on_full), .dflt = "evict", .choices = on_fulls,
+		.help = "what happens at max_bytes"},
+	{"keep", KEY_TIME, offsetof(struct store_opts, keep_ms), .dflt = "0s", .min = 0, .max = INT64_C(315360000000),
+		.help = "acknowledged records stay this long as local history; they go first when room is needed"},
+	{"keep_bytes", KEY_SIZE, offsetof(struct store_opts, keep_bytes), .dflt = "0", .min = 0,
+		.max = INT64_C(1) << 42,
+		.help = "acknowledged records stay as long as the queue takes less than this; with keep, both hold"},
+};
+
+const struct key_table store_table = KEY_TABLE_OF("store", struct store_opts, keys,
+	.help = "The store-and-forward queue: every message that an upstream selects is kept here until the upstream has"
+		" acknowledged it.");

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* queue.h - the log of records and the cursors of its upstreams, on db.h.
+ *
+ * Owner     one thread; no locks.
+ * Seq       given out here, ascending, never twice: the counter is kept beside the log and in seqlimit.h.
+ * Atomic    queue_commit() does all or nothing: drop what is settled, move cursors, make room, append. After a failure
+ *           the same messages may be committed again, and get the same seqs.
+ * Bounds    opts.max_bytes: database, WAL and index together.
+ * Time      callers pass it.
+ */
+#ifndef STORE_QUEUE_H
+#define STORE_QUEUE_H
+
+#include "base/msg.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct queue;
+
+struct queue_opts {
+	const char *dir;
+	bool sync, preallocate;
+	bool refuse; /* when full: queue_commit() fails with -ENOSPC, nothing is evicted */
+	int64_t max_bytes;
+	int64_t keep_ms;    /* settled records stay as history this long ... */
+	int64_t keep_bytes; /* ... and as long as the log takes less than this; 0 and 0: not at all */
+	const char *event_topic;
+};
+
+struct queue_time {
+	int64_t mono_ms, wall_ms;
+};
+
+/* The largest message that can be stored, and the bytes of one commit at most. */
+size_t queue_batch_bytes(int64_t max_bytes);
+
+/* upstreams: those that have a cursor; a new one begins at the oldest record kept, others are dropped. A file that is
+ * damaged is set aside and salvaged. 0, or -errno with the reason logged. */
+int queue_open(struct queue **out, const struct queue_opts *opts, const char *const *upstreams, size_t count,
+	struct queue_time now);
+void queue_close(struct queue *q); /* marks the end as clean; NULL is fine */
+
+/* 0: the messages are as safe as opts.sync says; -ENOSPC, -EBUSY, -EIO, ...: none is, and the transaction is undone;
+ * -EBADMSG: the file is damaged, see queue_mend(). count may be 0: cursors and drops alone. */
+int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now);
+const char *queue_text(const struct queue *q); /* what went wrong last */
+
+/* After a failure: opens the files again; a damaged one is set aside and salvaged. */
+int queue_mend(struct queue *q, struct queue_time now);
+
+void queue_acknowledge(struct queue *q, size_t upstream, uint64_t seq); /* in memory, until the next commit */
+uint64_t queue_cursor(const struct queue *q, size_t upstream);
+bool queue_unsaved(const struct queue *q); /* cursors moved since the last commit, or more is to be dropped */
+
+struct queue_stats {
+	uint64_t first_seq, last_seq; /* on disk; first > last: none */
+	uint64_t evicted, salvaged, lost;
+	uint64_t commits, checkpoints;
+	int64_t disk_bytes, free_bytes; /* taken by the files; free within them */
+	int64_t oldest_wall_ms;
+};
+void queue_stats(const struct queue *q, struct queue_stats *out);
+
+#endif
