@@ -8,11 +8,12 @@
 
 enum {
 	FORMAT = 1,
-	HEAD = 1 + 8,        /* format, base time */
-	RECORD_HEAD = 4 + 4, /* length, sum */
-	FIELDS_MAX = 80,     /* of a body without topic, properties and payload */
+	HEAD = 1 + 8,           /* format, base time */
+	RECORD_HEAD = 4 + 4,    /* length, sum */
+	FIELDS_MAX = 80,        /* of a body without topic, properties and payload */
 	NAMES_MAX = 256 * 1024, /* of one block: a bound for the reader of a damaged one */
 	SLOTS = 2 * BLOCK_TOPICS,
+	SEARCH_BYTES = 4 * 1024 * 1024,
 };
 
 enum {
@@ -242,7 +243,7 @@ static int make_room(struct block *b, const struct block_record *r)
 	int err;
 
 	if (b->records > 0 && (need > BLOCK_BYTES || b->records == BLOCK_RECORDS || b->topic_count == BLOCK_TOPICS ||
-	                              b->names_len + r->topic.len > NAMES_MAX))
+				      b->names_len + r->topic.len > NAMES_MAX))
 		return BLOCK_FULL;
 	if (r->payload.len > UINT32_MAX / 2 || r->props.len > UINT32_MAX / 2 || r->topic.len > UINT16_MAX)
 		return -EMSGSIZE;
@@ -414,8 +415,13 @@ static int get_body(struct block_iter *it, struct cursor *c, struct block_record
 	int err;
 
 	f |= (unsigned)cursor_u8(c) << 8;
-	*r = (struct block_record){.qos = f & F_QOS, .retain = f & F_RETAIN, .class = (f & F_CLASS) >> 3,
-		.origin = (f & F_ORIGIN) >> 5, .gap = f & F_GAP, .replay = f & F_REPLAY, .unsynced = f & F_UNSYNCED,
+	*r = (struct block_record){.qos = f & F_QOS,
+		.retain = f & F_RETAIN,
+		.class = (f & F_CLASS) >> 3,
+		.origin = (f & F_ORIGIN) >> 5,
+		.gap = f & F_GAP,
+		.replay = f & F_REPLAY,
+		.unsynced = f & F_UNSYNCED,
 		.expiry_s = MSG_NEVER_EXPIRES};
 	r->seq = it->first + get_varint(c);
 	err = get_topic(it, c, f, &r->topic);
@@ -435,19 +441,55 @@ static int get_body(struct block_iter *it, struct cursor *c, struct block_record
 	return cursor_ok(c) && !(f & ~(unsigned)F_KNOWN) ? 0 : BLOCK_DAMAGED;
 }
 
+/* A record stands at the cursor: true, and its body is taken. */
+static bool take(struct block_iter *it, struct span *body)
+{
+	struct cursor c = it->c;
+	uint32_t len = get32(&c), want = get32(&c);
+
+	*body = cursor_span(&c, len);
+	if (!cursor_ok(&c) || it->search < len)
+		return false;
+	it->search -= len;
+	if (sum(it->first, it->base_ms, body->at, body->len) != want)
+		return false;
+	it->c = c;
+	return true;
+}
+
+/* The length may be what is damaged, so the next record is looked for at every byte; a budget of summed bytes bounds
+ * what a hostile block can cost. */
+static void resync(struct block_iter *it)
+{
+	struct span body;
+
+	it->search = SEARCH_BYTES;
+	for (;;) {
+		struct cursor here;
+
+		cursor_u8(&it->c);
+		here = it->c;
+		if (cursor_left(&it->c) == 0 || it->search == 0)
+			break;
+		if (take(it, &body)) {
+			it->c = here;
+			break;
+		}
+	}
+}
+
 int block_next(struct block_iter *it, struct block_record *out)
 {
-	struct cursor body;
-	struct span bytes;
-	uint32_t len, want;
+	struct cursor c;
+	struct span body;
 
 	if (!cursor_ok(&it->c) || cursor_left(&it->c) == 0)
 		return BLOCK_END;
-	len = get32(&it->c);
-	want = get32(&it->c);
-	bytes = cursor_span(&it->c, len);
-	if (!cursor_ok(&it->c) || sum(it->first, it->base_ms, bytes.at, bytes.len) != want)
-		return BLOCK_DAMAGED; /* a length that points past the end also ends the block */
-	body = cursor_on(bytes.at, bytes.len);
-	return get_body(it, &body, out);
+	it->search = SIZE_MAX;
+	if (!take(it, &body)) {
+		resync(it);
+		return BLOCK_DAMAGED;
+	}
+	c = cursor_on(body.at, body.len);
+	return get_body(it, &c, out);
 }

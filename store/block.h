@@ -39,19 +39,19 @@ struct block_record {
 	int64_t wall_ms;       /* by its source */
 	int64_t taken_wall_ms; /* when weir got it; only kept when the message expires */
 	uint32_t origin_id;
-	uint32_t expiry_s;     /* MSG_NEVER_EXPIRES */
-	uint32_t target;       /* a replay for this upstream alone; valid when replay is set */
+	uint32_t expiry_s; /* MSG_NEVER_EXPIRES */
+	uint32_t target;   /* a replay for this upstream alone; valid when replay is set */
 	uint8_t qos, class, origin;
 	bool retain;
-	bool gap;              /* payload is a gap, see gap.h */
+	bool gap; /* payload is a gap, see gap.h */
 	bool replay;
-	bool unsynced;         /* wall_ms comes from a clock that was not trusted */
+	bool unsynced; /* wall_ms comes from a clock that was not trusted */
 };
 
 /* What stands beside the blob in its row. */
 struct block_head {
 	uint64_t first, last;
-	uint16_t count[4];     /* records of each class; gaps are not counted */
+	uint16_t count[4]; /* records of each class; gaps are not counted */
 	bool gaps;
 	int64_t from_ms, to_ms; /* least and greatest wall time */
 };
@@ -90,6 +90,7 @@ struct block_iter {
 	size_t names_len, names_cap;
 	struct block_topic *topics;
 	unsigned topic_count;
+	size_t search; /* bytes that may still be summed in looking for the next record */
 };
 
 /* first as in the row. 0, -EBADMSG when it is no block of ours, -ENOMEM. Bytes must stay until block_iter_fini(). */

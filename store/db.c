@@ -23,10 +23,21 @@ enum {
 };
 
 enum statement {
-	S_BEGIN, S_BEGIN_READ, S_COMMIT, S_ROLLBACK,
-	S_BLOCK_PUT, S_BLOCK_DROP, S_BLOCK_GET, S_BLOCK_HEAD, S_BLOCK_TAIL,
-	S_MARK_SET, S_MARK_GET, S_MARK_DROP, S_MARK_EACH,
-	S_PAGES, S_FREE_PAGES,
+	S_BEGIN,
+	S_BEGIN_READ,
+	S_COMMIT,
+	S_ROLLBACK,
+	S_BLOCK_PUT,
+	S_BLOCK_DROP,
+	S_BLOCK_GET,
+	S_BLOCK_HEAD,
+	S_BLOCK_TAIL,
+	S_MARK_SET,
+	S_MARK_GET,
+	S_MARK_DROP,
+	S_MARK_EACH,
+	S_PAGES,
+	S_FREE_PAGES,
 	N_STATEMENTS,
 };
 
@@ -41,13 +52,17 @@ static const struct {
 	[S_BLOCK_PUT] = {"INSERT INTO block(last,span,classes,from_ms,to_ms,data) VALUES(?,?,?,?,?,?)", true},
 	[S_BLOCK_DROP] = {"DELETE FROM block WHERE last BETWEEN ? AND ?", true},
 	[S_BLOCK_GET] = {"SELECT last,span,classes,from_ms,to_ms,length(data),data FROM block"
-			 " WHERE last>? ORDER BY last LIMIT 1", false},
+			 " WHERE last>? ORDER BY last LIMIT 1",
+		false},
 	[S_BLOCK_HEAD] = {"SELECT last,span,classes,from_ms,to_ms,length(data) FROM block"
-			  " WHERE last>? ORDER BY last LIMIT 1", false},
+			  " WHERE last>? ORDER BY last LIMIT 1",
+		false},
 	[S_BLOCK_TAIL] = {"SELECT last,span,classes,from_ms,to_ms,length(data) FROM block"
-			  " ORDER BY last DESC LIMIT 1", false},
+			  " ORDER BY last DESC LIMIT 1",
+		false},
 	[S_MARK_SET] = {"INSERT INTO mark(name,value) VALUES(?,?)"
-			" ON CONFLICT(name) DO UPDATE SET value=excluded.value", true},
+			" ON CONFLICT(name) DO UPDATE SET value=excluded.value",
+		true},
 	[S_MARK_GET] = {"SELECT value FROM mark WHERE name=?", false},
 	[S_MARK_DROP] = {"DELETE FROM mark WHERE name=?", true},
 	[S_MARK_EACH] = {"SELECT name,value FROM mark ORDER BY name", false},
@@ -180,8 +195,8 @@ static int prepare_all(struct db *d, bool writer)
 	for (int s = 0; s < N_STATEMENTS; s++) {
 		if (statements[s].writes && !writer)
 			continue;
-		int rc = sqlite3_prepare_v3(d->handle, statements[s].sql, -1, SQLITE_PREPARE_PERSISTENT, &d->stmt[s],
-			NULL);
+		int rc = sqlite3_prepare_v3(
+			d->handle, statements[s].sql, -1, SQLITE_PREPARE_PERSISTENT, &d->stmt[s], NULL);
 
 		if (rc != SQLITE_OK)
 			return result(d, rc);
@@ -435,8 +450,8 @@ static int identify(struct db *d)
 		return -EBADMSG;
 	}
 	if (version > DB_VERSION) {
-		snprintf(d->text, sizeof(d->text),
-			"format %lld was made by a newer weir; this one knows up to %d", (long long)version, DB_VERSION);
+		snprintf(d->text, sizeof(d->text), "format %lld was made by a newer weir; this one knows up to %d",
+			(long long)version, DB_VERSION);
 		return -EPROTO;
 	}
 	return 0;
@@ -446,8 +461,8 @@ static int create(struct db *d)
 {
 	char sql[sizeof(schema) + 100];
 
-	snprintf(sql, sizeof(sql), "%s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", schema, APPLICATION_ID,
-		DB_VERSION);
+	snprintf(sql, sizeof(sql), "%s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT", schema,
+		APPLICATION_ID, DB_VERSION);
 	return exec(d, sql);
 }
 

@@ -24,10 +24,10 @@ enum { DB_PAGE = 4096, DB_VERSION = 1 };
 struct db;
 
 struct db_opts {
-	bool sync;          /* each commit reaches the disk before it returns */
-	bool preallocate;   /* take all of the room now, so that a full disk is somebody else's trouble */
-	int64_t max_bytes;  /* of the database without its WAL */
-	int64_t wal_bytes;  /* checkpoint when the WAL has grown to this */
+	bool sync;         /* each commit reaches the disk before it returns */
+	bool preallocate;  /* take all of the room now, so that a full disk is somebody else's trouble */
+	int64_t max_bytes; /* of the database without its WAL */
+	int64_t wal_bytes; /* checkpoint when the WAL has grown to this */
 };
 
 /* Makes the file if it is not there. A handle whose opening failed is handed out all the same, for db_text() and
@@ -52,13 +52,13 @@ struct db_block {
 
 enum { DB_END = 1 };
 
-int db_block_put(struct db *d, const struct db_block *b); /* -EEXIST: there is one with that last seq */
+int db_block_put(struct db *d, const struct db_block *b);    /* -EEXIST: there is one with that last seq */
 int db_block_drop(struct db *d, uint64_t from, uint64_t to); /* all with from <= last <= to */
 /* The first block with last > after: 0 or DB_END. The data is valid until db_block_done() or the next call; until
  * then the reader holds back the WAL. */
 int db_block_get(struct db *d, uint64_t after, struct db_block *out);
 int db_block_head(struct db *d, uint64_t after, struct db_block *out); /* reads no overflow page */
-int db_block_tail(struct db *d, struct db_block *out);                /* the last block's head */
+int db_block_tail(struct db *d, struct db_block *out);                 /* the last block's head */
 void db_block_done(struct db *d);
 
 int db_mark_set(struct db *d, const char *name, uint64_t value);

@@ -41,5 +41,6 @@ static const struct key keys[] = {
 };
 
 const struct key_table store_table = KEY_TABLE_OF("store", struct store_opts, keys,
-	.help = "The store-and-forward queue: every message that an upstream selects is kept here until the upstream has"
+	.help = "The store-and-forward queue: every message that an upstream selects is kept here until the upstream "
+		"has"
 		" acknowledged it.");

@@ -423,24 +423,35 @@ static int drop_strays(struct queue *q)
 	}
 }
 
-static int load(struct queue *q)
+/* Runs a change of marks in a transaction of its own. */
+static int within(struct queue *q, int (*marks)(struct queue *q))
 {
 	int r = db_begin(q->db);
 
 	if (r < 0)
 		return r;
-	r = load_counter(q);
-	if (r == 0)
-		r = load_cursors(q);
-	if (r == 0)
-		r = drop_strays(q);
-	if (r == 0)
-		r = db_mark_set(q->db, "clean", 0);
+	r = marks(q);
 	if (r == 0)
 		r = db_commit(q->db);
 	if (r < 0)
 		db_rollback(q->db);
-	return r < 0 ? r : db_size(q->db, &q->size);
+	return r;
+}
+
+static int load_upstreams(struct queue *q)
+{
+	int r = load_cursors(q);
+
+	return r < 0 ? r : drop_strays(q);
+}
+
+static int load_all(struct queue *q)
+{
+	int r = load_counter(q);
+
+	if (r == 0)
+		r = load_upstreams(q);
+	return r < 0 ? r : db_mark_set(q->db, "clean", 0);
 }
 
 static int attach(struct queue *q)
@@ -449,21 +460,60 @@ static int attach(struct queue *q)
 	struct db_opts o = {q->opts.sync, q->opts.preallocate, q->opts.max_bytes - WAL_HOLD * wal - INDEX_BYTES, wal};
 	int r = db_open(&q->db, q->path, &o);
 
-	return r < 0 ? r : load(q);
+	if (r == 0)
+		r = within(q, load_all);
+	return r < 0 ? r : db_size(q->db, &q->size);
 }
 
-static int copy_names(struct queue *q, const char *const *names, size_t count)
+static void free_upstreams(struct upstream *ups, size_t count)
 {
-	q->ups = calloc(count ? count : 1, sizeof(*q->ups));
-	if (!q->ups)
-		return -ENOMEM;
-	for (q->up_count = 0; q->up_count < count; q->up_count++) {
-		if (strlen(names[q->up_count]) > NAME_MAX_LEN)
-			return -ENAMETOOLONG;
-		if (asprintf(&q->ups[q->up_count].mark, "cursor/%s", names[q->up_count]) < 0)
-			return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		free(ups[i].mark);
+	free(ups);
+}
+
+static int make_upstreams(struct upstream **out, const char *const *names, size_t count)
+{
+	struct upstream *ups = calloc(count ? count : 1, sizeof(*ups));
+	int r = ups ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		if (strlen(names[i]) > NAME_MAX_LEN)
+			r = -ENAMETOOLONG;
+		else if (asprintf(&ups[i].mark, "cursor/%s", names[i]) < 0) {
+			ups[i].mark = NULL;
+			r = -ENOMEM;
+		}
 	}
-	return 0;
+	if (r < 0 && ups)
+		free_upstreams(ups, count);
+	else
+		*out = ups;
+	return r;
+}
+
+int queue_set_upstreams(struct queue *q, const char *const *upstreams, size_t count)
+{
+	struct upstream *old = q->ups, *fresh;
+	size_t old_count = q->up_count;
+	int r = q->db ? make_upstreams(&fresh, upstreams, count) : -EIO;
+
+	if (r < 0)
+		return r;
+	/* What was acknowledged and is not saved yet goes first: the marks are read again. */
+	r = within(q, save_cursors);
+	q->ups = fresh;
+	q->up_count = count;
+	if (r == 0)
+		r = within(q, load_upstreams);
+	if (r < 0) {
+		q->ups = old;
+		q->up_count = old_count;
+		old = fresh;
+		old_count = count;
+	}
+	free_upstreams(old, old_count);
+	return r;
 }
 
 static void dispose(struct queue *q)
@@ -472,9 +522,8 @@ static void dispose(struct queue *q)
 		return;
 	db_close(q->db);
 	block_free(q->block);
-	for (size_t i = 0; i < q->up_count; i++)
-		free(q->ups[i].mark);
-	free(q->ups);
+	if (q->ups)
+		free_upstreams(q->ups, q->up_count);
 	free(q->dir);
 	free(q);
 }
@@ -497,7 +546,8 @@ int queue_open(struct queue **out, const struct queue_opts *opts, const char *co
 	if (r == 0) {
 		q->opts = *opts;
 		q->dir = strdup(opts->dir);
-		r = q->dir ? copy_names(q, upstreams, count) : -ENOMEM;
+		r = q->dir ? make_upstreams(&q->ups, upstreams, count) : -ENOMEM;
+		q->up_count = r == 0 ? count : 0;
 	}
 	if (r == 0 && snprintf(q->path, sizeof(q->path), "%s/queue.db", q->dir) >= (int)sizeof(q->path))
 		r = -ENAMETOOLONG;

@@ -42,6 +42,9 @@ int queue_open(struct queue **out, const struct queue_opts *opts, const char *co
 	struct queue_time now);
 void queue_close(struct queue *q); /* marks the end as clean; NULL is fine */
 
+/* Another list, as in queue_open(): cursors of names that stay keep their place. After a failure the old list holds. */
+int queue_set_upstreams(struct queue *q, const char *const *upstreams, size_t count);
+
 /* 0: the messages are as safe as opts.sync says; -ENOSPC, -EBUSY, -EIO, ...: none is, and the transaction is undone;
  * -EBADMSG: the file is damaged, see queue_mend(). count may be 0: cursors and drops alone. */
 int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now);

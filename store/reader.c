@@ -72,7 +72,8 @@ int store_reader_open(struct store_reader **out, const char *dir)
 
 	if (!r)
 		return -ENOMEM;
-	err = snprintf(r->path, sizeof(r->path), "%s/queue.db", dir) >= (int)sizeof(r->path) ? -ENAMETOOLONG : attach(r);
+	err = snprintf(r->path, sizeof(r->path), "%s/queue.db", dir) >= (int)sizeof(r->path) ? -ENAMETOOLONG
+											     : attach(r);
 	if (err < 0) {
 		store_reader_close(r);
 		return err;

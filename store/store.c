@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,18 +25,18 @@
 #include <unistd.h>
 
 enum {
-	LINGER_US = 200,      /* without a newcomer for so long, senders that wait are not kept waiting */
-	ACK_US = 50 * 1000,   /* cursors ride along with the next commit, or are saved after this */
+	LINGER_US = 200,             /* without a newcomer for so long, senders that wait are not kept waiting */
+	ACK_US = 50 * 1000,          /* cursors ride along with the next commit, or are saved after this */
 	SWEEP_US = 10 * 1000 * 1000, /* history that has become too old is dropped this often */
 	RETRY_US = 100 * 1000,
 	RETRY_MAX_US = 2 * 1000 * 1000,
-	FAREWELLS = 5,        /* tries to commit the last batch of a stop */
-	MEND_AFTER = 3,       /* failures in a row before the files are opened again */
+	FAREWELLS = 5,  /* tries to commit the last batch of a stop */
+	MEND_AFTER = 3, /* failures in a row before the files are opened again */
 	TAKE = 256,
-	LETTER_BYTES = 256,   /* of memory_bytes for one place in the mailbox */
+	LETTER_BYTES = 256, /* of memory_bytes for one place in the mailbox */
 };
 
-enum letter_kind { LETTER_APPEND, LETTER_WAKE };
+enum letter_kind { LETTER_APPEND, LETTER_WAKE, LETTER_UPSTREAMS };
 
 /* Owner: the appending thread; what is atomic is the writer's to set. */
 struct store_source {
@@ -59,13 +60,27 @@ struct batch {
 	struct origin *from;
 	size_t count, cap;
 	size_t bytes, bytes_cap;
-	size_t urgent;       /* senders wait for these */
+	size_t urgent;        /* senders wait for these */
 	size_t urgent_before; /* of the batch before */
 	int64_t first_us, last_us;
 };
 
+/* The upstreams, by number. */
+struct roster {
+	size_t count;
+	char **names;
+	atomic_uint_fast64_t *acked;
+};
+
+/* A letter whose sender waits. */
+struct change {
+	const struct roster *fresh;
+	int result;
+	sem_t done;
+};
+
 struct figures {
-	atomic_uint_fast64_t first_seq, last_seq, commits, records, syncs, evicted, failures, oldest_wall_ms, disk_bytes;
+	atomic_uint_fast64_t first_seq, last_seq, commits, records, evicted, failures, oldest_wall_ms, disk_bytes;
 };
 
 struct store {
@@ -86,14 +101,12 @@ struct store {
 	struct figures figures;
 	_Atomic(struct store_source *) sources[STORE_SOURCES];
 	atomic_uint source_count;
-	size_t upstream_count;
-	atomic_uint_fast64_t *acked;
+	struct roster ups; /* changed by the thread that acknowledges, while the writer waits for nothing */
 
 	/* the writer */
 	struct queue *queue; /* NULL: could not be opened yet */
-	const char **names;  /* of the upstreams */
 	struct batch batch;
-	unsigned failures;   /* in a row */
+	unsigned failures; /* in a row */
 	int64_t retry_us, acked_us, swept_us;
 	bool troubled;
 };
@@ -224,10 +237,10 @@ int store_acknowledge(struct store *s, size_t upstream, uint64_t seq)
 {
 	uint64_t before;
 
-	if (upstream >= s->upstream_count)
+	if (upstream >= s->ups.count)
 		return -EINVAL;
-	before = atomic_load(&s->acked[upstream]);
-	while (before < seq && !atomic_compare_exchange_weak(&s->acked[upstream], &before, seq))
+	before = atomic_load(&s->ups.acked[upstream]);
+	while (before < seq && !atomic_compare_exchange_weak(&s->ups.acked[upstream], &before, seq))
 		;
 	if (before < seq && !atomic_exchange(&s->ack_pending, true))
 		wake(s);
@@ -236,7 +249,7 @@ int store_acknowledge(struct store *s, size_t upstream, uint64_t seq)
 
 uint64_t store_cursor(struct store *s, size_t upstream)
 {
-	return upstream < s->upstream_count ? atomic_load(&s->acked[upstream]) : 0;
+	return upstream < s->ups.count ? atomic_load(&s->ups.acked[upstream]) : 0;
 }
 
 void store_stats(struct store *s, struct store_stats *out)
@@ -248,7 +261,6 @@ void store_stats(struct store *s, struct store_stats *out)
 		.last_seq = atomic_load(&f->last_seq),
 		.commits = atomic_load(&f->commits),
 		.records = atomic_load(&f->records),
-		.syncs = atomic_load(&f->syncs),
 		.waiting = atomic_load(&s->waiting),
 		.waiting_bytes = atomic_load(&s->waiting_bytes),
 		.evicted = atomic_load(&f->evicted),
@@ -285,23 +297,6 @@ static void gather_one(struct batch *b, const struct letter *l, int64_t now_us)
 	b->urgent += is_urgent(m);
 }
 
-static void gather(struct store *s, int64_t now_us)
-{
-	struct letter letters[TAKE];
-	struct batch *b = &s->batch;
-
-	/* Letters are taken as far as there is room for all of them: a batch may pass its bytes by one take. */
-	while (!is_full(b)) {
-		size_t room = b->cap - b->count, n = mailbox_take(&s->inbox, letters, room < TAKE ? room : TAKE);
-
-		for (size_t i = 0; i < n; i++)
-			if (letters[i].kind == LETTER_APPEND)
-				gather_one(b, &letters[i], now_us);
-		if (n == 0)
-			break;
-	}
-}
-
 /* --- the writer: committing -------------------------------------------------------------------------------------------- */
 
 static struct queue_time queue_now(const struct store *s)
@@ -319,7 +314,6 @@ static void publish_figures(struct store *s)
 	atomic_store(&f->first_seq, q.first_seq);
 	atomic_store(&f->last_seq, q.last_seq);
 	atomic_store(&f->commits, q.commits);
-	atomic_store(&f->syncs, q.syncs);
 	atomic_store(&f->evicted, q.evicted);
 	atomic_store(&f->disk_bytes, (uint64_t)q.disk_bytes);
 	atomic_store(&f->oldest_wall_ms, (uint64_t)q.oldest_wall_ms);
@@ -331,17 +325,17 @@ static void publish_figures(struct store *s)
 static void collect_acks(struct store *s)
 {
 	atomic_store(&s->ack_pending, false); /* before the numbers are read: a later one posts again */
-	for (size_t i = 0; i < s->upstream_count; i++)
-		queue_acknowledge(s->queue, i, atomic_load(&s->acked[i]));
+	for (size_t i = 0; s->queue && i < s->ups.count; i++)
+		queue_acknowledge(s->queue, i, atomic_load(&s->ups.acked[i]));
 }
 
 static void trouble(struct store *s, int error)
 {
 	char sentence[300];
-	const char *what = error == -ENOSPC ? "there is no room on the disk"
-		: error == -EBUSY ? "a reader holds back the write-ahead log"
-		: error == -EROFS || error == -EACCES ? "the disk may not be written"
-						      : "the disk fails";
+	const char *what = error == -ENOSPC                      ? "there is no room on the disk"
+			   : error == -EBUSY                     ? "a reader holds back the write-ahead log"
+			   : error == -EROFS || error == -EACCES ? "the disk may not be written"
+								 : "the disk fails";
 
 	atomic_fetch_add(&s->figures.failures, 1);
 	if (s->troubled)
@@ -425,12 +419,12 @@ static int open_queue(struct store *s)
 		.keep_bytes = s->opts.keep_bytes,
 		.event_topic = s->opts.event_topic,
 	};
-	int r = queue_open(&s->queue, &o, s->names, s->upstream_count, queue_now(s));
+	int r = queue_open(&s->queue, &o, (const char *const *)s->ups.names, s->ups.count, queue_now(s));
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < s->upstream_count; i++)
-		atomic_store(&s->acked[i], queue_cursor(s->queue, i));
+	for (size_t i = 0; i < s->ups.count; i++)
+		atomic_store(&s->ups.acked[i], queue_cursor(s->queue, i));
 	publish_figures(s);
 	return 0;
 }
@@ -455,6 +449,88 @@ static int commit(struct store *s, int64_t now_us)
 	if (news && s->events.committed)
 		s->events.committed(s->events.ctx, atomic_load(&s->figures.last_seq));
 	return 0;
+}
+
+/* --- upstreams -------------------------------------------------------------------------------------------------- */
+
+static void roster_fini(struct roster *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		free(r->names[i]);
+	free(r->names);
+	free(r->acked);
+	*r = (struct roster){0};
+}
+
+static int roster_init(struct roster *r, const char *const *names, size_t count)
+{
+	*r = (struct roster){0};
+	r->names = calloc(count ? count : 1, sizeof(*r->names));
+	r->acked = calloc(count ? count : 1, sizeof(*r->acked));
+	while (r->names && r->acked && r->count < count && (r->names[r->count] = strdup(names[r->count])))
+		r->count++;
+	if (r->names && r->acked && r->count == count)
+		return 0;
+	roster_fini(r);
+	return -ENOMEM;
+}
+
+int store_set_upstreams(struct store *s, const char *const *upstreams, size_t upstream_count)
+{
+	struct roster fresh, old = s->ups;
+	struct change c = {.fresh = &fresh};
+	int r = roster_init(&fresh, upstreams, upstream_count);
+
+	if (r < 0)
+		return r;
+	sem_init(&c.done, 0, 0);
+	/* A mailbox that is full empties with the next commit. */
+	while ((r = mailbox_post(&s->inbox, (struct letter){.kind = LETTER_UPSTREAMS, .ptr = &c})) == MAILBOX_FULL)
+		poll(NULL, 0, 10);
+	while (r == 0 && sem_wait(&c.done) < 0 && errno == EINTR)
+		;
+	sem_destroy(&c.done);
+	if (r == 0)
+		r = c.result;
+	roster_fini(r < 0 ? &fresh : &old);
+	return r;
+}
+
+/* On the writer: the sender sleeps, so both sides of the list are ours. */
+static void change_upstreams(struct store *s, struct change *c)
+{
+	collect_acks(s);
+	c->result = s->queue ? queue_set_upstreams(s->queue, (const char *const *)c->fresh->names, c->fresh->count) : 0;
+	if (c->result == 0)
+		s->ups = *c->fresh;
+	for (size_t i = 0; s->queue && i < s->ups.count; i++)
+		atomic_store(&s->ups.acked[i], queue_cursor(s->queue, i));
+	sem_post(&c->done);
+}
+
+static void take_letter(struct store *s, const struct letter *l, int64_t now_us)
+{
+	switch ((enum letter_kind)l->kind) {
+	case LETTER_APPEND: gather_one(&s->batch, l, now_us); break;
+	case LETTER_UPSTREAMS: change_upstreams(s, l->ptr); break;
+	case LETTER_WAKE: break;
+	}
+}
+
+static void gather(struct store *s, int64_t now_us)
+{
+	struct letter letters[TAKE];
+	struct batch *b = &s->batch;
+
+	/* Letters are taken as far as there is room for all of them: a batch may pass its bytes by one take. */
+	while (!is_full(b)) {
+		size_t room = b->cap - b->count, n = mailbox_take(&s->inbox, letters, room < TAKE ? room : TAKE);
+
+		for (size_t i = 0; i < n; i++)
+			take_letter(s, &letters[i], now_us);
+		if (n == 0)
+			break;
+	}
 }
 
 /* --- the writer: when ---------------------------------------------------------------------------------------------------- */
@@ -575,20 +651,6 @@ static int size_memory(struct store *s)
 	return r == 0 && (!s->batch.msgs || !s->batch.from) ? -ENOMEM : r;
 }
 
-static int copy_names(struct store *s, const char *const *upstreams, size_t count)
-{
-	s->names = calloc(count ? count : 1, sizeof(*s->names));
-	s->acked = calloc(count ? count : 1, sizeof(*s->acked));
-	if (!s->names || !s->acked)
-		return -ENOMEM;
-	for (s->upstream_count = 0; s->upstream_count < count; s->upstream_count++) {
-		s->names[s->upstream_count] = strdup(upstreams[s->upstream_count]);
-		if (!s->names[s->upstream_count])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 static void free_sources(struct store *s)
 {
 	for (unsigned i = 0; i < atomic_load(&s->source_count); i++) {
@@ -623,10 +685,7 @@ void store_close(struct store *s)
 	drop_letters(s);
 	free_sources(s);
 	mailbox_fini(&s->inbox);
-	for (size_t i = 0; i < s->upstream_count; i++)
-		free((char *)s->names[i]);
-	free(s->names);
-	free(s->acked);
+	roster_fini(&s->ups);
 	free(s->batch.msgs);
 	free(s->batch.from);
 	if (s->dir_fd >= 0)
@@ -649,13 +708,8 @@ static int open_or_wait(struct store *s)
 
 static int start(struct store *s)
 {
-	int r;
+	int r = -pthread_create(&s->thread, NULL, run, s);
 
-	pthread_attr_t attr;
-
-	pthread_attr_init(&attr);
-	r = -pthread_create(&s->thread, &attr, run, s);
-	pthread_attr_destroy(&attr);
 	s->started = r == 0;
 	return r;
 }
@@ -676,7 +730,7 @@ int store_open(struct store **out, const struct store_opts *opts, const char *co
 	s->opts.event_topic = strdup(opts->event_topic ? opts->event_topic : "weir/event");
 	r = s->opts.dir && s->opts.event_topic ? size_memory(s) : -ENOMEM;
 	if (r == 0)
-		r = copy_names(s, upstreams, upstream_count);
+		r = roster_init(&s->ups, upstreams, upstream_count);
 	if (r == 0)
 		r = lock_dir(s);
 	if (r == 0)

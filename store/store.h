@@ -29,16 +29,16 @@ enum store_on_full { STORE_EVICT, STORE_REFUSE };
 
 struct store_opts {
 	struct key_head head;
-	const char *dir;      /* of queue.db */
-	int64_t max_bytes;    /* on the disk: database, WAL and index together */
-	int64_t memory_bytes; /* appended and not yet committed */
-	int64_t commit_ms;    /* the longest a record waits for company */
-	int64_t batch;        /* records per commit at most */
-	int durability;       /* enum store_durability */
-	int on_full;          /* enum store_on_full */
-	int64_t keep_ms;      /* acknowledged records stay this long as history ... */
-	int64_t keep_bytes;   /* ... and as long as the queue takes less than this; 0 and 0: not at all */
-	bool preallocate;     /* take max_bytes from the disk at the start */
+	const char *dir;         /* of queue.db */
+	int64_t max_bytes;       /* on the disk: database, WAL and index together */
+	int64_t memory_bytes;    /* appended and not yet committed */
+	int64_t commit_ms;       /* the longest a record waits for company */
+	int64_t batch;           /* records per commit at most */
+	int durability;          /* enum store_durability */
+	int on_full;             /* enum store_on_full */
+	int64_t keep_ms;         /* acknowledged records stay this long as history ... */
+	int64_t keep_bytes;      /* ... and as long as the queue takes less than this; 0 and 0: not at all */
+	bool preallocate;        /* take max_bytes from the disk at the start */
 	const char *event_topic; /* of gap records; not a key: set by the gateway, NULL for weir/event */
 };
 extern const struct key_table store_table;
@@ -46,7 +46,7 @@ extern const struct key_table store_table;
 /* Told on the store thread; must only post. */
 struct store_events {
 	void *ctx;
-	void (*committed)(void *ctx, uint64_t last_seq); /* there is something new for the upstreams */
+	void (*committed)(void *ctx, uint64_t last_seq);  /* there is something new for the upstreams */
 	void (*trouble)(void *ctx, const char *sentence); /* valid during the call; NULL: it is over */
 };
 
@@ -56,6 +56,8 @@ struct store_events {
  * directory, -EPROTO a newer weir wrote the database, -EACCES and the like; the reason is logged. */
 int store_open(struct store **out, const struct store_opts *opts, const char *const *upstreams, size_t upstream_count,
 	const struct store_events *events, const struct clock *clock);
+/* At a reload, on the thread that acknowledges: another list. Waits for the writer; after a failure the old one holds. */
+int store_set_upstreams(struct store *s, const char *const *upstreams, size_t upstream_count);
 void store_close(struct store *s); /* commits what was appended, then stops the thread; NULL is fine */
 
 /* --- writing: a source per appending thread ------------------------------------------------------------------ */
@@ -71,17 +73,17 @@ int store_source_new(struct store_source **out, struct store *s); /* before the 
 void store_source_free(struct store_source *src);                 /* before store_close(); NULL is fine */
 
 int store_append(struct store_source *src, struct msg *m, uint64_t *ticket); /* takes its own reference */
-int store_source_fd(const struct store_source *src);            /* readable after a commit, or when no longer busy */
-uint64_t store_source_committed(struct store_source *src);      /* clears the descriptor; tickets up to this are safe */
+int store_source_fd(const struct store_source *src);       /* readable after a commit, or when no longer busy */
+uint64_t store_source_committed(struct store_source *src); /* clears the descriptor; tickets up to this are safe */
 
-/* --- cursors and numbers: any thread ------------------------------------------------------------------------- */
+/* --- cursors and numbers: one thread, but for store_stats(), which any may call ------------------------------------------------------------------------- */
 
 /* Upstream number `upstream` (place in the list of store_open) has acknowledged everything up to seq. */
 int store_acknowledge(struct store *s, size_t upstream, uint64_t seq);
 
 struct store_stats {
-	uint64_t first_seq, last_seq;   /* kept on disk; first > last: none */
-	uint64_t commits, records, syncs;
+	uint64_t first_seq, last_seq; /* kept on disk; first > last: none */
+	uint64_t commits, records;
 	uint64_t waiting, waiting_bytes; /* appended, not committed */
 	uint64_t evicted, refused, failures;
 	int64_t disk_bytes;

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* tempdir.h - a directory of a test's own, and its end. */
+#ifndef TESTS_LIB_TEMPDIR_H
+#define TESTS_LIB_TEMPDIR_H
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static inline char *tempdir_new(void) /* free with tempdir_free() */
+{
+	const char *base = getenv("TMPDIR");
+	char *path = NULL;
+
+	if (asprintf(&path, "%s/weir-test-XXXXXX", base ? base : "/tmp") < 0 || !mkdtemp(path))
+		abort();
+	return path;
+}
+
+static inline void tempdir_empty(const char *path) /* files; no directories in it */
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+	char name[4096];
+
+	while (d && (e = readdir(d))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
+		unlink(name);
+	}
+	if (d)
+		closedir(d);
+}
+
+static inline void tempdir_free(char *path)
+{
+	tempdir_empty(path);
+	rmdir(path);
+	free(path);
+}
+
+#endif
