@@ -29,6 +29,10 @@
  *	KEY_LIST    struct key_list	of structs of .table, or of const char * when .table is NULL (a single scalar is
  *					a list of one)
  *	KEY_MAP     struct key_list	of structs of .table; the YAML key becomes head.name
+ *	KEY_TREE    const struct key_node *	whatever stands there; for config's own use
+ *
+ * min .. max of KEY_LIST and KEY_MAP bounds the number of entries where max > 0. A default may lie outside of min ..
+ * max (0 for "off") and may then be written, too. The default of a KEY_LIST of texts and of KEY_FLAGS is "one, two".
  */
 #ifndef CONFIG_KEY_H
 #define CONFIG_KEY_H
@@ -39,7 +43,7 @@
 
 enum key_type {
 	KEY_BOOL, KEY_INT, KEY_REAL, KEY_TEXT, KEY_TIME, KEY_SIZE, KEY_ENUM, KEY_FLAGS, KEY_TOPIC, KEY_FILTER,
-	KEY_TABLE, KEY_LIST, KEY_MAP,
+	KEY_TABLE, KEY_LIST, KEY_MAP, KEY_TREE,
 };
 
 /* Where something stands: 1-based line and column; file NULL for a default. */
@@ -100,7 +104,10 @@ struct key_table {
 		.name = (what), .keys = (rows), .count = KEY_COUNT(rows), .size = sizeof(struct_type), __VA_ARGS__    \
 	}
 
-/* For checks: a mistake, or a piece of advice, at a key of item (key NULL or absent: at item itself). The text says
+/* A nested table that nobody wrote is bound to its defaults, without asking for required keys and without its check();
+ * key_given(parent, "tls") tells the difference. It may be named to key_fault() all the same.
+ *
+ * For checks: a mistake, or a piece of advice, at a key of item (key NULL or absent: at item itself). The text says
  * what is wrong; what would be right: "9601 is not a rate of this adapter; use 9600". */
 void key_fault(struct key_report *report, const void *item, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

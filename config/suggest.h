@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* suggest.h - the word that was probably meant.
+ *
+ * Pure. Letters of either case, and `-`, `_` and nothing between words, count as equal.
+ */
+#ifndef CONFIG_SUGGEST_H
+#define CONFIG_SUGGEST_H
+
+#include <stddef.h>
+
+/* Single-character insertions, removals, changes and swaps of neighbours from a to b; > limit: limit + 1. */
+size_t suggest_distance(const char *a, const char *b, size_t limit);
+
+/* Feed candidates one by one; best is the nearest so far that is near enough, or NULL. */
+struct suggestion {
+	const char *word;
+	const char *best;
+	size_t distance;
+};
+struct suggestion suggest_for(const char *word);
+void suggest_try(struct suggestion *s, const char *candidate); /* candidate outlives s */
+
+#endif

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: MIT */
+/* libyaml's events, one by one, onto a stack of open lists and maps.
+ *
+ * Events rather than its document API: a bound can then end the reading at the byte that passes it, where a document
+ * is first built in full, and that in quadratic time for deep nesting. It also leaves aliases to us, who copy them
+ * within a budget: a bomb of ten lines that means a billion values ends at the first hundred thousand.
+ */
+#include "config/yaml.h"
+
+#include "base/utf8.h"
+#include "config/problem.h"
+#include "config/report.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <yaml.h>
+
+/* An open list or map. In a map, key is the one that waits for its value; drop: that value goes nowhere. */
+struct frame {
+	struct key_node *node;
+	const char *key;
+	struct key_mark key_mark;
+	bool has_key, drop;
+};
+
+struct anchor {
+	const char *name;
+	const struct key_node *node;
+};
+
+struct reader {
+	yaml_parser_t parser;
+	struct arena *arena;
+	struct key_report *report;
+	const char *file;
+	const char *text;
+	size_t len;
+	struct frame stack[NODE_MAX_DEPTH + 1];
+	size_t depth;
+	struct key_node *root;
+	size_t nodes_left, copies_left;
+	struct anchor anchors[YAML_MAX_ANCHORS];
+	size_t anchor_count;
+	bool wrong;
+	int error; /* -ENOMEM */
+	bool done;
+};
+
+static struct key_mark mark_of(const struct reader *rd, yaml_mark_t m)
+{
+	return (struct key_mark){rd->file, (int)m.line + 1, (int)m.column + 1};
+}
+
+/* --- mistakes ------------------------------------------------------------------------------------------------ */
+
+/* Where a value that is not in the tree yet would stand. */
+static const char *where(const struct reader *rd, char *out, size_t cap)
+{
+	const struct frame *top = rd->depth ? &rd->stack[rd->depth - 1] : NULL;
+
+	out[0] = '\0';
+	if (!top)
+		return out;
+	if (top->has_key && !top->drop)
+		return node_path_of_key(out, cap, top->node, top->key);
+	return node_path(out, cap, top->node);
+}
+
+static void wrong(struct reader *rd, struct key_mark mark, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void wrong(struct reader *rd, struct key_mark mark, const char *fmt, ...)
+{
+	char path[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	report_addv(rd->report, REPORT_FAULT, mark, where(rd, path, sizeof(path)), fmt, ap);
+	va_end(ap);
+	rd->wrong = true;
+}
+
+/* Nothing behind this place is read. */
+#define refuse(rd, mark, ...) (wrong(rd, mark, __VA_ARGS__), (rd)->done = true)
+
+static void no_memory(struct reader *rd)
+{
+	rd->error = -ENOMEM;
+	rd->done = true;
+}
+
+/* --- building the tree --------------------------------------------------------------------------------------- */
+
+static void take_key(struct reader *rd, struct frame *top, const struct key_node *n)
+{
+	top->has_key = true;
+	top->drop = true;
+	top->key_mark = n->mark;
+	top->key = n->text;
+	if (n->kind != NODE_SCALAR)
+		wrong(rd, n->mark, "a key is plain text, not a list or map; quote it if `[` or `{` belongs to it");
+	else if (!n->quoted && strcmp(n->text, "<<") == 0)
+		wrong(rd, n->mark, "merge keys (`<<`) are not read; write the keys out, or give devices a template");
+	else if (n->len == 0)
+		wrong(rd, n->mark, "there is no key before the `:`; write `key: value`");
+	else
+		top->drop = false;
+}
+
+static void add(struct reader *rd, struct key_node *n)
+{
+	struct frame *top = rd->depth ? &rd->stack[rd->depth - 1] : NULL;
+
+	if (!top) {
+		rd->root = n;
+		return;
+	}
+	if (top->node->kind == NODE_LIST) {
+		node_append(top->node, n);
+		return;
+	}
+	if (!top->has_key) {
+		take_key(rd, top, n);
+		return;
+	}
+	if (!top->drop) {
+		n->key = top->key;
+		n->key_mark = top->key_mark;
+		node_append(top->node, n);
+	}
+	top->has_key = false;
+}
+
+static struct key_node *make(struct reader *rd, enum node_kind kind, yaml_mark_t at)
+{
+	struct key_node *n;
+
+	if (rd->nodes_left-- == 0) {
+		rd->nodes_left = 0;
+		refuse(rd, mark_of(rd, at), "the file holds more than %d values; split the site over several gateways",
+			YAML_MAX_NODES);
+		return NULL;
+	}
+	n = node_new(rd->arena, kind, mark_of(rd, at));
+	if (!n)
+		no_memory(rd);
+	return n;
+}
+
+static void remember(struct reader *rd, const yaml_char_t *name, const struct key_node *n)
+{
+	const char *copy;
+
+	if (!name)
+		return;
+	if (rd->anchor_count == YAML_MAX_ANCHORS) {
+		refuse(rd, n->mark, "the file has more than %d anchors (&name); write the values out",
+			YAML_MAX_ANCHORS);
+		return;
+	}
+	copy = arena_strndup(rd->arena, (const char *)name, strlen((const char *)name));
+	if (!copy)
+		no_memory(rd);
+	else
+		rd->anchors[rd->anchor_count++] = (struct anchor){copy, n};
+}
+
+static void check_tag(struct reader *rd, const yaml_char_t *tag, yaml_mark_t at)
+{
+	struct node_quote q;
+
+	if (tag && strcmp((const char *)tag, "!") != 0)
+		wrong(rd, mark_of(rd, at), "tags such as %s are not read; leave it out, and quote what is text",
+			node_quote(&q, (const char *)tag));
+}
+
+/* --- events -------------------------------------------------------------------------------------------------- */
+
+static void on_scalar(struct reader *rd, const yaml_event_t *e)
+{
+	const char *value = (const char *)e->data.scalar.value;
+	struct key_node *n;
+
+	check_tag(rd, e->data.scalar.tag, e->start_mark);
+	n = make(rd, NODE_SCALAR, e->start_mark);
+	if (!n)
+		return;
+	n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || !e->data.scalar.plain_implicit;
+	n->len = strlen(value);
+	n->text = arena_strndup(rd->arena, value, n->len);
+	if (!n->text) {
+		no_memory(rd);
+		return;
+	}
+	if (n->len != e->data.scalar.length)
+		wrong(rd, n->mark, "the text holds a NUL (`\\0`); remove it");
+	remember(rd, e->data.scalar.anchor, n);
+	add(rd, n);
+}
+
+static void open_container(struct reader *rd, enum node_kind kind, const yaml_event_t *e)
+{
+	const yaml_char_t *tag = kind == NODE_MAP ? e->data.mapping_start.tag : e->data.sequence_start.tag;
+	const yaml_char_t *anchor = kind == NODE_MAP ? e->data.mapping_start.anchor : e->data.sequence_start.anchor;
+	struct key_node *n;
+
+	if (rd->depth == NODE_MAX_DEPTH) {
+		refuse(rd, mark_of(rd, e->start_mark), "lists and maps are nested more than %d deep; no key needs that",
+			NODE_MAX_DEPTH);
+		return;
+	}
+	check_tag(rd, tag, e->start_mark);
+	n = make(rd, kind, e->start_mark);
+	if (!n)
+		return;
+	remember(rd, anchor, n);
+	add(rd, n);
+	rd->stack[rd->depth++] = (struct frame){.node = n};
+}
+
+static void on_list(struct reader *rd, const yaml_event_t *e)
+{
+	open_container(rd, NODE_LIST, e);
+}
+
+static void on_map(struct reader *rd, const yaml_event_t *e)
+{
+	open_container(rd, NODE_MAP, e);
+}
+
+static void on_list_end(struct reader *rd, const yaml_event_t *e)
+{
+	(void)e;
+	rd->depth--;
+}
+
+/* Leaves out the children that are marked absent. */
+static void sift(struct key_node *map)
+{
+	struct key_node *c = map->first, *next;
+
+	map->first = map->last = NULL;
+	map->count = 0;
+	for (; c; c = next) {
+		next = c->next;
+		c->next = NULL;
+		if (!c->absent)
+			node_append(map, c);
+	}
+}
+
+static void on_map_end(struct reader *rd, const yaml_event_t *e)
+{
+	struct key_node *map = rd->stack[--rd->depth].node;
+	const struct key_node **sorted = map->count > 1 ? node_sorted(rd->arena, map) : NULL;
+	const struct key_node *first = sorted ? sorted[0] : NULL;
+	bool twice = false;
+
+	(void)e;
+	if (map->count > 1 && !sorted)
+		no_memory(rd);
+	for (size_t i = 1; sorted && i < map->count; i++) {
+		struct key_node *n = (struct key_node *)sorted[i];
+
+		if (strcmp(first->key, n->key) != 0) {
+			first = n;
+			continue;
+		}
+		report_at(rd->report, REPORT_FAULT, n, "this key is given twice, first in line %d; keep one of them",
+			first->key_mark.line);
+		n->absent = true;
+		twice = true;
+	}
+	if (twice) {
+		rd->wrong = true;
+		sift(map);
+	}
+}
+
+static bool is_open(const struct reader *rd, const struct key_node *n)
+{
+	for (size_t i = 0; i < rd->depth; i++) {
+		if (rd->stack[i].node == n)
+			return true;
+	}
+	return false;
+}
+
+/* How deep n goes: 1 for a scalar. Trees are at most NODE_MAX_DEPTH deep, so this ends. */
+static size_t depth_of(const struct key_node *n)
+{
+	size_t deepest = 0;
+
+	for (const struct key_node *c = n->first; c; c = c->next) {
+		size_t d = depth_of(c);
+
+		deepest = d > deepest ? d : deepest;
+	}
+	return deepest + 1;
+}
+
+static void paste(struct reader *rd, const struct anchor *a, struct key_mark at)
+{
+	struct key_node *copy = node_copy(rd->arena, a->node, &rd->copies_left);
+
+	if (!copy && rd->copies_left == 0) {
+		refuse(rd, at, "aliases (*name) stand for more than %d values; write them out, or use templates",
+			YAML_MAX_COPIES);
+		return;
+	}
+	if (!copy) {
+		no_memory(rd);
+		return;
+	}
+	if (rd->depth + depth_of(copy) > NODE_MAX_DEPTH + 1) {
+		refuse(rd, at, "lists and maps are nested more than %d deep; no key needs that", NODE_MAX_DEPTH);
+		return;
+	}
+	copy->key = NULL;
+	add(rd, copy);
+}
+
+static void on_alias(struct reader *rd, const yaml_event_t *e)
+{
+	const char *name = (const char *)e->data.alias.anchor;
+	struct key_mark at = mark_of(rd, e->start_mark);
+	const struct anchor *found = NULL;
+	struct key_node *nothing;
+
+	for (size_t i = rd->anchor_count; i > 0 && !found; i--) {
+		if (strcmp(rd->anchors[i - 1].name, name) == 0)
+			found = &rd->anchors[i - 1];
+	}
+	if (found && !is_open(rd, found->node)) {
+		paste(rd, found, at);
+		return;
+	}
+	if (found)
+		wrong(rd, at, "*%.40s stands inside of &%.40s itself; write the value out", name, name);
+	else
+		wrong(rd, at, "no &%.40s comes before this; a value that begins with `*` must stand in quotes", name);
+	nothing = make(rd, NODE_SCALAR, e->start_mark);
+	if (!nothing)
+		return;
+	nothing->text = "?"; /* keeps the tree whole; a mistake has been reported */
+	nothing->len = 1;
+	nothing->quoted = true;
+	add(rd, nothing);
+}
+
+static void on_document(struct reader *rd, const yaml_event_t *e)
+{
+	if (rd->root)
+		refuse(rd, mark_of(rd, e->start_mark),
+			"a second document begins here; a file is one document: remove the `---`");
+}
+
+static void on_end(struct reader *rd, const yaml_event_t *e)
+{
+	(void)e;
+	rd->done = true;
+}
+
+static void (*const handlers[])(struct reader *rd, const yaml_event_t *e) = {
+	[YAML_STREAM_END_EVENT] = on_end,
+	[YAML_DOCUMENT_START_EVENT] = on_document,
+	[YAML_ALIAS_EVENT] = on_alias,
+	[YAML_SCALAR_EVENT] = on_scalar,
+	[YAML_SEQUENCE_START_EVENT] = on_list,
+	[YAML_SEQUENCE_END_EVENT] = on_list_end,
+	[YAML_MAPPING_START_EVENT] = on_map,
+	[YAML_MAPPING_END_EVENT] = on_map_end,
+};
+
+/* --- what libyaml refuses ------------------------------------------------------------------------------------ */
+
+static struct problem_place place_of(yaml_mark_t m)
+{
+	return (struct problem_place){(int)m.line + 1, (int)m.column + 1};
+}
+
+static void on_syntax(struct reader *rd)
+{
+	const yaml_parser_t *p = &rd->parser;
+	struct problem problem = {p->context, p->problem, place_of(p->problem_mark), place_of(p->context_mark)};
+	struct problem_place at;
+	char text[320];
+
+	rd->done = true;
+	if (p->error == YAML_MEMORY_ERROR) {
+		no_memory(rd);
+		return;
+	}
+	if (p->error == YAML_READER_ERROR) /* has no marks */
+		problem.at = problem_place(rd->text, p->problem_offset < rd->len ? p->problem_offset : rd->len);
+	if (!p->context)
+		problem.from = problem.at;
+	at = problem_explain(text, sizeof(text), &problem, rd->text, rd->len);
+	report_add(rd->report, REPORT_FAULT, (struct key_mark){rd->file, at.line, at.column}, "", "%s", text);
+	rd->wrong = true;
+}
+
+/* --- the bytes ----------------------------------------------------------------------------------------------- */
+
+static bool begins_with(const struct reader *rd, const char *bytes, size_t n)
+{
+	return rd->len >= n && memcmp(rd->text, bytes, n) == 0;
+}
+
+/* The first line that is not well-formed, then the first character in it. */
+static size_t first_bad_byte(const char *text, size_t len)
+{
+	size_t begin = 0, good;
+
+	while (begin < len) {
+		const char *nl = memchr(text + begin, '\n', len - begin);
+		size_t end = nl ? (size_t)(nl - text) + 1 : len;
+
+		if (!utf8_ok(text + begin, end - begin))
+			break;
+		begin = end;
+	}
+	for (good = begin; good < len; good++) {
+		size_t n = 1;
+
+		while (good + n < len && n < 4 && ((unsigned char)text[good + n] & 0xc0) == 0x80)
+			n++;
+		if (!utf8_ok(text + good, n))
+			return good;
+		good += n - 1;
+	}
+	return len;
+}
+
+static bool check_bytes(struct reader *rd)
+{
+	struct key_mark mark = {rd->file, 0, 0};
+	struct problem_place at;
+	size_t bad;
+
+	if (rd->len > YAML_MAX_BYTES) {
+		wrong(rd, mark, "the file is larger than %d MiB; no configuration is", YAML_MAX_BYTES / 1024 / 1024);
+		return false;
+	}
+	if (begins_with(rd, "\xff\xfe", 2) || begins_with(rd, "\xfe\xff", 2)) {
+		wrong(rd, mark, "the file is in UTF-16; save it as UTF-8");
+		return false;
+	}
+	if (begins_with(rd, "\xef\xbb\xbf", 3)) { /* a byte order mark, as some editors write it */
+		rd->text += 3;
+		rd->len -= 3;
+	}
+	if (utf8_ok(rd->text, rd->len))
+		return true;
+	bad = first_bad_byte(rd->text, rd->len);
+	at = problem_place(rd->text, bad);
+	mark.line = at.line;
+	mark.column = at.column;
+	if (rd->text[bad] == '\0')
+		wrong(rd, mark, "a NUL byte stands here; is this a text file?");
+	else
+		wrong(rd, mark, "the byte 0x%02x is not UTF-8; save the file as UTF-8, not as Latin-1 or Windows-1252",
+			(unsigned char)rd->text[bad]);
+	return false;
+}
+
+static void read_events(struct reader *rd)
+{
+	while (!rd->done) {
+		yaml_event_t e;
+
+		if (!yaml_parser_parse(&rd->parser, &e)) {
+			on_syntax(rd);
+			return;
+		}
+		if ((size_t)e.type < KEY_COUNT(handlers) && handlers[e.type])
+			handlers[e.type](rd, &e);
+		yaml_event_delete(&e);
+	}
+}
+
+int yaml_read(
+	struct key_node **out, struct arena *a, struct key_report *r, const char *file, const void *text, size_t len)
+{
+	struct reader *rd = arena_alloc(a, sizeof(*rd));
+
+	*out = NULL;
+	if (!rd)
+		return -ENOMEM;
+	*rd = (struct reader){.arena = a,
+		.report = r,
+		.text = text,
+		.len = len,
+		.nodes_left = YAML_MAX_NODES,
+		.copies_left = YAML_MAX_COPIES};
+	rd->file = arena_strndup(a, file, strlen(file));
+	if (!rd->file)
+		return -ENOMEM;
+	if (!check_bytes(rd))
+		return YAML_WRONG;
+	if (!yaml_parser_initialize(&rd->parser))
+		return -ENOMEM;
+	yaml_parser_set_encoding(&rd->parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&rd->parser, (const unsigned char *)rd->text, rd->len);
+	read_events(rd);
+	yaml_parser_delete(&rd->parser);
+	if (rd->error < 0)
+		return rd->error;
+	if (!rd->root)
+		rd->root = node_new(a, NODE_MAP, (struct key_mark){rd->file, 1, 1});
+	if (!rd->root)
+		return -ENOMEM;
+	*out = rd->root;
+	return rd->wrong ? YAML_WRONG : 0;
+}

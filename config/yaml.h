@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* yaml.h - YAML text to a tree (node.h).
+ *
+ * Reads one document. Aliases are copied in; keys given twice, a second document, merge keys (<<), tags, keys that
+ * are not text, and NUL are mistakes with a place. The first mistake of syntax ends the reading of a file; all
+ * others are reported side by side.
+ *
+ * Untrusted input: bounded in bytes, depth, nodes and copies; time is linear in the bytes.
+ */
+#ifndef CONFIG_YAML_H
+#define CONFIG_YAML_H
+
+#include "base/arena.h"
+#include "config/node.h"
+
+enum {
+	YAML_MAX_BYTES = 16 * 1024 * 1024,
+	YAML_MAX_NODES = 1000 * 1000,
+	YAML_MAX_COPIES = 100 * 1000, /* nodes made by aliases */
+	YAML_MAX_ANCHORS = 1000,
+};
+
+/* YAML_WRONG: mistakes were reported; *out is what could be read, or NULL. file is copied. An empty text is an empty
+ * map. 0, YAML_WRONG or -ENOMEM. */
+enum { YAML_WRONG = 1 };
+int yaml_read(
+	struct key_node **out, struct arena *a, struct key_report *r, const char *file, const void *text, size_t len);
+
+#endif
