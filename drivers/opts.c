@@ -158,6 +158,9 @@ static const struct key device_keys[] = {
 		.help = "serial: what stands between fields"},
 	{"checksum", KEY_ENUM, DEV(checksum), .choices = checksums, .dflt = "none",
 		.help = "serial: how a line proves itself; one that fails is dropped and counted"},
+	{"topic", KEY_TEXT, DEV(topic), .min = 1, .max = 1000,
+		.help = "topic of its points, made of {site}, {line}, {device}, {point}"},
+	{"payload", KEY_ENUM, DEV(payload), .choices = payload_choices, .dflt = "json", .help = "what its points send"},
 };
 
 bool address_parse(const char *text, char *host, size_t host_cap, uint16_t *port)
@@ -288,6 +291,8 @@ static void check_point(
 			drivers[l->driver].name, l->head.name, sources_of(l->driver));
 	if (p->order == ORDER_BY_DEVICE)
 		p->order = d->order;
+	if (p->payload == PAYLOAD_BY_DEFAULT)
+		p->payload = d->payload;
 	if (p->every_ms == 0)
 		p->every_ms = d->every_ms;
 	if (l->driver == DRIVER_MODBUS_RTU && d->unit == 0 && !p->writable)

@@ -57,6 +57,7 @@ enum point_order {
 };
 
 enum point_report { REPORT_BY_DEADBAND, REPORT_EVERY, REPORT_CHANGE };
+enum point_payload { PAYLOAD_BY_DEFAULT, PAYLOAD_JSON, PAYLOAD_VALUE };
 enum sim_signal { SIGNAL_SINE, SIGNAL_WALK, SIGNAL_COUNTER, SIGNAL_SQUARE, SIGNAL_CONSTANT };
 enum line_end { END_LF, END_CR, END_CRLF, END_ETX, END_NUL };
 enum line_checksum { CHECKSUM_NONE, CHECKSUM_NMEA };
@@ -82,9 +83,12 @@ struct point_opts {
 	int64_t max_age_ms;          /* 0: no heartbeat */
 	struct key_list null_values; /* const char *: raw values that mean "no value" */
 	bool writable;
-	double min, max;  /* of what may be written */
-	int class;        /* enum msg_class */
-	int64_t every_ms; /* 0: the device's */
+	double min, max;   /* of what may be written */
+	int class;         /* enum msg_class */
+	int64_t every_ms;  /* 0: the device's */
+	const char *topic; /* a template; NULL: the device's, then the site's */
+	int payload;       /* enum point_payload; PAYLOAD_BY_DEFAULT: the device's */
+	bool retain;
 
 	/* resolved */
 	enum point_source source;
@@ -112,6 +116,8 @@ struct device_opts {
 	const char *starts;              /* serial: only lines that begin so */
 	const char *separator;           /* serial: between fields */
 	int checksum;                    /* enum line_checksum */
+	const char *topic;               /* a template for its points; NULL: the site's */
+	int payload;                     /* enum point_payload */
 
 	/* resolved */
 	const struct line_opts *line_opts; /* by gateway/schema.c */
@@ -141,6 +147,7 @@ struct line_opts {
 };
 
 extern const struct key_table line_table, device_table, point_table;
+extern const struct key_choice payload_choices[];
 
 /* After devices were joined to l: every point has a source that l's driver knows, orders and types fit, defaults of
  * devices are handed to their points. To be called once per line from the schema's own check. */

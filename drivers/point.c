@@ -87,6 +87,12 @@ static const struct key_choice reports[] = {
 	{NULL, 0, NULL},
 };
 
+const struct key_choice payload_choices[] = {
+	{"json", PAYLOAD_JSON, "an object with value, time and quality"},
+	{"value", PAYLOAD_VALUE, "the bare value"},
+	{NULL, 0, NULL},
+};
+
 static const struct key_choice classes[] = {
 	{"bulk", MSG_BULK, "evicted first"},
 	{"telemetry", MSG_TELEMETRY, NULL},
@@ -154,6 +160,11 @@ static const struct key point_keys[] = {
 		.help = "what is evicted first, sent last"},
 	{"every", KEY_TIME, AT(every_ms), .min = 1, .max = 86400000, POLLED,
 		.help = "how often it is read; the device's when not given"},
+	{"topic", KEY_TEXT, AT(topic), .min = 1, .max = 1000,
+		.help = "topic of the point, made of {site}, {line}, {device}, {point}; the device's when not given"},
+	{"payload", KEY_ENUM, AT(payload), .choices = payload_choices,
+		.help = "what is sent; as the device has it when not given"},
+	{"retain", KEY_BOOL, AT(retain), .dflt = "true", .help = "a new subscriber gets the last value at once"},
 };
 
 static const struct {
