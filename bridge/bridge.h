@@ -5,6 +5,11 @@
  * what is new, and hands on what it says. In the process: bridge_run() with Paho, a read-only connection to the
  * store, the in-flight window. They talk over a socketpair (bridge/wire.h). Killing the process at any moment loses
  * nothing: what was not acknowledged is still in the store.
+ *
+ *	main                          the bridge's process
+ *	bridge.c ── wire.c ────────── run.c ── drain.c (state table) ── window.c  what is in flight
+ *	                                       │       └ rules.c, parcel.c  a record as it travels
+ *	                                       └ uplink.h: uplink_paho.c, or the tests' fake
  */
 #ifndef BRIDGE_BRIDGE_H
 #define BRIDGE_BRIDGE_H
@@ -18,50 +23,86 @@
 
 struct bridge;
 
+enum bridge_version { BRIDGE_V311 = 4, BRIDGE_V5 = 5 };
+enum bridge_retain { BRIDGE_RETAIN_KEEP, BRIDGE_RETAIN_SET, BRIDGE_RETAIN_CLEAR };
+enum bridge_mark { BRIDGE_MARK_AUTO, BRIDGE_MARK_JSON, BRIDGE_MARK_NONE };
+
+/* Exactly one of out, in, both is set. The first rule that wants a topic decides. */
 struct bridge_rule {
 	struct key_head head;
-	const char *out, *in; /* filters */
-	const char *prefix;   /* put in front of the topic on its way */
+	const char *out, *in, *both; /* filters, as the side that the message comes from names the topic */
+	const char *strip;           /* taken off the front of the topic on its way; */
+	const char *prefix;          /* then this is put in front. `both` means the way up, and undoes it coming down */
 	int64_t qos;
+	int retain; /* enum bridge_retain */
+};
+
+struct bridge_tls {
+	struct key_head head;
+	const char *ca, *cert, *key, *alpn;
+	bool verify;
 };
 
 struct bridge_opts {
-	struct key_head head; /* head.name: the upstream's name */
-	struct key_list address;
-	const char *client_id;
+	struct key_head head;    /* head.name: the upstream's name */
+	struct key_list address; /* of const char *, tried in turn */
+	int version;             /* enum bridge_version */
+	const char *client_id;   /* NULL: the site's name */
+	const char *username, *password_file;
+	struct bridge_tls tls;
+	int64_t keep_alive_ms, connect_timeout_ms, ack_timeout_ms;
+	bool clean;
+	int64_t session_expiry_ms;
+	int64_t window, window_bytes;
+	int64_t rate; /* messages a second; 0: as fast as the link takes them */
+	int64_t backoff_ms, backoff_max_ms;
+	int mark;              /* enum bridge_mark */
+	const char *status;    /* topic of the retained status; {site} stands for the site's name; "": none */
 	struct key_list rules; /* of struct bridge_rule */
-	/* the rest: see bridge_table */
 };
 extern const struct key_table bridge_table;
 
-/* Does an `out` rule of this upstream want the topic? Pure. */
+/* Does an `out` or `both` rule of this upstream want the topic? Pure. */
 bool bridge_selects(const struct bridge_opts *opts, const char *topic, size_t len);
 
 enum bridge_state { BRIDGE_DOWN, BRIDGE_CONNECTING, BRIDGE_UP };
 
+/* What the process counted since it started; a new process begins again at zero. */
+struct bridge_counts {
+	uint64_t sent, acknowledged, refused, quarantined, skipped, resent, links, inbound;
+	uint64_t cursor, in_flight;
+};
+
 /* All on main's thread. */
 struct bridge_events {
 	void *ctx;
-	void (*acknowledged)(void *ctx, struct bridge *b, uint64_t seq);   /* upstream has everything up to seq */
-	int (*inbound)(void *ctx, struct bridge *b, struct msg *m);         /* 0: taken, it may be acknowledged */
+	void (*acknowledged)(void *ctx, struct bridge *b, uint64_t seq); /* upstream has everything up to seq */
+	int (*inbound)(void *ctx, struct bridge *b, struct msg *m);      /* 0: taken, it may be acknowledged */
 	void (*state)(void *ctx, struct bridge *b, enum bridge_state state, const char *reason);
+	/* The upstream will never take this record: keep it aside with the reason (MQTT 5's code, or one of 0x90, 0x95
+	 * where weir found out by itself). Comes before the acknowledged() that passes it. NULL: only logged. */
+	void (*quarantine)(void *ctx, struct bridge *b, uint64_t seq, unsigned code, const char *reason);
 };
 
 struct bridge_env {
-	const char *exe;       /* this binary */
+	const char *exe; /* this binary; its command "bridge" leads to bridge_run() */
 	const char *store_dir;
-	const char *site;      /* for {site}/weir/status */
+	const char *site; /* for {site}/weir/status */
 	const char *version;
+	const char *opts_text; /* opts as the child reads them back from OPTS_FD; not used in the child */
 };
 
 int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts *opts, const struct bridge_env *env,
 	const struct bridge_events *events);
 void bridge_news(struct bridge *b, uint64_t last_seq); /* the store has committed up to here */
-void bridge_stop(struct bridge *b);                    /* asks it to say goodbye; stopped when bridge_running() is false */
+void bridge_stop(struct bridge *b); /* asks it to say goodbye; stopped when bridge_running() is false */
 bool bridge_running(const struct bridge *b);
-void bridge_free(struct bridge *b);                    /* kills what still runs; NULL is fine */
+void bridge_free(struct bridge *b); /* kills what still runs; NULL is fine */
 
-/* In the child: the options were written by main as YAML to opts_fd; never returns before the link to main ends. */
+void bridge_counts(const struct bridge *b, struct bridge_counts *out);
+
+/* In the child: returns when main asked it to stop or the link to main ended; 0 or -errno. The command line that
+ * bridge.c starts it with: EXE bridge SOCK_FD OPTS_FD STORE_DIR SITE VERSION. */
 int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_env *env);
 
 #endif

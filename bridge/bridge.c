@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: MIT */
+/* Main's end of a bridge. The process is watched through its pidfd and its socket: no SIGCHLD, no wait for any child
+ * but this one. It dies with main (PR_SET_PDEATHSIG, and the socket ends), so two processes never share an upstream's
+ * client id. Main never waits for it: what the socket does not take now is either newer by the time it does (news) or
+ * proof that the process is wedged, and then it is killed and started again with back-off.
+ *
+ *	         spawn             WIRE_READY
+ *	RESTING ───────▶ STARTING ───────────▶ RUNNING
+ *	   ▲  back-off      │ ended              │ ended, or silent for HEARTBEAT_LIMIT_MS
+ *	   └────────────────┴────────────────────┘ */
+#include "bridge/bridge.h"
+
+#include "base/backoff.h"
+#include "base/log.h"
+#include "bridge/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	BEAT_MS = 2000,
+	HEARTBEAT_LIMIT_MS = 20000, /* a name that does not resolve may hold the process for some seconds */
+	STOP_LIMIT_MS = 6000,
+	STEADY_MS = 10000, /* a process that ran so long begins its back-off anew */
+	SOCKET_BYTES = 1024 * 1024,
+};
+
+enum phase { RESTING, STARTING, RUNNING };
+
+struct bridge {
+	struct loop *loop;
+	const struct bridge_opts *opts;
+	char *exe, *store_dir, *site, *version, *opts_text;
+	struct bridge_events events;
+
+	enum phase phase;
+	bool stopping;
+	enum bridge_state state;
+	pid_t pid;
+	struct wire *wire;
+	struct loop_watch sock, ended; /* ended: the pidfd */
+	struct loop_timer due;
+	struct backoff backoff;
+	int64_t started_ms, heard_ms, stop_ms;
+	uint64_t acknowledged, news, told; /* told: news that the process knows */
+	uint32_t beats;
+	struct bridge_counts counts;
+};
+
+static void spawn(struct bridge *b);
+
+static struct bridge *of_due(struct loop_timer *t)
+{
+	return (struct bridge *)((char *)t - offsetof(struct bridge, due));
+}
+
+static void tell_state(struct bridge *b, enum bridge_state state, const char *reason)
+{
+	b->state = state;
+	if (b->events.state)
+		b->events.state(b->events.ctx, b, state, reason);
+}
+
+/* --- the end of a process ------------------------------------------------------------------------------------------ */
+
+static void close_watch(struct bridge *b, struct loop_watch *w)
+{
+	int fd = w->fd;
+
+	loop_unwatch(b->loop, w);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void describe_end(const siginfo_t *info, char *out, size_t cap)
+{
+	if (info->si_code == CLD_EXITED)
+		snprintf(out, cap, "its process ended with status %d", info->si_status);
+	else
+		snprintf(out, cap, "its process was ended by signal %d", info->si_status);
+}
+
+static void reap(struct bridge *b, siginfo_t *info)
+{
+	memset(info, 0, sizeof(*info));
+	while (waitid(P_PID, (id_t)b->pid, info, WEXITED) < 0 && errno == EINTR)
+		;
+	b->pid = 0;
+	close_watch(b, &b->ended);
+	close_watch(b, &b->sock);
+	loop_disarm(b->loop, &b->due);
+	b->phase = RESTING;
+}
+
+static void rest(struct bridge *b, const char *why)
+{
+	char sentence[256];
+	int64_t now = loop_now_ms(b->loop), wait;
+
+	if (now - b->started_ms >= STEADY_MS)
+		backoff_reset(&b->backoff);
+	wait = backoff_next_ms(&b->backoff, backoff_random());
+	b->phase = RESTING;
+	loop_arm(b->loop, &b->due, now + wait);
+	snprintf(sentence, sizeof(sentence), "%s; started again in %lld ms", why, (long long)wait);
+	tell_state(b, BRIDGE_DOWN, sentence);
+}
+
+static void on_ended(struct loop_watch *w, uint32_t events)
+{
+	struct bridge *b = (struct bridge *)((char *)w - offsetof(struct bridge, ended));
+	siginfo_t info;
+	char why[96];
+
+	(void)events;
+	reap(b, &info);
+	if (b->stopping) {
+		tell_state(b, BRIDGE_DOWN, "stopped");
+		return;
+	}
+	describe_end(&info, why, sizeof(why));
+	rest(b, why);
+}
+
+static void kill_process(struct bridge *b, const char *why)
+{
+	log_warn("upstream=%s process=%d %s; killed", b->opts->head.name, (int)b->pid, why);
+	kill(b->pid, SIGKILL); /* not reaped yet, so the number is still its own; the pidfd tells when it is gone */
+}
+
+/* --- words to the process ------------------------------------------------------------------------------------------- */
+
+static void must_say(struct bridge *b, const struct wire_word *word)
+{
+	int r = wire_send(b->wire, word);
+
+	if (r == WIRE_FULL)
+		kill_process(b, "does not read what it is told");
+	else if (r < 0)
+		log_warn("upstream=%s process=%d cannot be told: %s", b->opts->head.name, (int)b->pid, strerror(-r));
+}
+
+static void tell_news(struct bridge *b)
+{
+	struct wire_word word = {.kind = WIRE_NEWS, .a = b->news};
+
+	if (b->phase == RUNNING && b->told < b->news && wire_send(b->wire, &word) == 0)
+		b->told = b->news;
+}
+
+static void beat(struct bridge *b)
+{
+	struct wire_word word = {.kind = WIRE_PING, .id = b->beats++};
+
+	(void)wire_send(b->wire, &word); /* one that does not get through is one that is not answered */
+	tell_news(b);
+}
+
+static void on_due(struct loop_timer *t)
+{
+	struct bridge *b = of_due(t);
+	int64_t now = loop_now_ms(b->loop);
+
+	if (b->phase == RESTING) {
+		spawn(b);
+		return;
+	}
+	if (b->stopping && now >= b->stop_ms)
+		kill_process(b, "did not stop in time");
+	else if (now - b->heard_ms >= HEARTBEAT_LIMIT_MS)
+		kill_process(b, "has not answered for 20 s");
+	else
+		beat(b);
+	loop_arm(b->loop, &b->due, now + BEAT_MS);
+}
+
+/* --- words from the process ------------------------------------------------------------------------------------------ */
+
+static void hear_ready(struct bridge *b)
+{
+	struct wire_word word = {.kind = WIRE_START, .a = b->acknowledged, .b = b->news};
+	struct wire_word stop = {.kind = WIRE_STOP};
+
+	b->phase = RUNNING;
+	b->told = b->news;
+	must_say(b, b->stopping ? &stop : &word);
+}
+
+static void hear_ack(struct bridge *b, uint64_t seq)
+{
+	if (seq <= b->acknowledged)
+		return;
+	b->acknowledged = seq;
+	if (b->events.acknowledged)
+		b->events.acknowledged(b->events.ctx, b, seq);
+}
+
+static void hear_state(struct bridge *b, const struct wire_word *word)
+{
+	char reason[512];
+
+	if (word->code > BRIDGE_UP)
+		return;
+	snprintf(reason, sizeof(reason), "%.*s", (int)word->text.len, (const char *)word->text.at);
+	tell_state(b, (enum bridge_state)word->code, reason);
+}
+
+static void hear_quarantine(struct bridge *b, const struct wire_word *word)
+{
+	char reason[128];
+
+	snprintf(reason, sizeof(reason), "%.*s", (int)word->text.len, (const char *)word->text.at);
+	log_warn("upstream=%s seq=%llu refused for good: %s (0x%02x); set aside", b->opts->head.name,
+		(unsigned long long)word->a, reason, word->code);
+	if (b->events.quarantine)
+		b->events.quarantine(b->events.ctx, b, word->a, word->code, reason);
+}
+
+static void hear_inbound(struct bridge *b, const struct wire_word *word)
+{
+	struct msg_spec spec = {
+		.topic = word->text.at,
+		.topic_len = (uint32_t)word->text.len,
+		.props = word->props.at,
+		.props_len = (uint32_t)word->props.len,
+		.payload = word->payload.at,
+		.payload_len = (uint32_t)word->payload.len,
+		.qos = word->code & 3,
+		.retain = word->code >> 2 & 1,
+		.class = MSG_EVENT,
+		.origin = MSG_FROM_BRIDGE,
+		.expiry_s = word->id2,
+		.taken_ms = loop_now_ms(b->loop),
+		.wall_ms = clock_wall_ms(loop_clock(b->loop)),
+	};
+	struct msg *m = msg_new(&spec);
+	struct wire_word answer = {.kind = WIRE_TAKEN, .id = word->id, .code = 1};
+
+	if (m && b->events.inbound && !b->stopping && b->events.inbound(b->events.ctx, b, m) == 0)
+		answer.code = 0;
+	msg_unref(m);
+	must_say(b, &answer);
+}
+
+static void hear(struct bridge *b, const struct wire_word *word)
+{
+	switch ((int)word->kind) {
+	case WIRE_READY: hear_ready(b); break;
+	case WIRE_ACK: hear_ack(b, word->a); break;
+	case WIRE_STATE: hear_state(b, word); break;
+	case WIRE_QUARANTINE: hear_quarantine(b, word); break;
+	case WIRE_INBOUND: hear_inbound(b, word); break;
+	case WIRE_COUNTS: b->counts = word->counts; break;
+	case WIRE_PONG: break;
+	default: log_debug("upstream=%s word=%d was not expected", b->opts->head.name, (int)word->kind); break;
+	}
+}
+
+static void on_sock(struct loop_watch *w, uint32_t events)
+{
+	struct bridge *b = (struct bridge *)((char *)w - offsetof(struct bridge, sock));
+	struct wire_word word;
+	int r = WIRE_EMPTY;
+
+	(void)events;
+	b->heard_ms = loop_now_ms(b->loop);
+	for (int n = 0; n < 64 && b->sock.fd >= 0; n++) { /* the rest comes with the next turn */
+		r = wire_receive(b->wire, &word);
+		if (r != 0)
+			break;
+		hear(b, &word);
+	}
+	if (r == WIRE_ENDED)
+		close_watch(b, &b->sock); /* the pidfd tells the rest */
+	else if (r < 0)
+		kill_process(b, "speaks nonsense");
+}
+
+/* --- starting ---------------------------------------------------------------------------------------------------------- */
+
+/* A descriptor that the child reads its options from. */
+static int options_fd(const char *text)
+{
+	int fd = memfd_create("weir-upstream", MFD_CLOEXEC);
+	size_t len = strlen(text), done = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (done < len) {
+		ssize_t n = write(fd, text + done, len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int r = -errno;
+
+			close(fd);
+			return r;
+		}
+		done += (size_t)n;
+	}
+	if (lseek(fd, 0, SEEK_SET) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/* Between fork and exec in a process with threads: only what is safe in a signal handler. */
+static _Noreturn void become(const struct bridge *b, char *const *argv, int sock, int opts, pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(126);
+	/* dup2 onto itself would leave the descriptor to be closed by exec. */
+	if (fcntl(sock, F_SETFD, 0) < 0 || fcntl(opts, F_SETFD, 0) < 0)
+		_exit(126);
+	execv(b->exe, argv);
+	_exit(127);
+}
+
+static int fork_child(struct bridge *b, int sock, int opts)
+{
+	char sock_text[16], opts_text[16];
+	char verb[] = "bridge";
+	char *argv[] = {b->exe, verb, sock_text, opts_text, b->store_dir, b->site, b->version, NULL};
+	pid_t parent = getpid();
+
+	snprintf(sock_text, sizeof(sock_text), "%d", sock);
+	snprintf(opts_text, sizeof(opts_text), "%d", opts);
+	b->pid = fork();
+	if (b->pid == 0)
+		become(b, argv, sock, opts, parent);
+	return b->pid < 0 ? -errno : 0;
+}
+
+static int watch_child(struct bridge *b, int sock)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, b->pid, 0); /* close-on-exec by itself */
+	int r;
+
+	if (pidfd < 0)
+		return -errno;
+	r = loop_watch(b->loop, &b->ended, pidfd, EPOLLIN);
+	if (r < 0) {
+		close(pidfd);
+		return r;
+	}
+	b->wire->fd = sock;
+	return loop_watch(b->loop, &b->sock, sock, EPOLLIN);
+}
+
+static int socket_pair(int pair[2])
+{
+	int bytes = SOCKET_BYTES;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	/* As much as the system allows, at both ends; ours never blocks, the child's does. */
+	for (int i = 0; i < 2; i++)
+		(void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	if (fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0) {
+		int r = -errno;
+
+		close(pair[0]);
+		close(pair[1]);
+		return r;
+	}
+	return 0;
+}
+
+static int start(struct bridge *b)
+{
+	int pair[2] = {-1, -1}, opts, r;
+
+	opts = options_fd(b->opts_text);
+	if (opts < 0)
+		return opts;
+	r = socket_pair(pair);
+	if (r == 0)
+		r = fork_child(b, pair[1], opts);
+	close(opts);
+	if (pair[1] >= 0)
+		close(pair[1]);
+	if (r < 0) {
+		b->pid = 0;
+		if (pair[0] >= 0)
+			close(pair[0]);
+		return r;
+	}
+	r = watch_child(b, pair[0]);
+	if (r < 0) {
+		siginfo_t info;
+
+		if (b->sock.fd < 0)
+			close(pair[0]);
+		kill(b->pid, SIGKILL);
+		reap(b, &info);
+	}
+	return r;
+}
+
+static void spawn(struct bridge *b)
+{
+	int64_t now = loop_now_ms(b->loop);
+	int r;
+
+	b->started_ms = b->heard_ms = now;
+	r = start(b);
+	if (r < 0) {
+		char why[128];
+
+		snprintf(why, sizeof(why), "its process cannot be started: %s", strerror(-r));
+		rest(b, why);
+		return;
+	}
+	b->phase = STARTING;
+	loop_arm(b->loop, &b->due, now + BEAT_MS);
+}
+
+/* --- the outside --------------------------------------------------------------------------------------------------------- */
+
+int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts *opts, const struct bridge_env *env,
+	const struct bridge_events *events)
+{
+	struct bridge *b = calloc(1, sizeof(*b));
+	int r = b ? 0 : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	b->loop = loop;
+	b->opts = opts;
+	b->events = *events;
+	b->sock = (struct loop_watch){.fd = -1, .run = on_sock};
+	b->ended = (struct loop_watch){.fd = -1, .run = on_ended};
+	b->due.run = on_due;
+	b->backoff = (struct backoff){.base_ms = 500, .cap_ms = 5000};
+	b->exe = strdup(env->exe);
+	b->store_dir = strdup(env->store_dir);
+	b->site = strdup(env->site);
+	b->version = strdup(env->version);
+	b->opts_text = strdup(env->opts_text ? env->opts_text : "");
+	b->wire = malloc(sizeof(*b->wire));
+	if (!b->exe || !b->store_dir || !b->site || !b->version || !b->opts_text || !b->wire) {
+		bridge_free(b);
+		return -ENOMEM;
+	}
+	spawn(b);
+	*out = b;
+	return 0;
+}
+
+void bridge_news(struct bridge *b, uint64_t last_seq)
+{
+	if (last_seq > b->news)
+		b->news = last_seq;
+	tell_news(b);
+}
+
+void bridge_stop(struct bridge *b)
+{
+	struct wire_word word = {.kind = WIRE_STOP};
+
+	if (b->stopping)
+		return;
+	b->stopping = true;
+	b->stop_ms = loop_now_ms(b->loop) + STOP_LIMIT_MS;
+	if (b->phase == RESTING)
+		loop_disarm(b->loop, &b->due);
+	else if (b->phase == RUNNING)
+		must_say(b, &word);
+}
+
+bool bridge_running(const struct bridge *b)
+{
+	return b->pid != 0;
+}
+
+void bridge_free(struct bridge *b)
+{
+	siginfo_t info;
+
+	if (!b)
+		return;
+	if (b->pid) {
+		kill(b->pid, SIGKILL);
+		reap(b, &info);
+	}
+	loop_disarm(b->loop, &b->due);
+	free(b->exe);
+	free(b->store_dir);
+	free(b->site);
+	free(b->version);
+	free(b->opts_text);
+	free(b->wire);
+	free(b);
+}
+
+void bridge_counts(const struct bridge *b, struct bridge_counts *out)
+{
+	*out = b->counts;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* drain.h - one upstream: dials it, empties the store to it, and knows how far it has everything. Pure.
+ *
+ * Owner     the bridge's loop thread. Nothing here reads a clock, a socket or a file: time is handed in, and the
+ *           store, the uplink and whoever listens are seams, so that tests play all of them.
+ * Memory    a window of opts.window * 4 slots, a batch of records read ahead; bounded by what the store hands out.
+ * Promise   drain_cursor() passes a record only when the upstream acknowledged it with success, when no rule selects
+ *           it, or when it was handed to host->quarantine().
+ */
+#ifndef BRIDGE_DRAIN_H
+#define BRIDGE_DRAIN_H
+
+#include "bridge/bridge.h"
+#include "bridge/uplink.h"
+#include "store/store.h"
+
+struct drain;
+
+struct drain_source {
+	void *ctx;
+	int (*read)(void *ctx, uint64_t after, struct store_record *out, size_t max); /* as store_read() */
+};
+
+struct drain_host {
+	void *ctx;
+	void (*state)(void *ctx, enum bridge_state state, const char *reason);
+	void (*quarantine)(void *ctx, uint64_t seq, unsigned code, const char *reason);
+	void (*inbound)(void *ctx, struct msg *m); /* its own reference; topic as the local side names it */
+};
+
+struct drain_env {
+	const struct bridge_opts *opts;
+	const char *site, *version;
+	struct uplink *uplink;
+	struct drain_source source;
+	struct drain_host host;
+	uint64_t cursor;           /* the upstream has everything up to here */
+	uint32_t (*random)(void);  /* for the back-off */
+	const struct clock *clock; /* wall time in what is said; never for decisions */
+};
+
+int drain_new(struct drain **out, const struct drain_env *env);
+void drain_free(struct drain *d); /* hangs up; NULL is fine */
+
+/* The time of what comes next: before events of the uplink are let in, and before the calls below. */
+void drain_at(struct drain *d, int64_t now_ms);
+void drain_news(struct drain *d, uint64_t last_seq);
+void drain_turn(struct drain *d);            /* once a loop turn: timers that are due, then all that may be sent */
+int64_t drain_due_ms(const struct drain *d); /* when drain_turn() is due without anything happening; -1: never */
+void drain_stop(struct drain *d);            /* goodbye within a few seconds */
+bool drain_stopped(const struct drain *d);
+
+uint64_t drain_cursor(const struct drain *d);
+void drain_counts(const struct drain *d, struct bridge_counts *out);
+
+/* The tags that a drain with these options uses are below this. */
+uint32_t drain_tags(const struct bridge_opts *opts);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "bridge/bridge.h"
+
+#include "base/topic.h"
+#include "bridge/rules.h"
+
+#include <string.h>
+
+/* --- a rule ------------------------------------------------------------------------------------------------------ */
+
+static const struct key_choice retain_choices[] = {
+	{"keep", BRIDGE_RETAIN_KEEP, "as the message has it"},
+	{"set", BRIDGE_RETAIN_SET, "always retained on the other side"},
+	{"clear", BRIDGE_RETAIN_CLEAR, "never retained on the other side"},
+	{NULL, 0, NULL},
+};
+
+static const struct key rule_keys[] = {
+	{"out", KEY_FILTER, offsetof(struct bridge_rule, out), .help = "local topics that go up"},
+	{"in", KEY_FILTER, offsetof(struct bridge_rule, in), .help = "topics of the upstream that come down"},
+	{"both", KEY_FILTER, offsetof(struct bridge_rule, both), .help = "local topics that go up and come down"},
+	{"strip", KEY_TEXT, offsetof(struct bridge_rule, strip),
+		.help = "taken off the front of the topic on its way; for `both` the way up"},
+	{"prefix", KEY_TEXT, offsetof(struct bridge_rule, prefix),
+		.help = "put in front of the topic on its way, after strip; for `both` the way up"},
+	{"qos", KEY_INT, offsetof(struct bridge_rule, qos), .min = 0, .max = 1, .dflt = "1",
+		.help = "1: until the upstream has acknowledged; 0: sent once, and lost if the link fails just then"},
+	{"retain", KEY_ENUM, offsetof(struct bridge_rule, retain), .choices = retain_choices, .dflt = "keep",
+		.help = "the retain flag on the other side"},
+};
+
+static void check_front(struct key_report *report, const struct bridge_rule *rule, const char *key, const char *front)
+{
+	if (front && (strchr(front, '+') || strchr(front, '#')))
+		key_fault(report, rule, key, "\"%s\" has a wildcard; it is taken as it stands, so use plain levels",
+			front);
+}
+
+static void check_rule(void *item, struct key_report *report)
+{
+	const struct bridge_rule *rule = item;
+	int ways = (rule->out != NULL) + (rule->in != NULL) + (rule->both != NULL);
+
+	if (ways != 1)
+		key_fault(report, rule, NULL, "a rule says one way, this one %s; use one of out, in, both",
+			ways == 0 ? "none" : "more");
+	check_front(report, rule, "prefix", rule->prefix);
+	check_front(report, rule, "strip", rule->strip);
+}
+
+static const struct key_table rule_table = KEY_TABLE_OF("rule", struct bridge_rule, rule_keys, .check = check_rule,
+	.help = "What goes up, comes down, or both. The first rule that wants a topic decides.");
+
+/* --- tls --------------------------------------------------------------------------------------------------------- */
+
+static const struct key tls_keys[] = {
+	{"ca", KEY_TEXT, offsetof(struct bridge_tls, ca),
+		.help = "file with the certificates that sign the server's; the system's own when absent"},
+	{"cert", KEY_TEXT, offsetof(struct bridge_tls, cert), .help = "file with our certificate, and its chain"},
+	{"key", KEY_TEXT, offsetof(struct bridge_tls, key), .help = "file with the key of cert"},
+	{"alpn", KEY_TEXT, offsetof(struct bridge_tls, alpn), .min = 1, .max = 60,
+		.help = "protocol to ask for in the handshake, for servers that speak several on port 443"},
+	{"verify", KEY_BOOL, offsetof(struct bridge_tls, verify), .dflt = "true",
+		.help = "check the server's certificate and its name"},
+};
+
+static void check_tls(void *item, struct key_report *report)
+{
+	const struct bridge_tls *tls = item;
+
+	if (tls->cert && !tls->key)
+		key_fault(report, tls, "cert", "there is no key for it; name its file with `key`");
+	if (tls->key && !tls->cert)
+		key_fault(report, tls, "key", "there is no certificate for it; name its file with `cert`");
+	if (!tls->verify)
+		key_advice(report, tls, "verify", "anybody can be the server without it; use it for a test only");
+}
+
+static const struct key_table tls_table = KEY_TABLE_OF(
+	"tls", struct bridge_tls, tls_keys, .check = check_tls, .help = "For mqtts:// and wss:// addresses.");
+
+/* --- an upstream ------------------------------------------------------------------------------------------------- */
+
+static const struct key_choice versions[] = {
+	{"5", BRIDGE_V5, "MQTT 5"},
+	{"3.1.1", BRIDGE_V311, "MQTT 3.1.1"},
+	{NULL, 0, NULL},
+};
+
+static const struct key_choice marks[] = {
+	{"auto", BRIDGE_MARK_AUTO, "user properties; with 3.1.1 members of weir's own JSON payloads"},
+	{"json", BRIDGE_MARK_JSON, "members of every payload that is a JSON object"},
+	{"none", BRIDGE_MARK_NONE, "not at all: a duplicate cannot be told"},
+	{NULL, 0, NULL},
+};
+
+static const struct key keys[] = {
+	{"address", KEY_LIST, offsetof(struct bridge_opts, address), .required = true,
+		.help = "mqtt://host:1883, mqtts://host:8883, ws:// or wss://; several are tried in turn"},
+	{"version", KEY_ENUM, offsetof(struct bridge_opts, version), .choices = versions, .dflt = "5",
+		.help = "of MQTT"},
+	{"client_id", KEY_TEXT, offsetof(struct bridge_opts, client_id), .min = 1, .max = 128,
+		.help = "by which the upstream knows this gateway; the site's name when absent"},
+	{"username", KEY_TEXT, offsetof(struct bridge_opts, username), .min = 1, .max = 1024, .help = "to log in with"},
+	{"password_file", KEY_TEXT, offsetof(struct bridge_opts, password_file),
+		.help = "file whose first line is the password; read anew for each connection"},
+	{"tls", KEY_TABLE, offsetof(struct bridge_opts, tls), .table = &tls_table, .help = "for encrypted addresses"},
+	{"keep_alive", KEY_TIME, offsetof(struct bridge_opts, keep_alive_ms), .min = 4000, .max = 3600000,
+		.dflt = "30s", .help = "an idle link that turned silent is found within one and a half of it"},
+	{"connect_timeout", KEY_TIME, offsetof(struct bridge_opts, connect_timeout_ms), .min = 500, .max = 120000,
+		.dflt = "10s", .help = "from the first packet to the server's welcome"},
+	{"ack_timeout", KEY_TIME, offsetof(struct bridge_opts, ack_timeout_ms), .min = 500, .max = 600000,
+		.dflt = "15s",
+		.help = "a link with records in flight that acknowledges nothing for so long is dropped and dialled "
+			"anew"},
+	{"clean", KEY_BOOL, offsetof(struct bridge_opts, clean), .dflt = "false",
+		.help = "begin each connection without the session of the last one; nothing is lost by it, since what "
+			"was "
+			"not acknowledged is sent again"},
+	{"session_expiry", KEY_TIME, offsetof(struct bridge_opts, session_expiry_ms), .min = 1000,
+		.max = INT64_C(4294967294000), .dflt = "24h",
+		.help = "how long the upstream keeps messages for us while we are away (MQTT 5)"},
+	{"window", KEY_INT, offsetof(struct bridge_opts, window), .min = 1, .max = 1000, .dflt = "100",
+		.help = "records in flight at most; the server's receive maximum may lower it"},
+	{"window_bytes", KEY_SIZE, offsetof(struct bridge_opts, window_bytes), .min = 1024, .max = 64 * 1024 * 1024,
+		.dflt = "256KiB", .help = "bytes in flight at most, but always one record"},
+	{"rate", KEY_INT, offsetof(struct bridge_opts, rate), .min = 0, .max = 1000000, .dflt = "0",
+		.help = "records a second at most; 0: as fast as the link takes them"},
+	{"backoff", KEY_TIME, offsetof(struct bridge_opts, backoff_ms), .min = 50, .max = 60000, .dflt = "500ms",
+		.help = "the first wait before dialling again is drawn from 0 to this; it doubles with each failure"},
+	{"backoff_max", KEY_TIME, offsetof(struct bridge_opts, backoff_max_ms), .min = 100, .max = 600000, .dflt = "3s",
+		.help = "the wait before dialling again is never longer than this"},
+	{"mark", KEY_ENUM, offsetof(struct bridge_opts, mark), .choices = marks, .dflt = "auto",
+		.help = "how a record tells its seq, its time, and that it is late"},
+	{"status", KEY_TEXT, offsetof(struct bridge_opts, status), .max = 1024, .dflt = "{site}/weir/status",
+		.help = "topic of the retained online and offline; \"\" for none"},
+	{"rules", KEY_LIST, offsetof(struct bridge_opts, rules), .table = &rule_table, .required = true,
+		.help = "what goes up and comes down"},
+};
+
+static bool known_scheme(const char *address)
+{
+	static const char *const schemes[] = {"mqtt://", "mqtts://", "ws://", "wss://"};
+
+	for (size_t i = 0; i < KEY_COUNT(schemes); i++) {
+		size_t len = strlen(schemes[i]);
+
+		if (strncmp(address, schemes[i], len) == 0 && address[len] && strlen(address) < 400)
+			return true;
+	}
+	return false;
+}
+
+static void check_addresses(const struct bridge_opts *o, struct key_report *report)
+{
+	const char *const *address = o->address.items;
+
+	if (o->address.count == 0)
+		key_fault(report, o, "address", "is empty; name the broker, mqtts://broker.example:8883");
+	for (size_t i = 0; i < o->address.count; i++)
+		if (!known_scheme(address[i]))
+			key_fault(report, o, "address",
+				"\"%s\" is not an address of a broker; use mqtt://, mqtts://, ws:// or wss:// and a "
+				"host",
+				address[i]);
+}
+
+static void check_upstream(void *item, struct key_report *report)
+{
+	const struct bridge_opts *o = item;
+	char topic[TOPIC_MAX_LEN + 1];
+
+	check_addresses(o, report);
+	if (o->backoff_max_ms < o->backoff_ms)
+		key_fault(report, o, "backoff_max", "is shorter than backoff; make it at least as long");
+	if (o->password_file && !o->username && o->version == BRIDGE_V311)
+		key_fault(report, o, "password_file", "MQTT 3.1.1 has no password without a username; add username");
+	if (o->status[0] && rules_status_topic(o->status, "site", topic, sizeof(topic)) != 0)
+		key_fault(report, o, "status", "\"%s\" is no topic name; use plain levels and {site}", o->status);
+	if (o->mark == BRIDGE_MARK_NONE)
+		key_advice(report, o, "mark",
+			"without seq the receiver cannot tell a record that was sent again after a lost link");
+}
+
+const struct key_table bridge_table = KEY_TABLE_OF("upstream", struct bridge_opts, keys, .check = check_upstream,
+	.help = "A broker in the cloud to which records are forwarded, by a process of its own.");

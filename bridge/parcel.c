@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "bridge/parcel.h"
+
+#include "base/topic.h"
+#include "bridge/rules.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int parcel_init(struct parcel_scratch *s)
+{
+	*s = (struct parcel_scratch){.topic = malloc(TOPIC_MAX_LEN + 1)};
+	return s->topic ? 0 : -ENOMEM;
+}
+
+void parcel_fini(struct parcel_scratch *s)
+{
+	free(s->topic);
+	free(s->payload);
+	*s = (struct parcel_scratch){0};
+}
+
+static void note(struct parcel *p, const char *name, int64_t value)
+{
+	struct parcel_note *n = &p->notes[p->note_count++];
+
+	n->name = name;
+	n->name_len = (uint8_t)strlen(name);
+	n->value_len = (uint8_t)snprintf(n->value, sizeof(n->value), "%" PRId64, value);
+}
+
+static void tell(struct parcel *p, const struct msg *m, const struct parcel_facts *facts)
+{
+	note(p, "seq", (int64_t)facts->seq);
+	if (m->wall_ms > 0)
+		note(p, "t", m->wall_ms);
+	if (facts->late)
+		note(p, "late", 1);
+	if (facts->again)
+		note(p, "again", 1);
+}
+
+/* --- members of a JSON object ---------------------------------------------------------------------------------- */
+
+static bool blank(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Where members can be put in: before the last brace. 0: this is not an object. */
+static size_t end_of_object(const uint8_t *text, size_t len, bool *empty)
+{
+	size_t from = 0, to = len, inner;
+
+	while (from < len && blank(text[from]))
+		from++;
+	while (to > from && blank(text[to - 1]))
+		to--;
+	if (to - from < 2 || text[from] != '{' || text[to - 1] != '}')
+		return 0;
+	inner = to - 1;
+	while (inner > from + 1 && blank(text[inner - 1]))
+		inner--;
+	*empty = inner == from + 1;
+	return to - 1;
+}
+
+static int add_members(struct parcel *p, struct parcel_scratch *s)
+{
+	enum { ROOM = PARCEL_MAX_NOTES * 40 };
+	bool empty = false;
+	size_t cut = end_of_object(p->payload, p->payload_len, &empty);
+	size_t need = p->payload_len + ROOM, at = cut;
+
+	if (cut == 0)
+		return 0;
+	if (s->payload_cap < need) {
+		uint8_t *more = realloc(s->payload, need);
+
+		if (!more)
+			return -ENOMEM;
+		s->payload = more;
+		s->payload_cap = need;
+	}
+	memcpy(s->payload, p->payload, cut);
+	for (size_t i = 0; i < p->note_count; i++) {
+		const struct parcel_note *n = &p->notes[i];
+		/* The reading itself has its "t" already. */
+		if (n->name_len == 1 && n->name[0] == 't')
+			continue;
+		at += (size_t)snprintf(
+			(char *)s->payload + at, need - at, "%s\"%s\":%s", empty ? "" : ",", n->name, n->value);
+		empty = false;
+	}
+	memcpy(s->payload + at, p->payload + cut, p->payload_len - cut);
+	p->payload = s->payload;
+	p->payload_len = at + p->payload_len - cut;
+	return 0;
+}
+
+static bool may_have_members(const struct bridge_opts *opts, const struct msg *m)
+{
+	if (opts->mark == BRIDGE_MARK_JSON)
+		return true;
+	return opts->version == BRIDGE_V311 && (m->origin == MSG_FROM_LINE || m->origin == MSG_FROM_GATEWAY);
+}
+
+/* --- the parcel ------------------------------------------------------------------------------------------------ */
+
+static uint32_t expiry_left(const struct msg *m, int64_t now_ms)
+{
+	int64_t left;
+
+	if (m->expiry_s == MSG_NEVER_EXPIRES)
+		return MSG_NEVER_EXPIRES;
+	left = (int64_t)m->expiry_s - (now_ms - m->taken_ms) / 1000;
+	return left < 1 ? 1 : left > m->expiry_s ? m->expiry_s : (uint32_t)left;
+}
+
+static bool retained(const struct bridge_rule *rule, const struct msg *m)
+{
+	if (rule && rule->retain != BRIDGE_RETAIN_KEEP)
+		return rule->retain == BRIDGE_RETAIN_SET;
+	return m->retain;
+}
+
+static int name_it(struct parcel *p, struct parcel_scratch *s, const struct bridge_rule *rule, const struct msg *m)
+{
+	if (!rule) {
+		p->topic = msg_topic(m);
+		p->topic_len = m->topic_len;
+		return topic_check_name(p->topic, p->topic_len) == TOPIC_OK ? 0 : PARCEL_UNFIT;
+	}
+	p->topic = s->topic;
+	return rules_map(rule, RULES_UP, msg_topic(m), m->topic_len, s->topic, TOPIC_MAX_LEN + 1, &p->topic_len) == 0
+		       ? 0
+		       : PARCEL_UNFIT;
+}
+
+int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridge_opts *opts,
+	const struct bridge_rule *rule, const struct msg *m, const struct parcel_facts *facts)
+{
+	int r;
+
+	*out = (struct parcel){
+		.payload = msg_payload(m),
+		.payload_len = m->payload_len,
+		.props = msg_props(m),
+		.props_len = m->props_len,
+		.expiry_s = expiry_left(m, facts->now_ms),
+		.qos = rule ? (uint8_t)rule->qos : 1,
+		.retain = retained(rule, m),
+	};
+	r = name_it(out, s, rule, m);
+	if (r != 0 || opts->mark == BRIDGE_MARK_NONE)
+		return r;
+	tell(out, m, facts);
+	if (may_have_members(opts, m))
+		r = add_members(out, s);
+	if (opts->version == BRIDGE_V311 || opts->mark == BRIDGE_MARK_JSON)
+		out->note_count = 0;
+	return r;
+}
+
+static size_t varint_size(size_t n)
+{
+	return n < 128 ? 1 : n < 16384 ? 2 : n < 2097152 ? 3 : 4;
+}
+
+size_t parcel_wire_size(const struct parcel *p, enum bridge_version version)
+{
+	size_t rest = 2 + p->topic_len + (p->qos > 0 ? 2 : 0) + p->payload_len;
+	size_t props = p->props_len + (p->expiry_s == MSG_NEVER_EXPIRES ? 0 : 5);
+
+	if (version == BRIDGE_V5) {
+		for (size_t i = 0; i < p->note_count; i++)
+			props += 5u + p->notes[i].name_len + p->notes[i].value_len;
+		rest += varint_size(props) + props;
+	}
+	return 1 + varint_size(rest) + rest;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* parcel.h - a record as it travels upstream: its topic there, its payload, what is told with it.
+ *
+ * Memory    one scratch for topic and payload, reused for each parcel; it grows to the largest payload that had to be
+ *           rewritten and is freed by parcel_fini(). Everything a parcel points to lives until the next one is made.
+ *
+ * Every record says its `seq`, when it came to be (`t`, milliseconds since 1970), and `late` when it waited in the
+ * store for the link; `again` when the upstream may have it already. With MQTT 5 these are user properties. MQTT 3.1.1
+ * has none, so there they become members of a payload that is a JSON object: of weir's own readings by default, of
+ * every JSON object with mark: json. Other payloads are never touched.
+ */
+#ifndef BRIDGE_PARCEL_H
+#define BRIDGE_PARCEL_H
+
+#include "base/msg.h"
+#include "bridge/bridge.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PARCEL_MAX_NOTES = 4 };
+
+struct parcel_note { /* a user property of ours */
+	const char *name;
+	char value[24];
+	uint8_t name_len, value_len;
+};
+
+struct parcel {
+	const char *topic; /* terminated */
+	size_t topic_len;
+	const uint8_t *payload;
+	size_t payload_len;
+	const uint8_t *props; /* the message's own, as on the wire (base/msg.h); MQTT 5 only */
+	size_t props_len;
+	uint32_t expiry_s; /* left; MSG_NEVER_EXPIRES */
+	uint8_t qos;
+	bool retain;
+	struct parcel_note notes[PARCEL_MAX_NOTES];
+	size_t note_count;
+};
+
+struct parcel_scratch {
+	char *topic;
+	uint8_t *payload;
+	size_t payload_cap;
+};
+
+struct parcel_facts {
+	uint64_t seq;
+	bool late, again;
+	int64_t now_ms; /* monotonic, as msg.taken_ms */
+};
+
+int parcel_init(struct parcel_scratch *s);
+void parcel_fini(struct parcel_scratch *s); /* zeroed is fine */
+
+/* rule NULL: a gap record, which keeps its name. PARCEL_UNFIT: its topic has no valid name upstream. */
+enum { PARCEL_UNFIT = 1 };
+int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridge_opts *opts,
+	const struct bridge_rule *rule, const struct msg *m, const struct parcel_facts *facts);
+
+/* Bytes of the whole PUBLISH, as the server counts them against its maximum packet size. */
+size_t parcel_wire_size(const struct parcel *p, enum bridge_version version);
+
+#endif

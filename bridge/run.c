@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/* The bridge's process: one loop around the drain. It sleeps until main, Paho's mailbox or the drain's clock wants
+ * something; all that happened in a turn is answered once at its end, so a hundred acknowledgements move the cursor
+ * in main with one word.
+ *
+ * Words to main wait up to SEND_TIMEOUT_S for it to read. The process has no other duty towards the machine, so when
+ * main is gone, or reads no more, it ends: what it had in flight is still in the store. */
+#include "bridge/bridge.h"
+
+#include "base/backoff.h"
+#include "base/log.h"
+#include "bridge/drain.h"
+#include "bridge/inbound.h"
+#include "bridge/uplink_paho.h"
+#include "bridge/wire.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { SEND_TIMEOUT_S = 10, COUNTS_MS = 1000 };
+
+struct run {
+	const struct bridge_opts *opts;
+	const struct bridge_env *env;
+	struct loop *loop;
+	struct wire *wire;
+	struct store_reader *reader;
+	struct paho *paho;
+	struct drain *drain; /* NULL until main said where to start */
+	struct inbound inbound;
+	struct loop_watch main_watch, paho_watch;
+	struct loop_timer due, counts_due;
+	struct loop_task turn;
+	uint64_t told; /* the cursor that main knows */
+	int result;
+};
+
+static void end(struct run *r, int result)
+{
+	if (r->result == 0)
+		r->result = result;
+	loop_stop(r->loop);
+}
+
+static void say(struct run *r, const struct wire_word *word)
+{
+	int result = wire_send(r->wire, word);
+
+	if (result == WIRE_ENDED)
+		end(r, 0);
+	else if (result != 0)
+		end(r, result == WIRE_FULL ? -ETIMEDOUT : result);
+}
+
+/* --- what the drain wants of us ----------------------------------------------------------------------------------- */
+
+static int read_store(void *ctx, uint64_t after, struct store_record *out, size_t max)
+{
+	struct run *r = ctx;
+
+	return store_read(r->reader, after, out, max);
+}
+
+static void tell_state(void *ctx, enum bridge_state state, const char *reason)
+{
+	struct wire_word word = {.kind = WIRE_STATE, .code = (uint8_t)state, .text = wire_text(reason)};
+
+	say(ctx, &word);
+}
+
+static void tell_quarantine(void *ctx, uint64_t seq, unsigned code, const char *reason)
+{
+	struct wire_word word = {.kind = WIRE_QUARANTINE, .a = seq, .code = (uint8_t)code, .text = wire_text(reason)};
+
+	say(ctx, &word);
+}
+
+static void take_inbound(void *ctx, struct msg *m)
+{
+	struct run *r = ctx;
+
+	if (inbound_add(&r->inbound, m) != 0)
+		paho_uplink(r->paho)->ops->taken(paho_uplink(r->paho));
+	msg_unref(m);
+}
+
+/* --- a turn ------------------------------------------------------------------------------------------------------- */
+
+static void soon(struct run *r)
+{
+	loop_later(r->loop, &r->turn);
+}
+
+static void on_due(struct loop_timer *t)
+{
+	soon((struct run *)((char *)t - offsetof(struct run, due)));
+}
+
+static void send_inbound(struct run *r)
+{
+	struct wire_word word;
+
+	while (inbound_next(&r->inbound, loop_now_ms(r->loop), &word))
+		say(r, &word);
+}
+
+static void on_turn(struct loop_task *t)
+{
+	struct run *r = (struct run *)((char *)t - offsetof(struct run, turn));
+	struct wire_word word = {.kind = WIRE_ACK};
+	int64_t due_ms;
+
+	if (!r->drain)
+		return;
+	drain_at(r->drain, loop_now_ms(r->loop));
+	drain_turn(r->drain);
+	send_inbound(r);
+	word.a = drain_cursor(r->drain);
+	if (word.a > r->told) {
+		r->told = word.a;
+		say(r, &word);
+	}
+	if (drain_stopped(r->drain))
+		end(r, 0);
+	due_ms = drain_due_ms(r->drain);
+	if (inbound_due_ms(&r->inbound) >= 0 && (due_ms < 0 || inbound_due_ms(&r->inbound) < due_ms))
+		due_ms = inbound_due_ms(&r->inbound);
+	if (due_ms >= 0)
+		loop_arm(r->loop, &r->due, due_ms);
+	else
+		loop_disarm(r->loop, &r->due);
+}
+
+static void on_counts(struct loop_timer *t)
+{
+	struct run *r = (struct run *)((char *)t - offsetof(struct run, counts_due));
+	struct wire_word word = {.kind = WIRE_COUNTS};
+
+	if (r->drain) {
+		drain_counts(r->drain, &word.counts);
+		say(r, &word);
+	}
+	loop_arm(r->loop, &r->counts_due, loop_now_ms(r->loop) + COUNTS_MS);
+}
+
+static void on_paho(struct loop_watch *w, uint32_t events)
+{
+	struct run *r = (struct run *)((char *)w - offsetof(struct run, paho_watch));
+
+	(void)events;
+	if (r->drain)
+		drain_at(r->drain, loop_now_ms(r->loop));
+	paho_deliver(r->paho);
+	soon(r);
+}
+
+/* --- what main says ----------------------------------------------------------------------------------------------- */
+
+static int start(struct run *r, uint64_t acknowledged, uint64_t committed)
+{
+	struct drain_env env = {
+		.opts = r->opts,
+		.site = r->env->site,
+		.version = r->env->version,
+		.uplink = paho_uplink(r->paho),
+		.source = {r, read_store},
+		.host = {r, tell_state, tell_quarantine, take_inbound},
+		.random = backoff_random,
+		.clock = &clock_system,
+	};
+	int result = store_read_cursor(r->reader, r->opts->head.name, &env.cursor);
+
+	if (result < 0 && result != -ENOENT)
+		return result;
+	if (acknowledged > env.cursor) /* main knows it before the store has written it */
+		env.cursor = acknowledged;
+	r->told = env.cursor;
+	result = drain_new(&r->drain, &env);
+	if (result < 0)
+		return result;
+	drain_at(r->drain, loop_now_ms(r->loop));
+	drain_news(r->drain, committed);
+	return 0;
+}
+
+static void hear(struct run *r, const struct wire_word *word)
+{
+	struct wire_word pong = {.kind = WIRE_PONG, .id = word->id};
+	int result;
+
+	switch ((int)word->kind) {
+	case WIRE_START:
+		result = r->drain ? 0 : start(r, word->a, word->b);
+		if (result < 0)
+			end(r, result);
+		break;
+	case WIRE_NEWS:
+		if (r->drain)
+			drain_news(r->drain, word->a);
+		break;
+	case WIRE_TAKEN:
+		for (uint32_t n = inbound_answer(&r->inbound, word->id, word->code == 0, loop_now_ms(r->loop)); n > 0;
+			n--)
+			paho_uplink(r->paho)->ops->taken(paho_uplink(r->paho));
+		break;
+	case WIRE_STOP:
+		if (!r->drain) {
+			end(r, 0);
+		} else {
+			drain_at(r->drain, loop_now_ms(r->loop));
+			drain_stop(r->drain);
+		}
+		break;
+	case WIRE_PING: say(r, &pong); break;
+	default:
+		log_debug("upstream=%s word=%d from main was not expected", r->opts->head.name, (int)word->kind);
+		break;
+	}
+	soon(r);
+}
+
+static void on_main(struct loop_watch *w, uint32_t events)
+{
+	struct run *r = (struct run *)((char *)w - offsetof(struct run, main_watch));
+	struct wire_word word;
+	int result;
+
+	(void)events;
+	while ((result = wire_receive(r->wire, &word)) == 0)
+		hear(r, &word);
+	if (result == WIRE_ENDED)
+		end(r, 0);
+	else if (result < 0)
+		end(r, result);
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+/* Main decides when we end: a signal to the whole group or service goes past us. */
+static void ignore_signals(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	sigset_t none;
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &ignore, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int begin(struct run *r, int sock_fd)
+{
+	struct timeval patience = {.tv_sec = SEND_TIMEOUT_S};
+	struct paho_opts paho_opts = {
+		.opts = r->opts,
+		.client_id = r->opts->client_id ? r->opts->client_id : r->env->site,
+		.tags = drain_tags(r->opts),
+	};
+	struct wire_word ready = {.kind = WIRE_READY};
+	int result = loop_new(&r->loop, &clock_system);
+
+	if (result == 0)
+		r->wire = malloc(sizeof(*r->wire));
+	if (result == 0 && !r->wire)
+		result = -ENOMEM;
+	if (result < 0)
+		return result;
+	r->wire->fd = sock_fd;
+	if (setsockopt(sock_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+		return -errno;
+	result = store_reader_open(&r->reader, r->env->store_dir);
+	if (result == 0)
+		result = paho_new(&r->paho, &paho_opts);
+	if (result == 0)
+		result = loop_watch(r->loop, &r->main_watch, sock_fd, EPOLLIN);
+	if (result == 0)
+		result = loop_watch(r->loop, &r->paho_watch, paho_fd(r->paho), EPOLLIN);
+	if (result < 0)
+		return result;
+	loop_arm(r->loop, &r->counts_due, loop_now_ms(r->loop) + COUNTS_MS);
+	say(r, &ready);
+	return 0;
+}
+
+int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_env *env)
+{
+	struct run r = {
+		.opts = opts,
+		.env = env,
+		.main_watch = {.fd = -1, .run = on_main},
+		.paho_watch = {.fd = -1, .run = on_paho},
+		.due = {.run = on_due},
+		.counts_due = {.run = on_counts},
+		.turn = {.run = on_turn},
+	};
+	int result;
+
+	ignore_signals();
+	inbound_init(&r.inbound, opts);
+	result = begin(&r, sock_fd);
+	if (result == 0)
+		result = loop_run(r.loop);
+	if (result == 0)
+		result = r.result;
+	drain_free(r.drain);
+	paho_free(r.paho);
+	store_reader_close(r.reader);
+	inbound_fini(&r.inbound);
+	loop_free(r.loop);
+	free(r.wire);
+	if (result < 0)
+		log_error("upstream=%s bridge ended: %s", opts->head.name, strerror(-result));
+	return result;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* uplink.h - the seam between the drain and whatever carries its parcels: Paho, or a test's fake.
+ *
+ * Owner     the bridge's loop thread makes every call; an uplink brings its events to that thread itself.
+ * A call    begins with dial() and ends with UPLINK_DOWN or with hang_up(), after which no event of it comes any
+ *           more. One call at a time.
+ * A parcel  given to publish() is answered by UPLINK_SETTLED or UPLINK_REFUSED with its tag, or by the end of the
+ *           call. Sending is not an answer. At QoS 0 there is no acknowledgement, so there it is sending that settles.
+ */
+#ifndef BRIDGE_UPLINK_H
+#define BRIDGE_UPLINK_H
+
+#include "base/msg.h"
+#include "bridge/parcel.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the server said of itself in its CONNACK; zero or false: nothing. */
+struct uplink_limits {
+	bool session_present;
+	bool no_retain;
+	uint8_t max_qos; /* 2 when it said nothing */
+	uint16_t receive_max;
+	uint16_t keep_alive_s;
+	uint32_t max_packet;
+};
+
+enum uplink_event_kind { UPLINK_UP, UPLINK_DOWN, UPLINK_SETTLED, UPLINK_REFUSED, UPLINK_SUBSCRIBED, UPLINK_MESSAGE };
+
+struct uplink_event {
+	enum uplink_event_kind kind;
+	uint32_t tag;
+	uint8_t code;                /* MQTT 5 reason code; 0: none was given */
+	struct uplink_limits limits; /* UP */
+	const char *text;            /* DOWN: why, for people; valid during the call */
+	struct msg *msg;             /* MESSAGE: the receiver's reference; it answers with taken() some day */
+};
+
+struct uplink_call {
+	const char *address;       /* mqtt://host:1883, mqtts://, ws://, wss:// */
+	unsigned keep_alive_s;     /* 0: as configured; else what the server asked for */
+	const struct parcel *will; /* NULL: none */
+};
+
+struct uplink;
+
+enum { UPLINK_BUSY = 1 };
+
+/* Messages that came by UPLINK_MESSAGE and were not yet taken(), at most. */
+enum { UPLINK_INBOUND_MAX = 1024 };
+
+struct uplink_ops {
+	int (*dial)(struct uplink *u, const struct uplink_call *call);
+	int (*publish)(struct uplink *u, uint32_t tag, const struct parcel *p); /* 0, UPLINK_BUSY, or -errno */
+	int (*subscribe)(struct uplink *u, uint32_t tag, const char *filter, int qos);
+	void (*taken)(struct uplink *u); /* a message is off our hands: room for another */
+	void (*leave)(struct uplink *u); /* a DISCONNECT; UPLINK_DOWN follows, or a watchdog of the caller's fires */
+	void (*hang_up)(struct uplink *u);
+};
+
+struct uplink {
+	const struct uplink_ops *ops;
+	void (*event)(void *ctx, const struct uplink_event *e); /* set by the drain */
+	void *ctx;
+};
+
+#endif

@@ -1,0 +1,810 @@
+/* SPDX-License-Identifier: MIT */
+/* Every callback of Paho runs on one of its two threads with its lock held, so all that a callback does is to post a
+ * letter; the loop thread takes letters and turns them into events. Nothing of ours is locked around a call of Paho's.
+ *
+ * `live` is the number of the call in progress, 0 between calls. Letters carry the number of their call; those of a
+ * call that was hung up are dropped. A ticket is what Paho hands back as context: one for each tag, and a few for the
+ * calls themselves, used in turn. Destroying a handle waits for callbacks in progress, so a ticket is never rewritten
+ * under one. */
+#include "bridge/uplink_paho.h"
+
+#include "base/cursor.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "bridge/wire.h"
+
+#include <MQTTAsync.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	CALL_TICKETS = 8,
+	MAX_PROPS = 64,
+	PASSWORD_MAX = 65535,
+	TEXT_MAX = 256,
+	LEAVE_TIMEOUT_MS = 1000,
+};
+
+enum letter_kind { L_UP, L_DOWN, L_SETTLED, L_REFUSED, L_SUBSCRIBED, L_MESSAGE, L_TLS };
+
+struct ticket {
+	struct paho *paho;
+	uint32_t call, tag;
+};
+
+struct paho {
+	struct uplink base;
+	struct paho_opts o;
+	struct mailbox box;
+	MQTTAsync handle; /* NULL between calls */
+	uint32_t calls;
+	atomic_uint live;
+	atomic_int inbound;
+	struct ticket *tickets;  /* tags, then CALL_TICKETS */
+	char tls_text[TEXT_MAX]; /* what OpenSSL said of this call */
+	MQTTProperty props[MAX_PROPS];
+};
+
+static struct paho *of(struct uplink *u)
+{
+	return (struct paho *)u; /* base is the first member */
+}
+
+/* --- callbacks: on Paho's threads ------------------------------------------------------------------------------- */
+
+static int post(const struct ticket *t, enum letter_kind kind, uint8_t code, void *ptr)
+{
+	struct letter l = {kind, t->call, (uint64_t)code << 32 | t->tag, ptr};
+
+	if (atomic_load(&t->paho->live) != t->call || mailbox_post(&t->paho->box, l) != 0) {
+		free(ptr);
+		return -1;
+	}
+	return 0;
+}
+
+static char *text_of(const char *what, int code, const char *said)
+{
+	char *text = malloc(TEXT_MAX);
+
+	if (text && said)
+		snprintf(text, TEXT_MAX, "%s: %s", what, said);
+	else if (text)
+		snprintf(text, TEXT_MAX, "%s (%d)", what, code);
+	return text;
+}
+
+static void learn(struct uplink_limits *l, const MQTTProperties *props)
+{
+	for (int i = 0; i < props->count; i++) {
+		const MQTTProperty *p = &props->array[i];
+
+		switch ((int)p->identifier) {
+		case MQTTPROPERTY_CODE_RECEIVE_MAXIMUM: l->receive_max = (uint16_t)p->value.integer2; break;
+		case MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE: l->keep_alive_s = (uint16_t)p->value.integer2; break;
+		case MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE: l->max_packet = p->value.integer4; break;
+		case MQTTPROPERTY_CODE_MAXIMUM_QOS: l->max_qos = p->value.byte; break;
+		case MQTTPROPERTY_CODE_RETAIN_AVAILABLE: l->no_retain = p->value.byte == 0; break;
+		default: break;
+		}
+	}
+}
+
+static void came_up(const struct ticket *t, bool session_present, const MQTTProperties *props)
+{
+	struct uplink_limits *l = malloc(sizeof(*l));
+
+	if (l) {
+		*l = (struct uplink_limits){.session_present = session_present, .max_qos = 2};
+		if (props)
+			learn(l, props);
+	}
+	post(t, l ? L_UP : L_DOWN, 0, l);
+}
+
+static void on_connected5(void *ctx, MQTTAsync_successData5 *data)
+{
+	came_up(ctx, data->alt.connect.sessionPresent, &data->properties);
+}
+
+static void on_connected(void *ctx, MQTTAsync_successData *data)
+{
+	came_up(ctx, data->alt.connect.sessionPresent, NULL);
+}
+
+static void on_refused5(void *ctx, MQTTAsync_failureData5 *data)
+{
+	uint8_t code = (uint8_t)data->reasonCode;
+
+	post(ctx, L_DOWN, code, code >= 0x80 ? NULL : text_of("connect", data->code, data->message));
+}
+
+/* A CONNACK of MQTT 3.1.1 has return codes of its own; in version 5's numbers they say the same. */
+static uint8_t code_of_return(int code)
+{
+	static const uint8_t codes[] = {0, 0x84, 0x85, 0x88, 0x86, 0x87};
+
+	return code > 0 && code < (int)sizeof(codes) ? codes[code] : 0;
+}
+
+static void on_refused(void *ctx, MQTTAsync_failureData *data)
+{
+	uint8_t code = code_of_return(data->code);
+
+	post(ctx, L_DOWN, code, code ? NULL : text_of("connect", data->code, data->message));
+}
+
+static void on_lost(void *ctx, char *cause)
+{
+	post(ctx, L_DOWN, 0, text_of("connection lost", 0, cause ? cause : "closed by the other side or silent"));
+}
+
+static void on_disconnect_packet(void *ctx, MQTTProperties *props, enum MQTTReasonCodes code)
+{
+	(void)props;
+	post(ctx, L_DOWN, (uint8_t)code,
+		(uint8_t)code >= 0x80 ? NULL : text_of("disconnected by the server", code, NULL));
+}
+
+static void on_sent5(void *ctx, MQTTAsync_successData5 *data)
+{
+	post(ctx, (uint8_t)data->reasonCode < 0x80 ? L_SETTLED : L_REFUSED, (uint8_t)data->reasonCode, NULL);
+}
+
+static void on_sent(void *ctx, MQTTAsync_successData *data)
+{
+	(void)data;
+	post(ctx, L_SETTLED, 0, NULL);
+}
+
+/* Only a reason code is the server's answer. Without one the link ended under the parcel, which says so itself. */
+static void on_not_sent5(void *ctx, MQTTAsync_failureData5 *data)
+{
+	if ((uint8_t)data->reasonCode >= 0x80)
+		post(ctx, L_REFUSED, (uint8_t)data->reasonCode, NULL);
+}
+
+static void on_subscribed5(void *ctx, MQTTAsync_successData5 *data)
+{
+	post(ctx, L_SUBSCRIBED, (uint8_t)data->reasonCode, NULL);
+}
+
+static void on_not_subscribed5(void *ctx, MQTTAsync_failureData5 *data)
+{
+	uint8_t code = (uint8_t)data->reasonCode;
+
+	post(ctx, L_SUBSCRIBED, code < 0x80 ? 0x80 : code, NULL);
+}
+
+static void on_subscribed(void *ctx, MQTTAsync_successData *data)
+{
+	post(ctx, L_SUBSCRIBED, data->alt.qos == 0x80 ? 0x80 : 0, NULL);
+}
+
+static void on_not_subscribed(void *ctx, MQTTAsync_failureData *data)
+{
+	(void)data;
+	post(ctx, L_SUBSCRIBED, 0x80, NULL);
+}
+
+static void on_left5(void *ctx, MQTTAsync_successData5 *data)
+{
+	(void)data;
+	post(ctx, L_DOWN, 0, NULL);
+}
+
+static void on_left(void *ctx, MQTTAsync_successData *data)
+{
+	(void)data;
+	post(ctx, L_DOWN, 0, NULL);
+}
+
+static int on_tls_error(const char *text, size_t len, void *ctx)
+{
+	post(ctx, L_TLS, 0, strndup(text, len));
+	return 0;
+}
+
+static struct msg *msg_of(const char *topic, size_t len, const MQTTAsync_message *m, uint32_t expiry_s,
+	const uint8_t *props, size_t props_len)
+{
+	struct msg_spec spec = {
+		.topic = topic,
+		.topic_len = (uint32_t)len,
+		.props = props,
+		.props_len = (uint32_t)props_len,
+		.payload = m->payload,
+		.payload_len = (uint32_t)m->payloadlen,
+		.qos = (uint8_t)m->qos,
+		.retain = m->retained,
+		.class = MSG_EVENT,
+		.origin = MSG_FROM_BRIDGE,
+		.expiry_s = expiry_s,
+	};
+
+	return msg_new(&spec);
+}
+
+/* The properties that go on with the message, as they stand on the wire. Returns their length. */
+static size_t write_props(const MQTTProperties *props, uint8_t *out, size_t cap, uint32_t *expiry_s)
+{
+	uint8_t *at = out;
+
+	for (int i = 0; i < props->count; i++) {
+		const MQTTProperty *p = &props->array[i];
+		const MQTTLenString *strings[2] = {&p->value.data, &p->value.value};
+		int count = p->identifier == MQTTPROPERTY_CODE_USER_PROPERTY ? 2 : 1;
+
+		switch ((int)p->identifier) {
+		case MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL: *expiry_s = p->value.integer4; continue;
+		case MQTTPROPERTY_CODE_PAYLOAD_FORMAT_INDICATOR:
+			if (cap - (size_t)(at - out) < 2)
+				return (size_t)(at - out);
+			*at++ = (uint8_t)p->identifier;
+			*at++ = p->value.byte;
+			continue;
+		case MQTTPROPERTY_CODE_CONTENT_TYPE:
+		case MQTTPROPERTY_CODE_RESPONSE_TOPIC:
+		case MQTTPROPERTY_CODE_CORRELATION_DATA:
+		case MQTTPROPERTY_CODE_USER_PROPERTY: break;
+		default: continue;
+		}
+		if (cap - (size_t)(at - out) <
+			5u + (size_t)strings[0]->len + (count == 2 ? (size_t)strings[1]->len : 0))
+			return (size_t)(at - out);
+		*at++ = (uint8_t)p->identifier;
+		for (int s = 0; s < count; s++) {
+			*at++ = (uint8_t)(strings[s]->len >> 8);
+			*at++ = (uint8_t)strings[s]->len;
+			memcpy(at, strings[s]->data, (size_t)strings[s]->len);
+			at += strings[s]->len;
+		}
+	}
+	return (size_t)(at - out);
+}
+
+/* 0 makes Paho keep the message in its own list and ask again, one message with each packet that comes. That is slow,
+ * so it happens only when main has not taken anything for a thousand messages. */
+static int on_message(void *ctx, char *topic, int topic_len, MQTTAsync_message *m)
+{
+	const struct ticket *t = ctx;
+	size_t len = topic_len > 0 ? (size_t)topic_len : strlen(topic);
+	uint32_t expiry_s = MSG_NEVER_EXPIRES;
+	uint8_t props[4096];
+	size_t props_len = write_props(&m->properties, props, sizeof(props), &expiry_s);
+	struct msg *mine;
+	struct letter l;
+
+	if (atomic_load(&t->paho->inbound) >= UPLINK_INBOUND_MAX)
+		return 0;
+	mine = msg_of(topic, len, m, expiry_s, props, props_len);
+	if (!mine)
+		return 0;
+	l = (struct letter){L_MESSAGE, t->call, 0, mine};
+	atomic_fetch_add(&t->paho->inbound, 1);
+	if (mailbox_post(&t->paho->box, l) != 0) {
+		atomic_fetch_sub(&t->paho->inbound, 1);
+		msg_unref(mine);
+		return 0;
+	}
+	MQTTAsync_freeMessage(&m);
+	MQTTAsync_free(topic);
+	return 1;
+}
+
+/* --- letters to events: on the loop thread ----------------------------------------------------------------------- */
+
+static void deliver_down(struct paho *p, uint8_t code, const char *text)
+{
+	char both[2 * TEXT_MAX + 8];
+	struct uplink_event e = {.kind = UPLINK_DOWN, .code = code, .text = text};
+
+	if (p->tls_text[0]) {
+		snprintf(both, sizeof(both), "tls: %s", p->tls_text);
+		e.text = both;
+	}
+	p->base.ops->hang_up(&p->base);
+	p->base.event(p->base.ctx, &e);
+}
+
+static void deliver(struct paho *p, const struct letter *l)
+{
+	static const enum uplink_event_kind kinds[] = {
+		[L_SETTLED] = UPLINK_SETTLED,
+		[L_REFUSED] = UPLINK_REFUSED,
+		[L_SUBSCRIBED] = UPLINK_SUBSCRIBED,
+	};
+	struct uplink_event e = {.tag = (uint32_t)l->val, .code = (uint8_t)(l->val >> 32)};
+
+	switch ((enum letter_kind)l->kind) {
+	case L_UP:
+		e.kind = UPLINK_UP;
+		e.limits = *(const struct uplink_limits *)l->ptr;
+		p->base.event(p->base.ctx, &e);
+		break;
+	case L_DOWN: deliver_down(p, e.code, l->ptr); break;
+	case L_TLS: snprintf(p->tls_text, sizeof(p->tls_text), "%s", l->ptr ? (const char *)l->ptr : "error"); break;
+	case L_MESSAGE:
+		e.kind = UPLINK_MESSAGE;
+		e.msg = l->ptr;
+		p->base.event(p->base.ctx, &e);
+		break;
+	case L_SETTLED:
+	case L_REFUSED:
+	case L_SUBSCRIBED:
+		e.kind = kinds[l->kind];
+		p->base.event(p->base.ctx, &e);
+		break;
+	}
+}
+
+bool paho_deliver(struct paho *p)
+{
+	struct letter letters[256];
+	size_t n = mailbox_take(&p->box, letters, 256);
+
+	for (size_t i = 0; i < n; i++) {
+		struct letter *l = &letters[i];
+		bool message = l->kind == L_MESSAGE;
+
+		/* A message belongs to us whatever became of the call that brought it: it was acknowledged. */
+		if (message || l->num == atomic_load(&p->live))
+			deliver(p, l);
+		if (!message)
+			free(l->ptr);
+	}
+	return n == 256;
+}
+
+/* --- calling ------------------------------------------------------------------------------------------------------ */
+
+static const char *scheme_of(const char *address, bool *tls)
+{
+	static const struct {
+		const char *ours, *paho;
+		bool tls;
+	} schemes[] = {
+		{"mqtt://", "tcp://", false},
+		{"mqtts://", "ssl://", true},
+		{"ws://", "ws://", false},
+		{"wss://", "wss://", true},
+	};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strncmp(address, schemes[i].ours, strlen(schemes[i].ours)) == 0) {
+			*tls = schemes[i].tls;
+			return schemes[i].paho;
+		}
+	return NULL;
+}
+
+static int uri_of(const char *address, char *out, size_t cap, bool *tls)
+{
+	const char *scheme = scheme_of(address, tls);
+	const char *rest = scheme ? strstr(address, "://") + 3 : NULL;
+	const char *bracket = rest ? strchr(rest, ']') : NULL;
+	const char *port = rest ? strchr(bracket ? bracket : rest, ':') : NULL;
+	const char *def = "";
+
+	if (!scheme)
+		return -EINVAL;
+	if (!port && !strchr(rest, '/'))
+		def = scheme[0] == 'w' ? *tls ? ":443" : ":80" : *tls ? ":8883" : ":1883";
+	return snprintf(out, cap, "%s%s%s", scheme, rest, def) < (int)cap ? 0 : -ENAMETOOLONG;
+}
+
+/* The first line, read anew for each call, so that a changed password counts with the next one. */
+static int read_password(const char *path, char *out, size_t cap, int *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, out, cap);
+	int r = n < 0 ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (r < 0)
+		return r;
+	*len = 0;
+	while (*len < n && out[*len] != '\n' && out[*len] != '\r')
+		++*len;
+	return 0;
+}
+
+/* Paho pings after one keep alive without traffic and gives up one and a half later, looking once a second. Sent in
+ * this proportion, a silent link is found within 1.5 times what was configured. */
+static int paho_keep_alive(int64_t ms)
+{
+	int64_t s = (ms * 3 / 2 - 1000) / 2500;
+
+	return s < 1 ? 1 : s > 65535 ? 65535 : (int)s;
+}
+
+struct connecting {
+	MQTTAsync_connectOptions o;
+	MQTTAsync_SSLOptions ssl;
+	MQTTAsync_willOptions will;
+	MQTTProperties props;
+	MQTTProperty prop[3];
+	unsigned char alpn[64];
+	char password[PASSWORD_MAX];
+};
+
+static void set_tls(struct connecting *c, const struct bridge_tls *tls, struct ticket *t)
+{
+	c->ssl = (MQTTAsync_SSLOptions)MQTTAsync_SSLOptions_initializer;
+	c->ssl.trustStore = tls->ca;
+	c->ssl.keyStore = tls->cert;
+	c->ssl.privateKey = tls->key;
+	c->ssl.enableServerCertAuth = tls->verify;
+	c->ssl.verify = tls->verify;
+	c->ssl.sslVersion = MQTT_SSL_VERSION_TLS_1_2; /* the least; 1.3 is used where both have it */
+	if (!tls->ca)
+		c->ssl.CApath = "/etc/ssl/certs";
+	c->ssl.ssl_error_cb = on_tls_error;
+	c->ssl.ssl_error_context = t;
+	if (tls->alpn && strlen(tls->alpn) < sizeof(c->alpn)) {
+		c->alpn[0] = (unsigned char)strlen(tls->alpn);
+		memcpy(c->alpn + 1, tls->alpn, c->alpn[0]);
+		c->ssl.protos = c->alpn;
+		c->ssl.protos_len = c->alpn[0] + 1u;
+	}
+	c->o.ssl = &c->ssl;
+}
+
+static void set_will(struct connecting *c, const struct parcel *will)
+{
+	c->will = (MQTTAsync_willOptions)MQTTAsync_willOptions_initializer;
+	c->will.topicName = will->topic;
+	c->will.payload.data = will->payload;
+	c->will.payload.len = (int)will->payload_len;
+	c->will.qos = will->qos;
+	c->will.retained = will->retain;
+	c->o.will = &c->will;
+}
+
+static void add_number(struct connecting *c, enum MQTTPropertyCodes code, uint32_t value)
+{
+	MQTTProperty *p = &c->prop[c->props.count++];
+
+	p->identifier = code;
+	if (code == MQTTPROPERTY_CODE_RECEIVE_MAXIMUM)
+		p->value.integer2 = (unsigned short)value;
+	else
+		p->value.integer4 = value;
+	c->props.length += code == MQTTPROPERTY_CODE_RECEIVE_MAXIMUM ? 3 : 5;
+}
+
+static void set_version(struct connecting *c, const struct bridge_opts *o, bool ws)
+{
+	MQTTAsync_connectOptions v5 = MQTTAsync_connectOptions_initializer5;
+	MQTTAsync_connectOptions v311 = MQTTAsync_connectOptions_initializer;
+	MQTTAsync_connectOptions v5_ws = MQTTAsync_connectOptions_initializer5_ws;
+	MQTTAsync_connectOptions v311_ws = MQTTAsync_connectOptions_initializer_ws;
+
+	c->o = o->version == BRIDGE_V5 ? ws ? v5_ws : v5 : ws ? v311_ws : v311;
+	if (o->version != BRIDGE_V5) {
+		c->o.MQTTVersion = MQTTVERSION_3_1_1;
+		c->o.cleansession = o->clean;
+		c->o.onSuccess = on_connected;
+		c->o.onFailure = on_refused;
+		return;
+	}
+	c->o.cleanstart = o->clean;
+	c->o.onSuccess5 = on_connected5;
+	c->o.onFailure5 = on_refused5;
+	c->props.array = c->prop;
+	c->props.max_count = 3;
+	if (!o->clean)
+		add_number(c, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL, (uint32_t)(o->session_expiry_ms / 1000));
+	add_number(c, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UPLINK_INBOUND_MAX);
+	add_number(c, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, WIRE_MAX_INBOUND);
+	c->o.connectProperties = &c->props;
+}
+
+static int set_options(struct paho *p, struct connecting *c, const struct uplink_call *call, bool tls, struct ticket *t)
+{
+	const struct bridge_opts *o = p->o.opts;
+
+	set_version(c, o, call->address[0] == 'w');
+	c->o.context = t;
+	c->o.keepAliveInterval = paho_keep_alive(call->keep_alive_s ? call->keep_alive_s * 1000LL : o->keep_alive_ms);
+	c->o.connectTimeout = (int)(o->connect_timeout_ms / 1000) + 1;
+	c->o.maxInflight = (int)o->window + 8;
+	c->o.automaticReconnect = 0;
+	c->o.retryInterval = 0;
+	c->o.username = o->username;
+	if (call->will)
+		set_will(c, call->will);
+	if (tls)
+		set_tls(c, &o->tls, t);
+	if (o->password_file) {
+		int r = read_password(o->password_file, c->password, sizeof(c->password), &c->o.binarypwd.len);
+
+		if (r < 0)
+			log_warn("upstream=%s password_file=%s cannot be read: %s", o->head.name, o->password_file,
+				strerror(-r));
+		if (r < 0)
+			return r;
+		c->o.binarypwd.data = c->password;
+	}
+	return 0;
+}
+
+static int make_handle(struct paho *p, const char *uri, struct ticket *t)
+{
+	MQTTAsync_createOptions co = MQTTAsync_createOptions_initializer5;
+
+	co.MQTTVersion = p->o.opts->version;
+	co.sendWhileDisconnected = 0;
+	co.maxBufferedMessages = (int)p->o.tags + 16;
+	if (MQTTAsync_createWithOptions(&p->handle, uri, p->o.client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &co) !=
+		MQTTASYNC_SUCCESS) {
+		p->handle = NULL;
+		return -EINVAL;
+	}
+	if (MQTTAsync_setCallbacks(p->handle, t, on_lost, on_message, NULL) != MQTTASYNC_SUCCESS ||
+		MQTTAsync_setDisconnected(p->handle, t, on_disconnect_packet) != MQTTASYNC_SUCCESS)
+		return -EINVAL;
+	return 0;
+}
+
+static void hang_up(struct uplink *u)
+{
+	struct paho *p = of(u);
+
+	atomic_store(&p->live, 0);
+	if (p->handle)
+		MQTTAsync_destroy(&p->handle); /* onFailure of all in flight: those find no live call */
+	p->handle = NULL;
+}
+
+static int dial(struct uplink *u, const struct uplink_call *call)
+{
+	struct paho *p = of(u);
+	uint32_t number = ++p->calls ? p->calls : ++p->calls; /* never 0 */
+	struct ticket *t = &p->tickets[p->o.tags + number % CALL_TICKETS];
+	struct connecting *c = calloc(1, sizeof(*c));
+	char uri[512];
+	bool tls = false;
+	int r = c ? 0 : -ENOMEM;
+
+	hang_up(u);
+	*t = (struct ticket){p, number, 0};
+	p->tls_text[0] = 0;
+	if (r == 0)
+		r = uri_of(call->address, uri, sizeof(uri), &tls);
+	if (r == 0)
+		r = make_handle(p, uri, t);
+	if (r == 0)
+		r = set_options(p, c, call, tls, t);
+	if (r == 0) {
+		atomic_store(&p->live, number);
+		r = MQTTAsync_connect(p->handle, &c->o) == MQTTASYNC_SUCCESS ? 0 : -ECONNREFUSED;
+	}
+	if (c)
+		explicit_bzero(c->password, sizeof(c->password));
+	free(c);
+	if (r < 0)
+		hang_up(u);
+	return r;
+}
+
+/* --- parcels ------------------------------------------------------------------------------------------------------ */
+
+static MQTTProperty *next_prop(struct paho *p, MQTTProperties *out, int code)
+{
+	MQTTProperty *prop;
+
+	if (out->count == MAX_PROPS)
+		return NULL;
+	prop = &p->props[out->count++];
+	prop->identifier = (enum MQTTPropertyCodes)code;
+	return prop;
+}
+
+static MQTTLenString len_string(struct span s)
+{
+	return (MQTTLenString){(int)s.len, (char *)(uintptr_t)s.at};
+}
+
+/* The message's own, from the wire; stops at what is not a property of a PUBLISH that goes on. */
+static void own_props(struct paho *p, MQTTProperties *out, const struct parcel *parcel)
+{
+	struct cursor c = cursor_on(parcel->props, parcel->props_len);
+
+	while (cursor_left(&c) > 0) {
+		uint32_t code = cursor_varint(&c);
+		MQTTProperty *prop = next_prop(p, out, (int)code);
+
+		if (!prop)
+			return;
+		switch (code) {
+		case MQTTPROPERTY_CODE_PAYLOAD_FORMAT_INDICATOR: prop->value.byte = cursor_u8(&c); break;
+		case MQTTPROPERTY_CODE_CONTENT_TYPE:
+		case MQTTPROPERTY_CODE_RESPONSE_TOPIC:
+		case MQTTPROPERTY_CODE_CORRELATION_DATA: prop->value.data = len_string(cursor_span16(&c)); break;
+		case MQTTPROPERTY_CODE_USER_PROPERTY:
+			prop->value.data = len_string(cursor_span16(&c));
+			prop->value.value = len_string(cursor_span16(&c));
+			break;
+		default: c.bad = true; break;
+		}
+		if (!cursor_ok(&c)) {
+			out->count--;
+			return;
+		}
+	}
+}
+
+static void fill_props(struct paho *p, MQTTProperties *out, const struct parcel *parcel)
+{
+	MQTTProperty *prop;
+
+	*out = (MQTTProperties){.array = p->props, .max_count = MAX_PROPS};
+	for (size_t i = 0; i < parcel->note_count; i++) {
+		const struct parcel_note *n = &parcel->notes[i];
+
+		prop = next_prop(p, out, MQTTPROPERTY_CODE_USER_PROPERTY);
+		prop->value.data = len_string((struct span){(const uint8_t *)n->name, n->name_len});
+		prop->value.value = len_string((struct span){(const uint8_t *)n->value, n->value_len});
+	}
+	if (parcel->expiry_s != MSG_NEVER_EXPIRES) {
+		prop = next_prop(p, out, MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL);
+		prop->value.integer4 = parcel->expiry_s;
+	}
+	own_props(p, out, parcel);
+}
+
+static struct ticket *ticket(struct paho *p, uint32_t tag)
+{
+	struct ticket *t = &p->tickets[tag];
+
+	*t = (struct ticket){p, p->calls, tag};
+	return t;
+}
+
+/* Paho's answers to a send, as results. */
+static int result(int rc)
+{
+	switch (rc) {
+	case MQTTASYNC_SUCCESS: return 0;
+	case MQTTASYNC_MAX_MESSAGES_INFLIGHT:
+	case MQTTASYNC_MAX_BUFFERED_MESSAGES:
+	case MQTTASYNC_NO_MORE_MSGIDS: return UPLINK_BUSY;
+	default: return -ENOTCONN;
+	}
+}
+
+static int publish(struct uplink *u, uint32_t tag, const struct parcel *parcel)
+{
+	struct paho *p = of(u);
+	MQTTAsync_message m = MQTTAsync_message_initializer;
+	MQTTAsync_responseOptions ro = MQTTAsync_responseOptions_initializer;
+
+	if (!p->handle)
+		return -ENOTCONN;
+	m.payload = (void *)(uintptr_t)parcel->payload;
+	m.payloadlen = (int)parcel->payload_len;
+	m.qos = parcel->qos;
+	m.retained = parcel->retain;
+	ro.context = ticket(p, tag);
+	if (p->o.opts->version == BRIDGE_V5) {
+		ro.onSuccess5 = on_sent5;
+		ro.onFailure5 = on_not_sent5;
+		fill_props(p, &m.properties, parcel); /* copied by Paho */
+	} else {
+		ro.onSuccess = on_sent;
+	}
+	return result(MQTTAsync_sendMessage(p->handle, parcel->topic, &m, &ro));
+}
+
+static int subscribe(struct uplink *u, uint32_t tag, const char *filter, int qos)
+{
+	struct paho *p = of(u);
+	MQTTAsync_responseOptions ro = MQTTAsync_responseOptions_initializer;
+
+	if (!p->handle)
+		return -ENOTCONN;
+	ro.context = ticket(p, tag);
+	if (p->o.opts->version == BRIDGE_V5) {
+		ro.onSuccess5 = on_subscribed5;
+		ro.onFailure5 = on_not_subscribed5;
+		ro.subscribeOptions.noLocal = 1; /* what went up does not come down again */
+		ro.subscribeOptions.retainAsPublished = 1;
+	} else {
+		ro.onSuccess = on_subscribed;
+		ro.onFailure = on_not_subscribed;
+	}
+	return result(MQTTAsync_subscribe(p->handle, filter, qos, &ro));
+}
+
+static void taken(struct uplink *u)
+{
+	atomic_fetch_sub(&of(u)->inbound, 1);
+}
+
+static void leave(struct uplink *u)
+{
+	struct paho *p = of(u);
+	MQTTAsync_disconnectOptions v5 = MQTTAsync_disconnectOptions_initializer5;
+	MQTTAsync_disconnectOptions v311 = MQTTAsync_disconnectOptions_initializer;
+	MQTTAsync_disconnectOptions o = p->o.opts->version == BRIDGE_V5 ? v5 : v311;
+
+	if (!p->handle)
+		return;
+	o.timeout = LEAVE_TIMEOUT_MS;
+	o.context = &p->tickets[p->o.tags + p->calls % CALL_TICKETS];
+	if (p->o.opts->version == BRIDGE_V5)
+		o.onSuccess5 = on_left5;
+	else
+		o.onSuccess = on_left;
+	if (MQTTAsync_disconnect(p->handle, &o) != MQTTASYNC_SUCCESS)
+		post(o.context, L_DOWN, 0, NULL);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+static const struct uplink_ops ops = {
+	.dial = dial,
+	.publish = publish,
+	.subscribe = subscribe,
+	.taken = taken,
+	.leave = leave,
+	.hang_up = hang_up,
+};
+
+int paho_new(struct paho **out, const struct paho_opts *opts)
+{
+	struct paho *p = calloc(1, sizeof(*p));
+	int r = p ? 0 : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	p->base.ops = &ops;
+	p->o = *opts;
+	p->tickets = calloc(opts->tags + CALL_TICKETS, sizeof(*p->tickets));
+	if (!p->tickets)
+		r = -ENOMEM;
+	/* A tag has one answer at most; the rest is for messages and for the call itself. */
+	if (r == 0)
+		r = mailbox_init(&p->box, opts->tags + UPLINK_INBOUND_MAX + 64);
+	if (r < 0) {
+		paho_free(p);
+		return r;
+	}
+	*out = p;
+	return 0;
+}
+
+void paho_free(struct paho *p)
+{
+	struct letter l;
+
+	if (!p)
+		return;
+	hang_up(&p->base);
+	while (p->box.ring && mailbox_take(&p->box, &l, 1) == 1) {
+		if (l.kind == L_MESSAGE)
+			msg_unref(l.ptr);
+		else
+			free(l.ptr);
+	}
+	mailbox_fini(&p->box);
+	free(p->tickets);
+	free(p);
+}
+
+struct uplink *paho_uplink(struct paho *p)
+{
+	return &p->base;
+}
+
+int paho_fd(const struct paho *p)
+{
+	return mailbox_fd(&p->box);
+}

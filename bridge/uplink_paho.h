@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* uplink_paho.h - the uplink over Paho MQTT C.
+ *
+ * Owner     the bridge's loop thread; Paho's threads only post to the mailbox.
+ * A call    has a fresh handle of its own, without Paho's reconnecting, buffering or persistence.
+ * Blocking  dial() and publish() may wait for Paho's lock, which its send thread holds while it resolves a name:
+ *           the reason why each upstream has a process of its own.
+ */
+#ifndef BRIDGE_UPLINK_PAHO_H
+#define BRIDGE_UPLINK_PAHO_H
+
+#include "bridge/uplink.h"
+
+struct paho;
+
+struct paho_opts {
+	const struct bridge_opts *opts;
+	const char *client_id;
+	uint32_t tags; /* every tag is below this */
+};
+
+int paho_new(struct paho **out, const struct paho_opts *opts);
+void paho_free(struct paho *p); /* NULL is fine */
+struct uplink *paho_uplink(struct paho *p);
+int paho_fd(const struct paho *p); /* readable: call paho_deliver() */
+bool paho_deliver(struct paho *p); /* hands events to uplink->event; true: there may be more */
+
+#endif
