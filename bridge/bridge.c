@@ -6,7 +6,7 @@
  *
  *	         spawn             WIRE_READY
  *	RESTING ───────▶ STARTING ───────────▶ RUNNING
- *	   ▲  back-off      │ ended              │ ended, or silent for HEARTBEAT_LIMIT_MS
+ *	   ▲  back-off      │ ended              │ ended, or silent for heartbeat_ms
  *	   └────────────────┴────────────────────┘ */
 #include "bridge/bridge.h"
 
@@ -28,8 +28,8 @@
 #include <unistd.h>
 
 enum {
-	BEAT_MS = 2000,
-	HEARTBEAT_LIMIT_MS = 20000, /* a name that does not resolve may hold the process for some seconds */
+	BEAT_MS = 1000,
+	HEARTBEAT_MS = 10000, /* a name that does not resolve may hold the process for some seconds */
 	STOP_LIMIT_MS = 6000,
 	STEADY_MS = 10000, /* a process that ran so long begins its back-off anew */
 	SOCKET_BYTES = 1024 * 1024,
@@ -40,21 +40,21 @@ enum phase { RESTING, STARTING, RUNNING };
 struct bridge {
 	struct loop *loop;
 	const struct bridge_opts *opts;
-	char *exe, *store_dir, *site, *version, *opts_text;
+	char *exe, *name, *store_dir, *site, *version, *opts_text;
 	struct bridge_events events;
 
 	enum phase phase;
 	bool stopping;
-	enum bridge_state state;
 	pid_t pid;
 	struct wire *wire;
 	struct loop_watch sock, ended; /* ended: the pidfd */
 	struct loop_timer due;
 	struct backoff backoff;
-	int64_t started_ms, heard_ms, stop_ms;
-	uint64_t acknowledged, news, told; /* told: news that the process knows */
+	int64_t heartbeat_ms, started_ms, heard_ms, stop_ms;
+	uint64_t news, told; /* told: news that the process knows */
 	uint32_t beats;
-	struct bridge_counts counts;
+	char address[512], reason[512];
+	struct bridge_stats stats;
 };
 
 static void spawn(struct bridge *b);
@@ -66,7 +66,12 @@ static struct bridge *of_due(struct loop_timer *t)
 
 static void tell_state(struct bridge *b, enum bridge_state state, const char *reason)
 {
-	b->state = state;
+	if (state != b->stats.state || b->stats.since_ms == 0)
+		b->stats.since_ms = clock_wall_ms(loop_clock(b->loop));
+	b->stats.state = state;
+	snprintf(b->reason, sizeof(b->reason), "%s", reason);
+	if (state != BRIDGE_DOWN)
+		snprintf(b->address, sizeof(b->address), "%s", reason);
 	if (b->events.state)
 		b->events.state(b->events.ctx, b, state, reason);
 }
@@ -95,7 +100,7 @@ static void reap(struct bridge *b, siginfo_t *info)
 	memset(info, 0, sizeof(*info));
 	while (waitid(P_PID, (id_t)b->pid, info, WEXITED) < 0 && errno == EINTR)
 		;
-	b->pid = 0;
+	b->pid = b->stats.pid = 0;
 	close_watch(b, &b->ended);
 	close_watch(b, &b->sock);
 	loop_disarm(b->loop, &b->due);
@@ -177,8 +182,8 @@ static void on_due(struct loop_timer *t)
 	}
 	if (b->stopping && now >= b->stop_ms)
 		kill_process(b, "did not stop in time");
-	else if (now - b->heard_ms >= HEARTBEAT_LIMIT_MS)
-		kill_process(b, "has not answered for 20 s");
+	else if (now - b->heard_ms >= b->heartbeat_ms)
+		kill_process(b, "does not answer any more");
 	else
 		beat(b);
 	loop_arm(b->loop, &b->due, now + BEAT_MS);
@@ -188,7 +193,7 @@ static void on_due(struct loop_timer *t)
 
 static void hear_ready(struct bridge *b)
 {
-	struct wire_word word = {.kind = WIRE_START, .a = b->acknowledged, .b = b->news};
+	struct wire_word word = {.kind = WIRE_START, .a = b->stats.acknowledged, .b = b->news};
 	struct wire_word stop = {.kind = WIRE_STOP};
 
 	b->phase = RUNNING;
@@ -198,9 +203,9 @@ static void hear_ready(struct bridge *b)
 
 static void hear_ack(struct bridge *b, uint64_t seq)
 {
-	if (seq <= b->acknowledged)
+	if (seq <= b->stats.acknowledged)
 		return;
-	b->acknowledged = seq;
+	b->stats.acknowledged = seq;
 	if (b->events.acknowledged)
 		b->events.acknowledged(b->events.ctx, b, seq);
 }
@@ -260,7 +265,7 @@ static void hear(struct bridge *b, const struct wire_word *word)
 	case WIRE_STATE: hear_state(b, word); break;
 	case WIRE_QUARANTINE: hear_quarantine(b, word); break;
 	case WIRE_INBOUND: hear_inbound(b, word); break;
-	case WIRE_COUNTS: b->counts = word->counts; break;
+	case WIRE_COUNTS: b->stats.counts = word->counts; break;
 	case WIRE_PONG: break;
 	default: log_debug("upstream=%s word=%d was not expected", b->opts->head.name, (int)word->kind); break;
 	}
@@ -334,7 +339,7 @@ static int fork_child(struct bridge *b, int sock, int opts)
 {
 	char sock_text[16], opts_text[16];
 	char verb[] = "bridge";
-	char *argv[] = {b->exe, verb, sock_text, opts_text, b->store_dir, b->site, b->version, NULL};
+	char *argv[] = {b->exe, verb, sock_text, opts_text, b->name, b->store_dir, b->site, b->version, NULL};
 	pid_t parent = getpid();
 
 	snprintf(sock_text, sizeof(sock_text), "%d", sock);
@@ -426,6 +431,8 @@ static void spawn(struct bridge *b)
 		return;
 	}
 	b->phase = STARTING;
+	b->stats.pid = (int)b->pid;
+	b->stats.starts++;
 	loop_arm(b->loop, &b->due, now + BEAT_MS);
 }
 
@@ -442,17 +449,21 @@ int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts 
 	b->loop = loop;
 	b->opts = opts;
 	b->events = *events;
+	b->heartbeat_ms = env->heartbeat_ms > 0 ? env->heartbeat_ms : HEARTBEAT_MS;
 	b->sock = (struct loop_watch){.fd = -1, .run = on_sock};
 	b->ended = (struct loop_watch){.fd = -1, .run = on_ended};
 	b->due.run = on_due;
+	b->stats.address = b->address;
+	b->stats.reason = b->reason;
 	b->backoff = (struct backoff){.base_ms = 500, .cap_ms = 5000};
 	b->exe = strdup(env->exe);
+	b->name = strdup(opts->head.name);
 	b->store_dir = strdup(env->store_dir);
 	b->site = strdup(env->site);
 	b->version = strdup(env->version);
 	b->opts_text = strdup(env->opts_text ? env->opts_text : "");
 	b->wire = malloc(sizeof(*b->wire));
-	if (!b->exe || !b->store_dir || !b->site || !b->version || !b->opts_text || !b->wire) {
+	if (!b->exe || !b->name || !b->store_dir || !b->site || !b->version || !b->opts_text || !b->wire) {
 		bridge_free(b);
 		return -ENOMEM;
 	}
@@ -499,6 +510,7 @@ void bridge_free(struct bridge *b)
 	}
 	loop_disarm(b->loop, &b->due);
 	free(b->exe);
+	free(b->name);
 	free(b->store_dir);
 	free(b->site);
 	free(b->version);
@@ -507,7 +519,7 @@ void bridge_free(struct bridge *b)
 	free(b);
 }
 
-void bridge_counts(const struct bridge *b, struct bridge_counts *out)
+const struct bridge_stats *bridge_stats(const struct bridge *b)
 {
-	*out = b->counts;
+	return &b->stats;
 }

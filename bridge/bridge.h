@@ -90,6 +90,7 @@ struct bridge_env {
 	const char *site; /* for {site}/weir/status */
 	const char *version;
 	const char *opts_text; /* opts as the child reads them back from OPTS_FD; not used in the child */
+	int64_t heartbeat_ms;  /* a process that answers nothing for so long is killed; 0: 20 s */
 };
 
 int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts *opts, const struct bridge_env *env,
@@ -99,10 +100,19 @@ void bridge_stop(struct bridge *b); /* asks it to say goodbye; stopped when brid
 bool bridge_running(const struct bridge *b);
 void bridge_free(struct bridge *b); /* kills what still runs; NULL is fine */
 
-void bridge_counts(const struct bridge *b, struct bridge_counts *out);
+struct bridge_stats {
+	enum bridge_state state;
+	int64_t since_ms;             /* wall clock: when the state began */
+	const char *address, *reason; /* the last dialled; what was said with the state; valid until the next turn */
+	int pid;                      /* 0: no process now */
+	uint64_t starts;              /* of the process */
+	uint64_t acknowledged;        /* the upstream has everything up to this seq */
+	struct bridge_counts counts;
+};
+const struct bridge_stats *bridge_stats(const struct bridge *b);
 
 /* In the child: returns when main asked it to stop or the link to main ended; 0 or -errno. The command line that
- * bridge.c starts it with: EXE bridge SOCK_FD OPTS_FD STORE_DIR SITE VERSION. */
+ * bridge.c starts it with: EXE bridge SOCK_FD OPTS_FD NAME STORE_DIR SITE VERSION. */
 int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_env *env);
 
 #endif

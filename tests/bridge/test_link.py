@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: MIT
+"""The bridge's process against a mosquitto, through what breaks links: each case ends with an account of every record.
+
+    test_link.py HOST_PROGRAM [CASE...]
+"""
+import os
+import signal
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import paho.mqtt.client as mqtt
+
+from rig import Host, Mosquitto, Subscriber, account, until, SITE
+
+PROGRAM = ""
+
+
+class Rig:
+    def __init__(self, extra="", broker_conf="", rules='[{out: "plant/#"}]', start_broker=True):
+        self.dir = tempfile.mkdtemp(prefix="weir-bridge-")
+        self.broker = Mosquitto(self.dir, broker_conf)
+        self.watch = Subscriber(self.broker.port)
+        self.options = f"address: mqtt://127.0.0.1:{self.broker.port}\nrules: {rules}\n{extra}"
+        self.host = None
+
+    def begin(self):
+        self.host = Host(PROGRAM, self.dir, self.options)
+        return self.host
+
+    def end(self):
+        if self.host:
+            self.host.kill()
+        self.watch.close()
+        self.broker.stop()
+        shutil.rmtree(self.dir)
+
+    def expect(self, count, seconds=30):
+        until(f"{count} records", lambda: len({r[1] for r in self.watch.records()}) >= count, seconds)
+        until("the cursor at the end", lambda: self.host.acked() >= count, seconds)
+        a = account(self.watch.records(), count)
+        assert a["lost"] == 0 and a["reordered"] == 0 and a["unmarked"] == 0, a
+        return a
+
+
+def drains_in_order_and_says_hello_and_goodbye(rig):
+    h = rig.begin()
+    h.tell("add 5000 200")
+    a = rig.expect(5000)
+    assert a["duplicates"] == 0, a
+    status = [g for g in rig.watch.got if g[0] == SITE + "/weir/status"]
+    assert '"state":"online"' in status[0][1], status
+    assert h.stop() == 0
+    until("goodbye", lambda: '"reason":"stopped"' in [g for g in rig.watch.got if g[0] == SITE + "/weir/status"][-1][1])
+
+
+def records_carry_seq_and_time_and_late(rig):
+    rig.broker.stop()
+    h = rig.begin()
+    h.tell("add 10 50")
+    until("a failed dial", lambda: len(h.said("state down")) > 0)
+    rig.broker.start()
+    rig.expect(10)
+    h.tell("add 1 50")
+    rig.expect(11)
+    first, last = rig.watch.records()[0], rig.watch.records()[-1]
+    assert first[2]["seq"] == "1" and first[2]["late"] == "1" and int(first[2]["t"]) > 1e12, first
+    assert "late" not in last[2], last
+
+
+def a_broker_that_is_killed_in_mid_drain_loses_nothing(rig):
+    h = rig.begin()
+    h.tell("add 20000 200")
+    for _ in range(3):
+        until("some progress", lambda: h.acked() > 0)
+        ups = h.ups()
+        rig.broker.stop(signal.SIGTERM)  # it saves its sessions; what the bridge had in flight is cut
+        rig.broker.start()
+        until("up again", lambda: h.ups() > ups or h.acked() == 20000)
+    rig.expect(20000, 60)
+
+
+def a_silent_broker_is_noticed_and_nothing_is_lost(rig):
+    h = rig.begin()
+    until("up", lambda: h.ups() == 1)
+    rig.broker.send(signal.SIGSTOP)
+    h.tell("add 500 200")
+    until("silence noticed", lambda: any("ack_timeout" in l for l in h.said("state down")), 10)
+    rig.broker.send(signal.SIGCONT)
+    rig.expect(500)
+
+
+def an_idle_silent_link_is_noticed_by_keep_alive(rig):
+    h = rig.begin()
+    until("up", lambda: h.ups() == 1)
+    until("status", lambda: len(rig.watch.got) == 1)
+    began = time.monotonic()
+    rig.broker.send(signal.SIGSTOP)
+    until("silence noticed", lambda: len(h.said("state down")) > 0, 15)
+    rig.broker.send(signal.SIGCONT)
+    print(f"    silent idle link found after {time.monotonic() - began:.1f} s at keep_alive 4 s")
+    h.tell("add 10 50")
+    rig.expect(10)
+
+
+def a_process_killed_in_mid_drain_goes_on_where_it_was(rig):
+    h = rig.begin()
+    h.tell("add 20000 200")
+    for _ in range(3):
+        before = h.acked()
+        until("progress", lambda: h.acked() > before)
+        h.tell("kill")
+    a = rig.expect(20000, 60)
+    print(f"    {a['duplicates']} duplicates, each with its seq, after 3 kills")
+    assert int(h.stats()["starts"]) >= 4
+
+
+def a_wedged_process_is_killed_and_started_again(rig):
+    h = rig.begin()
+    until("up", lambda: h.ups() == 1)
+    h.tell("freeze")
+    h.tell("add 100 50")
+    rig.expect(100, 40)
+
+
+def the_process_dies_with_main(rig):
+    h = rig.begin()
+    until("up", lambda: h.ups() == 1)
+    until("stats", lambda: h.stats()["pid"] != "0")
+    pid = int(h.stats()["pid"])
+    h.kill()
+    until("the process is gone", lambda: not os.path.exists(f"/proc/{pid}"))
+    until("the will", lambda: '"reason":"lost"' in rig.watch.got[-1][1])
+
+
+def mqtt_3_1_1_drains_and_marks_our_own_json(rig):
+    h = rig.begin()
+    h.tell("add 2000 100")
+    until("records", lambda: len(rig.watch.records()) == 2000)
+    assert '"seq":1' in rig.watch.records()[0][1], rig.watch.records()[0]
+    rig.broker.stop()
+    rig.broker.start()
+    h.tell("add 100 100")
+    until("records", lambda: len({r[1] for r in rig.watch.records()}) >= 2100)
+
+
+def a_lost_session_means_send_again(rig):
+    h = rig.begin()
+    h.tell("add 20000 200")
+    for _ in range(3):
+        before, ups = h.acked(), h.ups()
+        until("progress", lambda: h.acked() > before or before == 20000)
+        thief = mqtt.Client(client_id=SITE, protocol=mqtt.MQTTv5)  # takes the name over, and the session with it
+        thief.connect("127.0.0.1", rig.broker.port, clean_start=True)
+        thief.loop_start()
+        until("lost to the thief", lambda: len(h.said("state down")) > 0)
+        thief.disconnect()
+        thief.loop_stop()
+        until("up again", lambda: h.ups() > ups)
+    rig.expect(20000, 60)
+
+
+def inbound_messages_reach_main_and_wait_until_it_takes_them(rig):
+    h = rig.begin()
+    until("up", lambda: h.ups() == 1)
+    rig.watch.publish("cloud/cmd/a", "one")
+    until("inbound", lambda: h.said("inbound ") == ["inbound local/cmd/a 1 0 one"])
+    h.tell("take 0")
+    h.stats()
+    for i in range(50):
+        rig.watch.publish("cloud/cmd/a", f"more {i}")
+    time.sleep(0.3)
+    assert len(h.said("inbound ")) == 1
+    h.tell("take 1")
+    until("all of them", lambda: len(h.said("inbound ")) == 51)
+    assert [l.split()[-1] for l in h.said("inbound ")[1:]] == [str(i) for i in range(50)]
+
+
+def a_record_too_large_for_the_server_is_set_aside(rig):
+    h = rig.begin()
+    until("up", lambda: h.ups() == 1)
+    h.tell("add 1 50")
+    h.tell("add 1 5000")
+    h.tell("add 1 50")
+    until("the cursor passes", lambda: h.acked() == 3)
+    assert h.said("quarantine ") == ["quarantine 2 149 packet too large"], h.said("quarantine ")
+    assert len(rig.watch.records()) == 2
+
+
+CASES = {
+    drains_in_order_and_says_hello_and_goodbye: {},
+    records_carry_seq_and_time_and_late: {},
+    a_broker_that_is_killed_in_mid_drain_loses_nothing: {},
+    a_silent_broker_is_noticed_and_nothing_is_lost: {"extra": "ack_timeout: 1s\nconnect_timeout: 1s\n"},
+    an_idle_silent_link_is_noticed_by_keep_alive: {"extra": "keep_alive: 4s\n"},
+    a_process_killed_in_mid_drain_goes_on_where_it_was: {},
+    a_wedged_process_is_killed_and_started_again: {},
+    the_process_dies_with_main: {},
+    mqtt_3_1_1_drains_and_marks_our_own_json: {"extra": "version: 3.1.1\n"},
+    a_lost_session_means_send_again: {},
+    inbound_messages_reach_main_and_wait_until_it_takes_them:
+        {"rules": '[{in: "cloud/cmd/#", strip: "cloud/", prefix: "local/"}]'},
+    a_record_too_large_for_the_server_is_set_aside: {"broker_conf": "max_packet_size 1000\n"},
+}
+
+
+def main():
+    global PROGRAM
+    PROGRAM = os.path.abspath(sys.argv[1])
+    wanted = sys.argv[2:]
+    failed = 0
+    for case, settings in CASES.items():
+        if wanted and case.__name__ not in wanted:
+            continue
+        began = time.monotonic()
+        rig = Rig(**settings)
+        try:
+            case(rig)
+            print(f"ok   {case.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
+        except Exception:
+            failed += 1
+            traceback.print_exc()
+            print(f"FAIL {case.__name__}: {rig.host.lines[-5:] if rig.host else ''}", flush=True)
+        finally:
+            rig.end()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
