@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/block.h"
 
+#include "store/packed.h"
+
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -54,89 +56,6 @@ static uint64_t hash(uint64_t seed, const uint8_t *at, size_t len)
 static uint32_t sum(uint64_t first, int64_t base_ms, const uint8_t *at, size_t len)
 {
 	return (uint32_t)(hash(mix(first, (uint64_t)base_ms), at, len) >> 32);
-}
-
-/* --- numbers --------------------------------------------------------------------------------------------------- */
-
-static uint8_t *put16(uint8_t *at, uint16_t v)
-{
-	v = htole16(v);
-	memcpy(at, &v, sizeof(v));
-	return at + sizeof(v);
-}
-
-static uint8_t *put32(uint8_t *at, uint32_t v)
-{
-	v = htole32(v);
-	memcpy(at, &v, sizeof(v));
-	return at + sizeof(v);
-}
-
-static uint8_t *put64(uint8_t *at, uint64_t v)
-{
-	v = htole64(v);
-	memcpy(at, &v, sizeof(v));
-	return at + sizeof(v);
-}
-
-static uint8_t *put_varint(uint8_t *at, uint64_t v)
-{
-	for (; v >= 0x80; v >>= 7)
-		*at++ = (uint8_t)(v | 0x80);
-	*at++ = (uint8_t)v;
-	return at;
-}
-
-static uint8_t *put_zigzag(uint8_t *at, int64_t v)
-{
-	return put_varint(at, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
-}
-
-static uint8_t *put_span(uint8_t *at, struct span s)
-{
-	if (s.len > 0)
-		memcpy(at, s.at, s.len);
-	return at + s.len;
-}
-
-static uint32_t get32(struct cursor *c)
-{
-	struct span s = cursor_span(c, 4);
-	uint32_t v = 0;
-
-	memcpy(&v, s.at, s.len);
-	return le32toh(v);
-}
-
-static uint64_t get64(struct cursor *c)
-{
-	struct span s = cursor_span(c, 8);
-	uint64_t v = 0;
-
-	memcpy(&v, s.at, s.len);
-	return le64toh(v);
-}
-
-static uint64_t get_varint(struct cursor *c)
-{
-	uint64_t v = 0;
-
-	for (unsigned shift = 0; shift < 64; shift += 7) {
-		uint8_t byte = cursor_u8(c);
-
-		v |= (uint64_t)(byte & 0x7f) << shift;
-		if (!(byte & 0x80))
-			return v;
-	}
-	c->bad = true;
-	return 0;
-}
-
-static int64_t get_zigzag(struct cursor *c)
-{
-	uint64_t v = get_varint(c);
-
-	return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
 }
 
 /* A difference of times that come from outside may not fit; wrapped, it comes back right when it is added again. */
@@ -232,7 +151,7 @@ static uint16_t learn(struct block *b, struct span topic, uint64_t h)
 	struct block_topic *t = &b->topics[b->topic_count++];
 
 	*t = (struct block_topic){h, (uint32_t)b->names_len, (uint16_t)topic.len};
-	put_span((uint8_t *)b->names + b->names_len, topic);
+	packed_put_span((uint8_t *)b->names + b->names_len, topic);
 	b->names_len += topic.len;
 	return (uint16_t)b->topic_count;
 }
@@ -256,7 +175,7 @@ static void start(struct block *b, const struct block_record *r, uint64_t first)
 	uint8_t *at = b->bytes;
 
 	*at++ = FORMAT;
-	at = put64(at, (uint64_t)r->wall_ms);
+	at = packed_put64(at, (uint64_t)r->wall_ms);
 	b->len = (size_t)(at - b->bytes);
 	b->head = (struct block_head){.first = first, .from_ms = r->wall_ms, .to_ms = r->wall_ms};
 }
@@ -265,7 +184,7 @@ static int64_t base_of(const uint8_t *bytes)
 {
 	struct cursor c = cursor_on(bytes + 1, 8);
 
-	return (int64_t)get64(&c);
+	return (int64_t)packed_get64(&c);
 }
 
 static uint16_t flags_of(const struct block_record *r, bool spelled)
@@ -282,13 +201,13 @@ static uint8_t *put_topic(uint8_t *at, struct block *b, struct span topic, uint1
 	size_t same;
 
 	if (!spelled)
-		return put_varint(at, *slot);
+		return packed_put_varint(at, *slot);
 	same = shared(b, topic);
 	*slot = learn(b, topic, h);
-	at = put_varint(at, *slot);
-	at = put_varint(at, same);
-	at = put_varint(at, topic.len - same);
-	return put_span(at, (struct span){topic.at + same, topic.len - same});
+	at = packed_put_varint(at, *slot);
+	at = packed_put_varint(at, same);
+	at = packed_put_varint(at, topic.len - same);
+	return packed_put_span(at, (struct span){topic.at + same, topic.len - same});
 }
 
 static uint8_t *put_body(uint8_t *at, struct block *b, const struct block_record *r)
@@ -297,22 +216,22 @@ static uint8_t *put_body(uint8_t *at, struct block *b, const struct block_record
 	uint16_t *slot = find(b, r->topic, h);
 	bool spelled = *slot == 0;
 
-	at = put16(at, flags_of(r, spelled));
-	at = put_varint(at, r->seq - b->head.first);
+	at = packed_put16(at, flags_of(r, spelled));
+	at = packed_put_varint(at, r->seq - b->head.first);
 	at = put_topic(at, b, r->topic, slot, h, spelled);
-	at = put_zigzag(at, less(r->wall_ms, base_of(b->bytes)));
-	at = put_varint(at, r->origin_id);
+	at = packed_put_zigzag(at, less(r->wall_ms, base_of(b->bytes)));
+	at = packed_put_varint(at, r->origin_id);
 	if (r->props.len > 0) {
-		at = put_varint(at, r->props.len);
-		at = put_span(at, r->props);
+		at = packed_put_varint(at, r->props.len);
+		at = packed_put_span(at, r->props);
 	}
 	if (r->expiry_s != MSG_NEVER_EXPIRES) {
-		at = put_varint(at, r->expiry_s);
-		at = put_zigzag(at, less(r->taken_wall_ms, r->wall_ms));
+		at = packed_put_varint(at, r->expiry_s);
+		at = packed_put_zigzag(at, less(r->taken_wall_ms, r->wall_ms));
 	}
 	if (r->replay)
-		at = put_varint(at, r->target);
-	return put_span(at, r->payload);
+		at = packed_put_varint(at, r->target);
+	return packed_put_span(at, r->payload);
 }
 
 static void note(struct block_head *h, const struct block_record *r)
@@ -340,8 +259,8 @@ int block_add(struct block *b, const struct block_record *r, uint64_t first)
 	at = b->bytes + b->len;
 	body = at + RECORD_HEAD;
 	end = put_body(body, b, r);
-	at = put32(at, (uint32_t)(end - body));
-	put32(at, sum(b->head.first, base_of(b->bytes), body, (size_t)(end - body)));
+	at = packed_put32(at, (uint32_t)(end - body));
+	packed_put32(at, sum(b->head.first, base_of(b->bytes), body, (size_t)(end - body)));
 	b->len = (size_t)(end - b->bytes);
 	b->records++;
 	note(&b->head, r);
@@ -355,7 +274,7 @@ int block_iter_init(struct block_iter *it, const void *bytes, size_t len, uint64
 	*it = (struct block_iter){.c = cursor_on(bytes, len), .first = first};
 	if (cursor_u8(&it->c) != FORMAT)
 		it->c.bad = true;
-	it->base_ms = (int64_t)get64(&it->c);
+	it->base_ms = (int64_t)packed_get64(&it->c);
 	return cursor_ok(&it->c) ? 0 : -EBADMSG;
 }
 
@@ -369,8 +288,8 @@ void block_iter_fini(struct block_iter *it)
 /* Spelled out: the number says where it goes, so topics that went with damaged records leave holes. */
 static int spell(struct block_iter *it, struct cursor *c, uint64_t number)
 {
-	uint64_t same = get_varint(c);
-	struct span rest = cursor_span(c, (size_t)get_varint(c));
+	uint64_t same = packed_get_varint(c);
+	struct span rest = cursor_span(c, (size_t)packed_get_varint(c));
 	const struct block_topic *before = it->topic_count ? &it->topics[it->topic_count - 1] : NULL;
 	struct block_topic *t;
 	size_t len = (size_t)same + rest.len;
@@ -390,7 +309,7 @@ static int spell(struct block_iter *it, struct cursor *c, uint64_t number)
 		return BLOCK_DAMAGED;
 	if (same > 0 && before)
 		memcpy(it->names + it->names_len, it->names + before->at, (size_t)same);
-	put_span((uint8_t *)it->names + it->names_len + same, rest);
+	packed_put_span((uint8_t *)it->names + it->names_len + same, rest);
 	*t = (struct block_topic){0, (uint32_t)it->names_len, (uint16_t)len};
 	it->names_len += len;
 	return 0;
@@ -398,7 +317,7 @@ static int spell(struct block_iter *it, struct cursor *c, uint64_t number)
 
 static int get_topic(struct block_iter *it, struct cursor *c, unsigned flags, struct span *out)
 {
-	uint64_t number = get_varint(c);
+	uint64_t number = packed_get_varint(c);
 	int r = flags & F_SPELLED ? spell(it, c, number) : 0;
 
 	if (r)
@@ -423,20 +342,20 @@ static int get_body(struct block_iter *it, struct cursor *c, struct block_record
 		.replay = f & F_REPLAY,
 		.unsynced = f & F_UNSYNCED,
 		.expiry_s = MSG_NEVER_EXPIRES};
-	r->seq = it->first + get_varint(c);
+	r->seq = it->first + packed_get_varint(c);
 	err = get_topic(it, c, f, &r->topic);
 	if (err)
 		return err;
-	r->wall_ms = plus(it->base_ms, get_zigzag(c));
-	r->origin_id = (uint32_t)get_varint(c);
+	r->wall_ms = plus(it->base_ms, packed_get_zigzag(c));
+	r->origin_id = (uint32_t)packed_get_varint(c);
 	if (f & F_PROPS)
-		r->props = cursor_span(c, (size_t)get_varint(c));
+		r->props = cursor_span(c, (size_t)packed_get_varint(c));
 	if (f & F_EXPIRES) {
-		r->expiry_s = (uint32_t)get_varint(c);
-		r->taken_wall_ms = plus(r->wall_ms, get_zigzag(c));
+		r->expiry_s = (uint32_t)packed_get_varint(c);
+		r->taken_wall_ms = plus(r->wall_ms, packed_get_zigzag(c));
 	}
 	if (f & F_REPLAY)
-		r->target = (uint32_t)get_varint(c);
+		r->target = (uint32_t)packed_get_varint(c);
 	r->payload = cursor_span(c, cursor_left(c));
 	return cursor_ok(c) && !(f & ~(unsigned)F_KNOWN) ? 0 : BLOCK_DAMAGED;
 }
@@ -445,7 +364,7 @@ static int get_body(struct block_iter *it, struct cursor *c, struct block_record
 static bool take(struct block_iter *it, struct span *body)
 {
 	struct cursor c = it->c;
-	uint32_t len = get32(&c), want = get32(&c);
+	uint32_t len = packed_get32(&c), want = packed_get32(&c);
 
 	*body = cursor_span(&c, len);
 	if (!cursor_ok(&c) || it->search < len)
@@ -469,7 +388,9 @@ static void resync(struct block_iter *it)
 
 		cursor_u8(&it->c);
 		here = it->c;
-		if (cursor_left(&it->c) == 0 || it->search == 0)
+		if (it->search == 0)
+			it->c.bad = true; /* and ends the block */
+		if (cursor_left(&it->c) == 0 || it->c.bad)
 			break;
 		if (take(it, &body)) {
 			it->c = here;

@@ -485,6 +485,7 @@ static int use_wal(struct db *d)
 		" PRAGMA secure_delete=OFF; PRAGMA cache_size=-2000",
 		d->opts.sync ? "FULL" : "NORMAL", (long long)d->opts.wal_bytes * 2);
 	r = exec(d, sql);
+	sqlite3_db_config(d->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL); /* a damaged file is left alone */
 	sqlite3_wal_hook(d->handle, on_commit, d);
 	return r;
 }

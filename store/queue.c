@@ -4,9 +4,13 @@
  * fails. */
 #include "store/queue.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/block.h"
 #include "store/db.h"
+#include "store/evict.h"
+#include "store/gap.h"
+#include "store/salvage.h"
 #include "store/seqlimit.h"
 
 #include <errno.h>
@@ -40,6 +44,9 @@ struct state {
 	bool empty;
 	bool more; /* settled blocks are left to drop */
 	uint64_t evicted;
+	uint64_t evicted_to[4]; /* no record of the class in blocks up to here */
+	uint64_t gap_row;       /* the block that ends in the gap of the last eviction */
+	bool pressed;           /* had to evict, and has not got much room since */
 };
 
 struct queue {
@@ -74,13 +81,13 @@ static int64_t free_pages(const struct db_size *s)
 	return s->max_pages - s->pages + s->free_pages;
 }
 
-/* What msgs take at most: each block ends in a page of its own. */
-static int64_t pages_for(struct msg *const *msgs, size_t count)
+/* What those of at least a class take at most: each block ends in a page of its own. */
+static int64_t pages_for(struct msg *const *msgs, size_t count, unsigned class)
 {
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < count; i++)
-		bytes += msg_bytes(msgs[i]);
+		bytes += msgs[i]->class >= class ? msg_bytes(msgs[i]) : 0;
 	return (int64_t)(bytes / (DB_PAGE - 4) + bytes / BLOCK_BYTES + count / BLOCK_RECORDS) + SPARE_PAGES;
 }
 
@@ -97,9 +104,9 @@ static uint64_t settled(const struct queue *q)
 	return least;
 }
 
-static bool is_history(const struct queue *q, const struct db_block *b, int64_t wall_ms)
+static bool is_history(const struct queue *q, const struct db_block *b, size_t dropped, int64_t wall_ms)
 {
-	int64_t used = (q->size.pages - q->size.free_pages) * DB_PAGE;
+	int64_t used = (q->size.pages - q->size.free_pages) * DB_PAGE - (int64_t)dropped;
 
 	if (q->opts.keep_ms > 0 && b->to_ms < wall_ms - q->opts.keep_ms)
 		return false;
@@ -125,7 +132,7 @@ static int drop_settled(struct queue *q, int64_t wall_ms, bool pressed)
 
 	q->now.more = false;
 	while (r == 0 && !q->now.empty && q->now.head.last <= limit &&
-		(pressed || !is_history(q, &q->now.head, wall_ms))) {
+		(pressed || !is_history(q, &q->now.head, bytes, wall_ms))) {
 		if (bytes > DROP_BYTES || rows == DROP_ROWS) {
 			q->now.more = true;
 			break;
@@ -205,55 +212,161 @@ static int put_block(struct queue *q)
 	return r;
 }
 
-static int append(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now)
+static int add(struct queue *q, const struct block_record *rec)
 {
+	int r = block_add(q->block, rec, rec->seq);
+
+	if (r != BLOCK_FULL)
+		return r;
+	r = put_block(q);
+	return r == 0 ? block_add(q->block, rec, rec->seq) : r;
+}
+
+/* For those that are not let in: a gap in the place of the last of them, which is where it is asked for. */
+static int add_gap(struct queue *q, const struct gap *g, int64_t wall_ms)
+{
+	uint8_t packed[GAP_PACKED_MAX];
+	struct block_record rec = {.seq = g->last,
+		.topic = {(const uint8_t *)q->opts.event_topic, strlen(q->opts.event_topic)},
+		.payload = {packed, gap_pack(g, packed)},
+		.wall_ms = wall_ms,
+		.expiry_s = MSG_NEVER_EXPIRES,
+		.qos = 1,
+		.class = MSG_EVENT,
+		.gap = true};
+
+	return add(q, &rec);
+}
+
+/* Those below `floor` are not let in: there is no room for them that a lower class has not got. */
+static int append(struct queue *q, struct msg *const *msgs, size_t count, unsigned floor, struct queue_time now)
+{
+	struct gap g;
+	size_t shed = 0;
 	int r = 0;
 
+	for (size_t i = 0; i < count; i++)
+		shed += msgs[i]->class < floor;
+	q->now.evicted += shed;
+	gap_init(&g, GAP_EVICTED);
 	block_reset(q->block);
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		struct block_record rec = record_of(msgs[i], q->now.next_seq, now);
+		struct block_record rec = record_of(msgs[i], q->now.next_seq++, now);
 
-		r = block_add(q->block, &rec, rec.seq);
-		if (r == BLOCK_FULL) {
-			r = put_block(q);
-			if (r == 0)
-				r = block_add(q->block, &rec, rec.seq);
+		if (rec.class >= floor) {
+			r = add(q, &rec);
+			continue;
 		}
-		q->now.next_seq++;
+		gap_add(&g, rec.seq, rec.class, rec.wall_ms, rec.topic);
+		if (g.count == shed)
+			r = add_gap(q, &g, now.wall_ms);
 	}
 	return r == 0 ? put_block(q) : r;
 }
 
-/* --- one transaction ------------------------------------------------------------------------------------------------------ */
+/* --- room -------------------------------------------------------------------------------------------------------------- */
 
-static int make_room(struct queue *q, int64_t pages, struct queue_time now)
+static uint64_t greatest_cursor(const struct queue *q)
 {
-	int r = db_size(q->db, &q->size);
+	uint64_t most = 0;
 
-	while (r == 0 && free_pages(&q->size) < pages) {
-		uint64_t before = q->now.head.last;
-		bool was_empty = q->now.empty;
+	for (size_t i = 0; i < q->up_count; i++)
+		if (q->ups[i].acked > most)
+			most = q->ups[i].acked;
+	return most;
+}
 
-		r = drop_settled(q, now.wall_ms, true);
+/* One window of a class. 0, EVICT_NONE or -errno. */
+static int evict(struct queue *q, unsigned class, int64_t wall_ms)
+{
+	struct evict_opts o = {(enum msg_class) class, q->now.evicted_to[class], q->now.gap_row, greatest_cursor(q),
+		q->opts.event_topic, wall_ms};
+	struct evict_result done;
+	int r = evict_window(q->db, q->block, &o, &done);
+
+	if (r < 0)
+		return r;
+	q->now.evicted_to[class] = done.last;
+	if (r == EVICT_NONE)
+		return r;
+	q->now.gap_row = done.gap_row;
+	q->now.evicted += done.count;
+	q->now.pressed = true;
+	r = find_head(q, 0);
+	return r < 0 ? r : db_size(q->db, &q->size);
+}
+
+static int drop_history(struct queue *q, int64_t pages, int64_t wall_ms)
+{
+	int r = 0;
+
+	while (r == 0 && free_pages(&q->size) < pages && !q->now.empty && q->now.head.last <= settled(q)) {
+		r = drop_settled(q, wall_ms, true);
 		if (r == 0)
 			r = db_size(q->db, &q->size);
-		if (was_empty || (!q->now.empty && q->now.head.last == before))
-			return -ENOSPC;
 	}
 	return r;
 }
 
+/* Room for what is at or above a class, at the cost of stored records at or below it. */
+static int make_room_for(struct queue *q, int64_t pages, unsigned class, int64_t wall_ms)
+{
+	int r = drop_history(q, pages, wall_ms);
+
+	if (r < 0 || free_pages(&q->size) >= pages || q->opts.refuse)
+		return r < 0 ? r : free_pages(&q->size) >= pages ? 0 : -ENOSPC;
+	for (unsigned c = 0; c <= class; c++) {
+		while (r == 0 && free_pages(&q->size) < pages)
+			r = evict(q, c, wall_ms);
+		if (r <= 0)
+			return r;
+		r = 0;
+	}
+	return -ENOSPC;
+}
+
+/* *floor: what is below this class is not let in. */
+static int make_room(struct queue *q, struct msg *const *msgs, size_t count, unsigned *floor, int64_t wall_ms)
+{
+	int r = db_size(q->db, &q->size);
+
+	*floor = 0;
+	if (free_pages(&q->size) > q->size.max_pages / 8)
+		q->now.pressed = false;
+	if (r == 0)
+		r = make_room_for(q, pages_for(msgs, count, 0), 0, wall_ms);
+	while (r == -ENOSPC && !q->opts.refuse && *floor < MSG_ALARM) {
+		++*floor;
+		r = make_room_for(q, pages_for(msgs, count, *floor), *floor, wall_ms);
+	}
+	return r;
+}
+
+static void tell_pressure(const struct queue *q, const struct state *before)
+{
+	if (q->now.pressed && !before->pressed)
+		log_warn("store state=evicting max_bytes=%lld evicted=%llu; the lowest class goes first, and gap "
+			 "records "
+			 "say what went",
+			(long long)q->opts.max_bytes, (unsigned long long)q->now.evicted);
+	if (!q->now.pressed && before->pressed)
+		log_info("store state=roomy evicted=%llu", (unsigned long long)q->now.evicted);
+}
+
+/* --- one transaction ------------------------------------------------------------------------------------------------------ */
+
 static int change(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now)
 {
 	struct state before = q->now;
+	unsigned floor = 0;
 	int r = drop_settled(q, now.wall_ms, false);
 
 	if (r == 0 && count > 0)
-		r = make_room(q, pages_for(msgs, count), now);
+		r = make_room(q, msgs, count, &floor, now.wall_ms);
 	if (r == 0)
 		r = save_cursors(q);
 	if (r == 0)
-		r = append(q, msgs, count, now);
+		r = append(q, msgs, count, floor, now);
 	return r == 0 ? save_counter(q, &before) : r;
 }
 
@@ -304,6 +417,7 @@ int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct 
 	for (size_t i = 0; i < q->up_count; i++)
 		q->ups[i].saved = q->ups[i].acked;
 	q->commits++;
+	tell_pressure(q, &before);
 	/* The commit stands whatever becomes of the checkpoint, which is tried again after the next one. */
 	r = db_checkpoint(q->db, false);
 	if (r < 0)
@@ -353,12 +467,21 @@ void queue_stats(const struct queue *q, struct queue_stats *out)
 
 /* --- opening ------------------------------------------------------------------------------------------------------------- */
 
+/* A commit that failed may be on the disk all the same. Nobody was told of it, and its messages will be committed again
+ * with the same seqs, so it goes. */
+static int drop_unconfirmed(struct queue *q, uint64_t next)
+{
+	return next > 0 ? db_block_drop(q->db, next, INT64_MAX) : 0;
+}
+
 static int load_counter(struct queue *q)
 {
 	struct db_block tail;
-	uint64_t mark = 0;
-	int r = db_mark_get(q->db, "next", &mark);
+	uint64_t mark = 0, known = q->now.next_seq;
+	int r = drop_unconfirmed(q, known);
 
+	if (r == 0)
+		r = db_mark_get(q->db, "next", &mark);
 	if (r < 0)
 		return r;
 	/* A file that has never counted: new, or what it counted is gone. */
@@ -366,6 +489,8 @@ static int load_counter(struct queue *q)
 	r = db_block_tail(q->db, &tail);
 	if (r == 0 && tail.last >= q->now.next_seq)
 		q->now.next_seq = tail.last + 1;
+	if (known > q->now.next_seq)
+		q->now.next_seq = known;
 	if (r < 0)
 		return r;
 	r = find_head(q, 0);
@@ -454,15 +579,75 @@ static int load_all(struct queue *q)
 	return r < 0 ? r : db_mark_set(q->db, "clean", 0);
 }
 
-static int attach(struct queue *q)
+static struct db_opts db_opts(const struct queue *q)
 {
 	int64_t wal = wal_bytes(q->opts.max_bytes);
-	struct db_opts o = {q->opts.sync, q->opts.preallocate, q->opts.max_bytes - WAL_HOLD * wal - INDEX_BYTES, wal};
+
+	return (struct db_opts){
+		q->opts.sync, q->opts.preallocate, q->opts.max_bytes - WAL_HOLD * wal - INDEX_BYTES, wal};
+}
+
+static int64_t mono_ms(void *ctx)
+{
+	(void)ctx;
+	return clock_mono_ms(&clock_system);
+}
+
+/* A file that was not closed is looked through for as long as a start may take; what that does not reach is guarded by
+ * the sums of the blocks. */
+static int check(struct queue *q)
+{
+	uint64_t clean = 1;
+	int r = db_mark_get(q->db, "clean", &clean);
+
+	if (r < 0 || clean == 1)
+		return r < 0 ? r : 0;
+	return db_check(q->db, CHECK_MS, mono_ms, NULL);
+}
+
+static int attach(struct queue *q)
+{
+	struct db_opts o = db_opts(q);
 	int r = db_open(&q->db, q->path, &o);
 
 	if (r == 0)
+		r = check(q);
+	if (r == 0)
 		r = within(q, load_all);
 	return r < 0 ? r : db_size(q->db, &q->size);
+}
+
+static void detach(struct queue *q)
+{
+	db_close(q->db);
+	q->db = NULL;
+	q->now = (struct state){.next_seq = q->now.next_seq, .evicted = q->now.evicted};
+}
+
+/* The files of a damaged database are set aside, and a new one is filled from them. */
+static int start_over(struct queue *q, struct queue_time now)
+{
+	struct salvage_opts o = {q->opts.dir, db_opts(q), q->opts.event_topic, q->seq_limit, now.wall_ms};
+	struct salvage_result done;
+	int r;
+
+	log_error("store file=%s state=damaged reason=\"%s\"; what can be read is salvaged", q->path, db_text(q->db));
+	detach(q);
+	r = salvage(&o, &done);
+	q->salvaged += done.records;
+	q->lost += done.lost;
+	return r < 0 ? r : attach(q);
+}
+
+static int open_files(struct queue *q, struct queue_time now)
+{
+	int r = salvage_resume(q->dir, now.wall_ms);
+
+	if (r == 0)
+		r = seqlimit_read(q->dir, &q->seq_limit);
+	if (r == 0)
+		r = attach(q);
+	return r == -EBADMSG ? start_over(q, now) : r;
 }
 
 static void free_upstreams(struct upstream *ups, size_t count)
@@ -528,12 +713,12 @@ static void dispose(struct queue *q)
 	free(q);
 }
 
-int queue_mend(struct queue *q, struct queue_time now)
+int queue_mend(struct queue *q, bool damaged, struct queue_time now)
 {
-	(void)now;
-	db_close(q->db);
-	q->db = NULL;
-	return attach(q);
+	if (damaged && q->db)
+		return start_over(q, now);
+	detach(q);
+	return open_files(q, now);
 }
 
 int queue_open(struct queue **out, const struct queue_opts *opts, const char *const *upstreams, size_t count,
@@ -542,21 +727,19 @@ int queue_open(struct queue **out, const struct queue_opts *opts, const char *co
 	struct queue *q = calloc(1, sizeof(*q));
 	int r = q ? block_new(&q->block) : -ENOMEM;
 
-	(void)now;
 	if (r == 0) {
 		q->opts = *opts;
 		q->dir = strdup(opts->dir);
+		q->opts.dir = q->dir;
 		r = q->dir ? make_upstreams(&q->ups, upstreams, count) : -ENOMEM;
 		q->up_count = r == 0 ? count : 0;
 	}
 	if (r == 0 && snprintf(q->path, sizeof(q->path), "%s/queue.db", q->dir) >= (int)sizeof(q->path))
 		r = -ENAMETOOLONG;
 	if (r == 0)
-		r = seqlimit_read(q->dir, &q->seq_limit);
-	if (r == 0)
-		r = attach(q);
+		r = open_files(q, now);
 	if (r < 0) {
-		log_error("store file=%s error=%d reason=\"%s\"", opts->dir, -r, q ? db_text(q->db) : "no memory");
+		log_error("store dir=%s error=%d reason=\"%s\"", opts->dir, -r, q ? db_text(q->db) : "no memory");
 		dispose(q);
 		return r;
 	}

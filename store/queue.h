@@ -24,9 +24,9 @@ struct queue_opts {
 	bool sync, preallocate;
 	bool refuse; /* when full: queue_commit() fails with -ENOSPC, nothing is evicted */
 	int64_t max_bytes;
-	int64_t keep_ms;    /* settled records stay as history this long ... */
-	int64_t keep_bytes; /* ... and as long as the log takes less than this; 0 and 0: not at all */
-	const char *event_topic;
+	int64_t keep_ms;         /* settled records stay as history this long ... */
+	int64_t keep_bytes;      /* ... and as long as the log takes less than this; 0 and 0: not at all */
+	const char *event_topic; /* of gap records; must stay */
 };
 
 struct queue_time {
@@ -50,8 +50,8 @@ int queue_set_upstreams(struct queue *q, const char *const *upstreams, size_t co
 int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now);
 const char *queue_text(const struct queue *q); /* what went wrong last */
 
-/* After a failure: opens the files again; a damaged one is set aside and salvaged. */
-int queue_mend(struct queue *q, struct queue_time now);
+/* After a failure: opens the files again; when the file is damaged (-EBADMSG), sets it aside and salvages it. */
+int queue_mend(struct queue *q, bool damaged, struct queue_time now);
 
 void queue_acknowledge(struct queue *q, size_t upstream, uint64_t seq); /* in memory, until the next commit */
 uint64_t queue_cursor(const struct queue *q, size_t upstream);

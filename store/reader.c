@@ -5,6 +5,7 @@
 
 #include "store/block.h"
 #include "store/db.h"
+#include "store/gap.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -149,6 +150,19 @@ static struct msg *message(const struct block_record *rec)
 	return msg_new(&s);
 }
 
+/* The packed gap becomes what the upstream is told. */
+static struct msg *gap_message(const struct block_record *rec)
+{
+	struct block_record told = *rec;
+	char json[GAP_JSON_MAX];
+	struct gap g;
+
+	if (gap_unpack(&g, rec->payload) < 0)
+		return message(rec);
+	told.payload = (struct span){(const uint8_t *)json, gap_json(&g, json, sizeof(json))};
+	return message(&told);
+}
+
 static int reserve(struct store_reader *r, size_t max)
 {
 	struct msg **more;
@@ -178,7 +192,7 @@ static int decode(struct store_reader *r, uint64_t after, struct store_record *o
 		r->at = rec.seq;
 		if (rec.seq <= after)
 			continue;
-		out[*n] = (struct store_record){rec.seq, message(&rec), rec.gap};
+		out[*n] = (struct store_record){rec.seq, rec.gap ? gap_message(&rec) : message(&rec), rec.gap};
 		if (!out[*n].msg)
 			return -ENOMEM;
 		r->given[r->given_count++] = out[(*n)++].msg;

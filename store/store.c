@@ -372,7 +372,7 @@ static void failed(struct store *s, int error, int64_t now_us)
 	if (!s->queue)
 		return;
 	if (error == -EBADMSG || (error == -EIO && s->failures % MEND_AFTER == 0)) {
-		int r = queue_mend(s->queue, queue_now(s));
+		int r = queue_mend(s->queue, error == -EBADMSG, queue_now(s));
 
 		if (r < 0)
 			log_error("store mend=failed error=%d; next try in %d ms", -r, (int)(wait / 1000));
