@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct line;
-struct line_opts;   /* drivers/opts.h: a line with its devices and their points, as configured */
+struct line_opts; /* drivers/opts.h: a line with its devices and their points, as configured */
 struct device_opts;
 struct point_opts;
 
@@ -26,9 +26,9 @@ struct sample {
 	const struct point_opts *point;
 	struct value value;
 	enum quality quality;
-	const char *reason;     /* why it is bad: "timeout", "exception 2", "crc", "range", "sensor"; NULL when good */
-	int64_t wall_ms;        /* the middle of the reply */
-	int64_t last_good_ms;   /* wall; 0: never */
+	const char *reason;   /* why it is bad: "timeout", "exception 2", "crc", "range", "sensor"; NULL when good */
+	int64_t wall_ms;      /* the middle of the reply */
+	int64_t last_good_ms; /* wall; 0: never */
 };
 
 enum device_state { DEVICE_UNKNOWN, DEVICE_UP, DEVICE_RETRYING, DEVICE_OFFLINE, DEVICE_PROBING };
@@ -44,9 +44,40 @@ struct line_sink {
 	void (*port)(void *ctx, const struct line_opts *l, bool up, const char *reason);
 };
 
+/* Counted since the line was made. */
+enum line_counter {
+	COUNT_REQUESTS,
+	COUNT_REPLIES,
+	COUNT_TIMEOUTS,
+	COUNT_EXCEPTIONS,
+	COUNT_GARBLED, /* CRC, cut short, noise */
+	COUNT_FOREIGN, /* late replies, and replies of others */
+	COUNT_NOISE,   /* bytes nobody had asked for */
+	LINE_COUNTERS,
+};
+
+struct line_stats {
+	bool up; /* the port */
+	uint64_t count[LINE_COUNTERS];
+	uint64_t samples, busy_waits; /* told; and how often the sink could not take one at once */
+	unsigned busy_permille;       /* of the time the line is in use, lately */
+	unsigned rate_permille;       /* of the wanted rate that it achieves, lately; 1000: all of it */
+};
+
+struct line_device_stats {
+	enum device_state state;
+	uint64_t count[LINE_COUNTERS];
+	int64_t turnaround_us; /* smoothed; -1: not measured */
+};
+
 int line_new(struct line **out, const struct line_opts *opts, const struct line_sink *sink, const struct clock *clock);
-int line_start(struct line *l);  /* the thread; a port that is not there yet is waited for, not an error */
-void line_stop(struct line *l);  /* any thread; joins */
-void line_free(struct line *l);  /* NULL is fine */
+int line_start(struct line *l);     /* the thread; a port that is not there yet is waited for, not an error */
+void line_ask_stop(struct line *l); /* any thread; does not wait */
+void line_stop(struct line *l);     /* any thread; joins */
+void line_free(struct line *l);     /* NULL is fine */
+
+/* Any thread. device: its place in the line's list. */
+void line_stats(const struct line *l, struct line_stats *out);
+void line_device_stats(const struct line *l, size_t device, struct line_device_stats *out);
 
 #endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "drivers/blocks.h"
+
+#include "drivers/wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REQUEST_CHARS = 8, REPLY_CHARS = 5 };
+
+/* What one register costs on a network, whose price is the round trip. */
+static const double tcp_char_us = 0.1;
+
+void blocks_fini(struct blocks *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		free(b->list[i].points);
+	free(b->list);
+	*b = (struct blocks){0};
+}
+
+struct plan_cost blocks_cost(const struct line_opts *l, enum point_source source, int64_t turnaround_us)
+{
+	double char_us = wire_char_us(l);
+
+	return (struct plan_cost){.char_us = char_us > 0 ? char_us : tcp_char_us,
+		.silence_us = (double)wire_silence_us(l),
+		.turnaround_us = (double)turnaround_us,
+		.request_chars = REQUEST_CHARS,
+		.reply_chars = REPLY_CHARS,
+		.bits = source == SOURCE_COIL || source == SOURCE_DISCRETE};
+}
+
+/* Groups that can share a request: table and rate; within a group by address. */
+static int by_group(const void *a, const void *b)
+{
+	const struct point_opts *p = *(const struct point_opts *const *)a, *q = *(const struct point_opts *const *)b;
+
+	if (p->source != q->source)
+		return p->source < q->source ? -1 : 1;
+	if (p->every_ms != q->every_ms)
+		return p->every_ms < q->every_ms ? -1 : 1;
+	return (p->address > q->address) - (p->address < q->address);
+}
+
+static int add(struct blocks *b, struct block block)
+{
+	if (b->count == b->cap) {
+		size_t cap = b->cap ? 2 * b->cap : 16;
+		struct block *list = reallocarray(b->list, cap, sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		b->list = list;
+		b->cap = cap;
+	}
+	b->list[b->count++] = block;
+	return 0;
+}
+
+/* What plan_make() works on, for n points of one group. */
+struct work {
+	struct plan_span *values;
+	struct plan_block *found;
+	struct plan_span *avoid;
+	size_t avoid_count;
+};
+
+static void collect_avoid(struct work *w, const struct device_opts *d, enum point_source source)
+{
+	w->avoid_count = 0;
+	for (size_t i = 0; i < d->no_read.count; i++) {
+		enum point_source table;
+		uint16_t first, last;
+
+		if (range_parse(((const char *const *)d->no_read.items)[i], &table, &first, &last) && table == source)
+			w->avoid[w->avoid_count++] = (struct plan_span){first, last};
+	}
+}
+
+static int add_block(struct blocks *b, size_t device, const struct plan_block *found, const struct point_opts **points)
+{
+	size_t n = found->to - found->from;
+	struct block block = {.device = device,
+		.source = points[found->from]->source,
+		.first = (uint16_t)found->first,
+		.count = (uint16_t)found->count,
+		.every_ms = points[found->from]->every_ms,
+		.points = calloc(n, sizeof(*block.points)),
+		.point_count = n};
+	int r;
+
+	if (!block.points)
+		return -ENOMEM;
+	memcpy(block.points, points + found->from, n * sizeof(*points));
+	r = add(b, block);
+	if (r < 0)
+		free(block.points);
+	return r;
+}
+
+static int plan_group(struct blocks *b, const struct line_opts *l, size_t device, const struct point_opts **points,
+	size_t n, int64_t turnaround_us, struct work *w)
+{
+	const struct device_opts *d = l->devices[device];
+	struct plan_cost cost = blocks_cost(l, points[0]->source, turnaround_us);
+	struct plan_limits limits = {.max_count = (unsigned)(cost.bits ? d->max_bits : d->max_registers),
+		.max_hole = d->max_hole,
+		.max_block_us = 1000.0 * (double)d->max_block_ms,
+		.avoid = w->avoid};
+	int found, r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		w->values[i] = (struct plan_span){points[i]->address, points[i]->address + point_words(points[i]) - 1};
+	collect_avoid(w, d, points[0]->source);
+	limits.avoid_count = w->avoid_count;
+	found = plan_make(w->values, n, &cost, &limits, w->found);
+	for (int i = 0; i < found && r == 0; i++)
+		r = add_block(b, device, &w->found[i], points);
+	return found < 0 ? found : r;
+}
+
+static int plan_sorted(struct blocks *b, const struct line_opts *l, size_t device, const struct point_opts **points,
+	size_t n, int64_t turnaround_us)
+{
+	struct work w = {.values = calloc(n, sizeof(*w.values)),
+		.found = calloc(n, sizeof(*w.found)),
+		.avoid = calloc(l->devices[device]->no_read.count + 1, sizeof(*w.avoid))};
+	int r = w.values && w.found && w.avoid ? 0 : -ENOMEM;
+
+	for (size_t from = 0, to; r == 0 && from < n; from = to) {
+		to = from + 1;
+		while (to < n && points[to]->source == points[from]->source &&
+			points[to]->every_ms == points[from]->every_ms)
+			to++;
+		r = plan_group(b, l, device, points + from, to - from, turnaround_us, &w);
+	}
+	free(w.values);
+	free(w.found);
+	free(w.avoid);
+	return r;
+}
+
+int blocks_plan(struct blocks *b, const struct line_opts *l, size_t device, int64_t turnaround_us)
+{
+	const struct device_opts *d = l->devices[device];
+	const struct point_opts *all = d->points.items;
+	const struct point_opts **points;
+	int r;
+
+	/* Nobody answers a broadcast. */
+	if (d->points.count == 0 || (d->unit == 0 && l->driver == DRIVER_MODBUS_RTU))
+		return 0;
+	points = calloc(d->points.count, sizeof(*points));
+	if (!points)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->points.count; i++)
+		points[i] = &all[i];
+	qsort(points, d->points.count, sizeof(*points), by_group);
+	r = plan_sorted(b, l, device, points, d->points.count, turnaround_us);
+	free(points);
+	return r;
+}
+
+const struct block *blocks_first_of(const struct blocks *b, size_t device)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (b->list[i].device == device)
+			return &b->list[i];
+	return NULL;
+}

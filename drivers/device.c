@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "drivers/device.h"
+
+enum { ENOUGH_MEASURES = 8, FULL_PROBE = 16 };
+
+static enum device_state came_back(struct device *d, int64_t now_us, uint32_t random)
+{
+	(void)random;
+	d->failures = 0;
+	d->probes = 0;
+	d->probe_wait_us = 0;
+	d->held_until_us = now_us;
+	return DEVICE_UP;
+}
+
+/* The pause is drawn from its upper half: devices that died together are not probed together. */
+static enum device_state go_offline(struct device *d, int64_t now_us, uint32_t random)
+{
+	int64_t wait = d->probe_wait_us ? 2 * d->probe_wait_us : d->probe_min_us;
+
+	d->probe_wait_us = wait < d->probe_max_us ? wait : d->probe_max_us;
+	d->probe_due_us = now_us + d->probe_wait_us / 2 + (int64_t)random % (d->probe_wait_us / 2 + 1);
+	return DEVICE_OFFLINE;
+}
+
+static enum device_state count_failure(struct device *d, int64_t now_us, uint32_t random)
+{
+	if (++d->failures >= d->retries)
+		return go_offline(d, now_us, random);
+	return DEVICE_RETRYING;
+}
+
+static enum device_state fell_silent(struct device *d, int64_t now_us, uint32_t random)
+{
+	d->held_until_us = now_us + d->hold_us;
+	return count_failure(d, now_us, random);
+}
+
+static enum device_state begin_probe(struct device *d, int64_t now_us, uint32_t random)
+{
+	(void)now_us;
+	(void)random;
+	d->probes++;
+	return DEVICE_PROBING;
+}
+
+static enum device_state forget(struct device *d, int64_t now_us, uint32_t random)
+{
+	(void)random;
+	d->failures = 0;
+	d->probe_wait_us = 0;
+	d->held_until_us = now_us;
+	return DEVICE_UNKNOWN;
+}
+
+/* An empty cell is an event that cannot be in that state: counted, survived. */
+static enum device_state (*const step[][DEVICE_EVENTS])(struct device *d, int64_t now_us, uint32_t random) = {
+	[DEVICE_UNKNOWN] = {[DEVICE_ANSWERED] = came_back,
+		[DEVICE_SILENT] = fell_silent,
+		[DEVICE_GARBLED] = count_failure,
+		[DEVICE_PORT_GONE] = forget},
+	[DEVICE_UP] = {[DEVICE_ANSWERED] = came_back,
+		[DEVICE_SILENT] = fell_silent,
+		[DEVICE_GARBLED] = count_failure,
+		[DEVICE_PORT_GONE] = forget},
+	[DEVICE_RETRYING] = {[DEVICE_ANSWERED] = came_back,
+		[DEVICE_SILENT] = fell_silent,
+		[DEVICE_GARBLED] = count_failure,
+		[DEVICE_PORT_GONE] = forget},
+	[DEVICE_OFFLINE] = {[DEVICE_ANSWERED] = came_back, [DEVICE_PROBE] = begin_probe, [DEVICE_PORT_GONE] = forget},
+	[DEVICE_PROBING] = {[DEVICE_ANSWERED] = came_back,
+		[DEVICE_SILENT] = go_offline,
+		[DEVICE_GARBLED] = go_offline,
+		[DEVICE_PORT_GONE] = forget},
+};
+
+void device_init(
+	struct device *d, int64_t reply_timeout_us, unsigned retries, int64_t probe_min_us, int64_t probe_max_us)
+{
+	*d = (struct device){.state = DEVICE_UNKNOWN,
+		.hold_us = reply_timeout_us,
+		.retries = retries,
+		.probe_min_us = probe_min_us,
+		.probe_max_us = probe_max_us};
+}
+
+bool device_step(struct device *d, enum device_event event, int64_t now_us, uint32_t random)
+{
+	enum device_state before = d->state;
+
+	if (!step[d->state][event]) {
+		d->unexpected++;
+		return false;
+	}
+	d->state = step[d->state][event](d, now_us, random);
+	return d->state != before;
+}
+
+bool device_ready(const struct device *d, int64_t now_us)
+{
+	return d->state != DEVICE_OFFLINE && d->state != DEVICE_PROBING && d->held_until_us <= now_us;
+}
+
+bool device_wants_probe(const struct device *d, int64_t now_us)
+{
+	return d->state == DEVICE_OFFLINE && d->probe_due_us <= now_us && d->held_until_us <= now_us;
+}
+
+/* Smoothed mean and deviation with gains 1/8 and 1/4, as TCP measures its round trip. */
+void device_measure(struct device *d, int64_t turnaround_us)
+{
+	int64_t error = turnaround_us - d->turnaround_us;
+
+	if (d->measured++ == 0) {
+		d->turnaround_us = turnaround_us;
+		d->deviation_us = turnaround_us / 2;
+		return;
+	}
+	d->turnaround_us += error / 8;
+	d->deviation_us += ((error < 0 ? -error : error) - d->deviation_us) / 4;
+}
+
+/* Generous: losing a reply that would have come costs more than the wait for one that does not. */
+int64_t device_patience_us(const struct device *d)
+{
+	return d->measured < ENOUGH_MEASURES ? 0 : 2 * d->turnaround_us + 8 * d->deviation_us + 15000;
+}
+
+/* A first contact may take its time. After that a silent device is given what it, or its neighbours, used to need,
+ * twice as much with each failure; and the full time now and then, for it may have become slow: when the line is
+ * idle, else at every 16th probe. */
+int64_t device_timeout_us(const struct device *d, int64_t max_us, int64_t typical_us, int64_t idle_us)
+{
+	int64_t wait = device_patience_us(d);
+
+	if (d->state == DEVICE_UNKNOWN)
+		return max_us;
+	if (d->state == DEVICE_PROBING && (idle_us >= max_us || d->probes % FULL_PROBE == 0))
+		return max_us;
+	if (wait == 0)
+		wait = typical_us ? typical_us : max_us;
+	if (d->state == DEVICE_RETRYING && d->failures < 8)
+		wait <<= d->failures;
+	return wait < max_us ? wait : max_us;
+}
+
+const char *device_state_name(enum device_state s)
+{
+	static const char *const names[] = {[DEVICE_UNKNOWN] = "unknown",
+		[DEVICE_UP] = "up",
+		[DEVICE_RETRYING] = "retrying",
+		[DEVICE_OFFLINE] = "offline",
+		[DEVICE_PROBING] = "probing"};
+
+	return names[s];
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* device.h - whether a device is there, and when to try again when it is not.
+ *
+ * Owner     line thread.
+ * Time      never read here; callers pass now_us.
+ *
+ * A device that is silent is first held for one reply_timeout, so that a late reply to the old request can never meet
+ * the next one; after `retries` silences in a row it is offline and only probed, at growing intervals. Any answer, an
+ * exception too, brings it back at once.
+ */
+#ifndef DRIVERS_DEVICE_H
+#define DRIVERS_DEVICE_H
+
+#include "base/backoff.h"
+#include "drivers/driver.h"
+
+enum device_event { DEVICE_ANSWERED, DEVICE_SILENT, DEVICE_GARBLED, DEVICE_PROBE, DEVICE_PORT_GONE, DEVICE_EVENTS };
+
+struct device {
+	enum device_state state;
+	unsigned failures;     /* in a row */
+	int64_t held_until_us; /* no request to it before */
+	int64_t probe_due_us;  /* while offline */
+	int64_t hold_us;       /* reply_timeout */
+	unsigned retries;
+	int64_t probe_min_us, probe_max_us;
+	int64_t probe_wait_us; /* the present pause */
+	unsigned probes;       /* since it went offline */
+	uint64_t unexpected;   /* events that the state did not foresee */
+
+	/* The pace of its replies: turnaround, smoothed, and its deviation; 0: not known yet. */
+	int64_t turnaround_us, deviation_us;
+	uint64_t measured;
+};
+
+void device_init(
+	struct device *d, int64_t reply_timeout_us, unsigned retries, int64_t probe_min_us, int64_t probe_max_us);
+/* True when the state changed. */
+bool device_step(struct device *d, enum device_event event, int64_t now_us, uint32_t random);
+
+/* May a poll be sent to it now; has a probe come due? */
+bool device_ready(const struct device *d, int64_t now_us);
+bool device_wants_probe(const struct device *d, int64_t now_us);
+
+void device_measure(struct device *d, int64_t turnaround_us);
+/* How long to wait for the begin of its reply once the request has left. max_us is the configured limit, typical_us
+ * what the others on the line need (0: unknown), idle_us for how long nobody else wants the line. */
+int64_t device_timeout_us(const struct device *d, int64_t max_us, int64_t typical_us, int64_t idle_us);
+/* The learned wait; 0 when too little is known. */
+int64_t device_patience_us(const struct device *d);
+
+const char *device_state_name(enum device_state s);
+
+#endif

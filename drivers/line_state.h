@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* line_state.h - a line from inside: for line.c, which decides, and tell.c, which tells.
+ *
+ * Owner     line thread, except where a member says otherwise.
+ */
+#ifndef DRIVERS_LINE_STATE_H
+#define DRIVERS_LINE_STATE_H
+
+#include "base/backoff.h"
+#include "base/owner.h"
+#include "drivers/device.h"
+#include "drivers/ops.h"
+#include "drivers/report.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct line_device {
+	struct device health;
+	struct report_state *points;           /* one per point, in the order of the options */
+	_Atomic uint64_t count[LINE_COUNTERS]; /* any thread reads, also the two below */
+	_Atomic int state;
+	_Atomic int64_t turnaround_us;
+};
+
+struct line {
+	struct owner owner;
+	const struct line_opts *opts;
+	const struct line_sink *sink;
+	const struct clock *clock;
+	const struct driver_ops *ops;
+	void *driver; /* owned: the driver's own state */
+	struct schedule schedule;
+	struct line_device *devices; /* opts->device_count */
+	pthread_t thread;
+	bool started;
+	int stop_fd; /* an eventfd: written once, never read */
+	int slot;
+	int watch_fd; /* -1: none */
+
+	bool port_up, port_told;
+	struct backoff port_backoff;
+	int64_t port_retry_us;
+	int64_t typical_us; /* what devices of the line need to answer; 0: unknown */
+
+	int64_t window_us, busy_us, stretched_us; /* since when, and what fell into it: see account() */
+	int64_t job_due_us;                       /* when somebody next wants the line, during a probe */
+
+	_Atomic bool up; /* any thread reads from here on */
+	_Atomic uint64_t count[LINE_COUNTERS];
+	_Atomic uint64_t samples, busy_waits;
+	_Atomic unsigned busy_permille, rate_permille;
+};
+
+int64_t line_now_us(const struct line *l);
+bool line_stopping(const struct line *l);
+/* Health of a device, told to the sink and the log when it changed. */
+void line_step(struct line *l, size_t device, enum device_event event, const char *reason);
+void line_all_bad(struct line *l, size_t device, const char *reason);
+void line_count_device(struct line *l, size_t device, enum line_counter what, uint64_t n);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* Modbus in all its transports: the points of each device become blocks, a block becomes a request, its reply becomes
+ * values. */
+#include "base/log.h"
+#include "drivers/blocks.h"
+#include "drivers/decode.h"
+#include "drivers/ops.h"
+#include "drivers/port.h"
+#include "drivers/rtu.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct modbus {
+	struct line *line;
+	const struct line_opts *opts;
+	const struct clock *clock;
+	struct rtu *rtu;
+	struct wire wire;
+	struct blocks blocks;
+	struct reply reply;
+	uint64_t noise_bytes; /* of the wire, as last counted */
+	bool spoiled;         /* the TCP connection was closed on purpose: open it for the next request */
+};
+
+static const uint8_t read_function[] = {
+	[SOURCE_COIL] = FC_READ_COILS,
+	[SOURCE_DISCRETE] = FC_READ_DISCRETE,
+	[SOURCE_INPUT] = FC_READ_INPUT,
+	[SOURCE_HOLDING] = FC_READ_HOLDING,
+};
+
+static void make_free(void *self)
+{
+	struct modbus *m = self;
+
+	if (!m)
+		return;
+	blocks_fini(&m->blocks);
+	rtu_free(m->rtu);
+	free(m);
+}
+
+static int make(
+	void **self, struct line *l, const struct line_opts *opts, const struct clock *clock, struct schedule *s)
+{
+	struct modbus *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m)
+		return -ENOMEM;
+	m->line = l;
+	m->opts = opts;
+	m->clock = clock;
+	r = rtu_new(&m->rtu, (enum line_driver)opts->driver);
+	for (size_t i = 0; r == 0 && i < opts->device_count; i++)
+		r = blocks_plan(&m->blocks, opts, i, BLOCKS_GUESS_US);
+	for (size_t i = 0; r == 0 && i < m->blocks.count; i++)
+		r = schedule_add(s, m->blocks.list[i].device, i, 1000 * m->blocks.list[i].every_ms);
+	if (r < 0) {
+		make_free(m);
+		return r;
+	}
+	*self = m;
+	return 0;
+}
+
+/* --- the port --- */
+
+static int open_port(void *self)
+{
+	struct modbus *m = self;
+	int slot = line_slot(m->line);
+	int r = port_open(slot, m->opts, line_stop_fd(m->line));
+
+	if (r < 0)
+		return r;
+	wire_init(&m->wire, m->opts, slot, line_stop_fd(m->line), m->clock);
+	m->spoiled = false;
+	line_watch(m->line, slot);
+	return 0;
+}
+
+static void close_port(void *self)
+{
+	struct modbus *m = self;
+
+	port_close(line_slot(m->line));
+}
+
+/* A late reply would be taken for the next one's: TCP offers a new connection in place of silence. */
+static void spoil(struct modbus *m)
+{
+	port_close(line_slot(m->line));
+	line_watch(m->line, -1);
+	m->spoiled = true;
+}
+
+static void count_noise(struct modbus *m)
+{
+	line_count(m->line, COUNT_NOISE, m->wire.noise_bytes - m->noise_bytes);
+	m->noise_bytes = m->wire.noise_bytes;
+}
+
+static enum outcome input(void *self, const char **reason)
+{
+	struct modbus *m = self;
+	uint8_t stray[256];
+	ssize_t n;
+
+	if (m->opts->driver == DRIVER_MODBUS_TCP) {
+		/* Servers close what is idle; that is no fault until the next request cannot connect. */
+		spoil(m);
+		return OUTCOME_OK;
+	}
+	n = wire_read(&m->wire, stray, sizeof(stray));
+	if (n < 0) {
+		*reason = "port";
+		return OUTCOME_GONE;
+	}
+	m->wire.noise_bytes += (uint64_t)n;
+	count_noise(m);
+	return OUTCOME_OK;
+}
+
+/* --- requests --- */
+
+static enum outcome exchange_once(struct modbus *m, struct exchange *x)
+{
+	enum outcome o;
+
+	if (m->spoiled && open_port(m) < 0) {
+		x->reason = "port";
+		return OUTCOME_GONE;
+	}
+	o = rtu_exchange(m->rtu, &m->wire, x);
+	if (m->opts->driver == DRIVER_MODBUS_TCP && (o == OUTCOME_SILENT || o == OUTCOME_GARBLED || o == OUTCOME_GONE))
+		spoil(m);
+	return o;
+}
+
+/* A TCP server may have closed the connection since the last request: asked once more on a new one. */
+static enum outcome exchange(struct modbus *m, size_t device, const struct request *q, struct exchange *x)
+{
+	enum outcome o;
+
+	*x = (struct exchange){.request = q,
+		.reply = &m->reply,
+		.timeout_us = line_timeout_us(m->line, device),
+		.echo = m->opts->echo};
+	o = exchange_once(m, x);
+	if (o == OUTCOME_GONE && m->opts->driver == DRIVER_MODBUS_TCP && m->spoiled)
+		o = exchange_once(m, x);
+	count_noise(m);
+	line_count(m->line, COUNT_FOREIGN, x->foreign);
+	if (o == OUTCOME_OK || o == OUTCOME_REFUSED) {
+		int64_t pause_us = 1000 * m->opts->devices[device]->pause_ms - m->wire.silence_us;
+
+		line_answered(m->line, device, x->first_us - x->sent_us);
+		m->wire.last_byte_us += pause_us > 0 ? pause_us : 0;
+	}
+	return o;
+}
+
+static struct request request_for(const struct modbus *m, const struct block *b)
+{
+	return (struct request){.unit = (uint8_t)m->opts->devices[b->device]->unit,
+		.function = read_function[b->source],
+		.address = b->first,
+		.count = b->count};
+}
+
+static void tell_values(struct modbus *m, const struct block *b, const struct exchange *x)
+{
+	int64_t at_us = (x->first_us + x->done_us) / 2;
+	char text[DECODE_TEXT_CAP];
+
+	for (size_t i = 0; i < b->point_count; i++) {
+		const struct point_opts *p = b->points[i];
+		size_t at = (size_t)(p->address - b->first);
+		struct value v;
+		int r = pdu_is_bits(x->request->function) ? decode_bit(p, m->reply.bits[at], &v)
+							  : decode_registers(p, m->reply.regs + at, text, &v);
+
+		if (r == 0)
+			line_good(m->line, b->device, p, &v, at_us);
+		else
+			line_bad(m->line, b->device, p, decode_reason(r));
+	}
+}
+
+static enum outcome run(void *self, const struct job *j, const char **reason)
+{
+	struct modbus *m = self;
+	const struct block *b = &m->blocks.list[j->what];
+	struct request q = request_for(m, b);
+	struct exchange x;
+	enum outcome o = exchange(m, b->device, &q, &x);
+
+	*reason = x.reason;
+	if (o == OUTCOME_OK)
+		tell_values(m, b, &x);
+	if (o == OUTCOME_REFUSED)
+		for (size_t i = 0; i < b->point_count; i++)
+			line_bad(m->line, b->device, b->points[i], x.reason);
+	return o;
+}
+
+/* One value of its first block: a read that cuts a value is refused by some. */
+static enum outcome probe(void *self, size_t device, const char **reason)
+{
+	struct modbus *m = self;
+	const struct block *b = blocks_first_of(&m->blocks, device);
+	struct request q;
+	struct exchange x;
+	enum outcome o;
+
+	if (!b)
+		return OUTCOME_SILENT;
+	q = request_for(m, b);
+	q.address = b->points[0]->address;
+	q.count = (uint16_t)point_words(b->points[0]);
+	o = exchange(m, device, &q, &x);
+	*reason = x.reason;
+	return o;
+}
+
+const struct driver_ops modbus_ops = {
+	.name = "modbus",
+	.make = make,
+	.free = make_free,
+	.open = open_port,
+	.close = close_port,
+	.run = run,
+	.probe = probe,
+	.input = input,
+};

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* Serial ports through libserialport, which sets lines up well and does four things badly, so that they are done
+ * here: it refuses symbolic links and ptys, takes no lock, leaves HUPCL on (closing drops DTR, which resets some
+ * sensors), and reports success for rates that the adapter does not do. The descriptor is then moved into the slot
+ * and the library let go: reading and waiting are ours. */
+#include "drivers/port.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/serial.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <libserialport.h>
+
+enum { LOW_FDS = 1024, PTY_FIRST_MAJOR = 136, PTY_LAST_MAJOR = 143 };
+
+/* --- slots --- */
+
+int port_slot_take(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (fd >= LOW_FDS) {
+		close(fd);
+		return -EMFILE;
+	}
+	return fd;
+}
+
+void port_slot_free(int slot)
+{
+	if (slot >= 0)
+		close(slot);
+}
+
+void port_close(int slot)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	/* Without a descriptor to spare the slot stays open on the dead port; the next port_open() replaces it. */
+	if (fd < 0)
+		return;
+	dup3(fd, slot, O_CLOEXEC);
+	close(fd);
+}
+
+/* --- what both ways share --- */
+
+static int lock(int fd)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return ioctl(fd, TIOCEXCL) < 0 ? -errno : 0;
+}
+
+/* What libserialport leaves undone on an open port. */
+static int finish_termios(int fd, const struct line_opts *l)
+{
+	struct termios t;
+
+	if (tcgetattr(fd, &t) < 0)
+		return -errno;
+	t.c_cflag &= ~(tcflag_t)(HUPCL | CRTSCTS);
+	t.c_cflag |= CLOCAL | CREAD;
+	if (l->flow == FLOW_RTSCTS)
+		t.c_cflag |= CRTSCTS;
+	if (tcsetattr(fd, TCSANOW, &t) < 0)
+		return -errno;
+	tcflush(fd, TCIOFLUSH);
+	return 0;
+}
+
+/* Advice to the driver of the adapter: refused by many, missed by none that refuses it. */
+static void ask_low_latency(int fd)
+{
+	struct serial_struct s;
+
+	if (ioctl(fd, TIOCGSERIAL, &s) < 0 || (s.flags & (int)ASYNC_LOW_LATENCY))
+		return;
+	s.flags |= (int)ASYNC_LOW_LATENCY;
+	if (ioctl(fd, TIOCSSERIAL, &s) < 0)
+		log_debug("port: low latency refused: %s", strerror(errno));
+}
+
+/* --- by libserialport --- */
+
+static int library_error(enum sp_return r)
+{
+	switch (r) {
+	case SP_OK: return 0;
+	case SP_ERR_ARG: return -EINVAL;
+	case SP_ERR_MEM: return -ENOMEM;
+	case SP_ERR_SUPP: return -ENOTSUP;
+	default: return sp_last_error_code() > 0 ? -sp_last_error_code() : -EIO;
+	}
+}
+
+static enum sp_parity library_parity(int parity)
+{
+	switch (parity) {
+	case PARITY_EVEN: return SP_PARITY_EVEN;
+	case PARITY_ODD: return SP_PARITY_ODD;
+	case PARITY_MARK: return SP_PARITY_MARK;
+	case PARITY_SPACE: return SP_PARITY_SPACE;
+	default: return SP_PARITY_NONE;
+	}
+}
+
+static enum sp_return fill_config(struct sp_port_config *c, const struct line_opts *l)
+{
+	enum sp_return r = sp_set_config_baudrate(c, (int)l->baud);
+
+	if (r == SP_OK)
+		r = sp_set_config_bits(c, (int)l->bits);
+	if (r == SP_OK)
+		r = sp_set_config_parity(c, library_parity(l->parity));
+	if (r == SP_OK)
+		r = sp_set_config_stopbits(c, (int)l->stop);
+	if (r == SP_OK)
+		r = sp_set_config_flowcontrol(
+			c, l->flow == FLOW_XONXOFF ? SP_FLOWCONTROL_XONXOFF : SP_FLOWCONTROL_NONE);
+	return r;
+}
+
+/* All settings in one call: on some ports a setting alone that changes nothing is an error. */
+static int configure(struct sp_port *port, const struct line_opts *l)
+{
+	struct sp_port_config *c, *now;
+	enum sp_return r = sp_new_config(&c);
+	int baud = 0;
+
+	if (r != SP_OK)
+		return library_error(r);
+	r = fill_config(c, l);
+	if (r == SP_OK)
+		r = sp_set_config(port, c);
+	sp_free_config(c);
+	if (r != SP_OK)
+		return library_error(r);
+	r = sp_new_config(&now);
+	if (r != SP_OK)
+		return library_error(r);
+	r = sp_get_config(port, now);
+	if (r == SP_OK)
+		r = sp_get_config_baudrate(now, &baud);
+	sp_free_config(now);
+	if (r != SP_OK)
+		return library_error(r);
+	/* Adapters round to what their divisor can do; 2 % is what a receiver still understands. */
+	return llabs(baud - l->baud) * 50 > l->baud ? -ENOTSUP : 0;
+}
+
+static int setup_by_library(struct sp_port *port, int slot, const struct line_opts *l)
+{
+	int fd = -1;
+	int r = library_error(sp_get_port_handle(port, &fd));
+
+	if (r == 0)
+		r = lock(fd);
+	if (r == 0)
+		r = configure(port, l);
+	if (r == 0)
+		r = finish_termios(fd, l);
+	if (r == 0 && l->low_latency)
+		ask_low_latency(fd);
+	if (r == 0 && dup3(fd, slot, O_CLOEXEC) < 0)
+		r = -errno;
+	return r;
+}
+
+static int open_by_library(const char *path, int slot, const struct line_opts *l)
+{
+	struct sp_port *port;
+	int r = library_error(sp_get_port_by_name(path, &port));
+
+	if (r < 0)
+		return r;
+	r = library_error(sp_open(port, SP_MODE_READ_WRITE));
+	if (r == 0) {
+		r = setup_by_library(port, slot, l);
+		sp_close(port);
+	}
+	sp_free_port(port);
+	return r;
+}
+
+/* --- by hand: a pty has no line to set up --- */
+
+static int setup_by_hand(int fd, int slot)
+{
+	struct termios t;
+	int r = lock(fd);
+
+	if (r < 0)
+		return r;
+	if (tcgetattr(fd, &t) < 0)
+		return -errno;
+	cfmakeraw(&t);
+	t.c_cflag &= ~(tcflag_t)HUPCL;
+	t.c_cflag |= CLOCAL | CREAD;
+	if (tcsetattr(fd, TCSANOW, &t) < 0)
+		return -errno;
+	tcflush(fd, TCIOFLUSH);
+	return dup3(fd, slot, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+static int open_by_hand(const char *path, int slot)
+{
+	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = setup_by_hand(fd, slot);
+	close(fd);
+	return r;
+}
+
+static int is_pty(const char *path, bool *pty)
+{
+	struct stat st;
+	unsigned major_number;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISCHR(st.st_mode))
+		return -ENOTTY;
+	major_number = major(st.st_rdev);
+	*pty = major_number >= PTY_FIRST_MAJOR && major_number <= PTY_LAST_MAJOR;
+	return 0;
+}
+
+int port_open_serial(int slot, const struct line_opts *l, enum port_way way)
+{
+	char path[PATH_MAX];
+	bool pty = false;
+	int r;
+
+	if (!realpath(l->port, path))
+		return -errno;
+	r = is_pty(path, &pty);
+	if (r < 0)
+		return r;
+	if (way == PORT_BY_HAND || (way == PORT_BY_KIND && pty))
+		return open_by_hand(path, slot);
+	return open_by_library(path, slot, l);
+}
+
+int port_open(int slot, const struct line_opts *l, int stop_fd)
+{
+	if (l->driver == DRIVER_MODBUS_TCP || l->driver == DRIVER_RTU_OVER_TCP)
+		return port_open_tcp(slot, l, stop_fd);
+	return port_open_serial(slot, l, PORT_BY_KIND);
+}

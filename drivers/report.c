@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "drivers/report.h"
+
+#include <math.h>
+
+static double number(const struct value *v)
+{
+	switch (v->kind) {
+	case VALUE_BOOL: return v->b;
+	case VALUE_INT: return (double)v->i;
+	case VALUE_UINT: return (double)v->u;
+	case VALUE_REAL: return v->r;
+	default: return 0;
+	}
+}
+
+static uint64_t hash(const char *text, size_t len) /* FNV-1a */
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (uint8_t)text[i]) * 0x100000001b3u;
+	return h;
+}
+
+/* Without a deadband any difference counts, to the last bit of a 64-bit integer. */
+static bool differs(const struct point_opts *p, const struct value *last, const struct value *v)
+{
+	double limit = p->deadband;
+
+	if (last->kind != v->kind)
+		return true;
+	if (v->kind == VALUE_TEXT)
+		return last->u != hash(v->text.at, v->text.len);
+	if (limit > 0) {
+		if (p->deadband_percent)
+			limit = fabs(number(last)) * limit / 100;
+		return fabs(number(v) - number(last)) > limit;
+	}
+	switch (v->kind) {
+	case VALUE_BOOL: return v->b != last->b;
+	case VALUE_INT: return v->i != last->i;
+	case VALUE_UINT: return v->u != last->u;
+	default: return v->r < last->r || v->r > last->r;
+	}
+}
+
+bool report_good(struct report_state *s, const struct point_opts *p, const struct value *v, int64_t now_ms)
+{
+	bool told = !s->told || s->bad || p->report == REPORT_EVERY || differs(p, &s->last, v) ||
+		    (p->max_age_ms > 0 && now_ms - s->told_ms >= p->max_age_ms);
+
+	if (!told)
+		return false;
+	s->told = true;
+	s->bad = false;
+	s->told_ms = now_ms;
+	s->last = *v;
+	if (v->kind == VALUE_TEXT)
+		s->last = (struct value){.kind = VALUE_TEXT, .u = hash(v->text.at, v->text.len)};
+	return true;
+}
+
+bool report_bad(struct report_state *s)
+{
+	if (s->bad)
+		return false;
+	s->told = true;
+	s->bad = true;
+	return true;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* report.h - which readings of a point are told. Pure.
+ *
+ * A good value is told by report, deadband and max_age. Bad is told once, with the reason it began with, and the first
+ * good value after it always.
+ */
+#ifndef DRIVERS_REPORT_H
+#define DRIVERS_REPORT_H
+
+#include "drivers/opts.h"
+#include "drivers/value.h"
+
+struct report_state {
+	bool told; /* anything since the start */
+	bool bad;
+	struct value last;    /* as told; of a text only its hash is kept, in u */
+	int64_t told_ms;      /* monotonic */
+	int64_t last_good_ms; /* wall; of the reading, told or not */
+};
+
+bool report_good(struct report_state *s, const struct point_opts *p, const struct value *v, int64_t now_ms);
+bool report_bad(struct report_state *s);
+
+#endif

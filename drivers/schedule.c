@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "drivers/schedule.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void schedule_fini(struct schedule *s)
+{
+	free(s->jobs);
+	*s = (struct schedule){0};
+}
+
+int schedule_add(struct schedule *s, size_t device, size_t what, int64_t period_us)
+{
+	if (s->count == s->cap) {
+		size_t cap = s->cap ? 2 * s->cap : 16;
+		struct job *jobs = reallocarray(s->jobs, cap, sizeof(*jobs));
+
+		if (!jobs)
+			return -ENOMEM;
+		s->jobs = jobs;
+		s->cap = cap;
+	}
+	s->jobs[s->count++] = (struct job){.device = device, .what = what, .period_us = period_us};
+	return 0;
+}
+
+void schedule_now(struct schedule *s, size_t device, int64_t now_us)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (device == SIZE_MAX || s->jobs[i].device == device)
+			s->jobs[i].due_us = now_us;
+}
+
+struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us)
+{
+	struct job *best = NULL;
+	int64_t excess;
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct job *j = &s->jobs[i];
+
+		if ((!best || j->due_us < best->due_us) && ready(ctx, j->device))
+			best = j;
+	}
+	if (!best)
+		return NULL;
+	excess = now_us - SCHEDULE_SLACK_US - best->due_us;
+	if (excess > 0) {
+		for (size_t i = 0; i < s->count; i++)
+			s->jobs[i].due_us += excess;
+		s->stretched_us += excess;
+	}
+	return best;
+}
+
+size_t schedule_late(const struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us)
+{
+	size_t late = 0;
+
+	for (size_t i = 0; i < s->count; i++)
+		late += s->jobs[i].due_us <= now_us && ready(ctx, s->jobs[i].device);
+	return late;
+}
+
+void schedule_done(struct job *j, int64_t now_us, bool alone)
+{
+	j->due_us += j->period_us;
+	if (alone && j->due_us < now_us)
+		j->due_us += (now_us - j->due_us) / j->period_us * j->period_us;
+}

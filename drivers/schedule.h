@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* schedule.h - what to do next on a line: earliest deadline first.
+ *
+ * Owner     line thread.
+ * Memory    an array of jobs, made once.
+ * Time      never read here.
+ *
+ * Overload: when the line cannot do all that is asked, the most overdue job is never later than SCHEDULE_SLACK_US,
+ * since all due times move together by what is missing. Every job then runs at the same fraction of its wanted rate,
+ * and no backlog exists to be worked off later. stretched_us is the sum of these moves.
+ */
+#ifndef DRIVERS_SCHEDULE_H
+#define DRIVERS_SCHEDULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SCHEDULE_SLACK_US = 500000 };
+
+struct job {
+	size_t device; /* place in the line's list */
+	size_t what;   /* the driver's own: a block, a group of points */
+	int64_t period_us;
+	int64_t due_us;
+};
+
+struct schedule {
+	struct job *jobs;
+	size_t count, cap;
+	int64_t stretched_us;
+};
+
+void schedule_fini(struct schedule *s);
+int schedule_add(struct schedule *s, size_t device, size_t what, int64_t period_us); /* 0 or -ENOMEM */
+
+/* All jobs of the device (SIZE_MAX: of all devices) are due now. Those of one device in the order they were added. */
+void schedule_now(struct schedule *s, size_t device, int64_t now_us);
+
+/* The most urgent job whose device is ready, due or not; NULL when there is none. */
+typedef bool schedule_ready(void *ctx, size_t device);
+struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us);
+
+/* How many jobs of ready devices are due, the most urgent included. */
+size_t schedule_late(const struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us);
+
+/* The job has run; alone: nothing else is late, so that missed turns need not be made up. */
+void schedule_done(struct job *j, int64_t now_us, bool alone);
+
+#endif

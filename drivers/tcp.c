@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* A TCP connection for a line: each address of the name is tried in turn within connect_timeout. */
+#include "base/clock.h"
+#include "drivers/port.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MODBUS_PORT = 502 };
+
+static int await_connect(int fd, int stop_fd, int64_t until_us)
+{
+	struct pollfd p[2] = {{.fd = fd, .events = POLLOUT}, {.fd = stop_fd, .events = POLLIN}};
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	for (;;) {
+		int64_t left_ms = (until_us - clock_mono_us(&clock_system)) / 1000;
+		int r = left_ms > 0 ? poll(p, 2, (int)left_ms) : 0;
+
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (r > 0 && p[1].revents)
+			return -ECANCELED;
+		if (r > 0)
+			break;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return -errno;
+	return -error;
+}
+
+/* A peer that vanished without a word is noticed by reply_timeout; keepalive frees the socket of an idle line. */
+static int tune(int fd)
+{
+	int on = 1, idle_s = 30, between_s = 10, tries = 3;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s)) < 0 ||
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between_s, sizeof(between_s)) < 0 ||
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int connect_one(int slot, const struct addrinfo *a, int stop_fd, int64_t until_us)
+{
+	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
+	int r = fd < 0 ? -errno : tune(fd);
+
+	if (r == 0 && connect(fd, a->ai_addr, a->ai_addrlen) < 0)
+		r = errno == EINPROGRESS ? await_connect(fd, stop_fd, until_us) : -errno;
+	if (r == 0 && dup3(fd, slot, O_CLOEXEC) < 0)
+		r = -errno;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static int resolve(const struct line_opts *l, struct addrinfo **out)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV};
+	char host[256], service[8];
+	uint16_t port = MODBUS_PORT;
+	int r;
+
+	if (!address_parse(l->address, host, sizeof(host), &port))
+		return -EINVAL;
+	snprintf(service, sizeof(service), "%u", port);
+	r = getaddrinfo(host, service, &hints, out);
+	if (r == EAI_SYSTEM)
+		return -errno;
+	return r == 0 ? 0 : -EHOSTUNREACH;
+}
+
+int port_open_tcp(int slot, const struct line_opts *l, int stop_fd)
+{
+	int64_t until_us = clock_mono_us(&clock_system) + 1000 * l->connect_timeout_ms;
+	struct addrinfo *list;
+	int r = resolve(l, &list);
+
+	if (r < 0)
+		return r;
+	r = -EHOSTUNREACH;
+	for (const struct addrinfo *a = list; a && r < 0 && r != -ECANCELED; a = a->ai_next)
+		r = connect_one(slot, a, stop_fd, until_us);
+	freeaddrinfo(list);
+	return r;
+}

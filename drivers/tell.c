@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* What a line tells the gateway: samples, states, counts. */
+#include "base/log.h"
+#include "drivers/line_state.h"
+
+#include <poll.h>
+
+enum { BUSY_WAIT_MS = 5 };
+
+int64_t line_now_us(const struct line *l)
+{
+	return clock_mono_us(l->clock);
+}
+
+bool line_stopping(const struct line *l)
+{
+	struct pollfd p = {.fd = l->stop_fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/* The sink is asked again with the very same sample until it takes it: the store waits for its disk, and polling on
+ * would only make samples to be lost. */
+static void deliver(struct line *l, const struct sample *s)
+{
+	struct pollfd p = {.fd = l->stop_fd, .events = POLLIN};
+
+	while (l->sink->sample(l->sink->ctx, s) == LINE_BUSY) {
+		atomic_fetch_add_explicit(&l->busy_waits, 1, memory_order_relaxed);
+		if (poll(&p, 1, BUSY_WAIT_MS) > 0) {
+			log_warn("line=%s device=%s point=%s sample=lost: stopped while the store was busy",
+				l->opts->head.name, s->device->head.name, s->point->head.name);
+			return;
+		}
+	}
+	atomic_fetch_add_explicit(&l->samples, 1, memory_order_relaxed);
+}
+
+static struct report_state *state_of(struct line *l, size_t device, const struct point_opts *p)
+{
+	const struct point_opts *first = l->opts->devices[device]->points.items;
+
+	return &l->devices[device].points[p - first];
+}
+
+void line_good(struct line *l, size_t device, const struct point_opts *p, const struct value *v, int64_t at_us)
+{
+	struct report_state *state = state_of(l, device, p);
+	int64_t now_us = line_now_us(l);
+	int64_t wall_ms = clock_wall_ms(l->clock) - (now_us - at_us) / 1000;
+	struct sample s = {.line = l->opts,
+		.device = l->opts->devices[device],
+		.point = p,
+		.value = *v,
+		.quality = QUALITY_GOOD,
+		.wall_ms = wall_ms,
+		.last_good_ms = wall_ms};
+
+	state->last_good_ms = wall_ms;
+	if (report_good(state, p, v, now_us / 1000))
+		deliver(l, &s);
+}
+
+void line_bad(struct line *l, size_t device, const struct point_opts *p, const char *reason)
+{
+	struct report_state *state = state_of(l, device, p);
+	struct sample s = {.line = l->opts,
+		.device = l->opts->devices[device],
+		.point = p,
+		.quality = QUALITY_BAD,
+		.reason = reason,
+		.wall_ms = clock_wall_ms(l->clock),
+		.last_good_ms = state->last_good_ms};
+
+	if (report_bad(state))
+		deliver(l, &s);
+}
+
+void line_all_bad(struct line *l, size_t device, const char *reason)
+{
+	const struct key_list *points = &l->opts->devices[device]->points;
+
+	for (size_t i = 0; i < points->count; i++)
+		line_bad(l, device, &((const struct point_opts *)points->items)[i], reason);
+}
+
+/* --- health --- */
+
+static void log_state(const struct line *l, size_t device, const char *reason)
+{
+	const struct device *d = &l->devices[device].health;
+	const char *name = l->opts->devices[device]->head.name;
+
+	switch (d->state) {
+	case DEVICE_OFFLINE:
+		log_warn("device=%s line=%s state=offline reason=\"%s\" after=%u failures (retries); next try in %lld "
+			 "ms",
+			name, l->opts->head.name, reason, d->failures,
+			(long long)(d->probe_due_us - line_now_us(l)) / 1000);
+		break;
+	case DEVICE_UP: log_info("device=%s line=%s state=up", name, l->opts->head.name); break;
+	case DEVICE_RETRYING:
+		log_debug("device=%s line=%s state=retrying reason=\"%s\"", name, l->opts->head.name, reason);
+		break;
+	default: break;
+	}
+}
+
+/* A probe that fails goes from offline to offline: nothing to tell, though two steps were made. */
+void line_step(struct line *l, size_t device, enum device_event event, const char *reason)
+{
+	struct line_device *d = &l->devices[device];
+	int before = atomic_load_explicit(&d->state, memory_order_relaxed);
+	int after;
+
+	device_step(&d->health, event, line_now_us(l), backoff_random());
+	after = d->health.state;
+	if (after == DEVICE_PROBING || after == before)
+		return;
+	atomic_store_explicit(&d->state, after, memory_order_relaxed);
+	log_state(l, device, reason);
+	l->sink->device(l->sink->ctx, l->opts, l->opts->devices[device], d->health.state, reason);
+	if (after == DEVICE_OFFLINE)
+		line_all_bad(l, device, reason);
+	if (after == DEVICE_UP && before == DEVICE_OFFLINE)
+		schedule_now(&l->schedule, device, line_now_us(l));
+}
+
+/* What the slowest of the known devices needs: the first guess for one that was never heard. */
+static void learn_typical(struct line *l)
+{
+	l->typical_us = 0;
+	for (size_t i = 0; i < l->opts->device_count; i++) {
+		int64_t us = device_patience_us(&l->devices[i].health);
+
+		if (us > l->typical_us)
+			l->typical_us = us;
+	}
+}
+
+void line_answered(struct line *l, size_t device, int64_t turnaround_us)
+{
+	struct line_device *d = &l->devices[device];
+
+	line_count_device(l, device, COUNT_REPLIES, 1);
+	if (turnaround_us >= 0) {
+		device_measure(&d->health, turnaround_us);
+		atomic_store_explicit(&d->turnaround_us, d->health.turnaround_us, memory_order_relaxed);
+		learn_typical(l);
+	}
+	line_step(l, device, DEVICE_ANSWERED, NULL);
+}
+
+/* --- counts --- */
+
+void line_count(struct line *l, enum line_counter what, uint64_t n)
+{
+	atomic_fetch_add_explicit(&l->count[what], n, memory_order_relaxed);
+}
+
+void line_count_device(struct line *l, size_t device, enum line_counter what, uint64_t n)
+{
+	line_count(l, what, n);
+	atomic_fetch_add_explicit(&l->devices[device].count[what], n, memory_order_relaxed);
+}
+
+void line_stats(const struct line *l, struct line_stats *out)
+{
+	out->up = atomic_load_explicit(&l->up, memory_order_relaxed);
+	for (size_t i = 0; i < LINE_COUNTERS; i++)
+		out->count[i] = atomic_load_explicit(&l->count[i], memory_order_relaxed);
+	out->samples = atomic_load_explicit(&l->samples, memory_order_relaxed);
+	out->busy_waits = atomic_load_explicit(&l->busy_waits, memory_order_relaxed);
+	out->busy_permille = atomic_load_explicit(&l->busy_permille, memory_order_relaxed);
+	out->rate_permille = atomic_load_explicit(&l->rate_permille, memory_order_relaxed);
+}
+
+void line_device_stats(const struct line *l, size_t device, struct line_device_stats *out)
+{
+	const struct line_device *d = &l->devices[device];
+
+	out->state = (enum device_state)atomic_load_explicit(&d->state, memory_order_relaxed);
+	for (size_t i = 0; i < LINE_COUNTERS; i++)
+		out->count[i] = atomic_load_explicit(&d->count[i], memory_order_relaxed);
+	out->turnaround_us = atomic_load_explicit(&d->turnaround_us, memory_order_relaxed);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* wire.h - bytes in time on an open port: silence, waiting, what was heard last.
+ *
+ * Owner     line thread; embedded in a driver.
+ * Outcomes  of all that wait: 0, WIRE_TIMEOUT, -ENODEV the port is gone, -ECANCELED the line is to stop.
+ *
+ * Silence is measured from the last byte that was heard or that left, also after a time-out or noise, and a byte that
+ * comes during the silence begins it anew: nothing is sent while somebody speaks, and a late reply is read away
+ * before the next request.
+ */
+#ifndef DRIVERS_WIRE_H
+#define DRIVERS_WIRE_H
+
+#include "base/clock.h"
+#include "drivers/opts.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct wire {
+	const struct clock *clock;
+	int fd, stop_fd;
+	double char_us; /* 0: a connection, which has no pace */
+	int64_t silence_us;
+	int64_t last_byte_us; /* heard, or (calculated) left */
+	uint64_t noise_bytes; /* nobody had asked for */
+};
+
+enum { WIRE_TIMEOUT = 1, WIRE_NOISY = 2 };
+
+void wire_init(struct wire *w, const struct line_opts *l, int fd, int stop_fd, const struct clock *clock);
+int64_t wire_now(const struct wire *w);
+double wire_char_us(const struct line_opts *l); /* start, data, parity and stop bits at l->baud */
+int64_t wire_silence_us(const struct line_opts *l);
+
+/* Waits until the line has been silent for t3.5 and pause_us. WIRE_NOISY: it does not fall silent. */
+int wire_quiet(struct wire *w, int64_t pause_us);
+int wire_await(struct wire *w, int64_t until_us);            /* until a byte can be read */
+void wire_sent(struct wire *w, size_t len);                  /* a write was accepted: it leaves from now on */
+void wire_heard(struct wire *w);                             /* the last byte came just now */
+ssize_t wire_read(struct wire *w, void *buf, size_t cap);    /* > 0, 0: nothing there, -ENODEV */
+int wire_write(struct wire *w, const void *buf, size_t len); /* all of it, within its wire time and a second */
+
+#endif
