@@ -163,65 +163,6 @@ static const struct key device_keys[] = {
 	{"payload", KEY_ENUM, DEV(payload), .choices = payload_choices, .dflt = "json", .help = "what its points send"},
 };
 
-bool address_parse(const char *text, char *host, size_t host_cap, uint16_t *port)
-{
-	bool v6 = text[0] == '[';
-	const char *begin = text + v6;
-	const char *end = v6 ? strchr(begin, ']') : strrchr(begin, ':');
-	const char *colon;
-	char *rest;
-	unsigned long n;
-
-	if (!end && v6)
-		return false;
-	if (!end)
-		end = begin + strlen(begin);
-	if (end == begin || (size_t)(end - begin) >= host_cap || (!v6 && memchr(begin, ':', (size_t)(end - begin))))
-		return false;
-	memcpy(host, begin, (size_t)(end - begin));
-	host[end - begin] = '\0';
-	colon = end + v6;
-	if (*colon == '\0')
-		return true;
-	if (*colon != ':' || colon[1] < '0' || colon[1] > '9')
-		return false;
-	n = strtoul(colon + 1, &rest, 10);
-	if (*rest != '\0' || n == 0 || n > 65535)
-		return false;
-	*port = (uint16_t)n;
-	return true;
-}
-
-bool range_parse(const char *text, enum point_source *source, uint16_t *first, uint16_t *last)
-{
-	static const enum point_source tables[] = {SOURCE_HOLDING, SOURCE_INPUT, SOURCE_COIL, SOURCE_DISCRETE};
-	unsigned from, to;
-	int used = 0;
-
-	for (size_t i = 0; i < KEY_COUNT(tables); i++) {
-		size_t len = strlen(source_name(tables[i]));
-
-		if (strncmp(text, source_name(tables[i]), len) != 0 || text[len] != ' ')
-			continue;
-		text += len + 1;
-		if (sscanf(text, "%5u%n", &from, &used) != 1)
-			return false;
-		to = from;
-		if (text[used] == '-') {
-			text += used + 1;
-			if (sscanf(text, "%5u%n", &to, &used) != 1)
-				return false;
-		}
-		if (text[used] != '\0' || from > to || to > 65535)
-			return false;
-		*source = tables[i];
-		*first = (uint16_t)from;
-		*last = (uint16_t)to;
-		return true;
-	}
-	return false;
-}
-
 static void check_line_keys(void *item, struct key_report *report)
 {
 	struct line_opts *l = item;

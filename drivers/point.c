@@ -10,27 +10,6 @@
 
 #define AT(member) offsetof(struct point_opts, member)
 
-/* What a type is called and how many registers it takes; 0: as many as its length says. */
-static const struct {
-	const char *name;
-	unsigned words;
-} types[TYPE_COUNT] = {
-	[TYPE_BY_SOURCE] = {"-", 1},
-	[TYPE_BOOL] = {"bool", 1},
-	[TYPE_INT16] = {"int16", 1},
-	[TYPE_UINT16] = {"uint16", 1},
-	[TYPE_INT32] = {"int32", 2},
-	[TYPE_UINT32] = {"uint32", 2},
-	[TYPE_INT64] = {"int64", 4},
-	[TYPE_UINT64] = {"uint64", 4},
-	[TYPE_FLOAT16] = {"float16", 1},
-	[TYPE_FLOAT32] = {"float32", 2},
-	[TYPE_FLOAT64] = {"float64", 4},
-	[TYPE_BCD16] = {"bcd16", 1},
-	[TYPE_BCD32] = {"bcd32", 2},
-	[TYPE_STRING] = {"string", 0},
-};
-
 static const struct key_choice type_choices[] = {
 	{"bool", TYPE_BOOL, "one bit; of a register: it is not 0"},
 	{"int16", TYPE_INT16, NULL},
@@ -182,43 +161,6 @@ static const struct {
 	{"ref", SOURCE_NONE, 0},
 };
 
-const char *source_name(enum point_source s)
-{
-	for (size_t i = 0; i < KEY_COUNT(sources); i++)
-		if (sources[i].source == s)
-			return sources[i].key;
-	return "point";
-}
-
-const char *type_name(enum point_type t)
-{
-	return types[t].name;
-}
-
-unsigned point_words(const struct point_opts *p)
-{
-	if (p->type == TYPE_STRING)
-		return (unsigned)(p->length + 1) / 2;
-	return types[p->type].words;
-}
-
-bool ref_parse(const char *text, enum point_source *source, uint16_t *address)
-{
-	static const enum point_source of_digit[] = {
-		SOURCE_COIL, SOURCE_DISCRETE, SOURCE_NONE, SOURCE_INPUT, SOURCE_HOLDING};
-	size_t len = strlen(text);
-	unsigned long n;
-
-	if ((len != 5 && len != 6) || strspn(text, "0123456789") != len || text[0] > '4' || text[0] == '2')
-		return false;
-	n = strtoul(text + 1, NULL, 10);
-	if (n == 0 || n > 65536)
-		return false;
-	*source = of_digit[text[0] - '0'];
-	*address = (uint16_t)(n - 1);
-	return true;
-}
-
 /* Exactly one source; the resolved address. */
 static bool check_source(struct point_opts *p, struct key_report *report)
 {
@@ -277,17 +219,18 @@ static void check_type(struct point_opts *p, struct key_report *report)
 	if (p->type == TYPE_BY_SOURCE)
 		p->type = default_type(p);
 	if (bits && p->type != TYPE_BOOL)
-		key_fault(report, p, "type", "%s does not fit a table of bits; use bool", types[p->type].name);
+		key_fault(report, p, "type", "%s does not fit a table of bits; use bool",
+			type_name((enum point_type)p->type));
 	if (p->width > 0 && p->type != TYPE_BOOL && p->type != TYPE_UINT16 && p->type != TYPE_INT16)
 		key_fault(report, p, "type", "%s does not fit bits of a register; use bool, uint16 or int16",
-			types[p->type].name);
+			type_name((enum point_type)p->type));
 	if (p->width > 0 && p->bit + p->width > 16)
 		key_fault(report, p, "width", "bits %lld to %lld pass the end of the register; use at most %lld",
 			(long long)p->bit, (long long)(p->bit + p->width - 1), (long long)(16 - p->bit));
 	if (registers && p->type == TYPE_STRING && !key_given(p, "length"))
 		key_fault(report, p, NULL, "is a string without `length`");
 	if (p->type != TYPE_STRING && key_given(p, "length"))
-		key_fault(report, p, "length", "belongs to strings; this is %s", types[p->type].name);
+		key_fault(report, p, "length", "belongs to strings; this is %s", type_name((enum point_type)p->type));
 	if (registers && p->address + point_words(p) > 65536)
 		key_fault(report, p, NULL, "passes the last register: %u + %u", p->address, point_words(p));
 	if (p->type == TYPE_STRING && (key_given(p, "scale") || key_given(p, "offset") || key_given(p, "decimals")))
@@ -305,10 +248,10 @@ static void check_order(struct point_opts *p, struct key_report *report)
 	while (c->name && (c->value != p->order || strlen(c->name) < 2 * words))
 		c++;
 	if (words == 1 && (p->order & (ORDER_SWAP_WORDS | ORDER_SWAP_PAIRS)))
-		key_fault(report, p, "order", "%s has two bytes; use AB or BA", types[p->type].name);
+		key_fault(report, p, "order", "%s has two bytes; use AB or BA", type_name((enum point_type)p->type));
 	else if (!c->name || (words == 2 && !(p->order & ORDER_SWAP_WORDS) != !(p->order & ORDER_SWAP_PAIRS)))
 		key_fault(report, p, "order", "does not fit the %u bytes of %s; use ABCD, BADC, CDAB or DCBA",
-			2 * words, types[p->type].name);
+			2 * words, type_name((enum point_type)p->type));
 }
 
 static void check_deadband(struct point_opts *p, struct key_report *report)
@@ -324,7 +267,8 @@ static void check_deadband(struct point_opts *p, struct key_report *report)
 			key_fault(report, p, "deadband", "`%s` is not a deadband; use a number as 0.2, or 5%%",
 				p->deadband_text);
 		if (p->type == TYPE_STRING || p->type == TYPE_BOOL)
-			key_fault(report, p, "deadband", "does not fit %s; use report: change", types[p->type].name);
+			key_fault(report, p, "deadband", "does not fit %s; use report: change",
+				type_name((enum point_type)p->type));
 		if (key_given(p, "report") && p->report == REPORT_EVERY)
 			key_fault(report, p, "deadband", "has no effect with report: every; use report: change");
 	}
