@@ -16,13 +16,38 @@ struct broker;
 
 struct broker_listener {
 	struct key_head head;
-	const char *bind; /* "0.0.0.0:1883", "[::]:1883", ":1883", "unix:/run/weir/mqtt.sock" */
+	const char *bind; /* "0.0.0.0:1883", "[::]:1883", ":1883" (both families), "unix:/run/weir/mqtt.sock" */
+	bool allow_anonymous;
 };
+
+enum broker_queue_policy { BROKER_DROP_OLDEST, BROKER_DROP_NEWEST };
 
 struct broker_opts {
 	struct key_head head;
 	struct key_list listeners; /* of struct broker_listener */
-	/* limits: see broker_table */
+
+	int64_t max_connections;
+	int64_t connect_timeout_ms;
+	int64_t max_keep_alive_ms; /* 0: what the client asks for */
+	bool allow_empty_client_id;
+	int64_t max_session_expiry_ms; /* 0: no bound */
+
+	int64_t max_packet_size;
+	int64_t receive_maximum;
+	int64_t topic_alias_maximum;
+	int64_t max_qos;
+	bool retain_available;
+	bool check_payload_format;
+
+	int64_t max_inflight;
+	int64_t max_queued_messages;
+	int64_t max_queued_bytes;
+	int64_t queue_memory;
+	int queue_policy; /* enum broker_queue_policy */
+	int64_t max_subscriptions;
+	int64_t max_retained_messages;
+	int64_t max_retained_bytes;
+	int64_t sys_interval_ms; /* 0: no $SYS */
 };
 extern const struct key_table broker_table;
 
@@ -38,9 +63,17 @@ int broker_port(const struct broker *b, size_t listener); /* what a bind to port
 enum { BROKER_BUSY = 1 };
 int broker_publish(struct broker *b, struct msg *m); /* takes its own reference */
 
+/* Any thread: what persist->ops->selects() says has changed. 0 or BROKER_BUSY. */
+int broker_routes_changed(struct broker *b);
+
 /* A subscriber inside the gateway: commands to points, `in` rules of bridges. Called on the broker thread; must only
  * post. false: not taken now; the broker holds back the publisher as for PERSIST_BUSY. Before broker_start(). */
 typedef bool broker_tap_fn(void *ctx, struct msg *m);
 int broker_tap(struct broker *b, const char *filter, broker_tap_fn *fn, void *ctx);
+
+/* Any thread: `weir why`. Where would a message on this topic stop on its way to this client? done() is called once
+ * on the broker thread with text that lives only during the call. 0 or BROKER_BUSY (done is not called). */
+typedef void broker_why_fn(void *ctx, const char *text);
+int broker_why(struct broker *b, const char *client, const char *topic, broker_why_fn *done, void *ctx);
 
 #endif

@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/conn.h"
+
+#include "base/log.h"
+#include "broker/alias.h"
+#include "broker/core.h"
+#include "broker/deliver.h"
+#include "broker/dispatch.h"
+#include "broker/encode.h"
+#include "broker/promise.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* --- output ------------------------------------------------------------------------------------------------- */
+
+void conn_dirty(struct conn *c)
+{
+	struct broker *b = c->broker;
+
+	if (c->dirty)
+		return;
+	c->dirty = true;
+	c->dirty_next = b->dirty;
+	b->dirty = c;
+	loop_later(b->loop, &b->turn_end);
+}
+
+void conn_doom(struct conn *c, uint8_t reason)
+{
+	struct broker *b = c->broker;
+
+	if (c->doomed)
+		return;
+	c->doomed = true;
+	c->doom = reason;
+	c->doomed_next = b->doomed;
+	b->doomed = c;
+	loop_later(b->loop, &b->turn_end);
+}
+
+static void want_events(struct conn *c)
+{
+	bool more = c->blocked || (c->session && !c->doomed && deliver_waiting(c->session));
+	uint32_t events = (c->reading ? EPOLLIN : 0u) | (more ? EPOLLOUT : 0u);
+
+	if (c->watch.fd >= 0 && loop_rewatch(c->broker->loop, &c->watch, events) < 0)
+		conn_doom(c, RC_UNSPECIFIED);
+}
+
+void conn_flush(struct conn *c)
+{
+	struct broker *b = c->broker;
+	size_t before = c->out.bytes;
+	int r;
+
+	if (c->state == CONN_CLOSED || before == 0)
+		return;
+	r = out_write(&c->out, &b->stock, c->fd);
+	b->stats.bytes_out += before - c->out.bytes;
+	if (r < 0) {
+		out_clear(&c->out, &b->stock);
+		conn_doom(c, RC_OK);
+		return;
+	}
+	c->blocked = r == OUT_BLOCKED;
+	if (!c->blocked)
+		c->slow = false;
+}
+
+static void sent(struct conn *c, int r)
+{
+	if (r < 0) {
+		conn_doom(c, RC_UNSPECIFIED);
+		return;
+	}
+	if (c->out.bytes >= CONN_FLUSH_AT && !c->blocked)
+		conn_flush(c);
+	conn_dirty(c);
+}
+
+void conn_send(struct conn *c, const void *bytes, size_t len)
+{
+	if (len > 0 && c->state != CONN_CLOSED)
+		sent(c, out_append(&c->out, &c->broker->stock, bytes, len));
+}
+
+void conn_send_payload(struct conn *c, struct msg *m)
+{
+	if (m->payload_len > 0 && c->state != CONN_CLOSED)
+		sent(c, out_refer(&c->out, &c->broker->stock, m, msg_payload(m), m->payload_len));
+}
+
+/* --- holding and releasing ---------------------------------------------------------------------------------- */
+
+void conn_hold(struct conn *c, struct conn **waiters)
+{
+	if (c->held)
+		return;
+	c->held = true;
+	c->reading = false;
+	c->wait_next = *waiters;
+	if (*waiters)
+		(*waiters)->wait_pprev = &c->wait_next;
+	c->wait_pprev = waiters;
+	*waiters = c;
+	want_events(c);
+}
+
+static void leave_waiters(struct conn *c)
+{
+	if (!c->wait_pprev)
+		return;
+	*c->wait_pprev = c->wait_next;
+	if (c->wait_next)
+		c->wait_next->wait_pprev = c->wait_pprev;
+	c->wait_next = NULL;
+	c->wait_pprev = NULL;
+}
+
+void conn_release(struct broker *b, struct conn **waiters)
+{
+	while (*waiters) {
+		struct conn *c = *waiters;
+
+		leave_waiters(c);
+		c->wait_next = b->resume;
+		if (b->resume)
+			b->resume->wait_pprev = &c->wait_next;
+		c->wait_pprev = &b->resume;
+		b->resume = c;
+		loop_later(b->loop, &b->turn_end);
+	}
+}
+
+/* Receivers that drain free the publishers that wait for them; one that does not within CONN_GRACE_MS is slow: from
+ * then on its queue's bound deals with it, and nobody waits. */
+static void unchoke(struct conn *c)
+{
+	bool queued = c->session && session_queued(c->session) >= DELIVER_SOFT / 2;
+
+	if (c->waiters && (c->slow || (c->out.bytes <= CONN_LOW && !queued)))
+		conn_release(c->broker, &c->waiters);
+}
+
+/* --- input -------------------------------------------------------------------------------------------------- */
+
+static void shut(struct conn *c)
+{
+	conn_close(c, RC_OK, true);
+}
+
+/* What is wrong with the packet as far as its header tells: found out before anything is kept for it. */
+static int check_header(const struct conn *c, const struct frame *f, int r)
+{
+	if (c->state == CONN_NEW && f->type != PKT_CONNECT)
+		return RC_PROTOCOL;
+	if (r == FRAME_BAD)
+		return RC_MALFORMED;
+	if (f->total > (uint64_t)c->broker->opts.max_packet_size)
+		return RC_TOO_LARGE;
+	return 0;
+}
+
+/* Parses and handles what is there; how many bytes are done with. */
+static size_t consume(struct conn *c, uint8_t *bytes, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len && !c->held && (c->state == CONN_NEW || c->state == CONN_LIVE)) {
+		struct frame f;
+		struct packet p;
+		int r = decode_frame(bytes + at, len - at, c->version == MQTT_5, &f), fault = check_header(c, &f, r);
+
+		if (fault == 0 && r == FRAME_SHORT)
+			break;
+		if (fault == 0) {
+			p = (struct packet){f.type, f.flags, bytes + at, f.total, {bytes + at + f.head, f.total - f.head}};
+			c->broker->stats.packets_in++;
+			fault = dispatch(c, &p);
+		}
+		if (fault == DISPATCH_HOLD)
+			break;
+		at += f.total;
+		if (fault >= 0x80)
+			conn_close(c, (uint8_t)fault, true);
+	}
+	return at;
+}
+
+static void keep_rest(struct conn *c, const uint8_t *bytes, size_t len)
+{
+	if (c->state != CONN_NEW && c->state != CONN_LIVE)
+		return;
+	if (len == 0)
+		return;
+	c->in = stock_get(&c->broker->stock, len);
+	if (!c->in) {
+		conn_doom(c, RC_UNSPECIFIED);
+		return;
+	}
+	memcpy(c->in->bytes, bytes, len);
+	c->in->len = (uint32_t)len;
+}
+
+static void consume_chunk(struct conn *c, struct chunk *in)
+{
+	size_t used = consume(c, in->bytes, in->len);
+
+	if (used == 0 && (c->state == CONN_NEW || c->state == CONN_LIVE)) {
+		c->in = in;
+		return;
+	}
+	if (used < in->len)
+		keep_rest(c, in->bytes + used, in->len - used);
+	stock_put(&c->broker->stock, in);
+}
+
+/* A packet larger than the broker's buffer collects in a chunk of its own, which grows as the bytes come and not as
+ * the header promises. */
+static ssize_t read_own(struct conn *c)
+{
+	struct chunk *in = c->in, *larger;
+	ssize_t n;
+
+	if (in->len == in->cap) {
+		larger = stock_get(&c->broker->stock, (size_t)in->cap * 2);
+		if (!larger) {
+			errno = ENOMEM;
+			return -1;
+		}
+		memcpy(larger->bytes, in->bytes, in->len);
+		larger->len = in->len;
+		stock_put(&c->broker->stock, in);
+		c->in = in = larger;
+	}
+	n = recv(c->fd, in->bytes + in->len, in->cap - in->len, MSG_DONTWAIT);
+	if (n > 0) {
+		in->len += (uint32_t)n;
+		c->in = NULL;
+		consume_chunk(c, in);
+	}
+	return n;
+}
+
+static ssize_t read_shared(struct conn *c)
+{
+	struct broker *b = c->broker;
+	size_t have = c->in ? c->in->len : 0, used;
+	ssize_t n = recv(c->fd, b->input + have, CONN_INPUT - have, MSG_DONTWAIT);
+
+	if (n <= 0)
+		return n;
+	if (c->in) {
+		memcpy(b->input, c->in->bytes, have);
+		stock_put(&b->stock, c->in);
+		c->in = NULL;
+	}
+	have += (size_t)n;
+	used = consume(c, b->input, have);
+	if (used < have)
+		keep_rest(c, b->input + used, have - used);
+	return n;
+}
+
+static void read_once(struct conn *c)
+{
+	ssize_t n = c->in && c->in->len > CONN_INPUT / 2 ? read_own(c) : read_shared(c);
+
+	if (n > 0) {
+		c->broker->stats.bytes_in += (uint64_t)n;
+		c->last_rx_ms = broker_now_ms(c->broker);
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		shut(c);
+	}
+}
+
+static void resume(struct conn *c)
+{
+	struct chunk *in = c->in;
+
+	c->held = false;
+	c->reading = true;
+	c->in = NULL;
+	if (in)
+		consume_chunk(c, in);
+	if (c->held || (c->state != CONN_NEW && c->state != CONN_LIVE))
+		return;
+	if (c->watch.fd < 0 && loop_watch(c->broker->loop, &c->watch, c->fd, EPOLLIN) < 0)
+		conn_doom(c, RC_UNSPECIFIED);
+	conn_dirty(c);
+}
+
+void conn_resume_all(struct broker *b)
+{
+	struct conn *c = b->resume;
+
+	/* those released while these run wait for the next round */
+	b->resume = NULL;
+	if (c)
+		c->wait_pprev = &c;
+	while (c) {
+		struct conn *one = c;
+
+		leave_waiters(one);
+		resume(one);
+	}
+}
+
+/* --- lingering ---------------------------------------------------------------------------------------------- */
+
+/* A reason that was written must arrive: closing with unread input makes the kernel send RST, which can destroy it.
+ * So the output is finished, our side shut, and what still comes is read away, for a moment. */
+static void linger(struct conn *c)
+{
+	struct broker *b = c->broker;
+	ssize_t n = 1;
+
+	conn_flush(c);
+	if (c->doomed)
+		return;
+	if (c->out.bytes == 0 && !c->shut) {
+		c->shut = true;
+		if (shutdown(c->fd, SHUT_WR) < 0) {
+			conn_doom(c, RC_OK);
+			return;
+		}
+	}
+	n = recv(c->fd, b->input, CONN_INPUT, MSG_DONTWAIT);
+	if (n > 0)
+		c->lingered += (uint32_t)n;
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || c->lingered > CONN_LINGER_BYTES) {
+		conn_doom(c, RC_OK);
+		return;
+	}
+	want_events(c);
+}
+
+/* --- closing ------------------------------------------------------------------------------------------------ */
+
+static void detach(struct conn *c, bool will)
+{
+	c->broker->stats.connected -= c->state == CONN_LIVE;
+	if (c->session)
+		session_disconnected(c->session, will);
+	leave_waiters(c);
+	conn_release(c->broker, &c->waiters);
+	promise_forget(c);
+	alias_forget(c);
+	stock_put(&c->broker->stock, c->in);
+	c->in = NULL;
+	c->held = false;
+}
+
+static void log_close(const struct conn *c, uint8_t reason)
+{
+	char id[96];
+
+	if (!log_wants(LOG_DEBUG))
+		return;
+	log_debug("client=%s closed reason=0x%02x%s",
+		c->session ? log_text(id, sizeof(id), c->session->client_id, c->session->client_id_len) : "-", reason,
+		reason == RC_OK ? " (by the client, or the link is gone)" : "");
+}
+
+void conn_close(struct conn *c, uint8_t reason, bool will)
+{
+	bool say = reason != RC_OK && (c->state == CONN_NEW || c->version == MQTT_5);
+	uint8_t bytes[4];
+
+	if (c->state == CONN_LINGER || c->state == CONN_CLOSED)
+		return;
+	log_close(c, reason);
+	if (c->state == CONN_LIVE && say)
+		conn_send(c, bytes, encode_disconnect(bytes, reason));
+	detach(c, will);
+	conn_flush(c);
+	if (c->doomed || reason == RC_OK || (!say && c->out.bytes == 0)) {
+		c->state = CONN_CLOSED;
+		conn_doom(c, RC_OK);
+		return;
+	}
+	c->state = CONN_LINGER;
+	c->reading = true;
+	if (c->watch.fd < 0 && loop_watch(c->broker->loop, &c->watch, c->fd, EPOLLIN) < 0)
+		conn_doom(c, RC_OK);
+	loop_arm(c->broker->loop, &c->timer, broker_now_ms(c->broker) + CONN_LINGER_MS);
+	linger(c);
+}
+
+static void conn_free(struct conn *c)
+{
+	struct broker *b = c->broker;
+
+	loop_unwatch(b->loop, &c->watch);
+	loop_disarm(b->loop, &c->timer);
+	close(c->fd);
+	out_clear(&c->out, &b->stock);
+	*c->pprev = c->next;
+	if (c->next)
+		c->next->pprev = c->pprev;
+	b->conn_count--;
+	free(c);
+}
+
+void conn_reap(struct broker *b)
+{
+	while (b->doomed) {
+		struct conn *c = b->doomed;
+
+		b->doomed = c->doomed_next;
+		c->doomed = false;
+		if (c->state == CONN_NEW || c->state == CONN_LIVE) {
+			conn_close(c, c->doom, true); /* dooms it again when there is nothing to wait for */
+			continue;
+		}
+		if (c->dirty) {
+			struct conn **at = &b->dirty;
+
+			while (*at != c)
+				at = &(*at)->dirty_next;
+			*at = c->dirty_next;
+		}
+		conn_free(c);
+	}
+}
+
+void conn_free_all(struct broker *b)
+{
+	while (b->conns) {
+		if (b->conns->state == CONN_NEW || b->conns->state == CONN_LIVE)
+			detach(b->conns, false);
+		conn_free(b->conns);
+	}
+}
+
+/* --- events ------------------------------------------------------------------------------------------------- */
+
+static void flush_turn(struct conn *c)
+{
+	if (c->pump && c->session) {
+		c->pump = false;
+		deliver_pump(c->session);
+	}
+	if (!c->blocked)
+		conn_flush(c);
+	if (c->doomed || c->state == CONN_CLOSED)
+		return;
+	if (c->state == CONN_LINGER) {
+		linger(c);
+		return;
+	}
+	unchoke(c);
+	if (c->waiters && c->choked_ms == 0)
+		conn_rearm(c);
+	want_events(c);
+}
+
+void conn_turn_end(struct broker *b)
+{
+	while (b->dirty) {
+		struct conn *c = b->dirty;
+
+		b->dirty = c->dirty_next;
+		c->dirty = false;
+		flush_turn(c);
+	}
+	conn_reap(b);
+}
+
+static void ready(struct loop_watch *w, uint32_t events)
+{
+	struct conn *c = (struct conn *)((char *)w - offsetof(struct conn, watch));
+
+	if (c->doomed || c->state == CONN_CLOSED)
+		return;
+	if (c->state == CONN_LINGER) {
+		linger(c);
+		return;
+	}
+	if (events & EPOLLOUT) {
+		conn_flush(c);
+		c->pump = true;
+		conn_dirty(c);
+	}
+	if (c->reading && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		read_once(c);
+	else if (events & (EPOLLHUP | EPOLLERR)) /* held: what it sent first is still to be handled */
+		loop_unwatch(c->broker->loop, &c->watch);
+}
+
+static int64_t keep_alive_due_ms(const struct conn *c)
+{
+	return c->keep_alive_s > 0 ? c->last_rx_ms + (int64_t)c->keep_alive_s * 1500 : INT64_MAX; /* [MQTT-3.1.2-22] */
+}
+
+void conn_rearm(struct conn *c)
+{
+	int64_t due_ms = keep_alive_due_ms(c), choke_ms;
+
+	if (c->waiters) {
+		if (c->choked_ms == 0)
+			c->choked_ms = broker_now_ms(c->broker);
+		choke_ms = c->choked_ms + CONN_GRACE_MS;
+		due_ms = choke_ms < due_ms ? choke_ms : due_ms;
+	}
+	if (due_ms < INT64_MAX)
+		loop_arm(c->broker->loop, &c->timer, due_ms);
+	else
+		loop_disarm(c->broker->loop, &c->timer);
+}
+
+static void timer_ran(struct loop_timer *t)
+{
+	struct conn *c = (struct conn *)((char *)t - offsetof(struct conn, timer));
+	int64_t now_ms = broker_now_ms(c->broker);
+
+	if (c->state == CONN_NEW || c->state == CONN_LINGER) {
+		c->state = CONN_CLOSED;
+		detach(c, false);
+		conn_doom(c, RC_OK);
+		return;
+	}
+	if (c->state != CONN_LIVE)
+		return;
+	if (c->held) /* we do not read it, so its silence says nothing */
+		c->last_rx_ms = now_ms;
+	if (now_ms >= keep_alive_due_ms(c)) {
+		conn_close(c, RC_KEEP_ALIVE, true);
+		return;
+	}
+	if (c->choked_ms > 0 && (!c->waiters || now_ms >= c->choked_ms + CONN_GRACE_MS)) {
+		c->slow = c->waiters != NULL;
+		c->choked_ms = 0;
+		unchoke(c);
+	}
+	conn_rearm(c);
+}
+
+int conn_new(struct broker *b, int fd, uint8_t listener)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	int r = c ? loop_watch(b->loop, &c->watch, fd, EPOLLIN) : -ENOMEM;
+
+	if (r < 0) {
+		free(c);
+		close(fd);
+		return r;
+	}
+	c->watch.run = ready;
+	c->timer.run = timer_ran;
+	c->broker = b;
+	c->fd = fd;
+	c->listener = listener;
+	c->reading = true;
+	c->max_packet = UINT32_MAX;
+	c->last_rx_ms = broker_now_ms(b);
+	c->next = b->conns;
+	c->pprev = &b->conns;
+	if (c->next)
+		c->next->pprev = &c->next;
+	b->conns = c;
+	b->conn_count++;
+	loop_arm(b->loop, &c->timer, c->last_rx_ms + b->opts.connect_timeout_ms);
+	return 0;
+}

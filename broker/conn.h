@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* conn.h - bytes: one socket, what came in and is not parsed yet, what waits to go out.
+ *
+ * Owner     broker thread.
+ * Memory    a connection owns buffers only while it has unfinished data: a part of a packet, a held packet, output
+ *           that the socket would not take.
+ * Reading   once per turn, into the broker's buffer, and parsed there. A handler may hold the packet at hand: it and
+ *           what came after it is kept, reading stops, and conn_resume() goes on with it.
+ * Writing   conn_send() appends; the output is flushed once per turn (or when it passes FLUSH_AT).
+ * Closing   conn_close() at once detaches the session; the socket lingers when there is something to read out before
+ *           it, the struct is freed at the end of the turn. From inside a delivery only conn_doom() is allowed.
+ */
+#ifndef BROKER_CONN_H
+#define BROKER_CONN_H
+
+#include "base/loop.h"
+#include "broker/out.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct broker;
+struct session;
+struct acks;
+struct aliases;
+
+enum conn_state { CONN_NEW, CONN_LIVE, CONN_LINGER, CONN_CLOSED, CONN_STATES };
+
+enum {
+	CONN_INPUT = 128 * 1024,  /* the broker's buffer: what one connection gets read per turn */
+	CONN_FLUSH_AT = 64 * 1024, /* output is tried at once beyond this */
+	CONN_HIGH = 256 * 1024,    /* not taken by the socket: live messages go to the queue, publishers wait */
+	CONN_LOW = 64 * 1024,
+	CONN_GRACE_MS = 100, /* how long publishers wait for a receiver that does not read */
+	CONN_LINGER_MS = 1000,
+	CONN_LINGER_BYTES = 16 * 1024 * 1024,
+};
+
+struct conn {
+	struct loop_watch watch; /* fd -1: not watched, while held after a hang-up */
+	struct loop_timer timer; /* connect timeout, then keep alive and choking, then lingering */
+	struct broker *broker;
+	struct session *session; /* LIVE only */
+	struct conn *next, **pprev;   /* all connections */
+	struct out out;
+	struct chunk *in; /* unparsed bytes */
+	struct conn *dirty_next;  /* to be flushed */
+	struct conn *doomed_next; /* to be closed or freed */
+	struct conn *wait_next, **wait_pprev; /* held: in somebody's list of waiters */
+	struct conn *waiters;                 /* publishers held until this one has drained */
+	struct acks *acks;                    /* answers that wait for the store; NULL: none ever did */
+	struct aliases *aliases;
+	int64_t last_rx_ms, choked_ms;
+	uint64_t held_ticket; /* of the held publish, when the store has it already */
+	int fd;
+	uint32_t max_packet;  /* towards the client */
+	uint32_t lingered;    /* bytes read away */
+	uint32_t in_flight;   /* QoS 1, 2 from the client, not answered in full */
+	uint16_t window_max;  /* the client's receive maximum, or ours */
+	uint16_t keep_alive_s;
+	uint16_t alias_max;   /* towards the client */
+	uint16_t held_taps;
+	uint8_t state, version, listener;
+	uint8_t doom;         /* reason to close with */
+	bool dirty, doomed, held, held_kept, held_again, slow, blocked, pump, request_problem, reading, shut;
+};
+
+int conn_new(struct broker *b, int fd, uint8_t listener); /* takes the socket, also on failure */
+void conn_send(struct conn *c, const void *bytes, size_t len);
+void conn_send_payload(struct conn *c, struct msg *m);
+void conn_dirty(struct conn *c); /* flush it at the end of the turn */
+void conn_flush(struct conn *c);
+void conn_doom(struct conn *c, uint8_t reason); /* close after this turn */
+/* Says goodbye with the reason (v5, and only after CONNACK) and lets the socket go. will: publish it. */
+void conn_close(struct conn *c, uint8_t reason, bool will);
+void conn_free_all(struct broker *b); /* at the broker's end */
+void conn_reap(struct broker *b);     /* closes and frees what was doomed */
+void conn_turn_end(struct broker *b); /* flushes, then reaps */
+
+void conn_hold(struct conn *c, struct conn **waiters); /* until conn_release() of that list */
+void conn_release(struct broker *b, struct conn **waiters);
+void conn_resume_all(struct broker *b); /* those released */
+
+void conn_rearm(struct conn *c); /* the timer, after keep alive was set */
+static inline bool conn_choked(const struct conn *c)
+{
+	return c->out.bytes >= CONN_HIGH;
+}
+
+#endif

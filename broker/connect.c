@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* CONNECT: everything that could refuse it is looked at before anything is changed, so that a refused client has no
+ * effect on the running session of its name [MQTT-3.1.4-2]. */
+#include "base/log.h"
+#include "broker/deliver.h"
+#include "broker/dispatch.h"
+#include "broker/encode.h"
+#include "broker/listen.h"
+#include "broker/will.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- refusing ----------------------------------------------------------------------------------------------- */
+
+static uint8_t connack3_of(uint8_t reason)
+{
+	switch (reason) {
+	case RC_BAD_VERSION: return CONNACK3_VERSION;
+	case RC_BAD_CLIENT_ID: return CONNACK3_CLIENT_ID;
+	case RC_BAD_LOGIN: return CONNACK3_LOGIN;
+	case RC_NOT_AUTHORIZED: return CONNACK3_NOT_AUTHORIZED;
+	case RC_UNAVAILABLE:
+	case RC_BUSY:
+	case RC_QUOTA: return CONNACK3_UNAVAILABLE;
+	default: return 0; /* nothing to say: the connection just closes */
+	}
+}
+
+/* A version that we do not know is answered in the words of 3.1.1, unless it is above 5. */
+static int refuse(struct conn *c, uint8_t version, uint8_t reason)
+{
+	bool v5 = version == MQTT_5 || (version > MQTT_5 && version < 0x80 && reason == RC_BAD_VERSION);
+	struct connack a = {.v5 = v5, .code = v5 ? reason : connack3_of(reason)};
+	uint8_t bytes[ENCODE_CONNACK_MAX];
+
+	c->broker->stats.refused++;
+	if (a.code != 0)
+		conn_send(c, bytes, encode_connack(bytes, &a));
+	conn_close(c, reason, false);
+	return DISPATCH_GONE;
+}
+
+static int check(const struct conn *c, const struct connect *m)
+{
+	const struct broker_opts *o = &c->broker->opts;
+
+	if (props_has(&m->props, PROP_AUTH_METHOD)) /* [MQTT-4.12.0-1] */
+		return RC_BAD_AUTH_METHOD;
+	if (!listen_allows_anonymous(c->broker, c->listener))
+		return m->has_user ? RC_BAD_LOGIN : RC_NOT_AUTHORIZED;
+	if (m->client_id.len == 0 && (!o->allow_empty_client_id || m->version == MQTT_31))
+		return RC_BAD_CLIENT_ID;
+	if (m->client_id.len == 0 && m->version == MQTT_311 && !m->clean) /* 3.1.1 [MQTT-3.1.3-8] */
+		return RC_BAD_CLIENT_ID;
+	if (m->will && m->will_qos > o->max_qos)
+		return RC_NO_QOS;
+	if (m->will && m->will_retain && !o->retain_available)
+		return RC_NO_RETAIN;
+	return 0;
+}
+
+/* --- terms -------------------------------------------------------------------------------------------------- */
+
+static uint32_t expiry_of(const struct broker *b, const struct connect *m)
+{
+	uint32_t most = (uint32_t)(b->opts.max_session_expiry_ms / 1000), asked;
+
+	if (m->version == MQTT_5)
+		asked = props_num(&m->props, PROP_SESSION_EXPIRY, 0);
+	else
+		asked = m->clean ? 0 : UINT32_MAX;
+	return most > 0 && asked > most ? most : asked;
+}
+
+static void set_terms(struct conn *c, const struct connect *m)
+{
+	const struct broker_opts *o = &c->broker->opts;
+	uint32_t most_s = (uint32_t)(o->max_keep_alive_ms / 1000), window = (uint32_t)o->max_inflight;
+	uint32_t asked = props_num(&m->props, PROP_RECEIVE_MAXIMUM, UINT16_MAX);
+
+	c->version = m->version;
+	c->keep_alive_s = m->keep_alive_s;
+	if (most_s > 0 && m->version == MQTT_5 && (m->keep_alive_s == 0 || m->keep_alive_s > most_s))
+		c->keep_alive_s = (uint16_t)most_s; /* [MQTT-3.2.2-21] */
+	c->window_max = (uint16_t)(asked < window ? asked : window);
+	c->max_packet = props_num(&m->props, PROP_MAXIMUM_PACKET_SIZE, UINT32_MAX);
+	c->alias_max = (uint16_t)props_num(&m->props, PROP_TOPIC_ALIAS_MAXIMUM, 0);
+	c->request_problem = props_num(&m->props, PROP_REQUEST_PROBLEM_INFO, 1);
+}
+
+static void send_connack(struct conn *c, const struct connect *m, bool present, const char *assigned)
+{
+	const struct broker_opts *o = &c->broker->opts;
+	uint32_t asked = props_num(&m->props, PROP_SESSION_EXPIRY, 0);
+	char info[128];
+	struct connack a = {
+		.v5 = c->version == MQTT_5,
+		.session_present = present,
+		.session_expiry_s = c->session->expiry_s,
+		.send_session_expiry = c->session->expiry_s != asked,
+		.receive_maximum = (uint16_t)o->receive_maximum,
+		.maximum_qos = (uint8_t)o->max_qos,
+		.retain_available = o->retain_available,
+		.maximum_packet_size = o->max_packet_size <= MAX_VARINT ? (uint32_t)o->max_packet_size : 0,
+		.topic_alias_maximum = (uint16_t)o->topic_alias_maximum,
+		.server_keep_alive_s = c->keep_alive_s != m->keep_alive_s ? c->keep_alive_s : -1,
+		.assigned_id = assigned,
+	};
+	uint8_t bytes[ENCODE_CONNACK_MAX];
+
+	if (props_num(&m->props, PROP_REQUEST_RESPONSE_INFO, 0) == 1 && c->session->client_id_len < 100) {
+		snprintf(info, sizeof(info), "reply/%s/", c->session->client_id);
+		a.response_info = info;
+	}
+	conn_send(c, bytes, encode_connack(bytes, &a));
+	c->broker->stats.packets_out++;
+}
+
+/* --- the session -------------------------------------------------------------------------------------------- */
+
+/* The running connection of that name makes way. Its will goes out, unless the session is resumed and the will has
+ * a delay (3.1.3.2.2). */
+static void take_over(struct session *s, bool clean)
+{
+	bool resumed = !clean && session_persists(s);
+	struct conn *old = s->conn;
+
+	log_debug("client=%s taken over by a new connection", s->client_id);
+	if (s->will && s->will->delay_s > 0 && !resumed)
+		s->will->delay_s = 0;
+	conn_close(old, RC_TAKEN_OVER, true);
+}
+
+static int open_session(struct conn *c, const struct connect *m, struct span id, bool *present)
+{
+	struct broker *b = c->broker;
+	struct session *s = sessions_find(&b->sessions, id.at, id.len);
+	struct will *will;
+	int r = will_new(&will, b, m);
+
+	if (r < 0)
+		return r;
+	if (s && s->conn) {
+		take_over(s, m->clean);
+		s = sessions_find(&b->sessions, id.at, id.len); /* it may have ended with its connection */
+	}
+	if (s && m->clean) {
+		session_end(s);
+		s = NULL;
+	}
+	*present = s != NULL;
+	r = s ? 0 : session_new(&s, b, id.at, id.len);
+	if (r < 0) {
+		will_free(will);
+		return r;
+	}
+	will_free(s->will); /* delayed, and the client is back in time [MQTT-3.1.3-9] */
+	s->will = will;
+	if (will)
+		will->msg->origin_id = s->index;
+	s->expiry_s = expiry_of(b, m);
+	session_connected(s, c);
+	return 0;
+}
+
+static struct span assign_id(struct broker *b, char *out, size_t cap)
+{
+	struct span id = {(uint8_t *)out, 0};
+
+	do
+		id.len = (size_t)snprintf(out, cap, "weir-%08x-%llu", b->id_salt, (unsigned long long)++b->assigned);
+	while (sessions_find(&b->sessions, id.at, id.len));
+	return id;
+}
+
+static int let_in(struct conn *c, const struct connect *m)
+{
+	struct broker *b = c->broker;
+	char assigned[64];
+	struct span id = m->client_id.len > 0 ? m->client_id : assign_id(b, assigned, sizeof(assigned));
+	bool present;
+
+	set_terms(c, m);
+	if (open_session(c, m, id, &present) < 0) {
+		c->state = CONN_NEW;
+		return refuse(c, m->version, RC_UNAVAILABLE);
+	}
+	c->state = CONN_LIVE;
+	b->stats.connects++;
+	if (++b->stats.connected > b->stats.connected_max)
+		b->stats.connected_max = b->stats.connected;
+	send_connack(c, m, present && m->version != MQTT_31, m->client_id.len == 0 ? assigned : NULL);
+	conn_rearm(c);
+	if (present)
+		deliver_resume(c->session);
+	return 0;
+}
+
+int connect_packet(struct conn *c, struct packet *p)
+{
+	struct connect m = {0};
+	int r = decode_connect(p->body, &m);
+
+	/* [MQTT-1.5.5-1] for the length of CONNECT itself: its version is known only now */
+	if (r == 0 && m.version == MQTT_5 && p->body.at - p->start > 2 && p->body.at[-1] == 0)
+		r = RC_MALFORMED;
+	if (r == 0)
+		r = check(c, &m);
+	if (r != 0)
+		return refuse(c, m.version, (uint8_t)r);
+	return let_in(c, &m);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* core.h - the state that the files of broker/ share. Nobody outside includes it.
+ *
+ * Owner     the broker thread, all of it but the mailbox.
+ */
+#ifndef BROKER_CORE_H
+#define BROKER_CORE_H
+
+#include "base/loop.h"
+#include "base/mailbox.h"
+#include "base/owner.h"
+#include "broker/broker.h"
+#include "broker/conn.h"
+#include "broker/decode.h"
+#include "broker/retain.h"
+#include "broker/route.h"
+#include "broker/session.h"
+#include "broker/share.h"
+#include "broker/subs.h"
+
+#include <stdatomic.h>
+
+struct listener;
+
+struct stats {
+	uint64_t bytes_in, bytes_out, packets_in, packets_out;
+	uint64_t publish_in, publish_out, publish_dropped, publish_bytes_in, publish_bytes_out;
+	uint64_t connects, refused, stored, store_refused;
+	uint32_t connected, connected_max;
+};
+
+/* A buffer that grows to what was needed once and is used again. */
+struct scratch {
+	uint8_t *bytes;
+	size_t cap;
+};
+
+struct tap {
+	char *filter;
+	broker_tap_fn *fn;
+	void *ctx;
+};
+
+enum { LAYOUTS = 4, SCRATCH_PROPS = LAYOUTS, SCRATCH_REPLY, SCRATCH_HEAD, SCRATCHES };
+
+struct broker {
+	struct owner owner;
+	struct broker_opts opts;
+	struct persist persist;
+	const struct clock *clock;
+	struct loop *loop;
+	struct mailbox inbox;
+	struct loop_watch inbox_watch;
+	pthread_t thread;
+	bool started, stopping;
+
+	struct listener *listeners;
+	size_t listener_count;
+
+	struct levels levels;
+	struct subs subs;
+	struct retain retain;
+	struct sessions sessions;
+	struct routes routes;
+	struct shares shares;
+	struct tap *taps;
+	size_t tap_count;
+
+	struct stock stock;
+	uint8_t *input; /* CONN_INPUT bytes: every read goes here first */
+	struct scratch scratch[SCRATCHES];
+	struct conn *conns, *dirty, *doomed, *resume;
+	uint32_t conn_count;
+	struct loop_task turn_end;
+	struct loop_timer stop_timer;
+
+	struct loop_watch store_watch;
+	uint64_t committed;
+	struct conn *store_waiters, *tap_waiters; /* publishers held */
+	struct conn *ack_waiters;                 /* connections with answers that wait for a commit */
+	struct loop_timer retry;                  /* a tap, or a post of our own, was not taken */
+	struct posts *posts;                      /* our own messages that the store or a tap did not take yet */
+
+	uint64_t queued_bytes;
+	uint64_t assigned; /* parts of assigned client ids */
+	uint32_t id_salt;
+	struct sys *sys;
+	struct stats stats;
+};
+
+/* At least size bytes in this scratch; NULL: no memory. */
+uint8_t *broker_scratch(struct broker *b, unsigned which, size_t size);
+
+void broker_pause_inbox(struct broker *b); /* while posts wait; goes on when none do */
+
+static inline int64_t broker_now_ms(const struct broker *b)
+{
+	return loop_now_ms(b->loop);
+}
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/listen.h"
+
+#include "base/log.h"
+#include "broker/core.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 1024, ACCEPTS_PER_TURN = 64, ACCEPT_PAUSE_MS = 200 };
+
+struct listener {
+	struct loop_watch watch;
+	struct loop_timer pause;
+	struct broker *broker;
+	const struct broker_listener *opts;
+	int fd, port;
+	uint8_t number;
+};
+
+static const char unix_prefix[] = "unix:";
+
+bool listen_allows_anonymous(const struct broker *b, size_t listener)
+{
+	return b->listeners[listener].opts->allow_anonymous;
+}
+
+int listen_port(const struct broker *b, size_t listener)
+{
+	return listener < b->listener_count ? b->listeners[listener].port : -ENOENT;
+}
+
+/* --- accepting ---------------------------------------------------------------------------------------------- */
+
+static void pause_over(struct loop_timer *t)
+{
+	struct listener *l = (struct listener *)((char *)t - offsetof(struct listener, pause));
+
+	if (loop_rewatch(l->broker->loop, &l->watch, EPOLLIN) < 0)
+		loop_arm(l->broker->loop, t, broker_now_ms(l->broker) + ACCEPT_PAUSE_MS);
+}
+
+static void out_of_descriptors(struct listener *l)
+{
+	log_warn("broker: cannot accept: %s; next try in %d ms (the limit on open files, LimitNOFILE=)",
+		strerror(errno), ACCEPT_PAUSE_MS);
+	if (loop_rewatch(l->broker->loop, &l->watch, 0) == 0)
+		loop_arm(l->broker->loop, &l->pause, broker_now_ms(l->broker) + ACCEPT_PAUSE_MS);
+}
+
+static void acceptable(struct loop_watch *w, uint32_t events)
+{
+	struct listener *l = (struct listener *)((char *)w - offsetof(struct listener, watch));
+	struct broker *b = l->broker;
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+			out_of_descriptors(l);
+		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+			return;
+		if (fd < 0)
+			continue;
+		if (b->conn_count >= (uint64_t)b->opts.max_connections) {
+			b->stats.refused++;
+			close(fd);
+		} else if (conn_new(b, fd, l->number) < 0) {
+			b->stats.refused++;
+		}
+	}
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------ */
+
+static int bound_port(int fd)
+{
+	struct sockaddr_storage a;
+	socklen_t len = sizeof(a);
+
+	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+		return 0;
+	if (a.ss_family == AF_INET)
+		return ntohs(((struct sockaddr_in *)&a)->sin_port);
+	return a.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&a)->sin6_port) : 0;
+}
+
+static int bind_to(const struct sockaddr *a, socklen_t len, bool both_families)
+{
+	int fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, off = 0, r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (a->sa_family != AF_UNIX) {
+		/* accepted sockets inherit TCP_NODELAY: no system call for each of them */
+		if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+			r = -errno;
+	}
+	if (r == 0 && a->sa_family == AF_INET6 &&
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, both_families ? &off : &on, sizeof(on)) < 0)
+		r = -errno;
+	if (r == 0 && (bind(fd, a, len) < 0 || listen(fd, BACKLOG) < 0))
+		r = -errno;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/* A socket file that nobody listens on is left over from a crash. */
+static void remove_stale(const struct sockaddr_un *a)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 && errno == ECONNREFUSED)
+		unlink(a->sun_path);
+	close(fd);
+}
+
+static int open_unix(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(a.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(a.sun_path, path);
+	remove_stale(&a);
+	return bind_to((struct sockaddr *)&a, sizeof(a), false);
+}
+
+/* "host:port", "[v6]:port", ":port"; without a host: both families, or IPv4 alone where there is no IPv6. */
+static int open_tcp(const char *spec)
+{
+	char host[256] = "";
+	const char *colon = strrchr(spec, ':'), *start = spec;
+	size_t len = colon ? (size_t)(colon - spec) : 0;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
+	int r;
+
+	if (!colon || len >= sizeof(host))
+		return -EINVAL;
+	if (len >= 2 && spec[0] == '[' && spec[len - 1] == ']') {
+		start++;
+		len -= 2;
+	}
+	memcpy(host, start, len);
+	if (len == 0) {
+		struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(colon + 1))};
+		struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = any6.sin6_port};
+
+		r = bind_to((struct sockaddr *)&any6, sizeof(any6), true);
+		return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL ? bind_to((struct sockaddr *)&any4, sizeof(any4), false)
+								 : r;
+	}
+	if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
+		return -EADDRNOTAVAIL;
+	r = bind_to(found->ai_addr, found->ai_addrlen, false);
+	freeaddrinfo(found);
+	return r;
+}
+
+static int open_one(struct listener *l)
+{
+	const char *spec = l->opts->bind;
+	size_t n = sizeof(unix_prefix) - 1;
+	int r = strncmp(spec, unix_prefix, n) == 0 ? open_unix(spec + n) : open_tcp(spec);
+
+	if (r < 0) {
+		log_error("broker: cannot listen on %s: %s", spec, strerror(-r));
+		return r;
+	}
+	l->fd = r;
+	l->port = bound_port(l->fd);
+	l->watch.run = acceptable;
+	l->pause.run = pause_over;
+	return loop_watch(l->broker->loop, &l->watch, l->fd, EPOLLIN);
+}
+
+int listen_open(struct broker *b)
+{
+	const struct broker_listener *opts = b->opts.listeners.items;
+	size_t count = b->opts.listeners.count;
+
+	b->listeners = calloc(count > 0 ? count : 1, sizeof(*b->listeners));
+	if (!b->listeners)
+		return -ENOMEM;
+	b->listener_count = count;
+	for (size_t i = 0; i < count; i++) {
+		b->listeners[i] = (struct listener){
+			.broker = b, .opts = &opts[i], .fd = -1, .number = (uint8_t)i, .watch.fd = -1};
+	}
+	for (size_t i = 0; i < count; i++) {
+		int r = open_one(&b->listeners[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void listen_close(struct broker *b)
+{
+	for (size_t i = 0; i < b->listener_count; i++) {
+		struct listener *l = &b->listeners[i];
+
+		loop_unwatch(b->loop, &l->watch);
+		loop_disarm(b->loop, &l->pause);
+		if (l->fd >= 0)
+			close(l->fd);
+		if (l->fd >= 0 && strncmp(l->opts->bind, unix_prefix, sizeof(unix_prefix) - 1) == 0)
+			unlink(l->opts->bind + sizeof(unix_prefix) - 1);
+	}
+	free(b->listeners);
+	b->listeners = NULL;
+	b->listener_count = 0;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/out.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum { VECTORS = 64 };
+
+static const uint32_t class_bytes[STOCK_CLASSES] = {1024, 8 * 1024, 64 * 1024};
+
+/* --- stock -------------------------------------------------------------------------------------------------- */
+
+void stock_fini(struct stock *s)
+{
+	for (int i = 0; i < STOCK_CLASSES; i++) {
+		while (s->spare[i]) {
+			struct chunk *c = s->spare[i];
+
+			s->spare[i] = c->next;
+			free(c);
+		}
+	}
+}
+
+struct chunk *stock_get(struct stock *s, size_t size)
+{
+	uint32_t class = 0;
+	struct chunk *c;
+
+	while (class + 1 < STOCK_CLASSES && class_bytes[class] - sizeof(*c) < size)
+		class++;
+	c = s->spare[class];
+	if (c && c->cap >= size) {
+		s->spare[class] = c->next;
+		s->spare_bytes -= class_bytes[class];
+	} else {
+		size_t total = class_bytes[class];
+
+		if (total - sizeof(*c) < size)
+			total = size + sizeof(*c);
+		if (total > UINT32_MAX)
+			return NULL;
+		c = malloc(total);
+		if (!c)
+			return NULL;
+		c->cap = (uint32_t)(total - sizeof(*c));
+		c->class = total == class_bytes[class] ? class : STOCK_CLASSES;
+	}
+	c->next = NULL;
+	c->msg = NULL;
+	c->len = c->sent = 0;
+	c->at = c->bytes;
+	s->used_bytes += c->cap;
+	return c;
+}
+
+void stock_put(struct stock *s, struct chunk *c)
+{
+	if (!c)
+		return;
+	msg_unref(c->msg);
+	s->used_bytes -= c->cap;
+	if (c->class == STOCK_CLASSES || s->spare_bytes + class_bytes[c->class] > STOCK_SPARE) {
+		free(c);
+		return;
+	}
+	s->spare_bytes += class_bytes[c->class];
+	c->next = s->spare[c->class];
+	s->spare[c->class] = c;
+}
+
+/* --- out ---------------------------------------------------------------------------------------------------- */
+
+static void link_last(struct out *o, struct chunk *c)
+{
+	if (o->last)
+		o->last->next = c;
+	else
+		o->first = c;
+	o->last = c;
+}
+
+/* Growing steps: a lone acknowledgement takes a small chunk, a busy chain large ones. */
+static size_t wanted(const struct out *o)
+{
+	return o->bytes < class_bytes[0] / 2 ? 1 : o->bytes < 2 * class_bytes[1] ? 4096 : 32768;
+}
+
+int out_append(struct out *o, struct stock *s, const void *bytes, size_t len)
+{
+	struct chunk *last = o->last;
+	size_t room = last && !last->msg ? last->cap - last->len : 0;
+	struct chunk *more = NULL;
+
+	if (room < len) {
+		size_t rest = len - room, size = wanted(o);
+
+		more = stock_get(s, rest > size ? rest : size);
+		if (!more)
+			return -ENOMEM;
+		memcpy(more->bytes, (const uint8_t *)bytes + room, rest);
+		more->len = (uint32_t)rest;
+	} else {
+		room = len;
+	}
+	if (room > 0) {
+		memcpy(last->bytes + last->len, bytes, room);
+		last->len += (uint32_t)room;
+	}
+	if (more)
+		link_last(o, more);
+	o->bytes += len;
+	return 0;
+}
+
+int out_refer(struct out *o, struct stock *s, struct msg *m, const uint8_t *at, size_t len)
+{
+	struct chunk *c = stock_get(s, 1);
+
+	if (!c)
+		return -ENOMEM;
+	c->msg = msg_ref(m);
+	c->at = at;
+	c->len = (uint32_t)len;
+	link_last(o, c);
+	o->bytes += len;
+	return 0;
+}
+
+void out_clear(struct out *o, struct stock *s)
+{
+	while (o->first) {
+		struct chunk *c = o->first;
+
+		o->first = c->next;
+		stock_put(s, c);
+	}
+	*o = (struct out){0};
+}
+
+static void written(struct out *o, struct stock *s, size_t n)
+{
+	o->bytes -= n;
+	while (o->first && n >= o->first->len - o->first->sent) {
+		struct chunk *c = o->first;
+
+		n -= c->len - c->sent;
+		o->first = c->next;
+		stock_put(s, c);
+	}
+	if (o->first)
+		o->first->sent += (uint32_t)n;
+	else
+		o->last = NULL;
+}
+
+static ssize_t write_some(const struct out *o, int fd, size_t *tried)
+{
+	struct iovec v[VECTORS];
+	struct msghdr m = {.msg_iov = v};
+	struct chunk *c = o->first;
+
+	*tried = 0;
+	for (; c && m.msg_iovlen < VECTORS; c = c->next) {
+		v[m.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)(c->at + c->sent), c->len - c->sent};
+		*tried += c->len - c->sent;
+	}
+	if (m.msg_iovlen == 1)
+		return send(fd, v[0].iov_base, v[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+int out_write(struct out *o, struct stock *s, int fd)
+{
+	while (o->first) {
+		size_t tried;
+		ssize_t n = write_some(o, fd, &tried);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? OUT_BLOCKED : -errno;
+		written(o, s, (size_t)n);
+		if ((size_t)n < tried) /* a short write: asking again would only say EAGAIN */
+			return OUT_BLOCKED;
+	}
+	return 0;
+}

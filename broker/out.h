@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* out.h - what waits to be written to one socket: a chain of chunks borrowed from the broker's stock.
+ *
+ * Owner     broker thread.
+ * Memory    an empty chain owns nothing. Chunks grow with the chain (1, 8, 64 KiB) and go back to the stock as soon
+ *           as they are written; the stock keeps at most STOCK_SPARE bytes of free ones.
+ *           A large payload is not copied: its chunk refers to the message and holds a reference.
+ */
+#ifndef BROKER_OUT_H
+#define BROKER_OUT_H
+
+#include "base/msg.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { STOCK_CLASSES = 3, STOCK_SPARE = 1024 * 1024 };
+
+struct chunk {
+	struct chunk *next;
+	uint32_t cap, len, sent;
+	uint32_t class;
+	struct msg *msg;   /* a payload by reference, else NULL */
+	const uint8_t *at; /* bytes[] or the payload */
+	uint8_t bytes[];
+};
+
+struct stock {
+	struct chunk *spare[STOCK_CLASSES];
+	size_t spare_bytes, used_bytes;
+};
+void stock_fini(struct stock *s);
+/* A buffer of at least size bytes from the stock (cap says how many), NULL: no memory. */
+struct chunk *stock_get(struct stock *s, size_t size);
+void stock_put(struct stock *s, struct chunk *c); /* NULL is fine */
+
+struct out {
+	struct chunk *first, *last;
+	size_t bytes; /* waiting */
+};
+
+int out_append(struct out *o, struct stock *s, const void *bytes, size_t len); /* 0 or -ENOMEM, then all or nothing */
+int out_refer(struct out *o, struct stock *s, struct msg *m, const uint8_t *at, size_t len); /* takes its own ref */
+void out_clear(struct out *o, struct stock *s);
+
+/* Writes what the socket takes. 0: all of it; OUT_BLOCKED: the rest waits; or -errno: the connection is gone. */
+enum { OUT_BLOCKED = 1 };
+int out_write(struct out *o, struct stock *s, int fd);
+
+#endif

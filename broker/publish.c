@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* A PUBLISH from a client: checked, taken by the store and the taps, retained, delivered, answered. Whatever is
+ * wrong with it is found before anything of it reaches anybody. */
+#include "broker/alias.h"
+#include "broker/deliver.h"
+#include "broker/dispatch.h"
+#include "broker/promise.h"
+
+#include "base/utf8.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define HOP_PROPS ((uint64_t)1 << PROP_TOPIC_ALIAS | (uint64_t)1 << PROP_MESSAGE_EXPIRY)
+
+static const uint8_t answer_type[3] = {0, PKT_PUBACK, PKT_PUBREC};
+
+/* What CONNACK announced. */
+static int check_limits(const struct conn *c, const struct publish *pub)
+{
+	const struct broker_opts *o = &c->broker->opts;
+
+	if (pub->qos > o->max_qos)
+		return RC_NO_QOS;
+	if (pub->retain && !o->retain_available)
+		return RC_NO_RETAIN;
+	return 0;
+}
+
+/* A QoS 2 message that came before: no second delivery, and no second place in the window [MQTT-4.3.3-10]. */
+static bool is_repeated(const struct conn *c, const struct publish *pub)
+{
+	return pub->qos == 2 && idset_has(&c->session->received, pub->id);
+}
+
+static int count_in_flight(struct conn *c)
+{
+	const struct broker_opts *o = &c->broker->opts;
+
+	if (c->version == MQTT_5 && c->in_flight >= (uint32_t)o->receive_maximum)
+		return RC_RECEIVE_MAXIMUM;
+	c->in_flight++;
+	return 0;
+}
+
+/* Refused without closing: v5 says why, 3.1.1 has no way to and closes [3.1.1 MQTT-3.3.5-2]. */
+static int refuse(struct conn *c, const struct publish *pub, uint8_t reason)
+{
+	if (c->version != MQTT_5)
+		return reason;
+	if (pub->qos > 0)
+		promise_answer(c, answer_type[pub->qos], pub->id, reason, 0);
+	return 0;
+}
+
+/* The packet came as it will go out to receivers of the same version: it is its own first layout. */
+static void reuse_bytes(struct conn *c, const struct packet *p, const struct publish *pub, struct post *post)
+{
+	unsigned which = (c->version == MQTT_5 ? 2u : 0u) + (pub->qos > 0 ? 1u : 0u);
+	uint32_t head = (uint32_t)(p->body.at - p->start);
+	bool shortest = head == 2 || p->start[head - 1] != 0;
+
+	if (pub->alias > 0 || pub->have >> PROP_MESSAGE_EXPIRY & 1 || !shortest ||
+		pub->payload.len >= DELIVER_BY_REFERENCE)
+		return;
+	post->layout[which] =
+		(struct layout){.bytes = p->start, .len = p->total, .id_at = head + 2 + (uint32_t)pub->topic.len};
+}
+
+static int make_post(struct conn *c, const struct packet *p, const struct publish *pub, struct post *post)
+{
+	post_init(post, c->session);
+	post->topic = pub->topic;
+	post->payload = pub->payload;
+	post->props = pub->props;
+	post->expiry_s = pub->expiry_s;
+	post->qos = pub->qos;
+	post->retain = pub->retain;
+	if (pub->have & HOP_PROPS) {
+		uint8_t *props = broker_scratch(c->broker, SCRATCH_PROPS, pub->props.len);
+
+		if (!props)
+			return -ENOMEM;
+		post->props = (struct span){props, props_strip(pub->props, HOP_PROPS, props)};
+	}
+	reuse_bytes(c, p, pub, post);
+	return 0;
+}
+
+static void count(struct broker *b, const struct publish *pub)
+{
+	b->stats.publish_in++;
+	b->stats.publish_bytes_in += pub->payload.len;
+}
+
+static void retain(struct broker *b, struct post *post)
+{
+	struct msg *m = post_msg(b, post);
+
+	if (!m || retain_set(&b->retain, m) != 0)
+		b->stats.publish_dropped++;
+}
+
+static int deliver(struct conn *c, const struct route *r, const struct publish *pub, struct post *post)
+{
+	struct broker *b = c->broker;
+	struct conn *choker;
+	unsigned taken;
+
+	if (pub->retain)
+		retain(b, post);
+	taken = deliver_route(b, r, post, &choker);
+	if (pub->qos > 0) {
+		bool nobody = taken == 0 && r->target_count + r->group_count == 0 && !r->selected;
+
+		if (pub->qos == 2 && idset_add(&c->session->received, pub->id) < 0)
+			return RC_UNSPECIFIED;
+		promise_answer(c, answer_type[pub->qos], pub->id, nobody ? RC_NO_SUBSCRIBERS : RC_OK, c->held_ticket);
+	}
+	if (choker && choker != c)
+		conn_hold(c, &choker->waiters);
+	return 0;
+}
+
+static int take(struct conn *c, const struct route *r, const struct publish *pub, struct post *post)
+{
+	struct broker *b = c->broker;
+	struct progress progress = {c->held_ticket, c->held_taps, c->held_kept};
+	int result = promise_take(b, r, post, false, &progress);
+
+	c->held_ticket = progress.ticket;
+	c->held_taps = progress.taps;
+	c->held_kept = progress.kept;
+	if (result == PROMISE_LATER) {
+		if (progress.kept || !r->selected)
+			promise_retry_later(b);
+		conn_hold(c, progress.kept || !r->selected ? &b->tap_waiters : &b->store_waiters);
+		return DISPATCH_HOLD;
+	}
+	if (progress.ticket > c->session->last_ticket)
+		c->session->last_ticket = progress.ticket;
+	result = result == PROMISE_FULL ? refuse(c, pub, RC_QUOTA) : deliver(c, r, pub, post);
+	c->held_ticket = 0;
+	c->held_taps = 0;
+	c->held_kept = false;
+	return result;
+}
+
+static int take_new(struct conn *c, const struct packet *p, struct publish *pub, bool counted)
+{
+	struct broker *b = c->broker;
+	const struct route *r;
+	struct post post;
+	int fault = counted || pub->qos == 0 ? 0 : count_in_flight(c);
+
+	if (fault != 0)
+		return fault;
+	r = route_of(b, (const char *)pub->topic.at, pub->topic.len, pub->topic_checked, &fault);
+	if (!r)
+		return fault != 0 ? fault : RC_UNSPECIFIED;
+	if (pub->format == 1 && b->opts.check_payload_format && !utf8_ok(pub->payload.at, pub->payload.len))
+		return refuse(c, pub, RC_BAD_PAYLOAD);
+	if (make_post(c, p, pub, &post) < 0)
+		return RC_UNSPECIFIED;
+	fault = take(c, r, pub, &post);
+	post_fini(&post);
+	return fault;
+}
+
+int publish_packet(struct conn *c, struct packet *p)
+{
+	bool again = c->held_kept || c->held_taps > 0 || c->held_again;
+	struct publish pub;
+	int r = decode_publish(p->flags, p->body, c->version, &pub);
+
+	c->held_again = false;
+	if (r == 0)
+		r = check_limits(c, &pub);
+	if (r == 0 && pub.have >> PROP_TOPIC_ALIAS & 1)
+		r = alias_resolve(c, &pub);
+	if (r != 0)
+		return r < 0 ? RC_UNSPECIFIED : r;
+	if (promise_full(c)) {
+		conn_hold(c, &c->broker->store_waiters);
+		return DISPATCH_HOLD;
+	}
+	if (is_repeated(c, &pub)) {
+		promise_answer(c, PKT_PUBREC, pub.id, RC_OK, c->session->last_ticket);
+		return 0;
+	}
+	r = take_new(c, p, &pub, again);
+	if (r == DISPATCH_HOLD)
+		c->held_again = true;
+	else
+		count(c->broker, &pub);
+	return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* retain.h - the last retained message of each topic.
+ *
+ * Owner     broker thread.
+ * Memory    one reference per message, at most max_count messages of max_bytes in all; the topic's tree nodes.
+ * Outcomes  RETAIN_FULL: a new topic would pass a bound.
+ * Time      passed in; expired messages are not handed out, and go when they are met or swept.
+ */
+#ifndef BROKER_RETAIN_H
+#define BROKER_RETAIN_H
+
+#include "base/msg.h"
+#include "broker/tree.h"
+
+struct retain {
+	struct tree tree;
+	struct msg **all; /* by number; a free one holds the next free number */
+	uint32_t used, cap, spare, sweep_at;
+	uint32_t count, max_count;
+	uint64_t bytes, max_bytes;
+};
+
+int retain_init(struct retain *r, struct levels *levels, uint32_t max_count, uint64_t max_bytes);
+void retain_fini(struct retain *r);
+
+enum { RETAIN_FULL = 1 };
+int retain_set(struct retain *r, struct msg *m); /* its own reference; an empty payload clears [MQTT-3.3.1-6] */
+struct msg *retain_get(const struct retain *r, const char *topic, size_t len, int64_t now_ms); /* borrowed */
+
+typedef void retain_fn(void *ctx, struct msg *m);
+void retain_each(const struct retain *r, const char *filter, size_t len, int64_t now_ms, retain_fn *fn, void *ctx);
+void retain_sweep(struct retain *r, int64_t now_ms, uint32_t steps); /* looks at the next few, drops the expired */
+
+#endif

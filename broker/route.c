@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* Two places per hash: a topic goes to the free one, else it replaces the second; a hit in the second moves it to
+ * the first. The table doubles while replacements are frequent. */
+#include "broker/route.h"
+
+#include "broker/core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WAYS = 2 };
+
+int routes_init(struct routes *r)
+{
+	*r = (struct routes){.slot_count = ROUTES_FIRST};
+	r->slots = calloc(r->slot_count, sizeof(struct route *));
+	return r->slots ? 0 : -ENOMEM;
+}
+
+void routes_fini(struct routes *r)
+{
+	for (uint32_t i = 0; i < r->slot_count && r->slots; i++)
+		free(r->slots[i]);
+	free(r->slots);
+	free(r->targets);
+	free(r->ids);
+	free(r->groups);
+	free(r->taps);
+	*r = (struct routes){0};
+}
+
+/* --- building ----------------------------------------------------------------------------------------------- */
+
+struct build {
+	struct broker *b;
+	struct routes *r;
+	uint32_t target_count, id_count, group_count, tap_count;
+	bool failed;
+};
+
+static bool room(void **array, uint32_t *cap, uint32_t need, size_t size)
+{
+	uint32_t want = *cap > 0 ? *cap * 2 : 16;
+	void *more;
+
+	if (need <= *cap)
+		return true;
+	while (want < need)
+		want *= 2;
+	more = realloc(*array, want * size);
+	if (!more)
+		return false;
+	*array = more;
+	*cap = want;
+	return true;
+}
+
+static bool add_number(uint32_t **list, uint32_t *cap, uint32_t *count, uint32_t value)
+{
+	if (!room((void **)list, cap, *count + 1, sizeof(**list)))
+		return false;
+	(*list)[(*count)++] = value;
+	return true;
+}
+
+/* A second identifier turns the one into a list at the end of ids; a list is always the last one or moves there. */
+static bool add_id(struct build *u, struct target *t, uint32_t id)
+{
+	struct routes *r = u->r;
+	uint32_t n, at;
+
+	if (id == 0)
+		return true;
+	if (t->ids == 0 && !(t->flags & TARGET_IDS)) {
+		t->ids = id;
+		return true;
+	}
+	n = t->flags & TARGET_IDS ? r->ids[t->ids] : 1;
+	if (!room((void **)&r->ids, &r->id_cap, u->id_count + n + 2, sizeof(*r->ids)))
+		return false;
+	at = u->id_count;
+	for (uint32_t i = 0; i < n; i++)
+		r->ids[at + 1 + i] = t->flags & TARGET_IDS ? r->ids[t->ids + 1 + i] : t->ids;
+	r->ids[at] = n + 1;
+	r->ids[at + n + 1] = id;
+	u->id_count += n + 2;
+	t->ids = at;
+	t->flags |= TARGET_IDS;
+	return true;
+}
+
+static bool add_target(struct build *u, const struct sub *sub)
+{
+	struct session *s = sessions_at(&u->b->sessions, sub->who);
+	uint8_t qos = sub->opts & SUB_QOS;
+	bool no_local = sub->opts & SUB_NO_LOCAL;
+	struct target *t;
+
+	if (s->route_mark != u->r->mark) {
+		if (!room((void **)&u->r->targets, &u->r->target_cap, u->target_count + 1, sizeof(*u->r->targets)))
+			return false;
+		s->route_mark = u->r->mark;
+		s->route_at = u->target_count++;
+		u->r->targets[s->route_at] = (struct target){.session = s,
+			.qos = qos,
+			.flags = (uint8_t)((sub->opts & SUB_RAP ? TARGET_RAP : 0) | (no_local ? TARGET_NO_LOCAL : 0))};
+		return add_id(u, &u->r->targets[s->route_at], sub->opts >> SUB_ID_SHIFT);
+	}
+	t = &u->r->targets[s->route_at];
+	if (no_local != !!(t->flags & TARGET_NO_LOCAL))
+		t->flags = (uint8_t)((t->flags & ~TARGET_NO_LOCAL) | TARGET_SOME_LOCAL);
+	t->qos = qos > t->qos ? qos : t->qos;
+	t->flags |= sub->opts & SUB_RAP ? TARGET_RAP : 0;
+	return add_id(u, t, sub->opts >> SUB_ID_SHIFT);
+}
+
+static void collect(void *ctx, uint32_t node, const struct sub *sub)
+{
+	struct build *u = ctx;
+	bool ok;
+
+	(void)node;
+	if (sub->who & (uint32_t)SUB_TAP)
+		ok = add_number(&u->r->taps, &u->r->tap_cap, &u->tap_count, sub->who & SUB_INDEX);
+	else if (sub->who & SUB_GROUP)
+		ok = add_number(&u->r->groups, &u->r->group_cap, &u->group_count, sub->who & SUB_INDEX);
+	else
+		ok = add_target(u, sub);
+	u->failed |= !ok;
+}
+
+static void *copy(char **at, const void *from, size_t size)
+{
+	void *to = *at;
+
+	if (size > 0)
+		memcpy(to, from, size);
+	*at += size;
+	return to;
+}
+
+static struct route *build(struct broker *b, const char *topic, size_t len, uint32_t hash)
+{
+	struct routes *r = &b->routes;
+	struct build u = {.b = b, .r = r};
+	size_t numbers, size;
+	struct route *route;
+	char *at;
+
+	r->mark++;
+	r->built++;
+	subs_match(&b->subs, topic, len, collect, &u);
+	numbers = (size_t)u.id_count + u.group_count + u.tap_count;
+	size = sizeof(*route) + u.target_count * sizeof(struct target) + numbers * sizeof(uint32_t) + len;
+	route = u.failed || size > UINT32_MAX ? NULL : malloc(size);
+	if (!route)
+		return NULL;
+	*route = (struct route){.generation = subs_generation(&b->subs, topic, len),
+		.hash = hash,
+		.bytes = (uint32_t)size,
+		.target_count = u.target_count,
+		.group_count = u.group_count,
+		.tap_count = u.tap_count,
+		.topic_len = (uint16_t)len};
+	at = (char *)(route + 1);
+	route->targets = copy(&at, r->targets, u.target_count * sizeof(struct target));
+	route->ids = copy(&at, r->ids, u.id_count * sizeof(uint32_t));
+	route->groups = copy(&at, r->groups, u.group_count * sizeof(uint32_t));
+	route->taps = copy(&at, r->taps, u.tap_count * sizeof(uint32_t));
+	route->topic = copy(&at, topic, len);
+	route->selected = b->persist.ops && b->persist.ops->selects(b->persist.ctx, topic, len);
+	return route;
+}
+
+/* --- the table ---------------------------------------------------------------------------------------------- */
+
+static void drop(struct routes *r, struct route **place)
+{
+	if (!*place)
+		return;
+	r->bytes -= (*place)->bytes;
+	r->live--;
+	free(*place);
+	*place = NULL;
+}
+
+static void drop_all(struct routes *r)
+{
+	for (uint32_t i = 0; i < r->slot_count; i++)
+		drop(r, &r->slots[i]);
+}
+
+static void grow(struct routes *r)
+{
+	uint32_t count = r->slot_count * 2;
+	struct route **slots = calloc(count, sizeof(struct route *)), **old = r->slots;
+
+	if (!slots)
+		return; /* it works as it is, only slower */
+	for (uint32_t i = 0; i < r->slot_count; i++) {
+		struct route **place = old[i] ? &slots[old[i]->hash * WAYS & (count - 1)] : NULL;
+
+		if (place && *place)
+			place++;
+		if (place && *place)
+			drop(r, place);
+		if (place)
+			*place = old[i];
+	}
+	free(old);
+	r->slots = slots;
+	r->slot_count = count;
+}
+
+static bool is(const struct route *r, uint32_t hash, const char *topic, size_t len)
+{
+	return r && r->hash == hash && r->topic_len == len && memcmp(r->topic, topic, len) == 0;
+}
+
+static struct route **place_of(struct routes *r, uint32_t hash, const char *topic, size_t len)
+{
+	struct route **set = &r->slots[hash * WAYS & (r->slot_count - 1)];
+
+	if (is(set[0], hash, topic, len))
+		return set;
+	if (is(set[1], hash, topic, len)) {
+		struct route *hit = set[1];
+
+		set[1] = set[0];
+		set[0] = hit;
+		return set;
+	}
+	if (!set[0])
+		return set;
+	return &set[1];
+}
+
+static const struct route *miss(struct broker *b, const char *topic, size_t len, uint32_t hash)
+{
+	struct routes *r = &b->routes;
+	struct route *made = build(b, topic, len, hash), **place;
+
+	if (!made)
+		return NULL;
+	place = place_of(r, hash, topic, len);
+	if (*place && !is(*place, hash, topic, len) && ++r->misses > r->slot_count / 4) {
+		r->misses = 0;
+		if (r->slot_count < ROUTES_MAX && r->live > r->slot_count / 4)
+			grow(r);
+		place = place_of(r, hash, topic, len);
+	}
+	drop(r, place);
+	if (r->bytes + made->bytes > ROUTES_BYTES)
+		drop_all(r);
+	*place = made;
+	r->live++;
+	r->bytes += made->bytes;
+	return made;
+}
+
+const struct route *route_of(struct broker *b, const char *topic, size_t len, bool checked, int *fault)
+{
+	uint32_t hash = levels_hash(topic, len);
+	struct route *known = *place_of(&b->routes, hash, topic, len);
+	bool is_known = is(known, hash, topic, len);
+
+	*fault = 0;
+	if (is_known && known->generation == subs_generation(&b->subs, topic, len))
+		return known;
+	if (!checked && !is_known)
+		*fault = decode_topic((struct span){(const uint8_t *)topic, len});
+	return *fault == 0 ? miss(b, topic, len, hash) : NULL;
+}

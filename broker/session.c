@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/session.h"
+
+#include "broker/core.h"
+#include "broker/deliver.h"
+#include "broker/will.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_CHAINS = 64 };
+
+/* --- the table ---------------------------------------------------------------------------------------------- */
+
+int sessions_init(struct sessions *t)
+{
+	*t = (struct sessions){.chain_count = FIRST_CHAINS, .used = 1};
+	t->chains = calloc(FIRST_CHAINS, sizeof(*t->chains));
+	return t->chains ? 0 : -ENOMEM;
+}
+
+void sessions_fini(struct sessions *t)
+{
+	free(t->all);
+	free(t->chains);
+	*t = (struct sessions){0};
+}
+
+struct session *sessions_at(const struct sessions *t, uint32_t index)
+{
+	return t->all[index];
+}
+
+struct session *sessions_find(const struct sessions *t, const void *client_id, size_t len)
+{
+	uint32_t hash = levels_hash(client_id, len);
+
+	for (uint32_t i = t->chains[hash & (t->chain_count - 1)]; i != 0; i = t->all[i]->chain) {
+		struct session *s = t->all[i];
+
+		if (s->hash == hash && s->client_id_len == len && memcmp(s->client_id, client_id, len) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static void grow_chains(struct sessions *t)
+{
+	uint32_t count = t->chain_count * 2;
+	uint32_t *chains = calloc(count, sizeof(*chains));
+
+	if (!chains)
+		return; /* longer chains, nothing worse */
+	for (uint32_t i = 1; i < t->used; i++) {
+		struct session *s = t->all[i];
+
+		if ((uintptr_t)s & 1)
+			continue;
+		s->chain = chains[s->hash & (count - 1)];
+		chains[s->hash & (count - 1)] = i;
+	}
+	free(t->chains);
+	t->chains = chains;
+	t->chain_count = count;
+}
+
+static int insert(struct sessions *t, struct session *s)
+{
+	uint32_t at = t->spare;
+
+	if (at != 0) {
+		t->spare = (uint32_t)((uintptr_t)t->all[at] >> 1);
+	} else {
+		if (t->used >= t->cap) {
+			uint32_t cap = t->cap > 0 ? t->cap + t->cap / 2 : 64;
+			struct session **all = realloc(t->all, cap * sizeof(struct session *));
+
+			if (!all)
+				return -ENOMEM;
+			t->all = all;
+			t->cap = cap;
+		}
+		at = t->used++;
+	}
+	t->all[at] = s;
+	s->index = at;
+	s->chain = t->chains[s->hash & (t->chain_count - 1)];
+	t->chains[s->hash & (t->chain_count - 1)] = at;
+	if (++t->count > t->chain_count)
+		grow_chains(t);
+	return 0;
+}
+
+static void take_out(struct sessions *t, struct session *s)
+{
+	uint32_t *at = &t->chains[s->hash & (t->chain_count - 1)];
+
+	while (*at != s->index)
+		at = &t->all[*at]->chain;
+	*at = s->chain;
+	t->all[s->index] = (struct session *)((uintptr_t)t->spare << 1 | 1);
+	t->spare = s->index;
+	t->count--;
+}
+
+/* --- life --------------------------------------------------------------------------------------------------- */
+
+static void session_free(struct session *s)
+{
+	free(s->client_id);
+	free(s->subs);
+	free(s->queue);
+	window_fini(&s->window);
+	idset_fini(&s->received);
+	will_free(s->will);
+	free(s);
+}
+
+static void timer_ran(struct loop_timer *t)
+{
+	struct session *s = (struct session *)((char *)t - offsetof(struct session, timer));
+	int64_t now_ms = broker_now_ms(s->broker);
+
+	if (s->will && now_ms >= s->will_due_ms)
+		will_publish(s);
+	if (now_ms >= s->end_due_ms) {
+		session_end(s);
+		return;
+	}
+	loop_arm(s->broker->loop, t, s->will && s->will_due_ms < s->end_due_ms ? s->will_due_ms : s->end_due_ms);
+}
+
+int session_new(struct session **out, struct broker *b, const void *client_id, size_t len)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->client_id = malloc(len + 1);
+	s->client_id_len = (uint16_t)len;
+	s->hash = levels_hash(client_id, len);
+	s->broker = b;
+	s->fresh = true;
+	s->timer.run = timer_ran;
+	r = s->client_id ? 0 : -ENOMEM;
+	if (r == 0) {
+		memcpy(s->client_id, client_id, len);
+		s->client_id[len] = 0;
+		r = insert(&b->sessions, s);
+	}
+	if (r < 0) {
+		session_free(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+static void leave_subs(struct session *s)
+{
+	struct broker *b = s->broker;
+
+	for (uint32_t i = 0; i < s->sub_count; i++) {
+		if (s->subs[i] & SUB_GROUP)
+			share_leave(b, s->subs[i] & SUB_INDEX, s->index);
+		else
+			subs_clear(&b->subs, s->subs[i], s->index);
+	}
+	s->sub_count = 0;
+}
+
+/* What the members of a share did not get to the end goes to another member, QoS 2 does not [MQTT-4.8.2-5]. */
+static void pass_on(struct session *s)
+{
+	const struct delivery *w = NULL;
+	struct delivery *d;
+
+	while ((w = window_next(&s->window, w)) != NULL)
+		if (w->flags & DELIVERY_SHARED && w->msg && (w->flags & DELIVERY_QOS) == 1)
+			deliver_shared_again(s->broker, w->ids, w->msg, s);
+	while (s->queue && (d = queue_head(&s->queue->acked)) != NULL) {
+		if (d->flags & DELIVERY_SHARED)
+			deliver_shared_again(s->broker, d->ids, d->msg, s);
+		session_dequeue(s, &s->queue->acked);
+	}
+}
+
+static void drop_window(struct session *s)
+{
+	const struct delivery *w = NULL;
+
+	while ((w = window_next(&s->window, w)) != NULL)
+		delivery_release(s->broker, window_find(&s->window, w->id));
+}
+
+void session_end(struct session *s)
+{
+	struct broker *b = s->broker;
+
+	if (s->will)
+		will_publish(s);
+	leave_subs(s);
+	pass_on(s);
+	drop_window(s);
+	session_clear_queue(s);
+	loop_disarm(b->loop, &s->timer);
+	take_out(&b->sessions, s);
+	session_free(s);
+}
+
+void session_connected(struct session *s, struct conn *c)
+{
+	s->conn = c;
+	c->session = s;
+	s->version = c->version;
+	loop_disarm(s->broker->loop, &s->timer);
+}
+
+void session_disconnected(struct session *s, bool publish_will)
+{
+	int64_t now_ms = broker_now_ms(s->broker);
+
+	s->conn->session = NULL;
+	s->conn = NULL;
+	s->fresh = false;
+	if (!publish_will) {
+		will_free(s->will);
+		s->will = NULL;
+	}
+	if (!session_persists(s)) {
+		session_end(s);
+		return;
+	}
+	if (s->will && s->will->delay_s == 0)
+		will_publish(s);
+	s->end_due_ms = s->expiry_s == UINT32_MAX ? INT64_MAX : now_ms + (int64_t)s->expiry_s * 1000;
+	s->will_due_ms = s->will ? now_ms + (int64_t)s->will->delay_s * 1000 : INT64_MAX;
+	if (s->will_due_ms < s->end_due_ms)
+		loop_arm(s->broker->loop, &s->timer, s->will_due_ms);
+	else if (s->end_due_ms < INT64_MAX)
+		loop_arm(s->broker->loop, &s->timer, s->end_due_ms);
+}
+
+/* --- the queue ---------------------------------------------------------------------------------------------- */
+
+uint32_t session_queued(const struct session *s)
+{
+	return s->queue ? s->queue->plain.count + s->queue->acked.count : 0;
+}
+
+void session_dequeue(struct session *s, struct queue *q)
+{
+	struct delivery *d = queue_head(q);
+	uint64_t bytes = msg_bytes(d->msg);
+
+	s->queue->bytes -= bytes;
+	s->broker->queued_bytes -= bytes;
+	s->queue->replays -= d->flags & DELIVERY_REPLAY ? 1 : 0;
+	delivery_release(s->broker, d);
+	queue_pop(q);
+}
+
+static bool full(const struct session *s, uint64_t more)
+{
+	const struct broker_opts *o = &s->broker->opts;
+
+	return session_queued(s) - s->queue->replays >= (uint64_t)o->max_queued_messages ||
+		s->queue->bytes + more > (uint64_t)o->max_queued_bytes ||
+		s->broker->queued_bytes + more > (uint64_t)o->queue_memory;
+}
+
+static void count_dropped(struct session *s)
+{
+	s->dropped++;
+	s->broker->stats.publish_dropped++;
+}
+
+static bool make_room(struct session *s, struct queue *q, uint64_t more)
+{
+	if (s->broker->opts.queue_policy == BROKER_DROP_NEWEST)
+		return !full(s, more);
+	while (full(s, more)) {
+		struct queue *from = q->count > 0 ? q : s->queue->plain.count > 0 ? &s->queue->plain : &s->queue->acked;
+
+		if (from->count == 0)
+			return false;
+		session_dequeue(s, from);
+		count_dropped(s);
+	}
+	return true;
+}
+
+int session_queue(struct session *s, struct msg *m, uint32_t ids, uint8_t flags)
+{
+	struct delivery d = {.msg = m, .ids = ids, .flags = flags};
+	struct queue *q;
+
+	if (!s->queue)
+		s->queue = calloc(1, sizeof(*s->queue));
+	q = s->queue ? flags & DELIVERY_QOS ? &s->queue->acked : &s->queue->plain : NULL;
+	if (!q || (!(flags & DELIVERY_REPLAY) && !make_room(s, q, msg_bytes(m))) || queue_push(q, &d) < 0) {
+		count_dropped(s);
+		return SESSION_DROPPED;
+	}
+	msg_ref(m);
+	s->queue->bytes += msg_bytes(m);
+	s->broker->queued_bytes += msg_bytes(m);
+	s->queue->replays += flags & DELIVERY_REPLAY ? 1 : 0;
+	return 0;
+}
+
+void session_clear_queue(struct session *s)
+{
+	while (s->queue && s->queue->plain.count > 0)
+		session_dequeue(s, &s->queue->plain);
+	while (s->queue && s->queue->acked.count > 0)
+		session_dequeue(s, &s->queue->acked);
+}
+
+/* --- subscriptions ------------------------------------------------------------------------------------------ */
+
+int session_add_sub(struct session *s, uint32_t ref)
+{
+	if (s->sub_count == s->sub_cap) {
+		uint32_t cap = s->sub_cap > 0 ? s->sub_cap + (s->sub_cap + 1) / 2 : 2;
+		uint32_t *more = realloc(s->subs, cap * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		s->subs = more;
+		s->sub_cap = cap;
+	}
+	s->subs[s->sub_count++] = ref;
+	return 0;
+}
+
+void session_drop_sub(struct session *s, uint32_t ref)
+{
+	for (uint32_t i = 0; i < s->sub_count; i++) {
+		if (s->subs[i] == ref) {
+			s->subs[i] = s->subs[--s->sub_count];
+			return;
+		}
+	}
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* session.h - what the broker knows of a client beyond its connection: packet ids, queues, subscriptions, the will.
+ *
+ * Owner     broker thread.
+ * Memory    a session without subscriptions, queue and ids in use is one block and its client id. Queues are bounded
+ *           per session (count, bytes) and in all (bytes); when full: opts.queue_policy, counted.
+ *
+ * Delivering never ends a session and never changes subscriptions, so that lists of receivers stay valid while a
+ * message goes through them: whatever must end is put on a list and ends after the turn.
+ */
+#ifndef BROKER_SESSION_H
+#define BROKER_SESSION_H
+
+#include "base/loop.h"
+#include "broker/queue.h"
+#include "broker/subs.h"
+#include "broker/window.h"
+
+struct broker;
+struct conn;
+
+struct session_queue {
+	struct queue plain; /* QoS 0: never waits for the window */
+	struct queue acked; /* QoS 1, 2 */
+	uint64_t bytes;
+	uint32_t replays; /* entries that do not count against the bound */
+};
+
+struct will {
+	struct msg *msg;
+	uint32_t delay_s;
+};
+
+struct session {
+	struct conn *conn; /* NULL: not connected */
+	struct broker *broker;
+	char *client_id;
+	struct session_queue *queue; /* NULL: nothing was ever queued */
+	struct will *will;           /* NULL: none */
+	struct window window;        /* towards the client */
+	struct idset received;       /* QoS 2 from the client: PUBLISH seen, PUBREL not yet */
+	uint64_t last_ticket;        /* of what this client published */
+	struct loop_timer timer;     /* not connected: the will's delay, the expiry */
+	int64_t will_due_ms, end_due_ms;
+	uint32_t *subs;              /* nodes, or SUB_GROUP | share */
+	uint32_t sub_count, sub_cap;
+	uint32_t index, chain;       /* in the table; next of the same hash */
+	uint32_t hash;
+	uint32_t expiry_s;
+	uint32_t route_mark, route_at; /* route.c: place in the route being built */
+	uint32_t dropped;
+	uint16_t client_id_len;
+	uint8_t version;
+	bool fresh; /* no state worth "session present" */
+};
+
+struct sessions {
+	struct session **all; /* by index */
+	uint32_t used, cap, spare, count;
+	uint32_t *chains;
+	uint32_t chain_count;
+};
+
+int sessions_init(struct sessions *t);
+void sessions_fini(struct sessions *t);
+struct session *sessions_find(const struct sessions *t, const void *client_id, size_t len);
+struct session *sessions_at(const struct sessions *t, uint32_t index);
+
+int session_new(struct session **out, struct broker *b, const void *client_id, size_t len);
+void session_end(struct session *s); /* unsubscribes, publishes a will still pending, redistributes, frees */
+void session_connected(struct session *s, struct conn *c);
+/* The connection is gone. Its will was decided by the caller: kept for now (pending or delayed) or dropped. */
+void session_disconnected(struct session *s, bool publish_will);
+
+static inline bool session_persists(const struct session *s)
+{
+	return s->expiry_s > 0;
+}
+
+/* Puts a message into the queue under the bounds; takes its own reference. SESSION_DROPPED: counted. */
+enum { SESSION_DROPPED = 1 };
+int session_queue(struct session *s, struct msg *m, uint32_t ids, uint8_t flags);
+uint32_t session_queued(const struct session *s);
+void session_dequeue(struct session *s, struct queue *q); /* its head goes, and the message with it */
+void session_clear_queue(struct session *s);
+
+/* The subscriptions of the session, for its end and for resubscribing. */
+int session_add_sub(struct session *s, uint32_t ref);
+void session_drop_sub(struct session *s, uint32_t ref);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/deliver.h"
+#include "broker/dispatch.h"
+#include "broker/encode.h"
+
+#include <errno.h>
+
+/* --- SUBSCRIBE ---------------------------------------------------------------------------------------------- */
+
+static struct sub sub_of(const struct session *s, const struct filter *f, uint32_t id, uint8_t qos)
+{
+	return (struct sub){
+		.who = s->index,
+		.opts = id << SUB_ID_SHIFT | (f->retain_as_published ? SUB_RAP : 0u) |
+			(f->no_local ? SUB_NO_LOCAL : 0u) | qos,
+	};
+}
+
+static int subscribe_shared(struct session *s, const struct filter *f, struct sub sub)
+{
+	return share_join(s->broker, (const char *)f->group.at, f->group.len, (const char *)f->filter.at, f->filter.len,
+		sub);
+}
+
+static int subscribe_plain(struct session *s, const struct filter *f, struct sub sub)
+{
+	struct subs *subs = &s->broker->subs;
+	uint32_t node;
+	int r = subs_set(subs, (const char *)f->filter.at, f->filter.len, sub, &node);
+
+	if (r == SUBS_NEW && session_add_sub(s, node) < 0) {
+		subs_clear(subs, node, s->index);
+		return -ENOMEM;
+	}
+	return r;
+}
+
+static uint8_t subscribe_one(struct session *s, struct filter *f, uint32_t id, bool *fresh)
+{
+	const struct broker_opts *o = &s->broker->opts;
+	uint8_t qos = f->qos < o->max_qos ? f->qos : (uint8_t)o->max_qos;
+	struct sub sub = sub_of(s, f, id, qos);
+	int r;
+
+	if (f->refuse != 0)
+		return f->refuse;
+	if (s->sub_count >= (uint64_t)o->max_subscriptions)
+		return RC_QUOTA;
+	r = f->group.len > 0 ? subscribe_shared(s, f, sub) : subscribe_plain(s, f, sub);
+	if (r < 0)
+		return RC_UNSPECIFIED;
+	*fresh = r == SUBS_NEW;
+	return qos;
+}
+
+struct replay {
+	struct session *session;
+	uint32_t opts;
+};
+
+static void replay_one(void *ctx, struct msg *m)
+{
+	const struct replay *r = ctx;
+
+	deliver_retained(r->session, m, r->opts);
+}
+
+/* Retained messages follow, unless the subscription is shared or asked not to (3.8.3.1). */
+static void replay(struct session *s, const struct filter *f, uint32_t id, uint8_t qos)
+{
+	struct broker *b = s->broker;
+	struct replay r = {s, sub_of(s, f, id, qos).opts};
+
+	retain_each(&b->retain, (const char *)f->filter.at, f->filter.len, broker_now_ms(b), replay_one, &r);
+}
+
+static void send_codes(struct conn *c, uint8_t type, const struct subscribe *sub, const uint8_t *codes)
+{
+	uint8_t head[16];
+	bool v5 = c->version == MQTT_5;
+	size_t count = v5 || type == PKT_SUBACK ? sub->count : 0;
+
+	conn_send(c, head, encode_suback_head(head, type, sub->id, count, v5));
+	conn_send(c, codes, count);
+	c->broker->stats.packets_out++;
+}
+
+int subscribe_packet(struct conn *c, struct packet *p)
+{
+	struct subscribe sub;
+	struct filter f;
+	struct cursor start;
+	uint8_t *codes;
+	int r = decode_subscribe(p->body, c->version, &sub);
+
+	codes = r == 0 ? broker_scratch(c->broker, SCRATCH_REPLY, 2 * sub.count) : NULL;
+	if (!codes)
+		return r != 0 ? r : RC_UNSPECIFIED;
+	start = sub.filters;
+	for (size_t i = 0; decode_filter(&sub, true, &f); i++) {
+		bool fresh = false;
+		uint8_t code = subscribe_one(c->session, &f, sub.subscription_id, &fresh);
+
+		codes[sub.count + i] = code < 0x80 && f.group.len == 0 &&
+			(f.retain_handling == 0 || (f.retain_handling == 1 && fresh));
+		codes[i] = code >= 0x80 && c->version != MQTT_5 ? 0x80 : code;
+	}
+	send_codes(c, PKT_SUBACK, &sub, codes);
+	sub.filters = start;
+	for (size_t i = 0; decode_filter(&sub, true, &f); i++)
+		if (codes[sub.count + i])
+			replay(c->session, &f, sub.subscription_id, codes[i]);
+	return 0;
+}
+
+/* --- UNSUBSCRIBE -------------------------------------------------------------------------------------------- */
+
+static bool unsubscribe_shared(struct session *s, const struct filter *f)
+{
+	uint32_t share = share_find(s->broker, (const char *)f->group.at, f->group.len, (const char *)f->filter.at,
+		f->filter.len);
+
+	if (share == UINT32_MAX || !share_leave(s->broker, share, s->index))
+		return false;
+	session_drop_sub(s, SUB_GROUP | share);
+	return true;
+}
+
+static bool unsubscribe_one(struct session *s, const struct filter *f)
+{
+	struct subs *subs = &s->broker->subs;
+	uint32_t node;
+
+	if (f->refuse != 0)
+		return false;
+	if (f->group.len > 0)
+		return unsubscribe_shared(s, f);
+	node = tree_find(&subs->tree, (const char *)f->filter.at, f->filter.len);
+	if (node == 0 || !subs_clear(subs, node, s->index))
+		return false;
+	session_drop_sub(s, node);
+	return true;
+}
+
+int unsubscribe_packet(struct conn *c, struct packet *p)
+{
+	struct subscribe sub;
+	struct filter f;
+	uint8_t *codes;
+	int r = decode_unsubscribe(p->body, c->version, &sub);
+
+	codes = r == 0 ? broker_scratch(c->broker, SCRATCH_REPLY, sub.count) : NULL;
+	if (!codes)
+		return r != 0 ? r : RC_UNSPECIFIED;
+	for (size_t i = 0; decode_filter(&sub, false, &f); i++)
+		codes[i] = f.refuse != 0 ? f.refuse
+			: unsubscribe_one(c->session, &f) ? RC_OK
+							  : RC_NO_SUBSCRIPTION;
+	send_codes(c, PKT_UNSUBACK, &sub, codes);
+	return 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/will.h"
+
+#include "broker/core.h"
+#include "broker/posts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define OWN_PROPS ((uint64_t)1 << PROP_WILL_DELAY | (uint64_t)1 << PROP_MESSAGE_EXPIRY)
+
+int will_new(struct will **out, struct broker *b, const struct connect *c)
+{
+	uint8_t *props = broker_scratch(b, SCRATCH_PROPS, c->will_props.raw.len);
+	struct will *w = c->will ? calloc(1, sizeof(*w)) : NULL;
+
+	*out = NULL;
+	if (!c->will)
+		return 0;
+	if (!w || !props) {
+		free(w);
+		return -ENOMEM;
+	}
+	w->delay_s = props_num(&c->will_props, PROP_WILL_DELAY, 0);
+	w->msg = msg_new(&(struct msg_spec){
+		.topic = c->will_topic.at,
+		.topic_len = (uint32_t)c->will_topic.len,
+		.props = props,
+		.props_len = (uint32_t)props_strip(c->will_props.raw, OWN_PROPS, props),
+		.payload = c->will_payload.at,
+		.payload_len = (uint32_t)c->will_payload.len,
+		.qos = c->will_qos,
+		.retain = c->will_retain,
+		.class = MSG_EVENT,
+		.origin = MSG_FROM_CLIENT,
+		.expiry_s = props_num(&c->will_props, PROP_MESSAGE_EXPIRY, MSG_NEVER_EXPIRES),
+	});
+	if (!w->msg) {
+		free(w);
+		return -ENOMEM;
+	}
+	*out = w;
+	return 0;
+}
+
+void will_free(struct will *w)
+{
+	if (!w)
+		return;
+	msg_unref(w->msg);
+	free(w);
+}
+
+/* Its expiry counts from now on, so it is made anew with the time of today. */
+void will_publish(struct session *s)
+{
+	struct broker *b = s->broker;
+	struct will *w = s->will;
+	const struct msg *m = w->msg;
+	struct msg *now = msg_new(&(struct msg_spec){
+		.topic = msg_topic(m),
+		.topic_len = m->topic_len,
+		.props = msg_props(m),
+		.props_len = m->props_len,
+		.payload = msg_payload(m),
+		.payload_len = m->payload_len,
+		.qos = m->qos,
+		.retain = m->retain,
+		.class = m->class,
+		.origin = m->origin,
+		.origin_id = s->index,
+		.expiry_s = m->expiry_s,
+		.taken_ms = broker_now_ms(b),
+		.wall_ms = clock_wall_ms(b->clock),
+	});
+
+	s->will = NULL;
+	if (now)
+		posts_publish(b, now, POST_KEEP);
+	else
+		b->stats.publish_dropped++;
+	msg_unref(now);
+	will_free(w);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* will.h - the last words of a client. */
+#ifndef BROKER_WILL_H
+#define BROKER_WILL_H
+
+#include "broker/decode.h"
+#include "broker/session.h"
+
+/* The will that CONNECT carries; *out NULL when there is none. 0 or -ENOMEM. */
+int will_new(struct will **out, struct broker *b, const struct connect *c);
+void will_free(struct will *w);        /* NULL is fine */
+void will_publish(struct session *s); /* and forget it */
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_SLOTS = 8, ALL_IDS = 65536, KEEP_SLOTS = 512 };
+
+static uint16_t id_after(uint16_t id)
+{
+	return id == UINT16_MAX ? 1 : (uint16_t)(id + 1);
+}
+
+static int grow(struct window *w)
+{
+	uint32_t cap = w->cap > 0 ? w->cap * 2 : FIRST_SLOTS;
+	struct delivery *slots = calloc(cap, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < w->cap; i++)
+		if (w->slots[i].state != DELIVERY_FREE)
+			slots[w->slots[i].id & (cap - 1)] = w->slots[i];
+	free(w->slots);
+	w->slots = slots;
+	w->cap = cap;
+	return 0;
+}
+
+struct delivery *window_put(struct window *w)
+{
+	uint16_t id = w->next > 0 ? w->next : 1;
+	struct delivery *d;
+
+	if (w->used == UINT16_MAX || (w->cap == 0 && grow(w) < 0))
+		return NULL;
+	while (w->slots[id & (w->cap - 1)].state != DELIVERY_FREE) {
+		if (w->cap == ALL_IDS)
+			id = id_after(id);
+		else if (grow(w) < 0)
+			return NULL;
+	}
+	d = &w->slots[id & (w->cap - 1)];
+	*d = (struct delivery){.id = id, .state = DELIVERY_SENT};
+	if (w->used++ == 0)
+		w->oldest = id;
+	w->next = id_after(id);
+	return d;
+}
+
+struct delivery *window_find(const struct window *w, uint16_t id)
+{
+	struct delivery *d = w->cap > 0 ? &w->slots[id & (w->cap - 1)] : NULL;
+
+	return d && d->state != DELIVERY_FREE && d->id == id ? d : NULL;
+}
+
+void window_drop(struct window *w, struct delivery *d)
+{
+	d->state = DELIVERY_FREE;
+	d->msg = NULL;
+	if (--w->used == 0) {
+		if (w->cap > KEEP_SLOTS) {
+			free(w->slots);
+			w->slots = NULL;
+			w->cap = 0;
+		}
+		return;
+	}
+	while (!window_find(w, w->oldest))
+		w->oldest = id_after(w->oldest);
+}
+
+struct delivery *window_next(const struct window *w, const struct delivery *after)
+{
+	uint16_t id = after ? after->id : 0, end = w->next;
+	struct delivery *d;
+
+	if (w->used == 0)
+		return NULL;
+	if (!after) {
+		d = window_find(w, w->oldest);
+		if (d)
+			return d;
+		id = w->oldest;
+	}
+	while ((id = id_after(id)) != end) {
+		d = window_find(w, id);
+		if (d)
+			return d;
+	}
+	return NULL;
+}
+
+void window_fini(struct window *w)
+{
+	free(w->slots);
+	*w = (struct window){.next = w->next};
+}
+
+/* --- the set ------------------------------------------------------------------------------------------------ */
+
+bool idset_has(const struct idset *s, uint16_t id)
+{
+	return s->cap > 0 && s->slots[id & (s->cap - 1)] == id;
+}
+
+static int grow_set(struct idset *s)
+{
+	uint32_t cap = s->cap > 0 ? s->cap * 2 : FIRST_SLOTS;
+	uint16_t *slots = calloc(cap, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->cap; i++)
+		if (s->slots[i] != 0)
+			slots[s->slots[i] & (cap - 1)] = s->slots[i];
+	free(s->slots);
+	s->slots = slots;
+	s->cap = cap;
+	return 0;
+}
+
+int idset_add(struct idset *s, uint16_t id)
+{
+	if (idset_has(s, id))
+		return 0;
+	while (s->cap == 0 || s->slots[id & (s->cap - 1)] != 0)
+		if (grow_set(s) < 0)
+			return -ENOMEM;
+	s->slots[id & (s->cap - 1)] = id;
+	s->used++;
+	return 0;
+}
+
+bool idset_drop(struct idset *s, uint16_t id)
+{
+	if (!idset_has(s, id))
+		return false;
+	s->slots[id & (s->cap - 1)] = 0;
+	if (--s->used == 0 && s->cap > KEEP_SLOTS)
+		idset_fini(s);
+	return true;
+}
+
+void idset_fini(struct idset *s)
+{
+	free(s->slots);
+	*s = (struct idset){0};
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* window.h - the packet ids of one session, in both directions.
+ *
+ * Owner     broker thread.
+ * Memory    nothing while no id is in use; then a power of two of slots, which grows when the span of ids in use
+ *           needs it (at most 65,536) and goes when a large one empties.
+ *
+ * Ids of the window are handed out in turn, so that slot = id mod size finds one without searching, and walking
+ * from the oldest yields the order of sending. The set is the same without order, for ids that the client chose.
+ */
+#ifndef BROKER_WINDOW_H
+#define BROKER_WINDOW_H
+
+#include "base/msg.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum delivery_state { DELIVERY_FREE, DELIVERY_SENT, DELIVERY_RELEASED }; /* released: PUBREC came, PUBREL is out */
+
+enum delivery_flag {
+	DELIVERY_QOS = 3,
+	DELIVERY_RETAIN = 4,
+	DELIVERY_SHARED = 8, /* ids holds the group, not a subscription identifier */
+	DELIVERY_REPLAY = 16, /* retained, for a new subscription: not counted against the bound for live messages */
+	DELIVERY_ID_LIST = 32, /* ids is a list in the session's cells */
+};
+
+/* A message on its way to one session: queued, or in the window. */
+struct delivery {
+	struct msg *msg; /* NULL in the window of a session that ends with its connection: never sent again */
+	uint32_t ids;
+	uint16_t id;
+	uint8_t flags, state;
+};
+
+struct window {
+	struct delivery *slots;
+	uint32_t cap, used;
+	uint16_t oldest, next;
+};
+
+struct delivery *window_put(struct window *w); /* the next id, state SENT; NULL: none is free, or no memory */
+struct delivery *window_find(const struct window *w, uint16_t id); /* NULL: not in use */
+void window_drop(struct window *w, struct delivery *d);
+/* In the order of sending: after NULL the first; NULL at the end. The window may not change in between. */
+struct delivery *window_next(const struct window *w, const struct delivery *after);
+void window_fini(struct window *w); /* the messages are the caller's */
+
+struct idset {
+	uint16_t *slots;
+	uint32_t cap, used;
+};
+
+bool idset_has(const struct idset *s, uint16_t id);
+int idset_add(struct idset *s, uint16_t id); /* 0 or -ENOMEM; known already is fine */
+bool idset_drop(struct idset *s, uint16_t id); /* was it there */
+void idset_fini(struct idset *s);
+
+#endif
