@@ -131,8 +131,8 @@ static int open_parts(struct broker *b)
 	if (r == 0)
 		r = subs_init(&b->subs, &b->levels);
 	if (r == 0)
-		r = retain_init(&b->retain, &b->levels, (uint32_t)o->max_retained_messages,
-			(uint64_t)o->max_retained_bytes);
+		r = retain_init(
+			&b->retain, &b->levels, (uint32_t)o->max_retained_messages, (uint64_t)o->max_retained_bytes);
 	if (r == 0)
 		r = sessions_init(&b->sessions);
 	if (r == 0)
@@ -146,8 +146,8 @@ static int open_parts(struct broker *b)
 	return r == 0 ? listen_open(b) : r;
 }
 
-int broker_new(struct broker **out, const struct broker_opts *opts, const struct persist *persist,
-	const struct clock *clock)
+int broker_new(
+	struct broker **out, const struct broker_opts *opts, const struct persist *persist, const struct clock *clock)
 {
 	struct broker *b = calloc(1, sizeof(*b));
 	int r;

@@ -21,7 +21,7 @@ struct cells {
 };
 
 void cells_fini(struct cells *c);
-uint32_t cells_alloc(struct cells *c, size_t count); /* 0: no memory */
+uint32_t cells_alloc(struct cells *c, size_t count);         /* 0: no memory */
 void cells_free(struct cells *c, uint32_t at, size_t count); /* the count it was allocated with; at 0 is fine */
 
 static inline void *cells_at(const struct cells *c, uint32_t at)

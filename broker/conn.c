@@ -178,7 +178,8 @@ static size_t consume(struct conn *c, uint8_t *bytes, size_t len)
 		if (fault == 0 && r == FRAME_SHORT)
 			break;
 		if (fault == 0) {
-			p = (struct packet){f.type, f.flags, bytes + at, f.total, {bytes + at + f.head, f.total - f.head}};
+			p = (struct packet){
+				f.type, f.flags, bytes + at, f.total, {bytes + at + f.head, f.total - f.head}};
 			c->broker->stats.packets_in++;
 			fault = dispatch(c, &p);
 		}

@@ -27,7 +27,7 @@ struct aliases;
 enum conn_state { CONN_NEW, CONN_LIVE, CONN_LINGER, CONN_CLOSED, CONN_STATES };
 
 enum {
-	CONN_INPUT = 128 * 1024,  /* the broker's buffer: what one connection gets read per turn */
+	CONN_INPUT = 128 * 1024,   /* the broker's buffer: what one connection gets read per turn */
 	CONN_FLUSH_AT = 64 * 1024, /* output is tried at once beyond this */
 	CONN_HIGH = 256 * 1024,    /* not taken by the socket: live messages go to the queue, publishers wait */
 	CONN_LOW = 64 * 1024,
@@ -40,12 +40,12 @@ struct conn {
 	struct loop_watch watch; /* fd -1: not watched, while held after a hang-up */
 	struct loop_timer timer; /* connect timeout, then keep alive and choking, then lingering */
 	struct broker *broker;
-	struct session *session; /* LIVE only */
-	struct conn *next, **pprev;   /* all connections */
+	struct session *session;    /* LIVE only */
+	struct conn *next, **pprev; /* all connections */
 	struct out out;
-	struct chunk *in; /* unparsed bytes */
-	struct conn *dirty_next;  /* to be flushed */
-	struct conn *doomed_next; /* to be closed or freed */
+	struct chunk *in;                     /* unparsed bytes */
+	struct conn *dirty_next;              /* to be flushed */
+	struct conn *doomed_next;             /* to be closed or freed */
 	struct conn *wait_next, **wait_pprev; /* held: in somebody's list of waiters */
 	struct conn *waiters;                 /* publishers held until this one has drained */
 	struct acks *acks;                    /* answers that wait for the store; NULL: none ever did */
@@ -53,15 +53,15 @@ struct conn {
 	int64_t last_rx_ms, choked_ms;
 	uint64_t held_ticket; /* of the held publish, when the store has it already */
 	int fd;
-	uint32_t max_packet;  /* towards the client */
-	uint32_t lingered;    /* bytes read away */
-	uint32_t in_flight;   /* QoS 1, 2 from the client, not answered in full */
-	uint16_t window_max;  /* the client's receive maximum, or ours */
+	uint32_t max_packet; /* towards the client */
+	uint32_t lingered;   /* bytes read away */
+	uint32_t in_flight;  /* QoS 1, 2 from the client, not answered in full */
+	uint16_t window_max; /* the client's receive maximum, or ours */
 	uint16_t keep_alive_s;
-	uint16_t alias_max;   /* towards the client */
+	uint16_t alias_max; /* towards the client */
 	uint16_t held_taps;
 	uint8_t state, version, listener;
-	uint8_t doom;         /* reason to close with */
+	uint8_t doom; /* reason to close with */
 	bool dirty, doomed, held, held_kept, held_again, slow, blocked, pump, request_problem, reading, shut;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/decode.h"
 
+#include "base/msg.h"
 #include "base/topic.h"
 #include "base/utf8.h"
 
@@ -154,6 +155,13 @@ int decode_topic(struct span topic)
 	}
 }
 
+uint32_t decode_expiry(const struct props *p)
+{
+	uint32_t s = props_num(p, PROP_MESSAGE_EXPIRY, MSG_NEVER_EXPIRES);
+
+	return props_has(p, PROP_MESSAGE_EXPIRY) && s == MSG_NEVER_EXPIRES ? s - 1 : s;
+}
+
 static int publish_props(struct cursor *c, struct publish *out)
 {
 	struct props p;
@@ -167,7 +175,7 @@ static int publish_props(struct cursor *c, struct publish *out)
 		return RC_PROTOCOL; /* [MQTT-3.3.2-14] */
 	out->have = p.have;
 	out->props = p.raw;
-	out->expiry_s = props_num(&p, PROP_MESSAGE_EXPIRY, UINT32_MAX);
+	out->expiry_s = decode_expiry(&p);
 	out->alias = props_num(&p, PROP_TOPIC_ALIAS, 0);
 	out->format = props_num(&p, PROP_PAYLOAD_FORMAT, 0);
 	return 0;
@@ -303,7 +311,7 @@ static int check_filters(struct subscribe *s, uint8_t version, bool options)
 		if (!cursor_ok(&s->filters) || !utf8_ok(f.filter.at, f.filter.len) || !utf8_ok(f.group.at, f.group.len))
 			return RC_MALFORMED;
 		if (f.qos > 2 || f.retain_handling > 2 || o >> 6 != 0 || (version != MQTT_5 && o > 2))
-			return RC_MALFORMED; /* [MQTT-3.8.3-5]; 3.1.1 [MQTT-3.8.3-4] */
+			return RC_MALFORMED;       /* [MQTT-3.8.3-5]; 3.1.1 [MQTT-3.8.3-4] */
 		if (f.no_local && f.group.len > 0) /* [MQTT-3.8.3-4] */
 			return RC_PROTOCOL;
 		s->count++;

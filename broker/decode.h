@@ -27,7 +27,7 @@ int decode_frame(const uint8_t *at, size_t len, bool v5, struct frame *out);
 bool decode_flags_ok(uint8_t type, uint8_t flags);
 
 struct connect {
-	uint8_t version;  /* as sent; set as soon as it was read, whatever the outcome */
+	uint8_t version; /* as sent; set as soon as it was read, whatever the outcome */
 	bool clean, will, will_retain, has_user, has_password;
 	uint8_t will_qos;
 	uint16_t keep_alive_s;
@@ -50,6 +50,7 @@ struct publish {
 /* Leaves the check of the topic's characters to decode_topic(), since a known topic needs none. */
 int decode_publish(uint8_t flags, struct span body, uint8_t version, struct publish *out);
 int decode_topic(struct span topic);
+uint32_t decode_expiry(const struct props *p); /* 136 years are one second less: the highest number stands for none */
 
 struct answer { /* PUBACK, PUBREC, PUBREL, PUBCOMP */
 	uint16_t id;

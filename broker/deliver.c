@@ -372,8 +372,8 @@ static bool local_terms(struct broker *b, const struct target *t, const struct p
 	return m.any;
 }
 
-static bool to_target(struct broker *b, const struct route *r, const struct target *t, struct post *p,
-	struct conn **choker)
+static bool to_target(
+	struct broker *b, const struct route *r, const struct target *t, struct post *p, struct conn **choker)
 {
 	uint8_t qos = t->qos;
 	struct terms terms;
@@ -389,8 +389,8 @@ static bool to_target(struct broker *b, const struct route *r, const struct targ
 	return to_session(t->session, p, &terms, choker);
 }
 
-static bool to_share(struct broker *b, uint32_t number, struct post *p, const struct session *not_to,
-	struct conn **choker)
+static bool to_share(
+	struct broker *b, uint32_t number, struct post *p, const struct session *not_to, struct conn **choker)
 {
 	struct share *share = share_at(b, number);
 	struct sub member;
@@ -461,10 +461,7 @@ static bool send_kept(struct session *s, const struct delivery *d, bool dup)
 {
 	struct post p;
 	uint32_t one;
-	struct want w = {.qos = d->flags & DELIVERY_QOS,
-		.retain = d->flags & DELIVERY_RETAIN,
-		.dup = dup,
-		.id = d->id};
+	struct want w = {.qos = d->flags & DELIVERY_QOS, .retain = d->flags & DELIVERY_RETAIN, .dup = dup, .id = d->id};
 
 	post_from_msg(&p, d->msg, broker_now_ms(s->broker));
 	w.ids = ids_of(s, d, &one, &w.id_count);
@@ -530,8 +527,7 @@ bool deliver_waiting(const struct session *s)
 {
 	if (!s->queue || !s->conn)
 		return false;
-	return s->queue->plain.count > 0 ||
-		(s->queue->acked.count > 0 && s->window.used < s->conn->window_max);
+	return s->queue->plain.count > 0 || (s->queue->acked.count > 0 && s->window.used < s->conn->window_max);
 }
 
 static void send_again(struct session *s, const struct delivery *d)
@@ -539,8 +535,7 @@ static void send_again(struct session *s, const struct delivery *d)
 	uint8_t bytes[ENCODE_ANSWER_MAX];
 
 	if (d->state == DELIVERY_RELEASED) {
-		conn_send(s->conn, bytes,
-			encode_answer(bytes, PKT_PUBREL, d->id, RC_OK, s->conn->version == MQTT_5));
+		conn_send(s->conn, bytes, encode_answer(bytes, PKT_PUBREL, d->id, RC_OK, s->conn->version == MQTT_5));
 		return;
 	}
 	if (!d->msg || !send_kept(s, d, true))

@@ -30,8 +30,8 @@ struct post {
 	bool retain;
 	uint8_t origin;
 	uint32_t origin_id;
-	struct session *from;  /* NULL: the gateway's */
-	struct msg *msg;       /* borrowed from whoever made it, or made here: post_fini() */
+	struct session *from; /* NULL: the gateway's */
+	struct msg *msg;      /* borrowed from whoever made it, or made here: post_fini() */
 	bool owns_msg;
 	struct layout layout[LAYOUTS];
 };
@@ -48,10 +48,10 @@ void deliver_retained(struct session *s, struct msg *m, uint32_t opts);
 /* A message of a share, again, to somebody else. */
 void deliver_shared_again(struct broker *b, uint32_t share, struct msg *m, const struct session *not_to);
 
-void deliver_pump(struct session *s);        /* what may go now of what is queued */
+void deliver_pump(struct session *s);          /* what may go now of what is queued */
 bool deliver_waiting(const struct session *s); /* would deliver_pump() send something, given room in the socket? */
-void deliver_resume(struct session *s);      /* after a reconnect: what was in flight, then the queue */
-void delivery_done(struct session *s, struct delivery *d); /* acknowledged: leaves the window */
+void deliver_resume(struct session *s);        /* after a reconnect: what was in flight, then the queue */
+void delivery_done(struct session *s, struct delivery *d);   /* acknowledged: leaves the window */
 void delivery_release(struct broker *b, struct delivery *d); /* its message and its ids */
 
 #endif

@@ -20,10 +20,10 @@ struct packet {
 
 int dispatch(struct conn *c, struct packet *p);
 
-int connect_packet(struct conn *c, struct packet *p);     /* connect.c */
-int publish_packet(struct conn *c, struct packet *p);     /* publish.c */
-int subscribe_packet(struct conn *c, struct packet *p);   /* subscribe.c */
+int connect_packet(struct conn *c, struct packet *p);   /* connect.c */
+int publish_packet(struct conn *c, struct packet *p);   /* publish.c */
+int subscribe_packet(struct conn *c, struct packet *p); /* subscribe.c */
 int unsubscribe_packet(struct conn *c, struct packet *p);
-int answer_packet(struct conn *c, struct packet *p);      /* answer.c: PUBACK, PUBREC, PUBREL, PUBCOMP */
+int answer_packet(struct conn *c, struct packet *p); /* answer.c: PUBACK, PUBREC, PUBREL, PUBCOMP */
 
 #endif

@@ -142,7 +142,8 @@ size_t encode_publish_room(const struct publish_head *h)
 size_t encode_publish_head(uint8_t *out, const struct publish_head *h)
 {
 	size_t props = h->v5 ? publish_props_len(h) : 0;
-	size_t rest = 2 + h->topic.len + (h->qos > 0 ? 2u : 0u) + (h->v5 ? varint_len(props) + props : 0) + h->payload_len;
+	size_t rest =
+		2 + h->topic.len + (h->qos > 0 ? 2u : 0u) + (h->v5 ? varint_len(props) + props : 0) + h->payload_len;
 	uint8_t *p = out;
 
 	if (rest > MAX_VARINT)

@@ -37,9 +37,9 @@ struct publish_head {
 	uint8_t qos;
 	uint16_t id;
 	struct span topic;
-	uint16_t alias;     /* 0: none */
-	uint32_t expiry_s;  /* UINT32_MAX: none */
-	struct span props;  /* as they stand on the wire */
+	uint16_t alias;      /* 0: none */
+	uint32_t expiry_s;   /* UINT32_MAX: none */
+	struct span props;   /* as they stand on the wire */
 	const uint32_t *ids; /* subscription identifiers */
 	size_t id_count;
 	size_t payload_len;

@@ -161,8 +161,9 @@ static int open_tcp(const char *spec)
 		struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = any6.sin6_port};
 
 		r = bind_to((struct sockaddr *)&any6, sizeof(any6), true);
-		return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL ? bind_to((struct sockaddr *)&any4, sizeof(any4), false)
-								 : r;
+		return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL
+			       ? bind_to((struct sockaddr *)&any4, sizeof(any4), false)
+			       : r;
 	}
 	if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
 		return -EADDRNOTAVAIL;

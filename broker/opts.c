@@ -61,5 +61,5 @@ static const struct key keys[] = {
 		.help = "how often `$SYS/broker/...` is brought up to date; 0: never"},
 };
 
-const struct key_table broker_table = KEY_TABLE_OF("broker", struct broker_opts, keys,
-	.help = "The local MQTT broker, for MQTT 3.1, 3.1.1 and 5.0.");
+const struct key_table broker_table =
+	KEY_TABLE_OF("broker", struct broker_opts, keys, .help = "The local MQTT broker, for MQTT 3.1, 3.1.1 and 5.0.");

@@ -31,7 +31,7 @@ struct chunk *stock_get(struct stock *s, size_t size)
 	struct chunk *c;
 
 	while (class + 1 < STOCK_CLASSES && class_bytes[class] - sizeof(*c) < size)
-		class++;
+		class ++;
 	c = s->spare[class];
 	if (c && c->cap >= size) {
 		s->spare[class] = c->next;

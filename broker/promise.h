@@ -28,7 +28,7 @@ void promise_answer(struct conn *c, uint8_t type, uint16_t id, uint8_t reason, u
 bool promise_full(const struct conn *c); /* too many answers wait */
 void promise_forget(struct conn *c);     /* the connection goes */
 
-int promise_start(struct broker *b);       /* watches the store */
+int promise_start(struct broker *b); /* watches the store */
 void promise_retry_later(struct broker *b);
 struct conn **promise_waiters(struct broker *b, const struct progress *p); /* where a held publisher waits */
 

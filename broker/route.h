@@ -17,9 +17,9 @@ enum { ROUTES_FIRST = 256, ROUTES_MAX = 65536, ROUTES_BYTES = 32 * 1024 * 1024 }
 
 enum target_flag {
 	TARGET_RAP = 1,
-	TARGET_NO_LOCAL = 2,     /* all of its matching subscriptions say so */
-	TARGET_SOME_LOCAL = 4,   /* some do */
-	TARGET_IDS = 8,          /* ids is a place in route->ids: count, then that many */
+	TARGET_NO_LOCAL = 2,   /* all of its matching subscriptions say so */
+	TARGET_SOME_LOCAL = 4, /* some do */
+	TARGET_IDS = 8,        /* ids is a place in route->ids: count, then that many */
 };
 
 struct target {

@@ -267,8 +267,8 @@ static bool full(const struct session *s, uint64_t more)
 	const struct broker_opts *o = &s->broker->opts;
 
 	return session_queued(s) - s->queue->replays >= (uint64_t)o->max_queued_messages ||
-		s->queue->bytes + more > (uint64_t)o->max_queued_bytes ||
-		s->broker->queued_bytes + more > (uint64_t)o->queue_memory;
+	       s->queue->bytes + more > (uint64_t)o->max_queued_bytes ||
+	       s->broker->queued_bytes + more > (uint64_t)o->queue_memory;
 }
 
 static void count_dropped(struct session *s)

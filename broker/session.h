@@ -42,9 +42,9 @@ struct session {
 	uint64_t last_ticket;        /* of what this client published */
 	struct loop_timer timer;     /* not connected: the will's delay, the expiry */
 	int64_t will_due_ms, end_due_ms;
-	uint32_t *subs;              /* nodes, or SUB_GROUP | share */
+	uint32_t *subs; /* nodes, or SUB_GROUP | share */
 	uint32_t sub_count, sub_cap;
-	uint32_t index, chain;       /* in the table; next of the same hash */
+	uint32_t index, chain; /* in the table; next of the same hash */
 	uint32_t hash;
 	uint32_t expiry_s;
 	uint32_t route_mark, route_at; /* route.c: place in the route being built */

@@ -35,7 +35,6 @@ bool share_leave(struct broker *b, uint32_t share, uint32_t who);
 uint32_t share_find(struct broker *b, const char *name, size_t name_len, const char *filter, size_t len);
 struct share *share_at(const struct broker *b, uint32_t share); /* NULL: gone */
 /* Who gets the next message, but not `not_to`; NULL: nobody. The member's subscription through *sub. */
-struct session *share_choose(
-	struct broker *b, struct share *s, const struct session *not_to, struct sub *sub);
+struct session *share_choose(struct broker *b, struct share *s, const struct session *not_to, struct sub *sub);
 
 #endif

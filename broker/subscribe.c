@@ -18,8 +18,8 @@ static struct sub sub_of(const struct session *s, const struct filter *f, uint32
 
 static int subscribe_shared(struct session *s, const struct filter *f, struct sub sub)
 {
-	return share_join(s->broker, (const char *)f->group.at, f->group.len, (const char *)f->filter.at, f->filter.len,
-		sub);
+	return share_join(
+		s->broker, (const char *)f->group.at, f->group.len, (const char *)f->filter.at, f->filter.len, sub);
 }
 
 static int subscribe_plain(struct session *s, const struct filter *f, struct sub sub)
@@ -102,7 +102,7 @@ int subscribe_packet(struct conn *c, struct packet *p)
 		uint8_t code = subscribe_one(c->session, &f, sub.subscription_id, &fresh);
 
 		codes[sub.count + i] = code < 0x80 && f.group.len == 0 &&
-			(f.retain_handling == 0 || (f.retain_handling == 1 && fresh));
+				       (f.retain_handling == 0 || (f.retain_handling == 1 && fresh));
 		codes[i] = code >= 0x80 && c->version != MQTT_5 ? 0x80 : code;
 	}
 	send_codes(c, PKT_SUBACK, &sub, codes);
@@ -117,8 +117,8 @@ int subscribe_packet(struct conn *c, struct packet *p)
 
 static bool unsubscribe_shared(struct session *s, const struct filter *f)
 {
-	uint32_t share = share_find(s->broker, (const char *)f->group.at, f->group.len, (const char *)f->filter.at,
-		f->filter.len);
+	uint32_t share = share_find(
+		s->broker, (const char *)f->group.at, f->group.len, (const char *)f->filter.at, f->filter.len);
 
 	if (share == UINT32_MAX || !share_leave(s->broker, share, s->index))
 		return false;
@@ -153,9 +153,7 @@ int unsubscribe_packet(struct conn *c, struct packet *p)
 	if (!codes)
 		return r != 0 ? r : RC_UNSPECIFIED;
 	for (size_t i = 0; decode_filter(&sub, false, &f); i++)
-		codes[i] = f.refuse != 0 ? f.refuse
-			: unsubscribe_one(c->session, &f) ? RC_OK
-							  : RC_NO_SUBSCRIPTION;
+		codes[i] = f.refuse != 0 ? f.refuse : unsubscribe_one(c->session, &f) ? RC_OK : RC_NO_SUBSCRIPTION;
 	send_codes(c, PKT_UNSUBACK, &sub, codes);
 	return 0;
 }

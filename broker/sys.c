@@ -226,7 +226,8 @@ static void tick(struct loop_timer *t)
 		publish(b, numbers[i].topic, value);
 	}
 	for (int i = 0; i < RATES; i++)
-		publish_rates(b, &s->load[i], rates[i].counter(b), (double)(now_ms - s->last_ms) / 60000, rates[i].topic);
+		publish_rates(
+			b, &s->load[i], rates[i].counter(b), (double)(now_ms - s->last_ms) / 60000, rates[i].topic);
 	s->last_ms = now_ms;
 	loop_arm(b->loop, t, now_ms + b->opts.sys_interval_ms);
 }

@@ -60,7 +60,7 @@ static uint32_t new_node(struct tree *t)
 		t->spare = t->nodes[id].next;
 		return id;
 	}
-	if (t->count == t->cap) {
+	if (t->count >= t->cap) {
 		uint32_t cap = t->cap > 0 ? t->cap + t->cap / 2 : FIRST_SLOTS;
 		struct tree_node *nodes = realloc(t->nodes, cap * sizeof(*nodes));
 

@@ -31,9 +31,9 @@ struct tree {
 
 int tree_init(struct tree *t, struct levels *levels);
 void tree_fini(struct tree *t);
-uint32_t tree_make(struct tree *t, const char *path, size_t len); /* the node, made if needed; 0: no memory */
+uint32_t tree_make(struct tree *t, const char *path, size_t len);       /* the node, made if needed; 0: no memory */
 uint32_t tree_find(const struct tree *t, const char *path, size_t len); /* 0: not there */
-void tree_prune(struct tree *t, uint32_t node); /* after its value became 0 */
+void tree_prune(struct tree *t, uint32_t node);                         /* after its value became 0 */
 uint32_t tree_child(const struct tree *t, uint32_t node, uint32_t level);
 size_t tree_path(const struct tree *t, uint32_t node, char *out, size_t cap); /* its text; length, 0: does not fit */
 

@@ -114,7 +114,8 @@ static void say_match(struct matches *m, uint32_t node, const struct sub *sub, c
 		return;
 	if (tree_path(&m->b->subs.tree, node, m->filter, sizeof(m->filter)) == 0)
 		strcpy(m->filter, "(too long to show)");
-	say(m->t, "  %s%s%s%.200s  qos %u", share ? "$share/" : "", share ? share : "", share ? "/" : "", m->filter, qos);
+	say(m->t, "  %s%s%s%.200s  qos %u", share ? "$share/" : "", share ? share : "", share ? "/" : "", m->filter,
+		qos);
 	if (id > 0)
 		say(m->t, ", subscription identifier %u", id);
 	if (sub->opts & SUB_NO_LOCAL)

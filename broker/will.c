@@ -33,7 +33,7 @@ int will_new(struct will **out, struct broker *b, const struct connect *c)
 		.retain = c->will_retain,
 		.class = MSG_EVENT,
 		.origin = MSG_FROM_CLIENT,
-		.expiry_s = props_num(&c->will_props, PROP_MESSAGE_EXPIRY, MSG_NEVER_EXPIRES),
+		.expiry_s = decode_expiry(&c->will_props),
 	});
 	if (!w->msg) {
 		free(w);

@@ -8,7 +8,7 @@
 
 /* The will that CONNECT carries; *out NULL when there is none. 0 or -ENOMEM. */
 int will_new(struct will **out, struct broker *b, const struct connect *c);
-void will_free(struct will *w);        /* NULL is fine */
+void will_free(struct will *w);       /* NULL is fine */
 void will_publish(struct session *s); /* and forget it */
 
 #endif

@@ -22,8 +22,8 @@ enum delivery_state { DELIVERY_FREE, DELIVERY_SENT, DELIVERY_RELEASED }; /* rele
 enum delivery_flag {
 	DELIVERY_QOS = 3,
 	DELIVERY_RETAIN = 4,
-	DELIVERY_SHARED = 8, /* ids holds the group, not a subscription identifier */
-	DELIVERY_REPLAY = 16, /* retained, for a new subscription: not counted against the bound for live messages */
+	DELIVERY_SHARED = 8,   /* ids holds the group, not a subscription identifier */
+	DELIVERY_REPLAY = 16,  /* retained, for a new subscription: not counted against the bound for live messages */
 	DELIVERY_ID_LIST = 32, /* ids is a list in the session's cells */
 };
 
@@ -54,7 +54,7 @@ struct idset {
 };
 
 bool idset_has(const struct idset *s, uint16_t id);
-int idset_add(struct idset *s, uint16_t id); /* 0 or -ENOMEM; known already is fine */
+int idset_add(struct idset *s, uint16_t id);   /* 0 or -ENOMEM; known already is fine */
 bool idset_drop(struct idset *s, uint16_t id); /* was it there */
 void idset_fini(struct idset *s);
 
