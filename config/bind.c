@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "config/bind.h"
 
+#include "config/load.h"
 #include "config/report.h"
 #include "config/scalar.h"
 #include "config/stray.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct binder {
@@ -49,6 +51,27 @@ static bool bind_scalar(struct binder *b, const struct key *key, const struct ke
 	if (n->kind == NODE_MAP)
 		return fault(b, n, "is one value, not a map of keys; if it begins with `{`, put it in quotes");
 	return scalar_parse(member, key, n, &f) || fault(b, n, "%s", f.text);
+}
+
+/* In the file that names it, so that a folder with a configuration can be moved. */
+static bool bind_path(struct binder *b, const struct key *key, const struct key_node *n, void *member)
+{
+	static const char scheme[] = "credential:", usual[] = "/run/credentials/weir.service";
+	const char *dir = getenv("CREDENTIALS_DIRECTORY"), *path, *full;
+
+	if (!bind_scalar(b, key, n, member))
+		return false;
+	path = *(const char **)member;
+	if (strncmp(path, scheme, sizeof(scheme) - 1) == 0)
+		full = arena_printf(b->arena, "%s/%s", dir ? dir : usual, path + sizeof(scheme) - 1);
+	else if (path[0] == '/' || path[0] == '\0' || !n->mark.file)
+		return true;
+	else
+		full = load_beside(b->arena, n->mark.file, path);
+	if (!full)
+		b->no_memory = true;
+	*(const char **)member = full;
+	return full != NULL;
 }
 
 static bool bind_flag(struct binder *b, const struct key *key, const struct key_node *n, unsigned *flags)
@@ -129,7 +152,7 @@ static bool bind_items(struct binder *b, const struct key *key, const struct key
 	for (const struct key_node *c = n->first; items && c; c = c->next) {
 		void *item = items + c->index * key->table->size;
 
-		((struct key_head *)item)->name = c->key;
+		*(struct key_head *)item = (struct key_head){c->key, node_mark(c), c, true};
 		fine &= (!c->key || check_name(b, key->table, c)) && bind_table(b, key->table, c, item);
 	}
 	return fine && check_count(b, key, n, n->count);
@@ -192,6 +215,7 @@ static bind_fn *const binders[] = {
 	[KEY_LIST] = bind_list,
 	[KEY_MAP] = bind_map,
 	[KEY_TREE] = bind_any,
+	[KEY_PATH] = bind_path,
 };
 
 /* --- what nobody wrote --------------------------------------------------------------------------------------- */
@@ -242,7 +266,7 @@ static bool bind_default(struct binder *b, const struct key *key, const struct k
 	struct key_node n = {.kind = NODE_SCALAR,
 		.text = key->dflt,
 		.len = key->dflt ? strlen(key->dflt) : 0,
-		.quoted = key->type == KEY_TEXT};
+		.quoted = key->type == KEY_TEXT || key->type == KEY_PATH};
 
 	if (key->type == KEY_TABLE)
 		return absent_table(b, key, parent, member);
@@ -253,10 +277,13 @@ static bool bind_default(struct binder *b, const struct key *key, const struct k
 	return bind_scalar(b, key, &n, member);
 }
 
-static bool missing(struct binder *b, const struct key *key, const struct key_node *n)
+/* `Site:` was told as a misspelled `site:` already. */
+static bool missing(struct binder *b, const struct key_table *table, const struct key *key, const struct key_node *n)
 {
 	char list[200] = "", where[256];
 
+	if (stray_stands_for(table, n, key))
+		return false;
 	if (key->type == KEY_ENUM)
 		scalar_choices(list, sizeof(list), key);
 	report_add(b->report, REPORT_FAULT, node_mark(n), node_path(where, sizeof(where), n),
@@ -268,19 +295,22 @@ static bool missing(struct binder *b, const struct key *key, const struct key_no
 /* --- a table ------------------------------------------------------------------------------------------------- */
 
 /* sure: the keys that applies() looks at were fine, so that its answer can be told the user. */
-static bool bind_key(struct binder *b, const struct key *key, const struct key_node *n, void *item, bool sure)
+static bool bind_key(struct binder *b, const struct key_table *table, const struct key *key, const struct key_node *n,
+	void *item, bool sure)
 {
 	const struct key_node *value = node_find(n, key->name);
 	bool applies = !key->applies || !sure || key->applies(item);
 	void *member = (char *)item + key->offset;
 
+	if (value && value->bad)
+		return false; /* reported when it was read */
 	if (value && !applies)
 		return fault(b, value, "is only for %s; remove it here",
 			key->applies_to ? key->applies_to : "something else");
 	if (value)
 		return binders[key->type](b, key, value, member);
 	if (key->required && applies && sure && !n->absent)
-		return missing(b, key, n);
+		return missing(b, table, key, n);
 	return bind_default(b, key, n, member);
 }
 
@@ -291,11 +321,11 @@ static bool bind_keys(struct binder *b, const struct key_table *table, const str
 
 	for (size_t i = 0; i < table->count; i++) {
 		if (!table->keys[i].applies)
-			sure &= bind_key(b, &table->keys[i], n, item, true);
+			sure &= bind_key(b, table, &table->keys[i], n, item, true);
 	}
 	for (size_t i = 0; i < table->count; i++) {
 		if (table->keys[i].applies)
-			fine &= bind_key(b, &table->keys[i], n, item, sure);
+			fine &= bind_key(b, table, &table->keys[i], n, item, sure);
 	}
 	return fine && sure;
 }
@@ -306,16 +336,19 @@ static bool bind_table(struct binder *b, const struct key_table *table, const st
 	size_t before;
 
 	head->node = n;
+	head->wrong = true;
 	head->mark = n->absent ? (struct key_mark){NULL, 0, 0} : node_mark(n);
+	if (n->bad)
+		return false; /* reported when it was read */
 	if (n->kind != NODE_MAP && !node_is_null(n))
 		return stray_not_a_map(b->report, table, n);
 	if (!bind_keys(b, table, n, item) || b->no_memory)
 		return false;
-	if (!table->check || n->absent)
-		return true;
 	before = report_count(b->report, REPORT_FAULT);
-	table->check(item, b->report);
-	return report_count(b->report, REPORT_FAULT) == before;
+	if (table->check && !n->absent)
+		table->check(item, b->report);
+	head->wrong = report_count(b->report, REPORT_FAULT) != before;
+	return !head->wrong;
 }
 
 int bind_tree(

@@ -99,12 +99,16 @@ static void begin_line(struct dumper *d, bool comment)
 
 static void put_scalar(FILE *out, const struct key *key, const void *member)
 {
-	char text[64];
+	char text[80];
 
-	if (key->type == KEY_TEXT || key->type == KEY_TOPIC || key->type == KEY_FILTER)
-		dump_text(out, *(const char *const *)member);
-	else
-		dump_text(out, scalar_text(text, sizeof(text), key, member));
+	switch (key->type) {
+	case KEY_TEXT:
+	case KEY_PATH:
+	case KEY_TOPIC:
+	case KEY_FILTER: dump_text(out, *(const char *const *)member); break;
+	case KEY_ENUM: dump_text(out, scalar_text(text, sizeof(text), key, member)); break;
+	default: fputs(scalar_text(text, sizeof(text), key, member), out); break;
+	}
 }
 
 static void put_texts(FILE *out, const struct key_list *list)
@@ -172,6 +176,7 @@ static bool equal_members(const struct key *key, const void *a, const void *b)
 	case KEY_ENUM: return *(const int *)a == *(const int *)b;
 	case KEY_FLAGS: return *(const unsigned *)a == *(const unsigned *)b;
 	case KEY_TEXT:
+	case KEY_PATH:
 	case KEY_TOPIC:
 	case KEY_FILTER: return equal_texts(*(const char *const *)a, *(const char *const *)b);
 	case KEY_TABLE: return dump_equal(key->table, a, b);

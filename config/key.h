@@ -19,6 +19,8 @@
  *	KEY_INT     int64_t		min .. max
  *	KEY_REAL    double		rmin .. rmax where rmin < rmax
  *	KEY_TEXT    const char *	NULL when absent without default; min .. max is its length where max > 0
+ *	KEY_PATH    const char *	a file; from the folder of the configuration file where it is relative, and
+ *					credential:NAME is systemd's. Else as KEY_TEXT
  *	KEY_TIME    int64_t		milliseconds: 200ms 5s 10m 6h 7d; min .. max in ms
  *	KEY_SIZE    int64_t		bytes: 4096 64KiB 2GiB 10MB; min .. max in bytes
  *	KEY_ENUM    int			choices
@@ -43,7 +45,7 @@
 
 enum key_type {
 	KEY_BOOL, KEY_INT, KEY_REAL, KEY_TEXT, KEY_TIME, KEY_SIZE, KEY_ENUM, KEY_FLAGS, KEY_TOPIC, KEY_FILTER,
-	KEY_TABLE, KEY_LIST, KEY_MAP, KEY_TREE,
+	KEY_TABLE, KEY_LIST, KEY_MAP, KEY_TREE, KEY_PATH,
 };
 
 /* Where something stands: 1-based line and column; file NULL for a default. */
@@ -57,6 +59,7 @@ struct key_head {
 	const char *name; /* in a map; NULL in a list and a plain table */
 	struct key_mark mark;
 	const struct key_node *node; /* the configuration's own; key_given() and key_fault() look into it */
+	bool wrong;                  /* a mistake was found in it: not all members are set */
 };
 
 struct key_list {

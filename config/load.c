@@ -64,7 +64,7 @@ static int unreadable(struct key_report *r, const char *path, int error)
 	case EINVAL: report_add(r, REPORT_FAULT, mark, "", "is not a regular file; give one"); break;
 	default: report_add(r, REPORT_FAULT, mark, "", "cannot be read: %s", strerror(error)); break;
 	}
-	return LOAD_WRONG;
+	return LOAD_BROKEN;
 }
 
 /* O_NONBLOCK: a FIFO must not hold us until somebody writes to it. */
@@ -103,7 +103,7 @@ static int as_map(struct key_node **root, struct arena *a, struct key_report *r)
 		report_at(r, REPORT_FAULT, n, "a configuration is a map of keys (`site: ...`, `lines:`), not %s%s",
 			n->kind == NODE_LIST ? "a list" : "the text ",
 			n->kind == NODE_LIST ? "" : node_quote(&q, n->text));
-		result = LOAD_WRONG;
+		result = LOAD_BROKEN;
 	}
 	*root = node_new(a, NODE_MAP, n ? n->mark : (struct key_mark){NULL, 0, 0});
 	return *root ? result : -ENOMEM;
@@ -208,7 +208,7 @@ int load_site(struct key_node **out, struct arena *a, struct key_report *r, cons
 	for (int i = 0; i < n; i++) {
 		if (e >= 0)
 			e = join_one(*out, a, r, dir, names[i]->d_name);
-		wrong |= e > 0;
+		wrong |= e > 0 ? e : 0;
 		free(names[i]);
 	}
 	free(names);

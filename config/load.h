@@ -8,7 +8,9 @@
 
 #include "config/node.h"
 
-enum { LOAD_WRONG = 1 };
+/* Outcomes. WRONG: mistakes were reported, the tree can still be bound to find more. BROKEN: it lacks parts that may be
+ * in the file, so that what is missing from it means nothing. */
+enum { LOAD_WRONG = 1, LOAD_BROKEN = 3 };
 
 /* *out is a map in each case but -ENOMEM: what could be read. */
 int load_file(struct key_node **out, struct arena *a, struct key_report *r, const char *path);

@@ -21,6 +21,7 @@ struct key_node {
 	enum node_kind kind;
 	bool quoted; /* a scalar in quotes, or a block of text */
 	bool absent; /* stands for a table that nobody wrote */
+	bool bad;    /* a mistake in it was reported; what it holds is not what was meant */
 	struct key_mark mark;
 	const char *key; /* in a map; NULL in a list */
 	struct key_mark key_mark;

@@ -152,6 +152,8 @@ static bool starts_token(char *out, size_t cap, const char *text, size_t len, st
 		return false;
 	if (text[i] == '\t')
 		snprintf(out, cap, "a tab stands where the line is indented; use spaces");
+	else if (text[i] == '`')
+		snprintf(out, cap, "a value cannot begin with a backtick; put it in quotes");
 	else
 		snprintf(out, cap, "a value cannot begin with `%c`; put it in quotes", text[i]);
 	return true;

@@ -34,6 +34,7 @@ static const char *const type_names[] = {
 	[KEY_LIST] = "list",
 	[KEY_MAP] = "map by name",
 	[KEY_TREE] = "map by name",
+	[KEY_PATH] = "file",
 };
 
 /* Depth first, so that a section stands near the one that leads to it. */

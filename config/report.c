@@ -180,26 +180,25 @@ static void print_left(size_t left, const char *one, const char *many, FILE *out
 		fprintf(out, "... and %zu more %s\n", left, left == 1 ? one : many);
 }
 
+/* Advice waits until there are no mistakes: whoever has to find one wants to see nothing else. */
 int report_print(struct key_report *r, FILE *out)
 {
-	size_t faults = 0, room_left, told[2] = {0, 0}, places[2] = {0, 0};
+	enum report_kind kind = r->total[REPORT_FAULT] ? REPORT_FAULT : REPORT_ADVICE;
+	size_t told = 0, places = 0;
 
 	if (r->count)
 		qsort(r->entries, r->count, sizeof(*r->entries), by_mark);
 	fold(r);
-	for (size_t i = 0; i < r->count; i++)
-		faults += r->entries[i].kind == REPORT_FAULT;
-	room_left = faults < REPORT_SHOWN ? REPORT_SHOWN - faults : 0;
-	for (size_t i = 0; i < r->count; i++) {
-		const struct entry *e = &r->entries[i];
-
-		if (told[e->kind] >= (e->kind == REPORT_FAULT ? REPORT_SHOWN : room_left))
+	for (size_t i = 0; i < r->count && told < REPORT_SHOWN; i++) {
+		if (r->entries[i].kind != kind)
 			continue;
-		told[e->kind]++;
-		places[e->kind] += 1 + e->same;
-		print_entry(e, out);
+		told++;
+		places += 1 + r->entries[i].same;
+		print_entry(&r->entries[i], out);
 	}
-	print_left(r->total[REPORT_FAULT] - places[REPORT_FAULT], "mistake", "mistakes", out);
-	print_left(r->total[REPORT_ADVICE] - places[REPORT_ADVICE], "piece of advice", "pieces of advice", out);
+	if (kind == REPORT_FAULT)
+		print_left(r->total[kind] - places, "mistake", "mistakes", out);
+	else
+		print_left(r->total[kind] - places, "piece of advice", "pieces of advice", out);
 	return ferror(out) ? -EIO : 0;
 }

@@ -34,8 +34,8 @@ void report_atv(struct key_report *r, enum report_kind kind, const struct key_no
 size_t report_count(const struct key_report *r, enum report_kind kind); /* places, also those past the cap */
 bool report_full(const struct key_report *r);                           /* what comes now is only counted */
 
-/* Lines `file:line:column: where: sentence`, sorted; advice says so. At most REPORT_SHOWN, mistakes before advice
- * where not all fit, then how many are left. 0 or -errno. */
+/* Lines `file:line:column: where: sentence`, sorted; advice says so and is told only when there are no mistakes. At most
+ * REPORT_SHOWN, then how many are left. 0 or -errno. */
 int report_print(struct key_report *r, FILE *out);
 
 #endif

@@ -124,7 +124,10 @@ static const char *use_range(char out[80], const struct key *key)
 	char range[64];
 
 	scalar_range(range, sizeof(range), key);
-	snprintf(out, 80, "%s%s", *range ? "; use " : "", range);
+	if (*range)
+		snprintf(out, 80, "; use %s", range);
+	else
+		snprintf(out, 80, "; write digits, such as %s", key->type == KEY_REAL ? "0.1" : "10");
 	return out;
 }
 
@@ -146,10 +149,8 @@ static bool odd_number(const char *s, const struct key *key, struct scalar_fault
 {
 	const char *bare = s + (*s == '-' || *s == '+');
 	struct node_quote q;
-	char use[80];
 
 	node_quote(&q, s);
-	use_range(use, key);
 	if (bare[0] == '0' && digits(bare, "01234567"))
 		return fault(f, "%s is %lld (octal) to some YAML readers and %lld to others; write %lld", q.text,
 			strtoll(s, NULL, 8), strtoll(s, NULL, 10), strtoll(s, NULL, 10));
@@ -161,12 +162,12 @@ static bool odd_number(const char *s, const struct key *key, struct scalar_fault
 		return fault(
 			f, "%s has a `_` in it, which only some YAML readers skip; write the digits alone", q.text);
 	if (sexagesimal(s))
-		return fault(f, "%s is a number to base 60 to some YAML readers; write a plain number%s", q.text, use);
+		return fault(f, "%s is a number to base 60 to some YAML readers; write a plain number", q.text);
 	if (decimal_comma(s) && key->type == KEY_REAL)
 		return fault(f, "%s has a comma; write %.*s.%s", q.text, (int)strcspn(s, ","), s, strchr(s, ',') + 1);
 	if (isdigit((unsigned char)*bare) && isalpha((unsigned char)s[strlen(s) - 1]) &&
 		strspn(bare, "0123456789. ") >= 1 && !strpbrk(bare, "xX:/"))
-		return fault(f, "%s has a unit; write the number alone%s", q.text, use);
+		return fault(f, "%s has a unit; write the number alone", q.text);
 	return true;
 }
 
@@ -361,11 +362,12 @@ static bool topic_fault(enum topic_fault t, const struct key_node *n, struct sca
 		[TOPIC_TOO_DEEP] = "use fewer levels",
 		[TOPIC_BAD_UTF8] = "save the file as UTF-8",
 		[TOPIC_WILDCARD] = "a single topic has no `+` and no `#`",
-		[TOPIC_BAD_WILDCARD] = "a `+` or `#` stands alone in its level, and `#` only in the last one",
+		[TOPIC_BAD_WILDCARD] = "write it between slashes, and `#` only at the end",
 	};
 	struct node_quote q;
 
-	return fault(f, "%s %s; %s", node_quote(&q, n->text), topic_fault_text(t), cure[t]);
+	return fault(
+		f, "%s %s; %s", t == TOPIC_EMPTY ? "the text" : node_quote(&q, n->text), topic_fault_text(t), cure[t]);
 }
 
 static bool parse_topic(void *member, const struct key *key, const struct key_node *n, struct scalar_fault *f)
@@ -391,25 +393,24 @@ static parse_fn *const parsers[] = {
 	[KEY_ENUM] = parse_enum,
 	[KEY_TOPIC] = parse_topic,
 	[KEY_FILTER] = parse_topic,
+	[KEY_PATH] = parse_text,
 };
 
 bool scalar_parse(void *member, const struct key *key, const struct key_node *n, struct scalar_fault *f)
 {
-	if (node_is_null(n) && (key->type == KEY_TOPIC || key->type == KEY_FILTER))
+	if (node_is_null(n) && key->type == KEY_FILTER)
 		return fault(f, "is empty; a ` #` begins a comment: put a filter such as \"#\" in quotes");
 	if (node_is_null(n))
 		return fault(f, "is empty; give a value, or remove the key");
 	return parsers[key->type](member, key, n, f);
 }
 
-/* The fewest digits that give the same number back. */
+/* Fifteen digits where they give the same number back, else all seventeen. */
 static void real_text(char *out, size_t cap, double v)
 {
-	for (int digits_of = 1; digits_of <= 17; digits_of++) {
-		snprintf(out, cap, "%.*g", digits_of, v);
-		if (strtod(out, NULL) == v)
-			return;
-	}
+	snprintf(out, cap, "%.15g", v);
+	if (strtod(out, NULL) != v)
+		snprintf(out, cap, "%.17g", v);
 }
 
 const char *scalar_text(char *out, size_t cap, const struct key *key, const void *member)

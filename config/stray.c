@@ -174,6 +174,21 @@ bool stray_check_keys(
 	return fine;
 }
 
+bool stray_stands_for(const struct key_table *table, const struct key_node *n, const struct key *key)
+{
+	for (const struct key_node *c = n->first; c; c = c->next) {
+		struct suggestion s = suggest_for(c->key);
+
+		if (find_key(table, c->key))
+			continue;
+		for (size_t i = 0; i < table->count; i++)
+			suggest_try(&s, table->keys[i].name);
+		if (s.best == key->name)
+			return true;
+	}
+	return false;
+}
+
 /* --- names and maps ------------------------------------------------------------------------------------------ */
 
 bool stray_check_name(struct key_report *r, const struct key_table *table, const struct key_node *n)
@@ -200,7 +215,7 @@ static bool lacks_space(const char *s)
 bool stray_not_a_map(struct key_report *r, const struct key_table *table, const struct key_node *n)
 {
 	struct node_quote q;
-	char a[64], keys[120];
+	char a[64], keys[60];
 
 	stray_article(a, sizeof(a), table->name);
 	if (n->kind == NODE_SCALAR && find_key(table, n->text))

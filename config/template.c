@@ -93,7 +93,7 @@ static int read_body(const struct key_node **body, struct templates *t, const st
 		return unknown(t, use);
 	r = load_file(&root, t->arena, t->report, path);
 	*body = root;
-	return r;
+	return r == LOAD_WRONG ? 0 : r; /* what is wrong was reported; the rest can be bound */
 }
 
 static int find(struct template **out, struct templates *t, const struct key_node *use)
@@ -172,7 +172,7 @@ int template_apply(struct key_node *root, const char *section, const char *path,
 		return -ENOMEM;
 	if (t.inlined && t.inlined->kind != NODE_MAP) {
 		if (!node_is_null(t.inlined))
-			worst = wrong(&t, t.inlined, "is a map: `templates:` holds templates by name");
+			worst = wrong(&t, t.inlined, "holds templates by name; write `NAME:` below it, indented");
 		t.inlined = NULL;
 	}
 	for (struct key_node *c = entries && entries->kind == NODE_MAP ? entries->first : NULL; c; c = c->next) {

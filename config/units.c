@@ -12,7 +12,7 @@ struct unit {
 	int64_t factor;
 };
 
-/* What people write instead, in any case of letters; meant NULL: finer than we go. */
+/* What people write instead, in any case of letters; meant "": finer than we go. */
 struct loose {
 	const char *name;
 	const char *meant;
@@ -48,6 +48,10 @@ static const struct loose loose_times[] = {
 	{"hr", "h"},
 	{"hrs", "h"},
 	{"hour", "h"},
+	{"us", ""},
+	{"usec", ""},
+	{"\xc2\xb5s", ""},
+	{"ns", ""},
 	{"hours", "h"},
 	{"d", "d"},
 	{"day", "d"},
@@ -132,6 +136,8 @@ static int look_loosely(
 	char fix[UNITS_FIX_CAP], const char *text, const char *unit, size_t number_len, const struct loose *loose)
 {
 	for (; loose->name; loose++) {
+		if (strcasecmp(unit, loose->name) == 0 && !*loose->meant)
+			return UNITS_NOT_WHOLE;
 		if (strcasecmp(unit, loose->name) == 0) {
 			snprintf(fix, UNITS_FIX_CAP, "%.*s%s", number_len < 24 ? (int)number_len : 24, text,
 				loose->meant);

@@ -22,6 +22,7 @@ struct frame {
 	const char *key;
 	struct key_mark key_mark;
 	bool has_key, drop;
+	bool lost; /* part of something that was reported as a whole */
 };
 
 struct anchor {
@@ -42,7 +43,7 @@ struct reader {
 	size_t nodes_left, copies_left;
 	struct anchor anchors[YAML_MAX_ANCHORS];
 	size_t anchor_count;
-	bool wrong;
+	bool wrong, broken;
 	int error; /* -ENOMEM */
 	bool done;
 };
@@ -80,7 +81,7 @@ static void wrong(struct reader *rd, struct key_mark mark, const char *fmt, ...)
 }
 
 /* Nothing behind this place is read. */
-#define refuse(rd, mark, ...) (wrong(rd, mark, __VA_ARGS__), (rd)->done = true)
+#define refuse(rd, mark, ...) (wrong(rd, mark, __VA_ARGS__), (rd)->broken = (rd)->done = true)
 
 static void no_memory(struct reader *rd)
 {
@@ -90,20 +91,31 @@ static void no_memory(struct reader *rd)
 
 /* --- building the tree --------------------------------------------------------------------------------------- */
 
+/* What is wrong with a key; NULL: nothing. spoils: what the map was to hold cannot be known. */
+static const char *key_trouble(const struct key_node *n, bool *spoils)
+{
+	*spoils = true;
+	if (n->kind != NODE_SCALAR)
+		return "a key is plain text, not a list or map; quote it if `[` or `{` belongs to it";
+	if (!n->quoted && strcmp(n->text, "<<") == 0)
+		return "merge keys (`<<`) are not read; write the keys out, or give devices a template";
+	*spoils = false;
+	return n->len == 0 ? "there is no key before the `:`; write `key: value`" : NULL;
+}
+
 static void take_key(struct reader *rd, struct frame *top, const struct key_node *n)
 {
+	bool spoils;
+	const char *trouble = key_trouble(n, &spoils);
+
 	top->has_key = true;
-	top->drop = true;
+	top->drop = trouble != NULL;
 	top->key_mark = n->mark;
 	top->key = n->text;
-	if (n->kind != NODE_SCALAR)
-		wrong(rd, n->mark, "a key is plain text, not a list or map; quote it if `[` or `{` belongs to it");
-	else if (!n->quoted && strcmp(n->text, "<<") == 0)
-		wrong(rd, n->mark, "merge keys (`<<`) are not read; write the keys out, or give devices a template");
-	else if (n->len == 0)
-		wrong(rd, n->mark, "there is no key before the `:`; write `key: value`");
-	else
-		top->drop = false;
+	if (spoils)
+		top->node->bad = true;
+	if (trouble && !top->lost)
+		wrong(rd, n->mark, "%s", trouble);
 }
 
 static void add(struct reader *rd, struct key_node *n)
@@ -166,11 +178,19 @@ static void remember(struct reader *rd, const yaml_char_t *name, const struct ke
 
 static void check_tag(struct reader *rd, const yaml_char_t *tag, yaml_mark_t at)
 {
+	static const char standard[] = "tag:yaml.org,2002:";
+	const char *text = (const char *)tag;
 	struct node_quote q;
+	char shown[64];
 
-	if (tag && strcmp((const char *)tag, "!") != 0)
-		wrong(rd, mark_of(rd, at), "tags such as %s are not read; leave it out, and quote what is text",
-			node_quote(&q, (const char *)tag));
+	if (!tag || strcmp(text, "!") == 0)
+		return;
+	if (strncmp(text, standard, sizeof(standard) - 1) == 0)
+		snprintf(shown, sizeof(shown), "!!%s", text + sizeof(standard) - 1);
+	else
+		snprintf(shown, sizeof(shown), "%s", text);
+	wrong(rd, mark_of(rd, at), "tags such as %s are not read; leave it out, and quote what is text",
+		node_quote(&q, shown));
 }
 
 /* --- events -------------------------------------------------------------------------------------------------- */
@@ -201,6 +221,8 @@ static void open_container(struct reader *rd, enum node_kind kind, const yaml_ev
 {
 	const yaml_char_t *tag = kind == NODE_MAP ? e->data.mapping_start.tag : e->data.sequence_start.tag;
 	const yaml_char_t *anchor = kind == NODE_MAP ? e->data.mapping_start.anchor : e->data.sequence_start.anchor;
+	const struct frame *top = rd->depth ? &rd->stack[rd->depth - 1] : NULL;
+	bool lost = top && (top->lost || (top->node->kind == NODE_MAP && (!top->has_key || top->drop)));
 	struct key_node *n;
 
 	if (rd->depth == NODE_MAX_DEPTH) {
@@ -214,7 +236,7 @@ static void open_container(struct reader *rd, enum node_kind kind, const yaml_ev
 		return;
 	remember(rd, anchor, n);
 	add(rd, n);
-	rd->stack[rd->depth++] = (struct frame){.node = n};
+	rd->stack[rd->depth++] = (struct frame){.node = n, .lost = lost};
 }
 
 static void on_list(struct reader *rd, const yaml_event_t *e)
@@ -341,9 +363,9 @@ static void on_alias(struct reader *rd, const yaml_event_t *e)
 	nothing = make(rd, NODE_SCALAR, e->start_mark);
 	if (!nothing)
 		return;
-	nothing->text = "?"; /* keeps the tree whole; a mistake has been reported */
+	nothing->text = "?"; /* keeps the tree whole */
 	nothing->len = 1;
-	nothing->quoted = true;
+	nothing->bad = true;
 	add(rd, nothing);
 }
 
@@ -396,7 +418,7 @@ static void on_syntax(struct reader *rd)
 		problem.from = problem.at;
 	at = problem_explain(text, sizeof(text), &problem, rd->text, rd->len);
 	report_add(rd->report, REPORT_FAULT, (struct key_mark){rd->file, at.line, at.column}, "", "%s", text);
-	rd->wrong = true;
+	rd->broken = true;
 }
 
 /* --- the bytes ----------------------------------------------------------------------------------------------- */
@@ -419,16 +441,16 @@ static size_t first_bad_byte(const char *text, size_t len)
 			break;
 		begin = end;
 	}
-	for (good = begin; good < len; good++) {
+	for (good = begin; good < len;) {
 		size_t n = 1;
 
-		while (good + n < len && n < 4 && ((unsigned char)text[good + n] & 0xc0) == 0x80)
+		while (n < 4 && good + n < len && !utf8_ok(text + good, n))
 			n++;
 		if (!utf8_ok(text + good, n))
-			return good;
-		good += n - 1;
+			break;
+		good += n;
 	}
-	return len;
+	return good;
 }
 
 static bool check_bytes(struct reader *rd)
@@ -496,7 +518,7 @@ int yaml_read(
 	if (!rd->file)
 		return -ENOMEM;
 	if (!check_bytes(rd))
-		return YAML_WRONG;
+		return YAML_BROKEN;
 	if (!yaml_parser_initialize(&rd->parser))
 		return -ENOMEM;
 	yaml_parser_set_encoding(&rd->parser, YAML_UTF8_ENCODING);
@@ -510,5 +532,5 @@ int yaml_read(
 	if (!rd->root)
 		return -ENOMEM;
 	*out = rd->root;
-	return rd->wrong ? YAML_WRONG : 0;
+	return rd->broken ? YAML_BROKEN : rd->wrong ? YAML_WRONG : 0;
 }

@@ -20,9 +20,10 @@ enum {
 	YAML_MAX_ANCHORS = 1000,
 };
 
-/* YAML_WRONG: mistakes were reported; *out is what could be read, or NULL. file is copied. An empty text is an empty
- * map. 0, YAML_WRONG or -ENOMEM. */
-enum { YAML_WRONG = 1 };
+/* Outcomes. WRONG: mistakes were reported and the tree is whole but for what they touch (key_node.bad). BROKEN: reading
+ * ended at a mistake; *out is NULL or lacks what follows. file is copied. An empty text is an empty map. 0, an outcome
+ * or -ENOMEM. */
+enum { YAML_WRONG = 1, YAML_BROKEN = 3 };
 int yaml_read(
 	struct key_node **out, struct arena *a, struct key_report *r, const char *file, const void *text, size_t len);
 

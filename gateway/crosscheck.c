@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/crosscheck.h"
+
+#include "config/node.h"
+#include "config/suggest.h"
+#include "gateway/topiccheck.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *place(char out[96], const struct key_head *head)
+{
+	snprintf(out, 96, "%.80s:%d", head->mark.file ? head->mark.file : "", head->mark.line);
+	return out;
+}
+
+/* --- names --------------------------------------------------------------------------------------------------- */
+
+static void check_name(const struct key_head *head, struct key_report *report)
+{
+	struct node_quote q;
+
+	if (strpbrk(head->name, "/+#"))
+		key_fault(report, head, NULL,
+			"the name %s has a `/`, `+` or `#`, which mean something in a topic; use `-`",
+			node_quote(&q, head->name));
+	else if (!head->name[0] || head->name[0] == '$')
+		key_fault(report, head, NULL, "the name is empty or begins with `$`; use letters, digits and `-`");
+	else if (strpbrk(head->name, " \t\n"))
+		key_advice(report, head, NULL,
+			"the name has a space, which is awkward in topics and on command lines; use `-`");
+}
+
+static void check_names(const struct key_list *list, size_t size, struct key_report *report)
+{
+	for (size_t i = 0; i < list->count; i++)
+		check_name((const struct key_head *)((const char *)list->items + i * size), report);
+}
+
+static void check_all_names(const struct gateway_opts *o, struct key_report *report)
+{
+	const struct device_opts *devices = o->devices.items;
+
+	check_names(&o->lines, sizeof(struct line_opts), report);
+	check_names(&o->devices, sizeof(struct device_opts), report);
+	check_names(&o->upstreams, sizeof(struct bridge_opts), report);
+	for (size_t i = 0; i < o->devices.count; i++)
+		check_names(&devices[i].points, sizeof(struct point_opts), report);
+}
+
+/* --- devices to lines ---------------------------------------------------------------------------------------- */
+
+static int by_line_name(const void *a, const void *b)
+{
+	return strcmp(
+		(*(const struct line_opts *const *)a)->head.name, (*(const struct line_opts *const *)b)->head.name);
+}
+
+static int by_own_name(const void *name, const void *line)
+{
+	return strcmp(name, (*(const struct line_opts *const *)line)->head.name);
+}
+
+/* Lines in order of their names, to be found by bisection: a site may have thousands. */
+static struct line_opts **sort_lines(const struct gateway_opts *o, struct arena *a)
+{
+	struct line_opts **sorted = arena_alloc(a, (o->lines.count + 1) * sizeof(*sorted));
+	struct line_opts *lines = o->lines.items;
+
+	for (size_t i = 0; sorted && i < o->lines.count; i++)
+		sorted[i] = &lines[i];
+	if (sorted)
+		qsort(sorted, o->lines.count, sizeof(*sorted), by_line_name);
+	return sorted;
+}
+
+static void unknown_line(const struct gateway_opts *o, const struct device_opts *d, struct key_report *report)
+{
+	struct suggestion s = suggest_for(d->line);
+	const struct line_opts *lines = o->lines.items;
+	struct node_quote q;
+
+	for (size_t i = 0; i < o->lines.count; i++)
+		suggest_try(&s, lines[i].head.name);
+	node_quote(&q, d->line);
+	if (o->lines.count == 0)
+		key_fault(report, d, "line", "there is no line %s, nor any other; add it to `lines:`", q.text);
+	else if (s.best)
+		key_fault(report, d, "line", "there is no line %s; did you mean `%s`?", q.text, s.best);
+	else
+		key_fault(report, d, "line",
+			"there is no line %s; add it to `lines:`, or use one of them, such as `%s`", q.text,
+			lines[0].head.name);
+}
+
+static int join(struct gateway_opts *o, struct arena *a, struct key_report *report)
+{
+	struct line_opts **sorted = sort_lines(o, a);
+	struct device_opts *devices = o->devices.items;
+	struct line_opts *lines = o->lines.items;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < o->devices.count; i++) {
+		struct line_opts **found;
+
+		if (!devices[i].line)
+			continue;
+		found = bsearch(devices[i].line, sorted, o->lines.count, sizeof(*sorted), by_own_name);
+		if (!found) {
+			unknown_line(o, &devices[i], report);
+			continue;
+		}
+		devices[i].line_opts = *found;
+		(*found)->device_count++;
+	}
+	for (size_t i = 0; i < o->lines.count; i++) {
+		lines[i].devices = arena_alloc(a, (lines[i].device_count + 1) * sizeof(*lines[i].devices));
+		if (!lines[i].devices)
+			return -ENOMEM;
+		lines[i].device_count = 0;
+	}
+	for (size_t i = 0; i < o->devices.count; i++) {
+		struct line_opts *l = (struct line_opts *)devices[i].line_opts;
+
+		if (l)
+			l->devices[l->device_count++] = &devices[i];
+	}
+	return 0;
+}
+
+/* --- lines --------------------------------------------------------------------------------------------------- */
+
+static bool has_units(const struct line_opts *l)
+{
+	return l->driver == DRIVER_MODBUS_RTU || l->driver == DRIVER_MODBUS_TCP || l->driver == DRIVER_RTU_OVER_TCP;
+}
+
+static void check_units(const struct line_opts *l, struct key_report *report)
+{
+	const struct device_opts *first[256] = {NULL};
+	char at[96];
+
+	for (size_t i = 0; i < l->device_count; i++) {
+		const struct device_opts *d = l->devices[i];
+
+		if (d->head.wrong || d->unit < 0 || d->unit > 255)
+			continue;
+		if (first[d->unit])
+			key_fault(report, d, key_given(d, "unit") ? "unit" : NULL,
+				"unit %lld of this line is `%s` already (%s); give each device its own unit, or join "
+				"their "
+				"points",
+				(long long)d->unit, first[d->unit]->head.name, place(at, &first[d->unit]->head));
+		else
+			first[d->unit] = d;
+	}
+}
+
+static bool all_fine(const struct line_opts *l)
+{
+	for (size_t i = 0; i < l->device_count; i++) {
+		if (l->devices[i]->head.wrong)
+			return false;
+	}
+	return !l->head.wrong;
+}
+
+static void check_lines(const struct gateway_opts *o, struct key_report *report)
+{
+	struct line_opts *lines = o->lines.items;
+
+	for (size_t i = 0; i < o->lines.count; i++) {
+		struct line_opts *l = &lines[i];
+
+		if (!l->head.wrong && has_units(l))
+			check_units(l, report);
+		if (all_fine(l))
+			line_check(l, report);
+	}
+}
+
+static const char *endpoint(const struct line_opts *l)
+{
+	return l->port ? l->port : l->address;
+}
+
+static int by_endpoint(const void *a, const void *b)
+{
+	const struct line_opts *x = *(const struct line_opts *const *)a, *y = *(const struct line_opts *const *)b;
+	int order = strcmp(endpoint(x), endpoint(y));
+
+	return order ? order : (x > y) - (x < y); /* of one array: in the order of the file */
+}
+
+/* A serial port has one owner; two connections to one address work, but rarely mean it. */
+static int check_endpoints(const struct gateway_opts *o, struct arena *a, struct key_report *report)
+{
+	const struct line_opts **sorted = arena_alloc(a, (o->lines.count + 1) * sizeof(*sorted));
+	const struct line_opts *lines = o->lines.items;
+	size_t n = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < o->lines.count; i++) {
+		if (!lines[i].head.wrong && endpoint(&lines[i]))
+			sorted[n++] = &lines[i];
+	}
+	qsort(sorted, n, sizeof(*sorted), by_endpoint);
+	for (size_t i = 1; i < n; i++) {
+		char at[96];
+
+		if (strcmp(endpoint(sorted[i - 1]), endpoint(sorted[i])) != 0)
+			continue;
+		place(at, &sorted[i - 1]->head);
+		if (sorted[i]->port)
+			key_fault(report, sorted[i], "port",
+				"this port is that of line `%s` already (%s); put all of its devices on one line",
+				sorted[i - 1]->head.name, at);
+		else
+			key_advice(report, sorted[i], "address",
+				"this is the address of line `%s`, too (%s); its devices could share one connection",
+				sorted[i - 1]->head.name, at);
+	}
+	return 0;
+}
+
+static void check_devices(const struct gateway_opts *o, struct key_report *report)
+{
+	const struct device_opts *devices = o->devices.items;
+
+	for (size_t i = 0; i < o->devices.count; i++) {
+		if (!devices[i].head.wrong && devices[i].points.count == 0)
+			key_advice(report, &devices[i], NULL, "the device has no points; nothing of it is read");
+	}
+}
+
+/* --- listeners ----------------------------------------------------------------------------------------------- */
+
+/* The host part of "host:port", "" for any; NULL for a path. */
+static const char *host_of(char out[256], const char *bind, const char **port)
+{
+	const char *colon = strrchr(bind, ':');
+
+	if (!colon || strncmp(bind, "unix:", 5) == 0)
+		return NULL;
+	*port = colon + 1;
+	snprintf(out, 256, "%.*s", (int)(colon - bind), bind);
+	if (strcmp(out, "0.0.0.0") == 0 || strcmp(out, "[::]") == 0 || strcmp(out, "*") == 0)
+		out[0] = '\0';
+	return out;
+}
+
+static bool collide(const char *a, const char *b)
+{
+	char host_a[256], host_b[256];
+	const char *port_a = "", *port_b = "";
+	const char *x = host_of(host_a, a, &port_a), *y = host_of(host_b, b, &port_b);
+
+	if (!x || !y)
+		return strcmp(a, b) == 0;
+	return strcmp(port_a, port_b) == 0 && strcmp(port_a, "0") != 0 && (!*x || !*y || strcmp(x, y) == 0);
+}
+
+static void check_listeners(const struct gateway_opts *o, struct key_report *report)
+{
+	const struct broker_listener *l = o->broker.listeners.items;
+	char at[96];
+
+	for (size_t i = 0; i < o->broker.listeners.count; i++) {
+		for (size_t j = 0; j < i && l[i].bind; j++) {
+			if (!l[j].bind || !collide(l[i].bind, l[j].bind))
+				continue;
+			key_fault(report, &l[i], "bind",
+				"%s takes the address of %s (%s); give each listener its own port", l[i].bind,
+				l[j].bind, place(at, &l[j].head));
+			break;
+		}
+	}
+}
+
+/* Both would throw each other off the server for ever. */
+static void check_client_ids(const struct gateway_opts *o, struct key_report *report)
+{
+	const struct bridge_opts *u = o->upstreams.items;
+
+	for (size_t i = 0; i < o->upstreams.count; i++) {
+		const char *const *mine = u[i].address.items;
+
+		for (size_t j = 0; j < i && !u[i].head.wrong; j++) {
+			const char *const *theirs = u[j].address.items;
+			const char *a = u[i].client_id ? u[i].client_id : o->site;
+			const char *b = u[j].client_id ? u[j].client_id : o->site;
+
+			if (u[j].head.wrong || !a || !b || strcmp(a, b) != 0 || strcmp(mine[0], theirs[0]) != 0)
+				continue;
+			key_fault(report, &u[i], u[i].client_id ? "client_id" : NULL,
+				"client id `%s` is that of upstream `%s` at the same server, and they would throw each "
+				"other off; give it another `client_id`",
+				a, u[j].head.name);
+			break;
+		}
+	}
+}
+
+int crosscheck(struct gateway_opts *o, struct arena *a, struct key_report *report)
+{
+	int r = join(o, a, report);
+
+	if (r < 0)
+		return r;
+	check_all_names(o, report);
+	check_lines(o, report);
+	check_devices(o, report);
+	check_listeners(o, report);
+	check_client_ids(o, report);
+	r = check_endpoints(o, a, report);
+	return r < 0 ? r : topiccheck(o, a, report);
+}

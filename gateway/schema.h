@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* schema.h - the whole configuration: the tables of all rooms, put together.
+ *
+ * Owner     whoever loaded it; immutable afterwards, so any thread may read it.
+ * Memory    one arena, freed by gateway_opts_free().
+ * Files     path, conf.d/NAME.yaml beside it, and the templates that devices name (config/template.h).
+ */
+#ifndef GATEWAY_SCHEMA_H
+#define GATEWAY_SCHEMA_H
+
+#include "bridge/bridge.h"
+#include "broker/broker.h"
+#include "config/key.h"
+#include "drivers/opts.h"
+#include "store/store.h"
+
+#include <stdio.h>
+
+struct gateway_opts {
+	struct key_head head;
+	const char *site;        /* one or more topic levels */
+	int log;                 /* enum log_level */
+	const char *topic;       /* of points: a template of {site}, {line}, {device}, {point} */
+	const char *control;     /* path of the control socket */
+	int64_t stop_timeout_ms; /* how long a stop may take to drain and say goodbye */
+	struct key_list lines;   /* struct line_opts */
+	struct key_list devices; /* struct device_opts */
+	const struct key_node *templates;
+	struct broker_opts broker;
+	struct store_opts store;
+	struct key_list upstreams; /* struct bridge_opts */
+
+	struct arena *arena; /* holds all of it */
+};
+extern const struct key_table gateway_table;
+
+/* What a load found. */
+struct gateway_findings {
+	size_t mistakes, advice;
+};
+
+/* Mistakes and advice are written to errors. findings may be NULL. 0; GATEWAY_OPTS_WRONG: there were mistakes, *out is
+ * NULL; or -errno. */
+enum { GATEWAY_OPTS_WRONG = 1 };
+int gateway_opts_load(struct gateway_opts **out, const char *path, FILE *errors);
+int gateway_opts_check(struct gateway_opts **out, const char *path, FILE *errors, struct gateway_findings *findings);
+void gateway_opts_free(struct gateway_opts *o); /* NULL is fine */
+
+/* Topic of a point: the template of the point, else of its device, else of the site. Length; 0: longer than cap, or
+ * a brace that names nothing. */
+size_t gateway_point_topic(char *out, size_t cap, const struct gateway_opts *o, const struct line_opts *l,
+	const struct device_opts *d, const struct point_opts *p);
+
+/* YAML that is equal exactly when the part reads the same: a line with its devices, an upstream, and what a reload
+ * cannot change (site, control, store, broker). To be freed; NULL: no memory. */
+char *gateway_line_text(const struct gateway_opts *o, const struct line_opts *l);
+char *gateway_upstream_text(const struct gateway_opts *o, const struct bridge_opts *u);
+char *gateway_fixed_text(const struct gateway_opts *o);
+
+/* The other end of gateway_upstream_text(), in the process of the upstream: *arena holds it. 0, GATEWAY_OPTS_WRONG
+ * (told on errors) or -errno. */
+struct arena;
+int gateway_upstream_read(const struct bridge_opts **out, struct arena **arena, int fd, FILE *errors);
+
+#endif
