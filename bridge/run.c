@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The bridge's process: one loop around the drain. It sleeps until main, Paho's mailbox or the drain's clock wants
- * something; all that happened in a turn is answered once at its end. While records flow, main hears of the cursor
- * every TELL_MS only, since each time it is written to the disk: a kill in between costs duplicates, not records.
+ * something; all that happened in a turn is answered once at its end, so a hundred acknowledgements move the cursor
+ * in main with one word.
  *
  * Words to main wait up to SEND_TIMEOUT_S for it to read. The process has no other duty towards the machine, so when
  * main is gone, or reads no more, it ends: what it had in flight is still in the store. */
@@ -23,7 +23,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { SEND_TIMEOUT_S = 10, COUNTS_MS = 1000, TELL_MS = 20 };
+enum { SEND_TIMEOUT_S = 10, COUNTS_MS = 1000 };
 
 struct run {
 	const struct bridge_opts *opts;
@@ -37,8 +37,7 @@ struct run {
 	struct loop_watch main_watch, paho_watch;
 	struct loop_timer due, counts_due;
 	struct loop_task turn;
-	uint64_t told;   /* the cursor that main knows */
-	int64_t tell_ms; /* not before */
+	uint64_t told; /* the cursor that main knows */
 	int result;
 };
 
@@ -111,30 +110,10 @@ static void send_inbound(struct run *r)
 		say(r, &word);
 }
 
-/* When to be asked again; -1: main knows it all. */
-static int64_t tell_cursor(struct run *r)
-{
-	struct wire_word word = {.kind = WIRE_ACK, .a = drain_cursor(r->drain)};
-	int64_t now = loop_now_ms(r->loop);
-
-	if (word.a <= r->told)
-		return -1;
-	if (now < r->tell_ms && !drain_stopped(r->drain))
-		return r->tell_ms;
-	r->told = word.a;
-	r->tell_ms = now + TELL_MS;
-	say(r, &word);
-	return -1;
-}
-
-static int64_t sooner(int64_t a, int64_t b)
-{
-	return a < 0 ? b : b < 0 ? a : a < b ? a : b;
-}
-
 static void on_turn(struct loop_task *t)
 {
 	struct run *r = (struct run *)((char *)t - offsetof(struct run, turn));
+	struct wire_word word = {.kind = WIRE_ACK};
 	int64_t due_ms;
 
 	if (!r->drain)
@@ -142,10 +121,16 @@ static void on_turn(struct loop_task *t)
 	drain_at(r->drain, loop_now_ms(r->loop));
 	drain_turn(r->drain);
 	send_inbound(r);
-	due_ms = sooner(drain_due_ms(r->drain), inbound_due_ms(&r->inbound));
-	due_ms = sooner(due_ms, tell_cursor(r));
+	word.a = drain_cursor(r->drain);
+	if (word.a > r->told) {
+		r->told = word.a;
+		say(r, &word);
+	}
 	if (drain_stopped(r->drain))
 		end(r, 0);
+	due_ms = drain_due_ms(r->drain);
+	if (inbound_due_ms(&r->inbound) >= 0 && (due_ms < 0 || inbound_due_ms(&r->inbound) < due_ms))
+		due_ms = inbound_due_ms(&r->inbound);
 	if (due_ms >= 0)
 		loop_arm(r->loop, &r->due, due_ms);
 	else
