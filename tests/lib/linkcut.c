@@ -360,6 +360,16 @@ static int apply(struct cut *c)
 	return 0;
 }
 
+static const char *mode_name(const struct cut *c)
+{
+	if (c->refusing)
+		return "refuse";
+	return c->silent[UP] && c->silent[DOWN] ? "silent"
+	       : c->silent[UP]                  ? "silent-up"
+	       : c->silent[DOWN]                ? "silent-down"
+						: "forward";
+}
+
 static int run_command(void *ctx, char *line, FILE *to)
 {
 	struct cut *c = ctx;
@@ -388,8 +398,8 @@ static int run_command(void *ctx, char *line, FILE *to)
 		c->rate = n;
 		c->free_us[UP] = c->free_us[DOWN] = 0;
 	} else if (strcmp(word, "stats") == 0) {
-		fprintf(to, "accepted=%ju closed=%ju bytes_up=%ju bytes_down=%ju\n", c->accepted, c->closed,
-			c->bytes[UP], c->bytes[DOWN]);
+		fprintf(to, "mode=%s accepted=%ju closed=%ju bytes_up=%ju bytes_down=%ju\n", mode_name(c), c->accepted,
+			c->closed, c->bytes[UP], c->bytes[DOWN]);
 	} else {
 		r = -EINVAL;
 	}
