@@ -434,17 +434,17 @@ static int handle_open(struct db *d, const char *path, int flags)
 /* 1: an empty file, 0: ours, or -errno. */
 static int identify(struct db *d)
 {
-	int64_t id, version, pages;
+	int64_t id, version, tables;
 	int r = ask(d, "PRAGMA application_id", NULL, &id);
 
 	if (r == 0)
 		r = ask(d, "PRAGMA user_version", NULL, &version);
 	if (r == 0)
-		r = ask(d, "PRAGMA page_count", NULL, &pages);
+		r = ask(d, "SELECT count(*) FROM sqlite_schema", NULL, &tables);
 	if (r < 0)
 		return r;
-	if (pages == 0)
-		return 1;
+	if (id == 0 && tables == 0)
+		return 1; /* new, or its making was interrupted */
 	if (id != APPLICATION_ID) {
 		snprintf(d->text, sizeof(d->text), "not a database of weir");
 		return -EBADMSG;
@@ -534,7 +534,9 @@ static int set_up(struct db *d)
 {
 	int r, fresh;
 
-	r = exec(d, "PRAGMA page_size=4096"); /* before the first page is written, or never */
+	/* The page size before the first page is written, or never; EXTRA, since a rollback journal whose deletion a power
+	 * cut takes back would undo the birth of the file under its WAL. */
+	r = exec(d, "PRAGMA page_size=4096; PRAGMA synchronous=EXTRA");
 	if (r == 0)
 		r = identify(d);
 	fresh = r == 1;

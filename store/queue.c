@@ -331,7 +331,7 @@ static int make_room(struct queue *q, struct msg *const *msgs, size_t count, uns
 	int r = db_size(q->db, &q->size);
 
 	*floor = 0;
-	if (free_pages(&q->size) > q->size.max_pages / 8)
+	if (free_pages(&q->size) > q->size.max_pages / 2)
 		q->now.pressed = false;
 	if (r == 0)
 		r = make_room_for(q, pages_for(msgs, count, 0), 0, wall_ms);
