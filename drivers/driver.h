@@ -70,6 +70,7 @@ struct line_device_stats {
 	int64_t turnaround_us; /* smoothed; -1: not measured */
 };
 
+/* opts must outlive the line; the sink is copied. */
 int line_new(struct line **out, const struct line_opts *opts, const struct line_sink *sink, const struct clock *clock);
 int line_start(struct line *l);     /* the thread; a port that is not there yet is waited for, not an error */
 void line_ask_stop(struct line *l); /* any thread; does not wait */

@@ -78,7 +78,7 @@ static void port_failed(struct line *l, const char *reason)
 	l->port_told = true;
 	log_warn("line=%s port=%s state=down reason=\"%s\"; trying again until it is there", l->opts->head.name,
 		l->opts->port ? l->opts->port : l->opts->address, reason);
-	l->sink->port(l->sink->ctx, l->opts, false, reason);
+	l->sink.port(l->sink.ctx, l->opts, false, reason);
 	for (size_t i = 0; i < l->opts->device_count; i++) {
 		line_step(l, i, DEVICE_PORT_GONE, "port");
 		line_all_bad(l, i, "port");
@@ -108,7 +108,7 @@ static void open_port(struct line *l)
 	if (l->ops->open)
 		log_info("line=%s port=%s state=up", l->opts->head.name,
 			l->opts->port ? l->opts->port : l->opts->address);
-	l->sink->port(l->sink->ctx, l->opts, true, NULL);
+	l->sink.port(l->sink.ctx, l->opts, true, NULL);
 	schedule_now(&l->schedule, SIZE_MAX, line_now_us(l));
 }
 
@@ -327,7 +327,7 @@ int line_new(struct line **out, const struct line_opts *opts, const struct line_
 	if (!l)
 		return -ENOMEM;
 	l->opts = opts;
-	l->sink = sink;
+	l->sink = *sink;
 	l->clock = clock;
 	l->ops = registry[opts->driver];
 	l->watch_fd = l->stop_fd = l->slot = -1;

@@ -26,7 +26,7 @@ struct line_device {
 struct line {
 	struct owner owner;
 	const struct line_opts *opts;
-	const struct line_sink *sink;
+	struct line_sink sink;
 	const struct clock *clock;
 	const struct driver_ops *ops;
 	void *driver; /* owned: the driver's own state */

@@ -25,7 +25,7 @@ static void deliver(struct line *l, const struct sample *s)
 {
 	struct pollfd p = {.fd = l->stop_fd, .events = POLLIN};
 
-	while (l->sink->sample(l->sink->ctx, s) == LINE_BUSY) {
+	while (l->sink.sample(l->sink.ctx, s) == LINE_BUSY) {
 		atomic_fetch_add_explicit(&l->busy_waits, 1, memory_order_relaxed);
 		if (poll(&p, 1, BUSY_WAIT_MS) > 0) {
 			log_warn("line=%s device=%s point=%s sample=lost: stopped while the store was busy",
@@ -119,7 +119,7 @@ void line_step(struct line *l, size_t device, enum device_event event, const cha
 		return;
 	atomic_store_explicit(&d->state, after, memory_order_relaxed);
 	log_state(l, device, reason);
-	l->sink->device(l->sink->ctx, l->opts, l->opts->devices[device], d->health.state, reason);
+	l->sink.device(l->sink.ctx, l->opts, l->opts->devices[device], d->health.state, reason);
 	if (after == DEVICE_OFFLINE)
 		line_all_bad(l, device, reason);
 	if (after == DEVICE_UP && before == DEVICE_OFFLINE)
