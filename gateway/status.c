@@ -95,6 +95,16 @@ static void upstream_lines(const struct gateway *g, FILE *out, const struct stor
 	}
 }
 
+static void device_line(FILE *out, const struct device_opts *o, const struct line_device_stats *st)
+{
+	fprintf(out, "device    %-20s %-10s %" PRIu64 " requests, %" PRIu64 " time-outs, %" PRIu64 " exceptions", o->head.name,
+		device_state_name(st->state), st->count[COUNT_REQUESTS], st->count[COUNT_TIMEOUTS],
+		st->count[COUNT_EXCEPTIONS]);
+	if (st->turnaround_us >= 0)
+		fprintf(out, ", answers in %.1f ms", (double)st->turnaround_us / 1000);
+	fputc('\n', out);
+}
+
 static void line_lines(const struct gateway *g, FILE *out)
 {
 	for (size_t i = 0; i < field_lines(g->field); i++) {
@@ -103,16 +113,14 @@ static void line_lines(const struct gateway *g, FILE *out)
 		struct line_stats st;
 
 		line_stats(l, &st);
-		fprintf(out,
-			"line      %-20s %-10s %" PRIu64 " requests, %" PRIu64 " time-outs, %" PRIu64
-			" damaged, busy %u.%u %%\n",
-			o->head.name, st.port_up ? "up" : "down", st.requests, st.timeouts, st.damaged,
-			st.busy_permille / 10, st.busy_permille % 10);
+		fprintf(out, "line      %-20s %-10s %" PRIu64 " samples, %" PRIu64 " garbled, busy %u.%u %%, %u.%u %% of the wanted rate\n",
+			o->head.name, st.up ? "up" : "down", st.samples, st.count[COUNT_GARBLED], st.busy_permille / 10,
+			st.busy_permille % 10, st.rate_permille / 10, st.rate_permille % 10);
 		for (size_t d = 0; d < o->device_count; d++) {
-			struct device_stats ds;
+			struct line_device_stats ds;
 
 			line_device_stats(l, d, &ds);
-			fprintf(out, "device    %-20s %s\n", o->devices[d]->head.name, device_state_name(ds.state));
+			device_line(out, o->devices[d], &ds);
 		}
 	}
 }

@@ -15,7 +15,9 @@ struct upstream {
 	const struct bridge_opts *opts;
 	struct bridge *bridge;
 	size_t number; /* its place in the store's list */
-	char *fingerprint;
+	char *text;    /* its options; the same text: nothing changed */
+	enum bridge_state state;
+	char reason[128];
 	struct upstream *next;
 };
 
@@ -49,6 +51,8 @@ static void state_changed(void *ctx, struct bridge *b, enum bridge_state state, 
 	struct upstream *up = ctx;
 
 	(void)b;
+	up->state = state;
+	snprintf(up->reason, sizeof(up->reason), "%s", reason ? reason : "");
 	up->all->deps.changed(up->all->deps.ctx, up->opts->head.name, state, reason);
 }
 
@@ -57,7 +61,7 @@ static void upstream_free(struct upstream *up)
 	if (!up)
 		return;
 	bridge_free(up->bridge);
-	free(up->fingerprint);
+	free(up->text);
 	generation_unref(up->gen);
 	free(up);
 }
@@ -89,7 +93,7 @@ static int upstream_new(struct upstream **out, struct upstreams *u, struct gener
 		.site = gen->opts->site,
 		.version = WEIR_VERSION,
 	};
-	struct bridge_events events = {up, acknowledged, inbound, state_changed};
+	struct bridge_events events = {up, acknowledged, inbound, state_changed, NULL};
 	char *text;
 	int r = up ? 0 : -ENOMEM;
 
@@ -99,9 +103,9 @@ static int upstream_new(struct upstream **out, struct upstreams *u, struct gener
 	up->gen = generation_ref(gen);
 	up->opts = (const struct bridge_opts *)gen->opts->upstreams.items + number;
 	up->number = number;
-	up->fingerprint = gateway_upstream_text(gen->opts, up->opts);
+	up->text = gateway_upstream_text(gen->opts, up->opts);
 	env.opts_text = text = options_text(up->opts);
-	if (!up->fingerprint || !text)
+	if (!up->text || !text)
 		r = -ENOMEM;
 	if (r == 0)
 		r = bridge_new(&up->bridge, u->deps.loop, up->opts, &env, &events);
@@ -150,7 +154,7 @@ static long place_in(const struct upstream *up, const struct gateway_opts *g)
 		if (strcmp(list[i].head.name, up->opts->head.name) != 0)
 			continue;
 		text = gateway_upstream_text(g, &list[i]);
-		same = text && strcmp(text, up->fingerprint) == 0;
+		same = text && strcmp(text, up->text) == 0;
 		free(text);
 		return same ? (long)i : -1;
 	}
@@ -242,10 +246,13 @@ size_t upstreams_count(const struct upstreams *u)
 	return n;
 }
 
-const struct bridge *upstreams_at(const struct upstreams *u, size_t i)
+bool upstreams_status(const struct upstreams *u, size_t number, struct upstream_status *out)
 {
 	for (const struct upstream *up = u->list; up; up = up->next)
-		if (up->number == i)
-			return up->bridge;
-	return NULL;
+		if (up->number == number) {
+			*out = (struct upstream_status){.state = up->state, .reason = up->reason};
+			bridge_counts(up->bridge, &out->counts);
+			return true;
+		}
+	return false;
 }

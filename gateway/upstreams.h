@@ -32,8 +32,14 @@ void upstreams_hold_inbound(struct upstreams *u); /* local clients are gone: tak
 void upstreams_stop(struct upstreams *u);         /* asks all to say goodbye; upstreams_running() says when they have */
 bool upstreams_running(const struct upstreams *u);
 
+struct upstream_status {
+	enum bridge_state state;
+	const char *reason; /* of the last change */
+	struct bridge_counts counts;
+};
+
 size_t upstreams_count(const struct upstreams *u);
-/* i: its place in the configuration, which is its number in the store. NULL: it could not be started. */
-const struct bridge *upstreams_at(const struct upstreams *u, size_t i);
+/* number: its place in the configuration, and in the store. False: it could not be started. */
+bool upstreams_status(const struct upstreams *u, size_t number, struct upstream_status *out);
 
 #endif
