@@ -247,6 +247,7 @@ int gateway_new(struct gateway **out, struct gateway_opts *opts, const char *con
 	g->health_timer.run = health_due;
 	g->watchdog_timer.run = watchdog_due;
 	g->stop_timer.run = gateway_stop_step;
+	g->routes_timer.run = gateway_tell_routes;
 	g->inbox_watch.fd = g->signal_watch.fd = -1;
 	if (readlink("/proc/self/exe", g->exe, sizeof(g->exe) - 1) < 0)
 		r = -errno;

@@ -38,7 +38,7 @@ struct gateway {
 	struct mailbox inbox; /* any thread posts; REJECT_NEW */
 	struct loop_watch inbox_watch;
 	struct loop_watch signal_watch;
-	struct loop_timer health_timer, watchdog_timer, stop_timer;
+	struct loop_timer health_timer, watchdog_timer, stop_timer, routes_timer;
 
 	struct store *store;
 	struct route *route;
@@ -64,6 +64,7 @@ static inline const char *gateway_site(const struct gateway *g)
 void gateway_stop(struct gateway *g, const char *reason); /* begins; stop.c ends the loop when it is done */
 void gateway_stop_step(struct loop_timer *t);
 void gateway_reload(struct gateway *g);
+void gateway_tell_routes(struct loop_timer *t);
 
 /* Another thread answered a question: to be posted as a LETTER_ANSWER; takes text (malloc'd). */
 void gateway_answer(struct gateway *g, struct letter l);

@@ -7,9 +7,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { ROUTES_RETRY_MS = 10 };
 
 /* systemd wants to know when the reload began, on its own clock. */
 static void tell_reloading(const struct clock *clock)
@@ -44,6 +47,15 @@ static int set_upstreams(struct gateway *g, const struct gateway_opts *o)
 	return r;
 }
 
+/* Until the broker has heard of it: what it has cached would go past the new rules. */
+void gateway_tell_routes(struct loop_timer *t)
+{
+	struct gateway *g = (struct gateway *)(void *)((char *)t - offsetof(struct gateway, routes_timer));
+
+	if (broker_routes_changed(g->broker) == BROKER_BUSY)
+		loop_arm(g->loop, t, loop_now_ms(g->loop) + ROUTES_RETRY_MS);
+}
+
 /* Rules before sources: what a new line sends must find the rules that select it. */
 static int apply(struct gateway *g, struct generation *gen)
 {
@@ -57,7 +69,7 @@ static int apply(struct gateway *g, struct generation *gen)
 	generation_unref(g->gen); /* lines and upstreams that go on with it hold it themselves */
 	g->gen = gen;
 	log_set_level((enum log_level)gen->opts->log);
-	broker_routes_changed(g->broker);
+	gateway_tell_routes(&g->routes_timer);
 	r = set_upstreams(g, gen->opts);
 	if (r == 0)
 		r = upstreams_apply(g->upstreams, gen);

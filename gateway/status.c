@@ -194,15 +194,16 @@ static void answer_points(void *ctx, struct control_call *call, int count, char 
 
 /* --- answers of other threads ------------------------------------------------------------------------------- */
 
-/* On the broker's thread; text is ours. */
-static void why_answered(void *ctx, char *text)
+/* On the broker's thread. */
+static void why_answered(void *ctx, const char *text)
 {
 	struct control_call *call = ctx;
 	struct gateway *g = control_ctx(call);
-	struct letter l = {.kind = LETTER_ANSWER, .ptr = call, .val = (uint64_t)(uintptr_t)text};
+	char *copy = strdup(text);
+	struct letter l = {.kind = LETTER_ANSWER, .ptr = call, .val = (uint64_t)(uintptr_t)copy};
 
 	if (mailbox_post(&g->inbox, l) != 0)
-		free(text); /* the question ends with the control socket */
+		free(copy); /* the question ends with the control socket */
 }
 
 void gateway_answer(struct gateway *g, struct letter l)
