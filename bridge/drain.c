@@ -14,7 +14,7 @@
 #include "bridge/rules.h"
 #include "bridge/status.h"
 #include "bridge/verdict.h"
-#include "bridge/window.h"
+#include "bridge/flight.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -49,7 +49,7 @@ struct drain {
 	unsigned keep_alive_s; /* what the server asked for; 0: nothing yet */
 	struct uplink_limits limits;
 
-	struct window window;
+	struct flight window;
 	struct store_record ahead[BATCH];
 	size_t ahead_at, ahead_count, batch;
 	uint64_t news;       /* the store has records up to here */
@@ -99,7 +99,7 @@ static const char *address(const struct drain *d)
 
 static uint64_t queued(const struct drain *d)
 {
-	uint64_t cursor = window_cursor(&d->window);
+	uint64_t cursor = flight_cursor(&d->window);
 
 	return d->news > cursor ? d->news - cursor : 0;
 }
@@ -269,7 +269,7 @@ static void back_off(struct drain *d, const struct uplink_event *e)
 	char why[256];
 	int64_t wait = wait_ms(d, e->code);
 
-	window_unsend(&d->window);
+	flight_unsend(&d->window);
 	d->status_sent_ms = -1;
 	d->state_due_ms = d->now_ms + wait;
 	snprintf(why, sizeof(why), "%s; next try in %" PRId64 " ms", e->text ? e->text : verdict_text(e->code), wait);
@@ -325,18 +325,18 @@ static void condemn(struct drain *d, const struct msg *m)
 		d->condemned[d->condemned_count++] = topic_hash(m);
 }
 
-static void quarantine(struct drain *d, struct window_slot *slot, uint8_t code)
+static void quarantine(struct drain *d, struct flight_slot *slot, uint8_t code)
 {
 	d->counts.quarantined++;
 	d->env.host.quarantine(d->env.host.ctx, slot->seq, code, verdict_text(code));
-	window_done(&d->window, slot);
+	flight_done(&d->window, slot);
 }
 
-static struct window_slot *slot_of(struct drain *d, const struct uplink_event *e)
+static struct flight_slot *slot_of(struct drain *d, const struct uplink_event *e)
 {
-	struct window_slot *slot = e->tag < d->window.cap ? &d->window.slots[e->tag] : NULL;
+	struct flight_slot *slot = e->tag < d->window.cap ? &d->window.slots[e->tag] : NULL;
 
-	return slot && slot->phase == WINDOW_SENT ? slot : NULL;
+	return slot && slot->phase == FLIGHT_SENT ? slot : NULL;
 }
 
 static void link_is_good(struct drain *d)
@@ -347,14 +347,14 @@ static void link_is_good(struct drain *d)
 
 static void settled(struct drain *d, const struct uplink_event *e)
 {
-	struct window_slot *slot = slot_of(d, e);
+	struct flight_slot *slot = slot_of(d, e);
 
 	link_is_good(d);
 	if (e->tag == status_tag(d)) {
 		d->status_sent_ms = -1;
 	} else if (slot) {
 		d->counts.acknowledged++;
-		window_done(&d->window, slot);
+		flight_done(&d->window, slot);
 	} else {
 		d->unexpected++;
 	}
@@ -369,7 +369,7 @@ static void settled_then_leave(struct drain *d, const struct uplink_event *e)
 
 static void refused(struct drain *d, const struct uplink_event *e)
 {
-	struct window_slot *slot = slot_of(d, e);
+	struct flight_slot *slot = slot_of(d, e);
 	enum verdict verdict = verdict_of_publish(e->code);
 
 	link_is_good(d);
@@ -392,10 +392,10 @@ static void refused(struct drain *d, const struct uplink_event *e)
 	if (verdict == VERDICT_HOLD) {
 		slot->refusals--; /* it says nothing about this record */
 		d->hold_until_ms = d->now_ms + HOLD_MS + (int64_t)d->env.random() % HOLD_MS;
-		window_retry(&d->window, slot, d->hold_until_ms);
+		flight_retry(&d->window, slot, d->hold_until_ms);
 		return;
 	}
-	window_retry(&d->window, slot, d->now_ms + ((int64_t)RETRY_BASE_MS << (slot->refusals - 1)));
+	flight_retry(&d->window, slot, d->now_ms + ((int64_t)RETRY_BASE_MS << (slot->refusals - 1)));
 }
 
 static void refused_then_leave(struct drain *d, const struct uplink_event *e)
@@ -444,7 +444,7 @@ static int read_ahead(struct drain *d)
 }
 
 /* The next record that a rule selects, in the window; NULL: there is none now. */
-static struct window_slot *fetch(struct drain *d)
+static struct flight_slot *fetch(struct drain *d)
 {
 	for (int reads = 0;;) {
 		while (d->ahead_at < d->ahead_count) {
@@ -452,14 +452,14 @@ static struct window_slot *fetch(struct drain *d)
 			const struct bridge_rule *rule =
 				rec->gap ? NULL
 					 : rules_find(d->opts, RULES_UP, msg_topic(rec->msg), rec->msg->topic_len);
-			struct window_slot *slot;
+			struct flight_slot *slot;
 
 			if (!rule && !rec->gap) {
-				window_pass(&d->window, rec->seq);
+				flight_pass(&d->window, rec->seq);
 				d->counts.skipped++;
 				continue;
 			}
-			slot = &d->window.slots[window_push(&d->window, rec->seq, rec->msg)];
+			slot = &d->window.slots[flight_push(&d->window, rec->seq, rec->msg)];
 			slot->rule = rule;
 			slot->late = rec->seq <= d->late_until;
 			return slot;
@@ -511,7 +511,7 @@ static bool may_send(struct drain *d)
 }
 
 /* false: nothing more goes now */
-static bool send_slot(struct drain *d, struct window_slot *slot)
+static bool send_slot(struct drain *d, struct flight_slot *slot)
 {
 	struct parcel_facts facts = {slot->seq, slot->late, slot->again, d->now_ms};
 	struct parcel p;
@@ -531,7 +531,7 @@ static bool send_slot(struct drain *d, struct window_slot *slot)
 	if (d->limits.no_retain)
 		p.retain = false;
 	if (r == 0)
-		r = d->env.uplink->ops->publish(d->env.uplink, (uint32_t)window_index(&d->window, slot), &p);
+		r = d->env.uplink->ops->publish(d->env.uplink, (uint32_t)flight_index(&d->window, slot), &p);
 	if (r < 0) {
 		go_down(d, strerror(-r), 0);
 		return false;
@@ -540,7 +540,7 @@ static bool send_slot(struct drain *d, struct window_slot *slot)
 		return false;
 	d->counts.sent++;
 	d->counts.resent += slot->again;
-	window_sent(&d->window, slot, d->now_ms);
+	flight_sent(&d->window, slot, d->now_ms);
 	if (d->opts->rate > 0)
 		d->credit_us -= 1000000 / d->opts->rate;
 	return true;
@@ -552,9 +552,9 @@ static void pump(struct drain *d)
 	d->retry_due_ms = -1;
 	while (d->state == ONLINE && may_send(d)) {
 		int64_t due_ms;
-		struct window_slot *slot = window_next(&d->window, d->now_ms, &due_ms);
+		struct flight_slot *slot = flight_next(&d->window, d->now_ms, &due_ms);
 
-		if (!slot && !window_full(&d->window))
+		if (!slot && !flight_full(&d->window))
 			slot = fetch(d);
 		if (!slot) {
 			d->retry_due_ms = due_ms;
@@ -571,7 +571,7 @@ static void pump(struct drain *d)
  * is never answered is given three times as long. */
 static int64_t silent_at_ms(const struct drain *d)
 {
-	int64_t oldest = window_oldest_ms(&d->window), quiet, lone;
+	int64_t oldest = flight_oldest_ms(&d->window), quiet, lone;
 
 	if (d->status_sent_ms >= 0 && (oldest < 0 || d->status_sent_ms < oldest))
 		oldest = d->status_sent_ms;
@@ -704,7 +704,7 @@ int drain_new(struct drain **out, const struct drain_env *env)
 	if (r == 0)
 		r = parcel_init(&d->scratch);
 	if (r == 0)
-		r = window_init(&d->window, slot_count(d->opts), env->cursor);
+		r = flight_init(&d->window, slot_count(d->opts), env->cursor);
 	if (r < 0) {
 		drain_free(d);
 		return r;
@@ -719,7 +719,7 @@ void drain_free(struct drain *d)
 		return;
 	if (d->state != STOPPED)
 		d->env.uplink->ops->hang_up(d->env.uplink);
-	window_fini(&d->window);
+	flight_fini(&d->window);
 	parcel_fini(&d->scratch);
 	free(d);
 }
@@ -779,12 +779,12 @@ bool drain_stopped(const struct drain *d)
 
 uint64_t drain_cursor(const struct drain *d)
 {
-	return window_cursor(&d->window);
+	return flight_cursor(&d->window);
 }
 
 void drain_counts(const struct drain *d, struct bridge_counts *out)
 {
 	*out = d->counts;
-	out->cursor = window_cursor(&d->window);
+	out->cursor = flight_cursor(&d->window);
 	out->in_flight = d->window.sent;
 }

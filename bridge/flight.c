@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "bridge/flight.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+static struct flight_slot *at(const struct flight *w, uint64_t place)
+{
+	return &w->slots[place % w->cap];
+}
+
+int flight_init(struct flight *w, size_t cap, uint64_t cursor)
+{
+	*w = (struct flight){.cap = cap, .seen = cursor};
+	w->slots = calloc(cap, sizeof(*w->slots));
+	return w->slots ? 0 : -ENOMEM;
+}
+
+void flight_fini(struct flight *w)
+{
+	for (; w->head < w->tail; w->head++)
+		msg_unref(at(w, w->head)->msg);
+	free(w->slots);
+	w->slots = NULL;
+}
+
+bool flight_full(const struct flight *w)
+{
+	return w->tail - w->head == w->cap;
+}
+
+size_t flight_count(const struct flight *w)
+{
+	return (size_t)(w->tail - w->head);
+}
+
+uint64_t flight_cursor(const struct flight *w)
+{
+	return w->head == w->tail ? w->seen : at(w, w->head)->seq - 1;
+}
+
+void flight_pass(struct flight *w, uint64_t seq)
+{
+	assert(seq > w->seen);
+	w->seen = seq;
+}
+
+size_t flight_push(struct flight *w, uint64_t seq, struct msg *m)
+{
+	struct flight_slot *slot = at(w, w->tail);
+
+	assert(!flight_full(w) && seq > w->seen);
+	*slot = (struct flight_slot){.seq = seq, .msg = msg_ref(m), .phase = FLIGHT_WAITING};
+	w->seen = seq;
+	w->tail++;
+	return flight_index(w, slot);
+}
+
+struct flight_slot *flight_next(struct flight *w, int64_t now_ms, int64_t *due_ms)
+{
+	bool first = true;
+
+	*due_ms = -1;
+	for (uint64_t place = w->unsent < w->head ? w->head : w->unsent; place < w->tail; place++) {
+		struct flight_slot *slot = at(w, place);
+
+		if (slot->phase != FLIGHT_WAITING)
+			continue;
+		if (first)
+			w->unsent = place;
+		first = false;
+		if (slot->due_ms <= now_ms)
+			return slot;
+		if (*due_ms < 0 || slot->due_ms < *due_ms)
+			*due_ms = slot->due_ms;
+	}
+	if (first)
+		w->unsent = w->tail;
+	return NULL;
+}
+
+size_t flight_index(const struct flight *w, const struct flight_slot *slot)
+{
+	return (size_t)(slot - w->slots);
+}
+
+void flight_sent(struct flight *w, struct flight_slot *slot, int64_t now_ms)
+{
+	slot->phase = FLIGHT_SENT;
+	slot->sent_ms = now_ms;
+	w->sent++;
+	w->sent_bytes += msg_bytes(slot->msg);
+}
+
+static void leave_flight(struct flight *w, const struct flight_slot *slot)
+{
+	if (slot->phase != FLIGHT_SENT)
+		return;
+	w->sent--;
+	w->sent_bytes -= msg_bytes(slot->msg);
+}
+
+void flight_done(struct flight *w, struct flight_slot *slot)
+{
+	leave_flight(w, slot);
+	slot->phase = FLIGHT_DONE;
+	msg_unref(slot->msg);
+	slot->msg = NULL;
+	while (w->head < w->tail && at(w, w->head)->phase == FLIGHT_DONE)
+		w->head++;
+}
+
+void flight_retry(struct flight *w, struct flight_slot *slot, int64_t due_ms)
+{
+	leave_flight(w, slot);
+	slot->phase = FLIGHT_WAITING;
+	slot->due_ms = due_ms;
+	slot->again = true;
+	w->unsent = w->head;
+}
+
+void flight_unsend(struct flight *w)
+{
+	for (uint64_t place = w->head; place < w->tail; place++)
+		if (at(w, place)->phase == FLIGHT_SENT)
+			flight_retry(w, at(w, place), 0);
+	w->unsent = w->head;
+}
+
+int64_t flight_oldest_ms(const struct flight *w)
+{
+	int64_t oldest = -1;
+
+	for (uint64_t place = w->head; place < w->tail; place++) {
+		const struct flight_slot *slot = at(w, place);
+
+		if (slot->phase == FLIGHT_SENT && (oldest < 0 || slot->sent_ms < oldest))
+			oldest = slot->sent_ms;
+	}
+	return oldest;
+}

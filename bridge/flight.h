@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* flight.h - the records in flight, and how far the upstream has everything.
+ *
+ * Owner     the bridge's loop thread.
+ * Memory    cap slots, each with one reference to its message.
+ * When full flight_push() is not to be called (flight_full()).
+ *
+ * Records enter in the order of the store and leave it from the front, once each is done; acknowledgements may come
+ * in any order. A slot keeps its number from push to leaving, so the number serves as the uplink's tag. The cursor is
+ * one less than the oldest record that is not done, or, when nothing is in flight, the last record looked at: records
+ * that no rule selects are passed and cost no slot.
+ */
+#ifndef BRIDGE_FLIGHT_H
+#define BRIDGE_FLIGHT_H
+
+#include "base/msg.h"
+#include "bridge/bridge.h"
+
+enum flight_phase { FLIGHT_WAITING, FLIGHT_SENT, FLIGHT_DONE };
+
+struct flight_slot {
+	uint64_t seq;
+	struct msg *msg;
+	const struct bridge_rule *rule; /* NULL: a gap record */
+	int64_t sent_ms;                /* when it was given to the uplink */
+	int64_t due_ms;                 /* WAITING: not before */
+	uint16_t refusals;
+	uint8_t phase;
+	bool late;  /* it waited in the store while the link was down */
+	bool again; /* given to an uplink before: the upstream may have it already */
+};
+
+struct flight {
+	struct flight_slot *slots;
+	size_t cap;
+	uint64_t head, tail; /* places, ever increasing; place % cap is the slot */
+	uint64_t unsent;     /* no place before this one is WAITING */
+	uint64_t seen;       /* seq of the last record looked at */
+	size_t sent, sent_bytes;
+};
+
+int flight_init(struct flight *w, size_t cap, uint64_t cursor);
+void flight_fini(struct flight *w); /* zeroed is fine */
+
+bool flight_full(const struct flight *w);
+size_t flight_count(const struct flight *w); /* pushed and not left */
+uint64_t flight_cursor(const struct flight *w);
+
+void flight_pass(struct flight *w, uint64_t seq);                                   /* not ours */
+size_t flight_push(struct flight *w, uint64_t seq, struct msg *m);                  /* takes its own reference */
+struct flight_slot *flight_next(struct flight *w, int64_t now_ms, int64_t *due_ms); /* oldest that may be sent; NULL:
+										      * none, *due_ms says when (or -1) */
+size_t flight_index(const struct flight *w, const struct flight_slot *slot);
+void flight_sent(struct flight *w, struct flight_slot *slot, int64_t now_ms);
+void flight_done(struct flight *w, struct flight_slot *slot);
+void flight_retry(struct flight *w, struct flight_slot *slot, int64_t due_ms);
+void flight_unsend(struct flight *w);             /* the link is gone: what was sent is sent again, in order */
+int64_t flight_oldest_ms(const struct flight *w); /* when the oldest unacknowledged one was sent; -1: none */
+
+#endif
