@@ -49,6 +49,5 @@ int64_t device_timeout_us(const struct device *d, int64_t max_us, int64_t typica
 /* The learned wait; 0 when too little is known. */
 int64_t device_patience_us(const struct device *d);
 
-const char *device_state_name(enum device_state s);
 
 #endif

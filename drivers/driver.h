@@ -32,6 +32,7 @@ struct sample {
 };
 
 enum device_state { DEVICE_UNKNOWN, DEVICE_UP, DEVICE_RETRYING, DEVICE_OFFLINE, DEVICE_PROBING };
+const char *device_state_name(enum device_state s); /* "up" */
 
 /* Called on the line's thread. sample() returns 0 when taken, LINE_BUSY when the store cannot take it now: the line
  * keeps the sample, stops polling, and tries again until it is taken. No sample is ever dropped silently. */

@@ -211,7 +211,7 @@ static int field_line_new(
 	struct field_line **out, struct field *f, struct generation *gen, const struct line_opts *opts)
 {
 	struct field_line *fl = calloc(1, sizeof(*fl));
-	struct line_sink sink = {fl, take_sample, take_device, take_port};
+	const struct line_sink sink = {fl, take_sample, take_device, take_port};
 	int r = fl ? 0 : -ENOMEM;
 
 	if (r < 0)

@@ -106,12 +106,11 @@ static void watchdog_due(struct loop_timer *t)
 	loop_arm(g->loop, t, loop_now_ms(g->loop) + notify_watchdog_ms());
 }
 
-static void upstream_changed(void *ctx, const char *upstream, enum bridge_state state, const char *reason)
+static void upstream_changed(void *ctx, const char *upstream, bool up, const char *reason)
 {
-	static const char *const names[] = {"down", "connecting", "up"};
 	struct gateway *g = ctx;
 
-	outbox_post_take(&g->outbox, health_of_upstream(gateway_site(g), upstream, names[state], reason, g->clock));
+	outbox_post_take(&g->outbox, health_of_upstream(gateway_site(g), upstream, up, reason, g->clock));
 }
 
 /* --- building ----------------------------------------------------------------------------------------------- */

@@ -70,19 +70,6 @@ struct msg *health_of_line(const char *site, const char *line, bool up, const ch
 	return finish(&d, true, MSG_EVENT, clock);
 }
 
-const char *device_state_name(enum device_state state)
-{
-	static const char *const names[] = {
-		[DEVICE_UNKNOWN] = "unknown",
-		[DEVICE_UP] = "up",
-		[DEVICE_RETRYING] = "retrying",
-		[DEVICE_OFFLINE] = "offline",
-		[DEVICE_PROBING] = "probing",
-	};
-
-	return names[state];
-}
-
 struct msg *health_of_device(const char *site, const char *device, const char *line, enum device_state state,
 	const char *reason, const struct clock *clock)
 {
@@ -96,12 +83,12 @@ struct msg *health_of_device(const char *site, const char *device, const char *l
 }
 
 struct msg *health_of_upstream(
-	const char *site, const char *upstream, const char *state, const char *reason, const struct clock *clock)
+	const char *site, const char *upstream, bool up, const char *reason, const struct clock *clock)
 {
 	struct draft d;
 
 	begin(&d, site, "health/upstreams", upstream);
-	put(&d, "state", state);
+	put(&d, "state", up ? "up" : "down");
 	put(&d, "reason", reason);
 	return finish(&d, true, MSG_EVENT, clock);
 }

@@ -77,28 +77,40 @@ static void queue_line(const struct gateway *g, FILE *out, const struct store_st
 	fputc('\n', out);
 }
 
-static void upstream_lines(const struct gateway *g, FILE *out, const struct store_stats *s)
+static void upstream_state(FILE *out, const struct bridge_stats *st)
 {
 	static const char *const names[] = {"down", "connecting", "up"};
+
+	fprintf(out, "%-10s", st ? names[st->state] : "not started");
+	if (st && st->address)
+		fprintf(out, " %s", st->address);
+	if (st && st->state != BRIDGE_UP && st->reason && st->reason[0])
+		fprintf(out, " (%s)", st->reason);
+}
+
+static void upstream_lines(const struct gateway *g, FILE *out, const struct store_stats *s)
+{
 	const struct bridge_opts *list = g->gen->opts->upstreams.items;
 
 	for (size_t i = 0; i < g->gen->opts->upstreams.count; i++) {
-		const struct bridge *b = upstreams_at(g->upstreams, i);
-		const struct bridge_stats *st = b ? bridge_stats(b) : NULL;
+		const struct bridge_stats *st = upstreams_stats(g->upstreams, i);
 
-		fprintf(out, "upstream  %-20s %-10s %" PRIu64 " to send, acknowledged up to %" PRIu64,
-			list[i].head.name, st ? names[st->state] : "not started", behind(g, i, s),
+		fprintf(out, "upstream  %-20s ", list[i].head.name);
+		upstream_state(out, st);
+		fprintf(out, ", %" PRIu64 " to send, acknowledged up to %" PRIu64, behind(g, i, s),
 			store_cursor(g->store, i));
-		if (st && st->state != BRIDGE_UP && st->reason[0])
-			fprintf(out, " (%s)", st->reason);
+		if (st && st->counts.in_flight > 0)
+			fprintf(out, ", %" PRIu64 " in flight", st->counts.in_flight);
+		if (st && st->counts.quarantined > 0)
+			fprintf(out, ", %" PRIu64 " in quarantine", st->counts.quarantined);
 		fputc('\n', out);
 	}
 }
 
 static void device_line(FILE *out, const struct device_opts *o, const struct line_device_stats *st)
 {
-	fprintf(out, "device    %-20s %-10s %" PRIu64 " requests, %" PRIu64 " time-outs, %" PRIu64 " exceptions", o->head.name,
-		device_state_name(st->state), st->count[COUNT_REQUESTS], st->count[COUNT_TIMEOUTS],
+	fprintf(out, "device    %-20s %-10s %" PRIu64 " requests, %" PRIu64 " time-outs, %" PRIu64 " exceptions",
+		o->head.name, device_state_name(st->state), st->count[COUNT_REQUESTS], st->count[COUNT_TIMEOUTS],
 		st->count[COUNT_EXCEPTIONS]);
 	if (st->turnaround_us >= 0)
 		fprintf(out, ", answers in %.1f ms", (double)st->turnaround_us / 1000);
@@ -113,7 +125,9 @@ static void line_lines(const struct gateway *g, FILE *out)
 		struct line_stats st;
 
 		line_stats(l, &st);
-		fprintf(out, "line      %-20s %-10s %" PRIu64 " samples, %" PRIu64 " garbled, busy %u.%u %%, %u.%u %% of the wanted rate\n",
+		fprintf(out,
+			"line      %-20s %-10s %" PRIu64 " samples, %" PRIu64
+			" garbled, busy %u.%u %%, %u.%u %% of the wanted rate\n",
 			o->head.name, st.up ? "up" : "down", st.samples, st.count[COUNT_GARBLED], st.busy_permille / 10,
 			st.busy_permille % 10, st.rate_permille / 10, st.rate_permille % 10);
 		for (size_t d = 0; d < o->device_count; d++) {

@@ -16,9 +16,9 @@ static bool all_sent(struct gateway *g)
 	uint64_t last = atomic_load(&g->last_seq);
 
 	for (size_t i = 0; i < g->gen->opts->upstreams.count; i++) {
-		struct upstream_status st;
+		const struct bridge_stats *st = upstreams_stats(g->upstreams, i);
 
-		if (upstreams_status(g->upstreams, i, &st) && st.state == BRIDGE_UP && store_cursor(g->store, i) < last)
+		if (st && st->state == BRIDGE_UP && store_cursor(g->store, i) < last)
 			return false;
 	}
 	return true;

@@ -16,8 +16,7 @@ struct upstream {
 	struct bridge *bridge;
 	size_t number; /* its place in the store's list */
 	char *text;    /* its options; the same text: nothing changed */
-	enum bridge_state state;
-	char reason[128];
+	bool told, told_up;
 	struct upstream *next;
 };
 
@@ -46,14 +45,19 @@ static int inbound(void *ctx, struct bridge *b, struct msg *m)
 	return up->all->deps.broker ? broker_publish(up->all->deps.broker, m) : BROKER_BUSY;
 }
 
+/* Every attempt to connect is a change for the bridge; the site hears of the link only when it comes or goes, or an
+ * outage of weeks would fill the queue with its own story. */
 static void state_changed(void *ctx, struct bridge *b, enum bridge_state state, const char *reason)
 {
 	struct upstream *up = ctx;
+	bool is_up = state == BRIDGE_UP;
 
 	(void)b;
-	up->state = state;
-	snprintf(up->reason, sizeof(up->reason), "%s", reason ? reason : "");
-	up->all->deps.changed(up->all->deps.ctx, up->opts->head.name, state, reason);
+	if (state == BRIDGE_CONNECTING || (up->told && up->told_up == is_up))
+		return;
+	up->told = true;
+	up->told_up = is_up;
+	up->all->deps.changed(up->all->deps.ctx, up->opts->head.name, is_up, reason);
 }
 
 static void upstream_free(struct upstream *up)
@@ -246,13 +250,10 @@ size_t upstreams_count(const struct upstreams *u)
 	return n;
 }
 
-bool upstreams_status(const struct upstreams *u, size_t number, struct upstream_status *out)
+const struct bridge_stats *upstreams_stats(const struct upstreams *u, size_t number)
 {
 	for (const struct upstream *up = u->list; up; up = up->next)
-		if (up->number == number) {
-			*out = (struct upstream_status){.state = up->state, .reason = up->reason};
-			bridge_counts(up->bridge, &out->counts);
-			return true;
-		}
-	return false;
+		if (up->number == number)
+			return bridge_stats(up->bridge);
+	return NULL;
 }

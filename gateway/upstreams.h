@@ -18,8 +18,8 @@ struct upstreams_deps {
 	struct store *store;
 	struct broker *broker;
 	const char *exe;
-	/* A change of state, to be told to the site; main thread. */
-	void (*changed)(void *ctx, const char *upstream, enum bridge_state state, const char *reason);
+	/* The link came or went, to be told to the site; main thread. */
+	void (*changed)(void *ctx, const char *upstream, bool up, const char *reason);
 	void *ctx;
 };
 
@@ -32,14 +32,8 @@ void upstreams_hold_inbound(struct upstreams *u); /* local clients are gone: tak
 void upstreams_stop(struct upstreams *u);         /* asks all to say goodbye; upstreams_running() says when they have */
 bool upstreams_running(const struct upstreams *u);
 
-struct upstream_status {
-	enum bridge_state state;
-	const char *reason; /* of the last change */
-	struct bridge_counts counts;
-};
-
 size_t upstreams_count(const struct upstreams *u);
-/* number: its place in the configuration, and in the store. False: it could not be started. */
-bool upstreams_status(const struct upstreams *u, size_t number, struct upstream_status *out);
+/* number: its place in the configuration, and in the store. NULL: it could not be started. */
+const struct bridge_stats *upstreams_stats(const struct upstreams *u, size_t number);
 
 #endif

@@ -22,6 +22,7 @@ def complaints(result):
 
 
 def main(unit, program):
+    program = str(pathlib.Path(program).resolve())
     if not shutil.which("systemd-analyze"):
         print("systemd-analyze is not installed")
         return 77

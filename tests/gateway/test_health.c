@@ -10,6 +10,11 @@
 
 #include <cmocka.h>
 
+const char *device_state_name(enum device_state s)
+{
+	return s == DEVICE_OFFLINE ? "offline" : "up";
+}
+
 static void expect(struct msg *m, bool retained, const char *topic, const char *payload)
 {
 	char got[1024];
@@ -38,7 +43,7 @@ static void state_is_retained_and_events_are_not(void **state)
 		"p/weir/health/devices/d", "{\"state\":\"offline\",\"reason\":\"timeout\",\"line\":\"bus\",\"t\":77}");
 	expect(health_of_device("p", "d", "bus", DEVICE_UP, NULL, &clock.clock), true, "p/weir/health/devices/d",
 		"{\"state\":\"up\",\"line\":\"bus\",\"t\":77}");
-	expect(health_of_upstream("p", "cloud", "up", NULL, &clock.clock), true, "p/weir/health/upstreams/cloud",
+	expect(health_of_upstream("p", "cloud", true, NULL, &clock.clock), true, "p/weir/health/upstreams/cloud",
 		"{\"state\":\"up\",\"t\":77}");
 	expect(health_of_queue("p", &s, &clock.clock), true, "p/weir/health/queue",
 		"{\"records\":5,\"last_seq\":9,\"bytes\":4096,\"evicted\":2,\"refused\":0,\"t\":77}");
