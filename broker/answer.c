@@ -19,7 +19,7 @@ static void done(struct conn *c, struct delivery *d)
 	struct session *s = c->session;
 
 	delivery_done(s, d);
-	if (s->queue && s->queue->acked.count > 0) {
+	if (deliver_waiting(s)) {
 		c->pump = true;
 		conn_dirty(c);
 	}

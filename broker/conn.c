@@ -181,6 +181,7 @@ static size_t consume(struct conn *c, uint8_t *bytes, size_t len)
 			p = (struct packet){
 				f.type, f.flags, bytes + at, f.total, {bytes + at + f.head, f.total - f.head}};
 			c->broker->stats.packets_in++;
+			c->last_rx_ms = broker_now_ms(c->broker); /* whole packets: half of one proves nothing */
 			fault = dispatch(c, &p);
 		}
 		if (fault == DISPATCH_HOLD)
@@ -273,7 +274,6 @@ static void read_once(struct conn *c)
 
 	if (n > 0) {
 		c->broker->stats.bytes_in += (uint64_t)n;
-		c->last_rx_ms = broker_now_ms(c->broker);
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		shut(c);
 	}

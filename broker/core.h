@@ -25,7 +25,7 @@ struct listener;
 struct stats {
 	uint64_t bytes_in, bytes_out, packets_in, packets_out;
 	uint64_t publish_in, publish_out, publish_dropped, publish_bytes_in, publish_bytes_out;
-	uint64_t connects, refused, stored, store_refused;
+	uint64_t accepted, connects, refused, expired, stored, store_refused;
 	uint32_t connected, connected_max;
 };
 

@@ -298,7 +298,8 @@ static void send_acked(struct conn *c, struct post *p, const struct terms *t, st
 
 static bool busy(const struct session *s, const struct conn *c)
 {
-	return conn_choked(c) || (s->queue && s->queue->acked.count > 0) || s->window.used >= c->window_max;
+	return conn_choked(c) || (s->queue && s->queue->acked.count > 0) || s->window.used >= c->window_max ||
+	       s->resend_left > 0;
 }
 
 static bool to_acked(struct session *s, struct conn *c, struct post *p, const struct terms *t, struct conn **choker)
@@ -453,6 +454,8 @@ void deliver_retained(struct session *s, struct msg *m, uint32_t opts)
 
 void delivery_done(struct session *s, struct delivery *d)
 {
+	if (d->flags & DELIVERY_UNSENT)
+		s->resend_left--;
 	delivery_release(s->broker, d);
 	window_drop(&s->window, d);
 }
@@ -466,6 +469,29 @@ static bool send_kept(struct session *s, const struct delivery *d, bool dup)
 	post_from_msg(&p, d->msg, broker_now_ms(s->broker));
 	w.ids = ids_of(s, d, &one, &w.id_count);
 	return send_to(s->conn, &p, &w);
+}
+
+/* What was on its way when the last connection ended goes first, with DUP and in its order [MQTT-4.6.0-1], and within
+ * the window of this connection. */
+static void pump_again(struct session *s, size_t *budget)
+{
+	struct conn *c = s->conn;
+
+	while (*budget > 0 && s->resend_left > 0 && !conn_choked(c) &&
+		s->window.used - s->resend_left < c->window_max) {
+		struct delivery *d = window_from(&s->window, s->resend_at);
+		size_t size;
+
+		s->resend_at = (uint16_t)(d->id == UINT16_MAX ? 1 : d->id + 1);
+		if (!(d->flags & DELIVERY_UNSENT))
+			continue;
+		size = d->msg ? msg_bytes(d->msg) : 0;
+		*budget -= size < *budget ? size : *budget;
+		d->flags &= (uint8_t)~DELIVERY_UNSENT;
+		s->resend_left--;
+		if (!d->msg || !send_kept(s, d, true))
+			delivery_done(s, d);
+	}
 }
 
 static void pump_plain(struct session *s, size_t *budget)
@@ -517,40 +543,42 @@ void deliver_pump(struct session *s)
 {
 	size_t budget = DELIVER_PUMP;
 
-	if (!s->queue || !s->conn || s->conn->doomed)
+	if (!s->conn || s->conn->doomed)
+		return;
+	pump_again(s, &budget);
+	if (!s->queue)
 		return;
 	pump_plain(s, &budget);
-	pump_acked(s, &budget);
+	if (s->resend_left == 0)
+		pump_acked(s, &budget);
 }
 
 bool deliver_waiting(const struct session *s)
 {
-	if (!s->queue || !s->conn)
+	bool acked = s->resend_left > 0 || (s->queue && s->queue->acked.count > 0);
+
+	if (!s->conn)
 		return false;
-	return s->queue->plain.count > 0 || (s->queue->acked.count > 0 && s->window.used < s->conn->window_max);
+	return (s->queue && s->queue->plain.count > 0) ||
+	       (acked && s->window.used - s->resend_left < s->conn->window_max);
 }
 
-static void send_again(struct session *s, const struct delivery *d)
-{
-	uint8_t bytes[ENCODE_ANSWER_MAX];
-
-	if (d->state == DELIVERY_RELEASED) {
-		conn_send(s->conn, bytes, encode_answer(bytes, PKT_PUBREL, d->id, RC_OK, s->conn->version == MQTT_5));
-		return;
-	}
-	if (!d->msg || !send_kept(s, d, true))
-		delivery_done(s, window_find(&s->window, d->id));
-}
-
-/* In the order of sending [MQTT-4.6.0-1]. An entry that is dropped on the way leaves its id valid for walking on. */
+/* PUBREL is never held back. */
 void deliver_resume(struct session *s)
 {
-	const struct delivery *d = NULL;
-	struct delivery at = {0};
+	struct delivery *d = NULL;
+	uint8_t bytes[ENCODE_ANSWER_MAX];
 
-	while ((d = window_next(&s->window, d ? &at : NULL)) != NULL) {
-		at = *d;
-		send_again(s, d);
+	s->resend_left = 0;
+	s->resend_at = s->window.oldest;
+	while ((d = window_next(&s->window, d)) != NULL) {
+		if (d->state == DELIVERY_RELEASED) {
+			conn_send(s->conn, bytes,
+				encode_answer(bytes, PKT_PUBREL, d->id, RC_OK, s->conn->version == MQTT_5));
+		} else {
+			d->flags |= DELIVERY_UNSENT;
+			s->resend_left++;
+		}
 	}
 	deliver_pump(s);
 }

@@ -70,6 +70,7 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 			return;
 		if (fd < 0)
 			continue;
+		b->stats.accepted++;
 		if (b->conn_count >= (uint64_t)b->opts.max_connections) {
 			b->stats.refused++;
 			close(fd);

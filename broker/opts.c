@@ -45,7 +45,7 @@ static const struct key keys[] = {
 		.help = "QoS 1 and 2 messages on their way to one client, besides what it allows itself"},
 	{"max_queued_messages", KEY_INT, OF(max_queued_messages), .min = 0, .max = 100000000, .dflt = "100000",
 		.help = "messages that wait for one client"},
-	{"max_queued_bytes", KEY_SIZE, OF(max_queued_bytes), .min = 0, .max = 1LL << 40, .dflt = "64MiB",
+	{"max_queued_bytes", KEY_SIZE, OF(max_queued_bytes), .min = 0, .max = 1LL << 40, .dflt = "16MiB",
 		.help = "bytes that wait for one client"},
 	{"queue_memory", KEY_SIZE, OF(queue_memory), .min = 0, .max = 1LL << 40, .dflt = "256MiB",
 		.help = "bytes that wait for all clients together"},

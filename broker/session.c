@@ -125,6 +125,7 @@ static void timer_ran(struct loop_timer *t)
 	if (s->will && now_ms >= s->will_due_ms)
 		will_publish(s);
 	if (now_ms >= s->end_due_ms) {
+		s->broker->stats.expired++;
 		session_end(s);
 		return;
 	}

@@ -49,6 +49,8 @@ struct session {
 	uint32_t expiry_s;
 	uint32_t route_mark, route_at; /* route.c: place in the route being built */
 	uint32_t dropped;
+	uint32_t resend_left; /* in the window with DELIVERY_UNSENT */
+	uint16_t resend_at;   /* the id to go on with */
 	uint16_t client_id_len;
 	uint8_t version;
 	bool fresh; /* no state worth "session present" */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOWS = 3, RATES = 6, SWEEP_STEPS = 10000, SWEEP_MS = 1000 };
+enum { WINDOWS = 3, RATES = 9, SWEEP_STEPS = 10000, SWEEP_MS = 1000 };
 
 /* Averages per minute, over 1, 5 and 15 minutes. */
 struct load {
@@ -101,9 +101,17 @@ static uint64_t uptime_s(const struct broker *b)
 {
 	return (uint64_t)((broker_now_ms(b) - b->sys->started_ms) / 1000);
 }
-static uint64_t sockets(const struct broker *b)
+static uint64_t connections(const struct broker *b)
 {
 	return b->stats.connects;
+}
+static uint64_t sockets(const struct broker *b)
+{
+	return b->stats.accepted;
+}
+static uint64_t clients_expired(const struct broker *b)
+{
+	return b->stats.expired;
 }
 static uint64_t refused(const struct broker *b)
 {
@@ -145,7 +153,8 @@ static const struct {
 	{"subscriptions/count", subscriptions, ""},
 	{"shared_subscriptions/count", shared, ""},
 	{"queued/bytes", queued_bytes, ""},
-	{"connections/accepted", sockets, ""},
+	{"clients/expired", clients_expired, ""},
+	{"connections/accepted", connections, ""},
 	{"connections/refused", refused, ""},
 	{"upstream/messages/stored", stored, ""},
 	{"upstream/messages/refused", store_refused, ""},
@@ -162,6 +171,9 @@ static const struct {
 	{"load/publish/sent", publish_sent},
 	{"load/bytes/received", bytes_received},
 	{"load/bytes/sent", bytes_sent},
+	{"load/publish/dropped", publish_dropped},
+	{"load/connections", connections},
+	{"load/sockets", sockets},
 };
 
 static const struct {

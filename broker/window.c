@@ -93,6 +93,14 @@ struct delivery *window_next(const struct window *w, const struct delivery *afte
 	return NULL;
 }
 
+struct delivery *window_from(const struct window *w, uint16_t id)
+{
+	struct delivery *d = window_find(w, id);
+	struct delivery before = {.id = id};
+
+	return d ? d : window_next(w, &before);
+}
+
 void window_fini(struct window *w)
 {
 	free(w->slots);

@@ -25,6 +25,7 @@ enum delivery_flag {
 	DELIVERY_SHARED = 8,   /* ids holds the group, not a subscription identifier */
 	DELIVERY_REPLAY = 16,  /* retained, for a new subscription: not counted against the bound for live messages */
 	DELIVERY_ID_LIST = 32, /* ids is a list in the session's cells */
+	DELIVERY_UNSENT = 64,  /* in the window since an earlier connection, not sent again yet */
 };
 
 /* A message on its way to one session: queued, or in the window. */
@@ -46,7 +47,8 @@ struct delivery *window_find(const struct window *w, uint16_t id); /* NULL: not 
 void window_drop(struct window *w, struct delivery *d);
 /* In the order of sending: after NULL the first; NULL at the end. The window may not change in between. */
 struct delivery *window_next(const struct window *w, const struct delivery *after);
-void window_fini(struct window *w); /* the messages are the caller's */
+struct delivery *window_from(const struct window *w, uint16_t id); /* the first with this id or a later one */
+void window_fini(struct window *w);                                /* the messages are the caller's */
 
 struct idset {
 	uint16_t *slots;
