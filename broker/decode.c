@@ -48,7 +48,6 @@ enum {
 	FLAG_RESERVED = 0x01,
 	FLAG_CLEAN = 0x02,
 	FLAG_WILL = 0x04,
-	FLAG_WILL_QOS = 0x18,
 	FLAG_WILL_RETAIN = 0x20,
 	FLAG_PASSWORD = 0x40,
 	FLAG_USER = 0x80,
@@ -78,7 +77,7 @@ static int connect_flags(uint8_t flags, struct connect *out)
 {
 	out->clean = flags & FLAG_CLEAN;
 	out->will = flags & FLAG_WILL;
-	out->will_qos = (flags & FLAG_WILL_QOS) >> 3;
+	out->will_qos = flags >> 3 & 3;
 	out->will_retain = flags & FLAG_WILL_RETAIN;
 	out->has_user = flags & FLAG_USER;
 	out->has_password = flags & FLAG_PASSWORD;

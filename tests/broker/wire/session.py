@@ -223,7 +223,7 @@ def new_messages_do_not_overtake_what_is_sent_again(b, v):
         p.publish(topic, str(i), 1)
     c = b.client(v, id=c.id, **stay(v))
     for i in range(6):
-        got = c.expect(PUBLISH, payload=str(i), dup=i < 3)
+        got = c.expect(PUBLISH, payload=str(i), dup=(True,) if i < 3 else (False, True))  # 3 may have met the dead socket
         c.send(ack(PUBACK, got.pid))
     c.nothing()
 
