@@ -130,7 +130,8 @@ static void put_flags(FILE *out, const struct key *key, unsigned flags)
 	fputc('[', out);
 	for (const struct key_choice *c = key->choices; c->name; c++) {
 		if (c->value && (flags & (unsigned)c->value) == (unsigned)c->value) {
-			fprintf(out, "%s%s", joint, c->name);
+			fputs(joint, out);
+			dump_text(out, c->name);
 			joint = ", ";
 		}
 	}

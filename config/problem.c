@@ -36,7 +36,7 @@ static const struct sentence sentences[] = {
 		"the map begins"},
 	{"did not find expected <document start>", NULL, false,
 		"the document ends before this; begin every key of the file in the first column", NULL},
-	{"did not find expected node content", NULL, false, "a value is missing before this", NULL},
+	{"did not find expected node content", NULL, false, "a value or a closing bracket is missing before this", NULL},
 	{"found unexpected end of stream", "while scanning a quoted scalar", true,
 		"the quote that opens here is never closed; add the closing quote", NULL},
 	{"found unexpected document indicator", "while scanning a quoted scalar", true,

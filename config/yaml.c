@@ -204,7 +204,7 @@ static void on_scalar(struct reader *rd, const yaml_event_t *e)
 	n = make(rd, NODE_SCALAR, e->start_mark);
 	if (!n)
 		return;
-	n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || !e->data.scalar.plain_implicit;
+	n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || e->data.scalar.tag;
 	n->len = strlen(value);
 	n->text = arena_strndup(rd->arena, value, n->len);
 	if (!n->text) {
