@@ -33,6 +33,7 @@ enum {
 	STOP_LIMIT_MS = 6000,
 	STEADY_MS = 10000, /* a process that ran so long begins its back-off anew */
 	SOCKET_BYTES = 1024 * 1024,
+	KEPT_FDS = 3, /* what the process inherits: words, inbound messages, options */
 };
 
 enum phase { RESTING, STARTING, RUNNING };
@@ -46,8 +47,8 @@ struct bridge {
 	enum phase phase;
 	bool stopping;
 	pid_t pid;
-	struct wire *wire;
-	struct loop_watch sock, ended; /* ended: the pidfd */
+	struct wire *wire, *inbound_wire;
+	struct loop_watch sock, inbound, ended; /* ended: the pidfd */
 	struct loop_timer due;
 	struct backoff backoff;
 	int64_t heartbeat_ms, started_ms, heard_ms, stop_ms;
@@ -103,6 +104,7 @@ static void reap(struct bridge *b, siginfo_t *info)
 	b->pid = b->stats.pid = 0;
 	close_watch(b, &b->ended);
 	close_watch(b, &b->sock);
+	close_watch(b, &b->inbound);
 	loop_disarm(b->loop, &b->due);
 	b->phase = RESTING;
 }
@@ -129,11 +131,13 @@ static void on_ended(struct loop_watch *w, uint32_t events)
 
 	(void)events;
 	reap(b, &info);
+	describe_end(&info, why, sizeof(why));
 	if (b->stopping) {
-		tell_state(b, BRIDGE_DOWN, "stopped");
+		bool clean = info.si_code == CLD_EXITED && info.si_status == 0;
+
+		tell_state(b, BRIDGE_DOWN, clean ? "stopped" : why);
 		return;
 	}
-	describe_end(&info, why, sizeof(why));
 	rest(b, why);
 }
 
@@ -254,7 +258,8 @@ static void hear_inbound(struct bridge *b, const struct wire_word *word)
 	if (m && b->events.inbound && !b->stopping && b->events.inbound(b->events.ctx, b, m) == 0)
 		answer.code = 0;
 	msg_unref(m);
-	must_say(b, &answer);
+	if (wire_send(b->inbound_wire, &answer) == WIRE_FULL)
+		kill_process(b, "does not read what it is told");
 }
 
 static void hear(struct bridge *b, const struct wire_word *word)
@@ -264,7 +269,6 @@ static void hear(struct bridge *b, const struct wire_word *word)
 	case WIRE_ACK: hear_ack(b, word->a); break;
 	case WIRE_STATE: hear_state(b, word); break;
 	case WIRE_QUARANTINE: hear_quarantine(b, word); break;
-	case WIRE_INBOUND: hear_inbound(b, word); break;
 	case WIRE_COUNTS: b->stats.counts = word->counts; break;
 	case WIRE_PONG: break;
 	default: log_debug("upstream=%s word=%d was not expected", b->opts->head.name, (int)word->kind); break;
@@ -288,6 +292,22 @@ static void on_sock(struct loop_watch *w, uint32_t events)
 	if (r == WIRE_ENDED)
 		close_watch(b, &b->sock); /* the pidfd tells the rest */
 	else if (r < 0)
+		kill_process(b, "speaks nonsense");
+}
+
+/* One message at a time: its process waits for the answer. */
+static void on_inbound(struct loop_watch *w, uint32_t events)
+{
+	struct bridge *b = (struct bridge *)((char *)w - offsetof(struct bridge, inbound));
+	struct wire_word word;
+	int r = wire_receive(b->inbound_wire, &word);
+
+	(void)events;
+	if (r == 0 && word.kind == WIRE_INBOUND)
+		hear_inbound(b, &word);
+	else if (r == WIRE_ENDED)
+		close_watch(b, &b->inbound);
+	else if (r != WIRE_EMPTY)
 		kill_process(b, "speaks nonsense");
 }
 
@@ -324,46 +344,53 @@ static int options_fd(const char *text)
 }
 
 /* Between fork and exec in a process with threads: only what is safe in a signal handler. */
-static _Noreturn void become(const struct bridge *b, char *const *argv, int sock, int opts, pid_t parent)
+static _Noreturn void become(const struct bridge *b, char *const *argv, const int *keep, pid_t parent)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(126);
-	/* dup2 onto itself would leave the descriptor to be closed by exec. */
-	if (fcntl(sock, F_SETFD, 0) < 0 || fcntl(opts, F_SETFD, 0) < 0)
-		_exit(126);
+	for (int i = 0; i < KEPT_FDS; i++)
+		if (fcntl(keep[i], F_SETFD, 0) < 0) /* not to be closed by exec */
+			_exit(126);
 	execv(b->exe, argv);
 	_exit(127);
 }
 
-static int fork_child(struct bridge *b, int sock, int opts)
+static int fork_child(struct bridge *b, const int *keep)
 {
-	char sock_text[16], opts_text[16];
+	char fds[KEPT_FDS][16];
 	char verb[] = "bridge";
-	char *argv[] = {b->exe, verb, sock_text, opts_text, b->name, b->store_dir, b->site, b->version, NULL};
+	char *argv[] = {b->exe, verb, fds[0], fds[1], fds[2], b->name, b->store_dir, b->site, b->version, NULL};
 	pid_t parent = getpid();
 
-	snprintf(sock_text, sizeof(sock_text), "%d", sock);
-	snprintf(opts_text, sizeof(opts_text), "%d", opts);
+	for (int i = 0; i < KEPT_FDS; i++)
+		snprintf(fds[i], sizeof(fds[i]), "%d", keep[i]);
 	b->pid = fork();
 	if (b->pid == 0)
-		become(b, argv, sock, opts, parent);
+		become(b, argv, keep, parent);
 	return b->pid < 0 ? -errno : 0;
 }
 
-static int watch_child(struct bridge *b, int sock)
+/* Ours become the watches', whatever comes of it. */
+static int watch_child(struct bridge *b, int sock, int inbound)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, b->pid, 0); /* close-on-exec by itself */
-	int r;
+	int r = pidfd < 0 ? -errno : 0;
 
-	if (pidfd < 0)
-		return -errno;
-	r = loop_watch(b->loop, &b->ended, pidfd, EPOLLIN);
-	if (r < 0) {
-		close(pidfd);
-		return r;
-	}
 	b->wire->fd = sock;
-	return loop_watch(b->loop, &b->sock, sock, EPOLLIN);
+	b->inbound_wire->fd = inbound;
+	if (r == 0)
+		r = loop_watch(b->loop, &b->ended, pidfd, EPOLLIN);
+	if (r == 0)
+		r = loop_watch(b->loop, &b->sock, sock, EPOLLIN);
+	if (r == 0)
+		r = loop_watch(b->loop, &b->inbound, inbound, EPOLLIN);
+	if (b->ended.fd < 0 && pidfd >= 0)
+		close(pidfd);
+	if (b->sock.fd < 0)
+		close(sock);
+	if (b->inbound.fd < 0)
+		close(inbound);
+	return r;
 }
 
 static int socket_pair(int pair[2])
@@ -380,36 +407,41 @@ static int socket_pair(int pair[2])
 
 		close(pair[0]);
 		close(pair[1]);
+		pair[0] = pair[1] = -1;
 		return r;
 	}
 	return 0;
 }
 
+static void close_all(int *fds, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
 static int start(struct bridge *b)
 {
-	int pair[2] = {-1, -1}, opts, r;
+	int words[2] = {-1, -1}, inbound[2] = {-1, -1}, keep[KEPT_FDS], r;
+	siginfo_t info;
 
-	opts = options_fd(b->opts_text);
-	if (opts < 0)
-		return opts;
-	r = socket_pair(pair);
+	keep[2] = options_fd(b->opts_text);
+	r = keep[2] < 0 ? keep[2] : socket_pair(words);
 	if (r == 0)
-		r = fork_child(b, pair[1], opts);
-	close(opts);
-	if (pair[1] >= 0)
-		close(pair[1]);
+		r = socket_pair(inbound);
+	keep[0] = words[1];
+	keep[1] = inbound[1];
+	if (r == 0)
+		r = fork_child(b, keep);
+	close_all(keep, KEPT_FDS);
 	if (r < 0) {
 		b->pid = 0;
-		if (pair[0] >= 0)
-			close(pair[0]);
+		close_all(words, 1);
+		close_all(inbound, 1);
 		return r;
 	}
-	r = watch_child(b, pair[0]);
+	r = watch_child(b, words[0], inbound[0]);
 	if (r < 0) {
-		siginfo_t info;
-
-		if (b->sock.fd < 0)
-			close(pair[0]);
 		kill(b->pid, SIGKILL);
 		reap(b, &info);
 	}
@@ -451,6 +483,7 @@ int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts 
 	b->events = *events;
 	b->heartbeat_ms = env->heartbeat_ms > 0 ? env->heartbeat_ms : HEARTBEAT_MS;
 	b->sock = (struct loop_watch){.fd = -1, .run = on_sock};
+	b->inbound = (struct loop_watch){.fd = -1, .run = on_inbound};
 	b->ended = (struct loop_watch){.fd = -1, .run = on_ended};
 	b->due.run = on_due;
 	b->stats.address = b->address;
@@ -463,7 +496,9 @@ int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts 
 	b->version = strdup(env->version);
 	b->opts_text = strdup(env->opts_text ? env->opts_text : "");
 	b->wire = malloc(sizeof(*b->wire));
-	if (!b->exe || !b->name || !b->store_dir || !b->site || !b->version || !b->opts_text || !b->wire) {
+	b->inbound_wire = malloc(sizeof(*b->inbound_wire));
+	if (!b->exe || !b->name || !b->store_dir || !b->site || !b->version || !b->opts_text || !b->wire ||
+		!b->inbound_wire) {
 		bridge_free(b);
 		return -ENOMEM;
 	}
@@ -516,6 +551,7 @@ void bridge_free(struct bridge *b)
 	free(b->version);
 	free(b->opts_text);
 	free(b->wire);
+	free(b->inbound_wire);
 	free(b);
 }
 

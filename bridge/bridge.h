@@ -90,6 +90,7 @@ struct bridge_env {
 	const char *site; /* for {site}/weir/status */
 	const char *version;
 	const char *opts_text; /* opts as the child reads them back from OPTS_FD; not used in the child */
+	int inbound_fd;        /* in the child only: its second socket, for messages from the upstream */
 	int64_t heartbeat_ms;  /* a process that answers nothing for so long is killed; 0: 20 s */
 };
 
@@ -112,7 +113,7 @@ struct bridge_stats {
 const struct bridge_stats *bridge_stats(const struct bridge *b);
 
 /* In the child: returns when main asked it to stop or the link to main ended; 0 or -errno. The command line that
- * bridge.c starts it with: EXE bridge SOCK_FD OPTS_FD NAME STORE_DIR SITE VERSION. */
+ * bridge.c starts it with: EXE bridge SOCK_FD INBOUND_FD OPTS_FD NAME STORE_DIR SITE VERSION. */
 int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_env *env);
 
 #endif

@@ -656,12 +656,6 @@ static void step(struct drain *d, enum event ev, const struct uplink_event *e)
 	run(d, e);
 }
 
-static void take_inbound(struct drain *d, struct msg *m)
-{
-	d->counts.inbound++;
-	d->env.host.inbound(d->env.host.ctx, m);
-}
-
 static void on_event(void *ctx, const struct uplink_event *e)
 {
 	static const enum event of[] = {
@@ -673,10 +667,7 @@ static void on_event(void *ctx, const struct uplink_event *e)
 	};
 	struct drain *d = ctx;
 
-	if (e->kind == UPLINK_MESSAGE)
-		take_inbound(d, e->msg);
-	else
-		step(d, of[e->kind], e);
+	step(d, of[e->kind], e);
 }
 
 /* --- the outside ------------------------------------------------------------------------------------------------ */

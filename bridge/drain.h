@@ -25,7 +25,6 @@ struct drain_host {
 	void *ctx;
 	void (*state)(void *ctx, enum bridge_state state, const char *reason);
 	void (*quarantine)(void *ctx, uint64_t seq, unsigned code, const char *reason);
-	void (*inbound)(void *ctx, struct msg *m); /* its own reference; topic as the local side names it */
 };
 
 struct drain_env {

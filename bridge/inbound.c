@@ -1,27 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/inbound.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/topic.h"
 #include "bridge/rules.h"
 
-#include <assert.h>
-#include <string.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
 
-static struct msg **at(struct inbound *in, uint32_t place)
+enum { PATIENCE_MS = 3000, AGAIN_MS = 50 };
+
+int inbound_new(struct inbound **out, const struct bridge_opts *opts, int fd)
 {
-	return &in->ring[place % INBOUND_CAP];
+	struct inbound *in = calloc(1, sizeof(*in));
+
+	if (!in)
+		return -ENOMEM;
+	in->opts = opts;
+	in->patience_ms = PATIENCE_MS;
+	in->again_ms = AGAIN_MS;
+	in->wire.fd = fd;
+	*out = in;
+	return 0;
 }
 
-void inbound_init(struct inbound *in, const struct bridge_opts *opts)
+void inbound_free(struct inbound *in)
 {
-	*in = (struct inbound){.opts = opts};
-}
-
-void inbound_fini(struct inbound *in)
-{
-	for (; in->head != in->tail; in->head++)
-		msg_unref(*at(in, in->head));
+	free(in);
 }
 
 static const struct bridge_rule *rule_of(struct inbound *in, const struct msg *m, size_t *len)
@@ -30,26 +38,7 @@ static const struct bridge_rule *rule_of(struct inbound *in, const struct msg *m
 
 	if (!rule || rules_map(rule, RULES_DOWN, msg_topic(m), m->topic_len, in->topic, sizeof(in->topic), len) != 0)
 		return NULL;
-	return rule;
-}
-
-int inbound_add(struct inbound *in, struct msg *m)
-{
-	char shown[128];
-	size_t len;
-
-	if (!rule_of(in, m, &len) || len + m->props_len + m->payload_len > WIRE_MAX_INBOUND) {
-		if (in->unfit++ == 0)
-			log_warn("upstream=%s inbound topic=%s length=%u dropped: no rule lets it in, or it is too "
-				 "long; "
-				 "further ones are only counted",
-				in->opts->head.name, log_text(shown, sizeof(shown), msg_topic(m), m->topic_len),
-				(unsigned)m->payload_len);
-		return INBOUND_UNFIT;
-	}
-	assert(in->tail - in->head < INBOUND_CAP);
-	*at(in, in->tail++) = msg_ref(m);
-	return 0;
+	return *len + m->props_len + m->payload_len <= WIRE_MAX_INBOUND ? rule : NULL;
 }
 
 static bool retained(const struct bridge_rule *rule, const struct msg *m)
@@ -57,47 +46,85 @@ static bool retained(const struct bridge_rule *rule, const struct msg *m)
 	return rule->retain == BRIDGE_RETAIN_KEEP ? m->retain : rule->retain == BRIDGE_RETAIN_SET;
 }
 
-bool inbound_next(struct inbound *in, int64_t now_ms, struct wire_word *word)
+/* The answer to word id: 0 taken, INBOUND_UNFIT not now, or -errno. */
+static int answer(struct inbound *in, uint32_t id, int64_t until_ms)
 {
-	const struct bridge_rule *rule;
-	const struct msg *m;
-	size_t len;
+	struct wire_word word;
 
-	if (in->sent == in->tail || in->sent - in->head >= INBOUND_AT_ONCE || now_ms < in->again_ms)
-		return false;
-	m = *at(in, in->sent);
-	rule = rule_of(in, m, &len);
-	assert(rule); /* it was let in by one */
-	*word = (struct wire_word){
+	for (;;) {
+		struct pollfd p = {.fd = in->wire.fd, .events = POLLIN};
+		int64_t left = until_ms - clock_mono_ms(&clock_system);
+		int r = wire_receive(&in->wire, &word);
+
+		if (r == 0 && word.kind == WIRE_TAKEN && word.id == id)
+			return word.code == 0 ? 0 : INBOUND_UNFIT;
+		if (r == WIRE_ENDED)
+			return -ECONNRESET;
+		if (r < 0)
+			return r;
+		if (left <= 0)
+			return -ETIMEDOUT;
+		if (r == WIRE_EMPTY && poll(&p, 1, (int)left) < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
+static void wait_ms(int64_t ms)
+{
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&t, NULL);
+}
+
+static int ask(struct inbound *in, const struct wire_word *word)
+{
+	int64_t until_ms = clock_mono_ms(&clock_system) + in->patience_ms;
+	int r;
+
+	for (;;) {
+		r = wire_send(&in->wire, word);
+		if (r == WIRE_ENDED)
+			return -ECONNRESET;
+		if (r < 0)
+			return r;
+		if (r == 0)
+			r = answer(in, word->id, until_ms);
+		if (r <= 0)
+			return r;
+		if (clock_mono_ms(&clock_system) + in->again_ms >= until_ms)
+			return -ETIMEDOUT;
+		wait_ms(in->again_ms);
+	}
+}
+
+int inbound_deliver(struct inbound *in, const struct msg *m)
+{
+	char shown[128];
+	size_t len;
+	const struct bridge_rule *rule = rule_of(in, m, &len);
+	struct wire_word word;
+	int r;
+
+	if (!rule) {
+		if (atomic_fetch_add(&in->unfit, 1) == 0)
+			log_warn("upstream=%s inbound topic=%s length=%u dropped: no rule lets it in, or it is too "
+				 "long; "
+				 "further ones are only counted",
+				in->opts->head.name, log_text(shown, sizeof(shown), msg_topic(m), m->topic_len),
+				(unsigned)m->payload_len);
+		return INBOUND_UNFIT;
+	}
+	word = (struct wire_word){
 		.kind = WIRE_INBOUND,
-		.id = in->sent,
+		.id = ++in->id,
 		.id2 = m->expiry_s,
 		.code = (uint8_t)(m->qos | retained(rule, m) << 2),
 		.text = {(const uint8_t *)in->topic, len},
 		.props = {msg_props(m), m->props_len},
 		.payload = {msg_payload(m), m->payload_len},
 	};
-	in->sent++;
-	return true;
-}
-
-/* Main answers in the order it was asked. The first it could not take turns the rest of what was sent around too:
- * it refuses those as well, so nothing overtakes. */
-uint32_t inbound_answer(struct inbound *in, uint32_t id, bool taken, int64_t now_ms)
-{
-	if (id != in->head || in->head == in->sent)
-		return 0; /* an answer to what was turned around */
-	if (!taken) {
-		in->sent = in->head;
-		in->again_ms = now_ms + INBOUND_AGAIN_MS;
-		return 0;
-	}
-	msg_unref(*at(in, in->head));
-	in->head++;
-	return 1;
-}
-
-int64_t inbound_due_ms(const struct inbound *in)
-{
-	return in->sent == in->tail || in->again_ms == 0 ? -1 : in->again_ms;
+	r = ask(in, &word);
+	if (r == 0)
+		atomic_fetch_add(&in->taken, 1);
+	return r;
 }

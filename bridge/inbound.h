@@ -1,37 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* inbound.h - messages from the upstream on their way to main.
+/* inbound.h - messages from the upstream to main, each acknowledged upstream only once main has it.
  *
- * Owner     the bridge's loop thread.
- * Memory    a ring of INBOUND_CAP messages.
- * When full inbound_add() is not to be called: the uplink brings no more than UPLINK_INBOUND_MAX.
- *
- * Each is sent to main, in order, INBOUND_AT_ONCE at a time, and kept until main said that it has it. One that main
- * could not take is sent again after INBOUND_AGAIN_MS, and those behind it wait: their order stays.
+ * Owner     Paho's receive thread. It has a socketpair to main of its own, so that it can wait for the answer while it
+ *           holds Paho's lock: main answers from its loop and needs nothing of this process for that.
+ * Waiting   PATIENCE_MS for main to take a message, asked again every AGAIN_MS. One that main does not take is never
+ *           acknowledged: the only way to that with Paho is to end the connection, and the caller does it by ending
+ *           the process. The upstream then sends the message again.
  */
 #ifndef BRIDGE_INBOUND_H
 #define BRIDGE_INBOUND_H
 
 #include "bridge/bridge.h"
-#include "bridge/uplink.h"
 #include "bridge/wire.h"
 
-enum { INBOUND_CAP = UPLINK_INBOUND_MAX, INBOUND_AT_ONCE = 32, INBOUND_AGAIN_MS = 100 };
+#include <stdatomic.h>
 
 struct inbound {
 	const struct bridge_opts *opts;
-	struct msg *ring[INBOUND_CAP];
-	uint32_t head, sent, tail; /* ever increasing; head..sent are with main, sent..tail wait; the place is the id */
-	int64_t again_ms;          /* not before; 0: at once */
-	uint64_t unfit;            /* no rule, no valid topic here, or too long for the wire */
+	int64_t patience_ms, again_ms;
+	struct wire wire;
+	uint32_t id;
+	atomic_uint_fast64_t taken, unfit;
 	char topic[65536];
 };
 
-void inbound_init(struct inbound *in, const struct bridge_opts *opts);
-void inbound_fini(struct inbound *in);
+int inbound_new(struct inbound **out, const struct bridge_opts *opts, int fd);
+void inbound_free(struct inbound *in); /* the descriptor stays the caller's; NULL is fine */
+
+/* INBOUND_UNFIT: no rule lets it in, it has no valid topic here, or it is too long for the wire: acknowledge and
+ * forget. 0: main has it. -ETIMEDOUT, -ECONNRESET and the like: main has it not. */
 enum { INBOUND_UNFIT = 1 };
-int inbound_add(struct inbound *in, struct msg *m);                                   /* takes its own reference */
-bool inbound_next(struct inbound *in, int64_t now_ms, struct wire_word *word);        /* to be sent now */
-uint32_t inbound_answer(struct inbound *in, uint32_t id, bool taken, int64_t now_ms); /* how many are off our hands */
-int64_t inbound_due_ms(const struct inbound *in);                                     /* -1: nothing waits for a time */
+int inbound_deliver(struct inbound *in, const struct msg *m);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The bridge's process: one loop around the drain. It sleeps until main, Paho's mailbox or the drain's clock wants
- * something; all that happened in a turn is answered once at its end, so a hundred acknowledgements move the cursor
- * in main with one word.
+ * something; all that happened in a turn is answered once at its end. While records flow, main hears of the cursor
+ * every TELL_MS only, since each time it is written to the disk: a kill in between costs duplicates, not records.
  *
  * Words to main wait up to SEND_TIMEOUT_S for it to read. The process has no other duty towards the machine, so when
  * main is gone, or reads no more, it ends: what it had in flight is still in the store. */
@@ -23,7 +23,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { SEND_TIMEOUT_S = 10, COUNTS_MS = 1000 };
+enum { SEND_TIMEOUT_S = 10, COUNTS_MS = 1000, TELL_MS = 10 };
 
 struct run {
 	const struct bridge_opts *opts;
@@ -32,12 +32,13 @@ struct run {
 	struct wire *wire;
 	struct store_reader *reader;
 	struct paho *paho;
-	struct drain *drain; /* NULL until main said where to start */
-	struct inbound inbound;
+	struct drain *drain;     /* NULL until main said where to start */
+	struct inbound *inbound; /* of Paho's receive thread */
 	struct loop_watch main_watch, paho_watch;
 	struct loop_timer due, counts_due;
 	struct loop_task turn;
-	uint64_t told; /* the cursor that main knows */
+	uint64_t told;   /* the cursor that main knows */
+	int64_t tell_ms; /* not before */
 	int result;
 };
 
@@ -81,13 +82,12 @@ static void tell_quarantine(void *ctx, uint64_t seq, unsigned code, const char *
 	say(ctx, &word);
 }
 
-static void take_inbound(void *ctx, struct msg *m)
+/* On Paho's receive thread. */
+static int take_inbound(void *ctx, const struct msg *m)
 {
 	struct run *r = ctx;
 
-	if (inbound_add(&r->inbound, m) != 0)
-		paho_uplink(r->paho)->ops->taken(paho_uplink(r->paho));
-	msg_unref(m);
+	return inbound_deliver(r->inbound, m);
 }
 
 /* --- a turn ------------------------------------------------------------------------------------------------------- */
@@ -102,35 +102,39 @@ static void on_due(struct loop_timer *t)
 	soon((struct run *)((char *)t - offsetof(struct run, due)));
 }
 
-static void send_inbound(struct run *r)
+/* When to be asked again; -1: main knows it all. */
+static int64_t tell_cursor(struct run *r)
 {
-	struct wire_word word;
+	struct wire_word word = {.kind = WIRE_ACK, .a = drain_cursor(r->drain)};
+	int64_t now = loop_now_ms(r->loop);
 
-	while (inbound_next(&r->inbound, loop_now_ms(r->loop), &word))
-		say(r, &word);
+	if (word.a <= r->told)
+		return -1;
+	if (now < r->tell_ms && !drain_stopped(r->drain))
+		return r->tell_ms;
+	r->told = word.a;
+	r->tell_ms = now + TELL_MS;
+	say(r, &word);
+	return -1;
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < 0 ? b : b < 0 ? a : a < b ? a : b;
 }
 
 static void on_turn(struct loop_task *t)
 {
 	struct run *r = (struct run *)((char *)t - offsetof(struct run, turn));
-	struct wire_word word = {.kind = WIRE_ACK};
 	int64_t due_ms;
 
 	if (!r->drain)
 		return;
 	drain_at(r->drain, loop_now_ms(r->loop));
 	drain_turn(r->drain);
-	send_inbound(r);
-	word.a = drain_cursor(r->drain);
-	if (word.a > r->told) {
-		r->told = word.a;
-		say(r, &word);
-	}
+	due_ms = sooner(drain_due_ms(r->drain), tell_cursor(r));
 	if (drain_stopped(r->drain))
 		end(r, 0);
-	due_ms = drain_due_ms(r->drain);
-	if (inbound_due_ms(&r->inbound) >= 0 && (due_ms < 0 || inbound_due_ms(&r->inbound) < due_ms))
-		due_ms = inbound_due_ms(&r->inbound);
 	if (due_ms >= 0)
 		loop_arm(r->loop, &r->due, due_ms);
 	else
@@ -144,6 +148,7 @@ static void on_counts(struct loop_timer *t)
 
 	if (r->drain) {
 		drain_counts(r->drain, &word.counts);
+		word.counts.inbound = atomic_load(&r->inbound->taken);
 		say(r, &word);
 	}
 	loop_arm(r->loop, &r->counts_due, loop_now_ms(r->loop) + COUNTS_MS);
@@ -170,7 +175,7 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed)
 		.version = r->env->version,
 		.uplink = paho_uplink(r->paho),
 		.source = {r, read_store},
-		.host = {r, tell_state, tell_quarantine, take_inbound},
+		.host = {r, tell_state, tell_quarantine},
 		.random = backoff_random,
 		.clock = &clock_system,
 	};
@@ -203,11 +208,6 @@ static void hear(struct run *r, const struct wire_word *word)
 	case WIRE_NEWS:
 		if (r->drain)
 			drain_news(r->drain, word->a);
-		break;
-	case WIRE_TAKEN:
-		for (uint32_t n = inbound_answer(&r->inbound, word->id, word->code == 0, loop_now_ms(r->loop)); n > 0;
-			n--)
-			paho_uplink(r->paho)->ops->taken(paho_uplink(r->paho));
 		break;
 	case WIRE_STOP:
 		if (!r->drain) {
@@ -262,6 +262,8 @@ static int begin(struct run *r, int sock_fd)
 		.opts = r->opts,
 		.client_id = r->opts->client_id ? r->opts->client_id : r->env->site,
 		.tags = drain_tags(r->opts),
+		.message = take_inbound,
+		.ctx = r,
 	};
 	struct wire_word ready = {.kind = WIRE_READY};
 	int result = loop_new(&r->loop, &clock_system);
@@ -273,9 +275,12 @@ static int begin(struct run *r, int sock_fd)
 	if (result < 0)
 		return result;
 	r->wire->fd = sock_fd;
-	if (setsockopt(sock_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+	if (setsockopt(sock_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
+		setsockopt(r->env->inbound_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
 		return -errno;
-	result = store_reader_open(&r->reader, r->env->store_dir);
+	result = inbound_new(&r->inbound, r->opts, r->env->inbound_fd);
+	if (result == 0)
+		result = store_reader_open(&r->reader, r->env->store_dir);
 	if (result == 0)
 		result = paho_new(&r->paho, &paho_opts);
 	if (result == 0)
@@ -303,7 +308,6 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 	int result;
 
 	ignore_signals();
-	inbound_init(&r.inbound, opts);
 	result = begin(&r, sock_fd);
 	if (result == 0)
 		result = loop_run(r.loop);
@@ -312,7 +316,7 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 	drain_free(r.drain);
 	paho_free(r.paho);
 	store_reader_close(r.reader);
-	inbound_fini(&r.inbound);
+	inbound_free(r.inbound);
 	loop_free(r.loop);
 	free(r.wire);
 	if (result < 0)

@@ -4,6 +4,7 @@
  * Owner     the bridge's loop thread makes every call; an uplink brings its events to that thread itself.
  * A call    begins with dial() and ends with UPLINK_DOWN or with hang_up(), after which no event of it comes any
  *           more. One call at a time.
+ * Messages  from the server do not pass here: the uplink hands them on by itself (paho_opts.message).
  * A parcel  given to publish() is answered by UPLINK_SETTLED or UPLINK_REFUSED with its tag, or by the end of the
  *           call. Sending is not an answer. At QoS 0 there is no acknowledgement, so there it is sending that settles.
  */
@@ -27,7 +28,7 @@ struct uplink_limits {
 	uint32_t max_packet;
 };
 
-enum uplink_event_kind { UPLINK_UP, UPLINK_DOWN, UPLINK_SETTLED, UPLINK_REFUSED, UPLINK_SUBSCRIBED, UPLINK_MESSAGE };
+enum uplink_event_kind { UPLINK_UP, UPLINK_DOWN, UPLINK_SETTLED, UPLINK_REFUSED, UPLINK_SUBSCRIBED };
 
 struct uplink_event {
 	enum uplink_event_kind kind;
@@ -35,7 +36,6 @@ struct uplink_event {
 	uint8_t code;                /* MQTT 5 reason code; 0: none was given */
 	struct uplink_limits limits; /* UP */
 	const char *text;            /* DOWN: why, for people; valid during the call */
-	struct msg *msg;             /* MESSAGE: the receiver's reference; it answers with taken() some day */
 };
 
 struct uplink_call {
@@ -48,14 +48,10 @@ struct uplink;
 
 enum { UPLINK_BUSY = 1 };
 
-/* Messages that came by UPLINK_MESSAGE and were not yet taken(), at most. */
-enum { UPLINK_INBOUND_MAX = 1024 };
-
 struct uplink_ops {
 	int (*dial)(struct uplink *u, const struct uplink_call *call);
 	int (*publish)(struct uplink *u, uint32_t tag, const struct parcel *p); /* 0, UPLINK_BUSY, or -errno */
 	int (*subscribe)(struct uplink *u, uint32_t tag, const char *filter, int qos);
-	void (*taken)(struct uplink *u); /* a message is off our hands: room for another */
 	void (*leave)(struct uplink *u); /* a DISCONNECT; UPLINK_DOWN follows, or a watchdog of the caller's fires */
 	void (*hang_up)(struct uplink *u);
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every callback of Paho runs on one of its two threads with its lock held, so all that a callback does is to post a
- * letter; the loop thread takes letters and turns them into events. Nothing of ours is locked around a call of Paho's.
+ * letter; the loop thread takes letters and turns them into events. One is different: on_message() waits until the
+ * message is taken, since its return is what Paho acknowledges. Nothing of ours is locked around a call of Paho's.
  *
  * `live` is the number of the call in progress, 0 between calls. Letters carry the number of their call; those of a
  * call that was hung up are dropped. A ticket is what Paho hands back as context: one for each tag, and a few for the
@@ -25,12 +26,14 @@
 enum {
 	CALL_TICKETS = 8,
 	MAX_PROPS = 64,
+	INBOUND_MAX = 64, /* unacknowledged from the server; each is handed on before the next is read */
+	UNTAKEN_STATUS = 3,
 	PASSWORD_MAX = 65535,
 	TEXT_MAX = 256,
 	LEAVE_TIMEOUT_MS = 1000,
 };
 
-enum letter_kind { L_UP, L_DOWN, L_SETTLED, L_REFUSED, L_SUBSCRIBED, L_MESSAGE, L_TLS };
+enum letter_kind { L_UP, L_DOWN, L_SETTLED, L_REFUSED, L_SUBSCRIBED, L_TLS };
 
 struct ticket {
 	struct paho *paho;
@@ -44,7 +47,6 @@ struct paho {
 	MQTTAsync handle; /* NULL between calls */
 	uint32_t calls;
 	atomic_uint live;
-	atomic_int inbound;
 	struct ticket *tickets;  /* tags, then CALL_TICKETS */
 	char tls_text[TEXT_MAX]; /* what OpenSSL said of this call */
 	MQTTProperty props[MAX_PROPS];
@@ -268,29 +270,25 @@ static size_t write_props(const MQTTProperties *props, uint8_t *out, size_t cap,
 	return (size_t)(at - out);
 }
 
-/* 0 makes Paho keep the message in its own list and ask again, one message with each packet that comes. That is slow,
- * so it happens only when main has not taken anything for a thousand messages. */
+/* Paho sends PUBACK or PUBREC when this returns, whatever it returns: 0 only makes it keep the message in memory and
+ * ask again. A message that nobody took must therefore not let us return. */
 static int on_message(void *ctx, char *topic, int topic_len, MQTTAsync_message *m)
 {
 	const struct ticket *t = ctx;
+	const struct paho_opts *o = &t->paho->o;
 	size_t len = topic_len > 0 ? (size_t)topic_len : strlen(topic);
 	uint32_t expiry_s = MSG_NEVER_EXPIRES;
 	uint8_t props[4096];
 	size_t props_len = write_props(&m->properties, props, sizeof(props), &expiry_s);
-	struct msg *mine;
-	struct letter l;
+	struct msg *mine = msg_of(topic, len, m, expiry_s, props, props_len);
+	int r = mine ? o->message(o->ctx, mine) : -ENOMEM;
 
-	if (atomic_load(&t->paho->inbound) >= UPLINK_INBOUND_MAX)
-		return 0;
-	mine = msg_of(topic, len, m, expiry_s, props, props_len);
-	if (!mine)
-		return 0;
-	l = (struct letter){L_MESSAGE, t->call, 0, mine};
-	atomic_fetch_add(&t->paho->inbound, 1);
-	if (mailbox_post(&t->paho->box, l) != 0) {
-		atomic_fetch_sub(&t->paho->inbound, 1);
-		msg_unref(mine);
-		return 0;
+	msg_unref(mine);
+	if (r < 0 && m->qos > 0) {
+		log_warn("upstream=%s inbound=\"%s\" could not be handed on: %s; the process ends, so that it is not "
+			 "acknowledged and comes again",
+			o->opts->head.name, topic, strerror(-r));
+		_exit(UNTAKEN_STATUS);
 	}
 	MQTTAsync_freeMessage(&m);
 	MQTTAsync_free(topic);
@@ -329,11 +327,6 @@ static void deliver(struct paho *p, const struct letter *l)
 		break;
 	case L_DOWN: deliver_down(p, e.code, l->ptr); break;
 	case L_TLS: snprintf(p->tls_text, sizeof(p->tls_text), "%s", l->ptr ? (const char *)l->ptr : "error"); break;
-	case L_MESSAGE:
-		e.kind = UPLINK_MESSAGE;
-		e.msg = l->ptr;
-		p->base.event(p->base.ctx, &e);
-		break;
 	case L_SETTLED:
 	case L_REFUSED:
 	case L_SUBSCRIBED:
@@ -349,14 +342,9 @@ bool paho_deliver(struct paho *p)
 	size_t n = mailbox_take(&p->box, letters, 256);
 
 	for (size_t i = 0; i < n; i++) {
-		struct letter *l = &letters[i];
-		bool message = l->kind == L_MESSAGE;
-
-		/* A message belongs to us whatever became of the call that brought it: it was acknowledged. */
-		if (message || l->num == atomic_load(&p->live))
-			deliver(p, l);
-		if (!message)
-			free(l->ptr);
+		if (letters[i].num == atomic_load(&p->live))
+			deliver(p, &letters[i]);
+		free(letters[i].ptr);
 	}
 	return n == 256;
 }
@@ -501,7 +489,7 @@ static void set_version(struct connecting *c, const struct bridge_opts *o, bool 
 	c->props.max_count = 3;
 	if (!o->clean)
 		add_number(c, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL, (uint32_t)(o->session_expiry_ms / 1000));
-	add_number(c, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UPLINK_INBOUND_MAX);
+	add_number(c, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, INBOUND_MAX);
 	add_number(c, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, WIRE_MAX_INBOUND);
 	c->o.connectProperties = &c->props;
 }
@@ -723,11 +711,6 @@ static int subscribe(struct uplink *u, uint32_t tag, const char *filter, int qos
 	return result(MQTTAsync_subscribe(p->handle, filter, qos, &ro));
 }
 
-static void taken(struct uplink *u)
-{
-	atomic_fetch_sub(&of(u)->inbound, 1);
-}
-
 static void leave(struct uplink *u)
 {
 	struct paho *p = of(u);
@@ -753,7 +736,6 @@ static const struct uplink_ops ops = {
 	.dial = dial,
 	.publish = publish,
 	.subscribe = subscribe,
-	.taken = taken,
 	.leave = leave,
 	.hang_up = hang_up,
 };
@@ -770,9 +752,9 @@ int paho_new(struct paho **out, const struct paho_opts *opts)
 	p->tickets = calloc(opts->tags + CALL_TICKETS, sizeof(*p->tickets));
 	if (!p->tickets)
 		r = -ENOMEM;
-	/* A tag has one answer at most; the rest is for messages and for the call itself. */
+	/* A tag has one answer at most; the rest is for the call itself. */
 	if (r == 0)
-		r = mailbox_init(&p->box, opts->tags + UPLINK_INBOUND_MAX + 64);
+		r = mailbox_init(&p->box, opts->tags + 64);
 	if (r < 0) {
 		paho_free(p);
 		return r;
@@ -788,12 +770,8 @@ void paho_free(struct paho *p)
 	if (!p)
 		return;
 	hang_up(&p->base);
-	while (p->box.ring && mailbox_take(&p->box, &l, 1) == 1) {
-		if (l.kind == L_MESSAGE)
-			msg_unref(l.ptr);
-		else
-			free(l.ptr);
-	}
+	while (p->box.ring && mailbox_take(&p->box, &l, 1) == 1)
+		free(l.ptr);
 	mailbox_fini(&p->box);
 	free(p->tickets);
 	free(p);

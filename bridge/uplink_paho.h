@@ -17,6 +17,10 @@ struct paho_opts {
 	const struct bridge_opts *opts;
 	const char *client_id;
 	uint32_t tags; /* every tag is below this */
+	/* A message from the server, on Paho's receive thread. It is acknowledged when this returns 0 or above; below 0
+	 * the process ends at once. May wait, and then holds up all sending: for milliseconds, as a rule. */
+	int (*message)(void *ctx, const struct msg *m);
+	void *ctx;
 };
 
 int paho_new(struct paho **out, const struct paho_opts *opts);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The process of one upstream: `weir bridge SOCK_FD OPTS_FD NAME STORE_DIR SITE VERSION`, started by weir itself. */
+/* The process of one upstream: `weir bridge SOCK_FD INBOUND_FD OPTS_FD NAME STORE_DIR SITE VERSION`, started by weir itself. */
 #include "gateway/commands.h"
 
 #include "base/log.h"
@@ -54,25 +54,26 @@ int cmd_bridge(int argc, char **argv)
 	struct arena *a = NULL;
 	int sock_fd, opts_fd, r;
 
-	if (argc != 7) {
+	if (argc != 8) {
 		fprintf(stderr, "weir: bridge is started by weir itself\n");
 		return 2;
 	}
 	sock_fd = inherited(argv[1]);
-	opts_fd = inherited(argv[2]);
-	env.store_dir = argv[4];
-	env.site = argv[5];
-	env.version = argv[6];
-	r = sock_fd < 0 || opts_fd < 0 ? -EBADF : arena_new(&a, MEMORY);
+	env.inbound_fd = inherited(argv[2]);
+	opts_fd = inherited(argv[3]);
+	env.store_dir = argv[5];
+	env.site = argv[6];
+	env.version = argv[7];
+	r = sock_fd < 0 || env.inbound_fd < 0 || opts_fd < 0 ? -EBADF : arena_new(&a, MEMORY);
 	if (r == 0)
 		r = read_options(&opts, a, opts_fd);
 	if (opts_fd >= 0)
 		close(opts_fd);
 	if (r == 0) {
-		opts.head.name = argv[3];
+		opts.head.name = argv[4];
 		r = bridge_run(sock_fd, &opts, &env);
 	} else {
-		log_error("upstream=%s cannot start: %s", argv[3], strerror(-r));
+		log_error("upstream=%s cannot start: %s", argv[4], strerror(-r));
 	}
 	arena_free(a);
 	return r == 0 ? 0 : 1;

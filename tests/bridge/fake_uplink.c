@@ -59,11 +59,6 @@ static int subscribe(struct uplink *u, uint32_t tag, const char *filter, int qos
 	return 0;
 }
 
-static void taken(struct uplink *u)
-{
-	of(u)->taken++;
-}
-
 static void leave(struct uplink *u)
 {
 	of(u)->left = true;
@@ -75,7 +70,7 @@ static void hang_up(struct uplink *u)
 	of(u)->hang_ups++;
 }
 
-static const struct uplink_ops ops = {dial, publish, subscribe, taken, leave, hang_up};
+static const struct uplink_ops ops = {dial, publish, subscribe, leave, hang_up};
 
 void fake_uplink_init(struct fake_uplink *u)
 {

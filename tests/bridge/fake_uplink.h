@@ -18,7 +18,7 @@ struct fake_parcel {
 struct fake_uplink {
 	struct uplink base;
 	bool in_call, left;
-	int dials, hang_ups, taken;
+	int dials, hang_ups;
 	char address[64], will[512], filters[4][64];
 	size_t filter_count;
 	unsigned keep_alive_s;

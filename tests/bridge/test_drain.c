@@ -27,7 +27,6 @@ struct bench {
 	uint64_t quarantined[64];
 	unsigned quarantine_code;
 	size_t quarantine_count;
-	int inbound;
 };
 
 static int64_t still_mono(const struct clock *c)
@@ -78,12 +77,6 @@ static void on_quarantine(void *ctx, uint64_t seq, unsigned code, const char *re
 	assert_non_null(reason);
 	b->quarantined[b->quarantine_count++] = seq;
 	b->quarantine_code = code;
-}
-
-static void on_inbound(void *ctx, struct msg *m)
-{
-	((struct bench *)ctx)->inbound++;
-	msg_unref(m);
 }
 
 static void add_topic(struct bench *b, const char *topic, const char *payload)
@@ -169,7 +162,7 @@ static void begin_at(struct bench *b, uint64_t cursor)
 		.version = "1",
 		.uplink = &b->up.base,
 		.source = {b, read_records},
-		.host = {b, on_state, on_quarantine, on_inbound},
+		.host = {b, on_state, on_quarantine},
 		.cursor = cursor,
 		.random = no_random,
 		.clock = &still,
