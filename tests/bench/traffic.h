@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* traffic.h - messages from publishers to subscribers, counted, checked and timed.
+ *
+ * Each payload carries its publisher and sequence number, so that every subscriber knows what is missing, double or
+ * out of order, and the time at which it was due, so that a broker that stalls is charged for all that had to wait.
+ */
+#ifndef TESTS_BENCH_TRAFFIC_H
+#define TESTS_BENCH_TRAFFIC_H
+
+#include "tests/bench/conn.h"
+
+#include <sys/types.h>
+
+enum wiring { PAIRS, ALL_TO_ONE, ONE_TO_ALL };
+
+struct traffic {
+	const char *name;
+	uint32_t pubs, subs;
+	enum wiring wiring;
+	uint8_t qos;
+	uint32_t window; /* unacknowledged per publisher, QoS 1 and 2 */
+	uint32_t credit; /* published and not yet delivered, per publisher */
+	uint32_t burst;  /* messages per write */
+	bool one_write_each;
+	uint32_t per_s; /* paced: so many a second in all; 0: as fast as it goes */
+};
+
+struct result {
+	uint64_t deliveries, lost, duplicate, reordered;
+	double seconds, broker_cpu_s, own_cpu_s, p50_us, p99_us;
+};
+
+void traffic_run(const struct traffic *t, struct net *net, pid_t broker, double seconds, struct result *out);
+
+#endif
