@@ -125,9 +125,10 @@ static void put_char(struct json *j, const uint8_t *s, size_t len)
 {
 	char escape[8];
 
-	if (len == 1 && (*s < ' ' || *s == 0x7f))
-		put(j, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", *s));
-	else if (len == 1 && (*s == '"' || *s == '\\'))
+	if (len == 1 && (*s < ' ' || *s == 0x7f)) {
+		snprintf(escape, sizeof(escape), "\\u%04x", *s);
+		put(j, escape, 6);
+	} else if (len == 1 && (*s == '"' || *s == '\\'))
 		put(j, (char[]){'\\', (char)*s}, 2);
 	else
 		put(j, (const char *)s, len);

@@ -11,10 +11,10 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/topic.h"
+#include "bridge/flight.h"
 #include "bridge/rules.h"
 #include "bridge/status.h"
 #include "bridge/verdict.h"
-#include "bridge/flight.h"
 
 #include <errno.h>
 #include <inttypes.h>

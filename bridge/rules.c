@@ -23,7 +23,7 @@ static int swap_front(
 {
 	size_t off_len = len_of(off), on_len = len_of(on);
 
-	if (off_len > 0 && len >= off_len && memcmp(topic, off, off_len) == 0) {
+	if (off && len >= off_len && memcmp(topic, off, off_len) == 0) {
 		topic += off_len;
 		len -= off_len;
 	}

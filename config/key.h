@@ -44,8 +44,21 @@
 #include <stdint.h>
 
 enum key_type {
-	KEY_BOOL, KEY_INT, KEY_REAL, KEY_TEXT, KEY_TIME, KEY_SIZE, KEY_ENUM, KEY_FLAGS, KEY_TOPIC, KEY_FILTER,
-	KEY_TABLE, KEY_LIST, KEY_MAP, KEY_TREE, KEY_PATH,
+	KEY_BOOL,
+	KEY_INT,
+	KEY_REAL,
+	KEY_TEXT,
+	KEY_TIME,
+	KEY_SIZE,
+	KEY_ENUM,
+	KEY_FLAGS,
+	KEY_TOPIC,
+	KEY_FILTER,
+	KEY_TABLE,
+	KEY_LIST,
+	KEY_MAP,
+	KEY_TREE,
+	KEY_PATH,
 };
 
 /* Where something stands: 1-based line and column; file NULL for a default. */
@@ -81,13 +94,13 @@ struct key {
 	size_t offset;
 	int64_t min, max;
 	double rmin, rmax;
-	const char *dflt;                 /* as it would stand in YAML; NULL: zero, NULL, empty */
+	const char *dflt; /* as it would stand in YAML; NULL: zero, NULL, empty */
 	bool required;
 	const struct key_choice *choices; /* ends with a NULL name */
 	const struct key_table *table;
-	bool (*applies)(const void *item);  /* NULL: always; asked after the keys without one were bound */
-	const char *applies_to;             /* "serial lines": for the sentence when it does not apply */
-	const char *help;                   /* for the reference: one sentence without a capital or a full stop */
+	bool (*applies)(const void *item); /* NULL: always; asked after the keys without one were bound */
+	const char *applies_to;            /* "serial lines": for the sentence when it does not apply */
+	const char *help;                  /* for the reference: one sentence without a capital or a full stop */
 };
 
 struct key_report;
@@ -97,14 +110,14 @@ struct key_table {
 	const struct key *keys;
 	size_t count;
 	size_t size;
-	const char *help;                                    /* a paragraph for the reference */
+	const char *help;                                     /* a paragraph for the reference */
 	void (*check)(void *item, struct key_report *report); /* across keys; only when all keys of item were fine */
 };
 
-#define KEY_COUNT(a)                              (sizeof(a) / sizeof((a)[0]))
-#define KEY_TABLE_OF(what, struct_type, rows, ...)                                                                    \
-	{                                                                                                             \
-		.name = (what), .keys = (rows), .count = KEY_COUNT(rows), .size = sizeof(struct_type), __VA_ARGS__    \
+#define KEY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define KEY_TABLE_OF(what, struct_type, rows, ...)                                                                     \
+	{                                                                                                              \
+		.name = (what), .keys = (rows), .count = KEY_COUNT(rows), .size = sizeof(struct_type), __VA_ARGS__     \
 	}
 
 /* A nested table that nobody wrote is bound to its defaults, without asking for required keys and without its check();

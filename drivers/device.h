@@ -49,5 +49,4 @@ int64_t device_timeout_us(const struct device *d, int64_t max_us, int64_t typica
 /* The learned wait; 0 when too little is known. */
 int64_t device_patience_us(const struct device *d);
 
-
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The process of one upstream: `weir bridge SOCK_FD INBOUND_FD OPTS_FD NAME STORE_DIR SITE VERSION`, started by weir itself. */
+/* The process of one upstream, started by weir itself:
+ * `weir bridge SOCK_FD INBOUND_FD OPTS_FD NAME STORE_DIR SITE VERSION`. */
 #include "gateway/commands.h"
 
+#include "base/arena.h"
 #include "base/log.h"
 #include "bridge/bridge.h"
-#include "config/bind.h"
-#include "config/load.h"
-#include "config/report.h"
+#include "gateway/schema.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { MEMORY = 4 * 1024 * 1024 };
 
 /* A descriptor that we inherited, and that nothing we might start inherits in turn. */
 static int inherited(const char *text)
@@ -28,28 +26,9 @@ static int inherited(const char *text)
 	return (int)fd;
 }
 
-static int read_options(struct bridge_opts *opts, struct arena *a, int fd)
-{
-	struct key_report *report;
-	struct key_node *root;
-	int r = report_new(&report);
-
-	if (r < 0)
-		return r;
-	r = load_fd(&root, a, report, fd, "upstream");
-	if (r == 0)
-		r = bind_tree(opts, &bridge_table, root, a, report);
-	if (r > 0) { /* main had it bound before, so this is a mistake of ours */
-		report_print(report, stderr);
-		r = -EINVAL;
-	}
-	report_free(report);
-	return r;
-}
-
 int cmd_bridge(int argc, char **argv)
 {
-	struct bridge_opts opts = {0};
+	const struct bridge_opts *opts = NULL;
 	struct bridge_env env = {0};
 	struct arena *a = NULL;
 	int sock_fd, opts_fd, r;
@@ -64,17 +43,15 @@ int cmd_bridge(int argc, char **argv)
 	env.store_dir = argv[5];
 	env.site = argv[6];
 	env.version = argv[7];
-	r = sock_fd < 0 || env.inbound_fd < 0 || opts_fd < 0 ? -EBADF : arena_new(&a, MEMORY);
-	if (r == 0)
-		r = read_options(&opts, a, opts_fd);
+	r = sock_fd < 0 || env.inbound_fd < 0 || opts_fd < 0 ? -EBADF
+							     : gateway_upstream_read(&opts, &a, opts_fd, stderr);
 	if (opts_fd >= 0)
 		close(opts_fd);
-	if (r == 0) {
-		opts.head.name = argv[4];
-		r = bridge_run(sock_fd, &opts, &env);
-	} else {
-		log_error("upstream=%s cannot start: %s", argv[4], strerror(-r));
-	}
+	if (r == 0)
+		r = bridge_run(sock_fd, opts, &env);
+	else
+		log_error("upstream=%s error=\"%s\"; it cannot start", argv[4],
+			r > 0 ? "its options were not understood" : strerror(-r));
 	arena_free(a);
 	return r == 0 ? 0 : 1;
 }

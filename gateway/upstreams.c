@@ -2,10 +2,8 @@
 #include "gateway/upstreams.h"
 
 #include "base/log.h"
-#include "config/dump.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,24 +68,6 @@ static void upstream_free(struct upstream *up)
 	free(up);
 }
 
-/* As cmd_bridge reads it back. NULL: no memory. */
-static char *options_text(const struct bridge_opts *opts)
-{
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
-	int r;
-
-	if (!f)
-		return NULL;
-	r = dump_table(f, &bridge_table, opts, DUMP_GIVEN);
-	if (fclose(f) != 0 || r < 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
 static int upstream_new(struct upstream **out, struct upstreams *u, struct generation *gen, size_t number)
 {
 	struct upstream *up = calloc(1, sizeof(*up));
@@ -98,7 +78,6 @@ static int upstream_new(struct upstream **out, struct upstreams *u, struct gener
 		.version = WEIR_VERSION,
 	};
 	struct bridge_events events = {up, acknowledged, inbound, state_changed, NULL};
-	char *text;
 	int r = up ? 0 : -ENOMEM;
 
 	if (r < 0)
@@ -108,12 +87,11 @@ static int upstream_new(struct upstream **out, struct upstreams *u, struct gener
 	up->opts = (const struct bridge_opts *)gen->opts->upstreams.items + number;
 	up->number = number;
 	up->text = gateway_upstream_text(gen->opts, up->opts);
-	env.opts_text = text = options_text(up->opts);
-	if (!up->text || !text)
+	env.opts_text = up->text;
+	if (!up->text)
 		r = -ENOMEM;
 	if (r == 0)
 		r = bridge_new(&up->bridge, u->deps.loop, up->opts, &env, &events);
-	free(text);
 	if (r < 0) {
 		upstream_free(up);
 		return r;
