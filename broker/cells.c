@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/cells.h"
 
-#include <stdlib.h>
+#include "broker/area.h"
+
 #include <string.h>
 
 void cells_fini(struct cells *c)
 {
-	free(c->mem);
+	area_free(c->mem, (size_t)c->cap * sizeof(*c->mem));
 	*c = (struct cells){0};
 }
 
@@ -28,7 +29,7 @@ static int grow(struct cells *c, size_t need)
 		cap += cap < (1 << 20) ? cap : cap / 4;
 	if (cap > UINT32_MAX)
 		return -1;
-	mem = realloc(c->mem, cap * sizeof(*mem));
+	mem = area_resize(c->mem, (size_t)c->cap * sizeof(*mem), cap * sizeof(*mem));
 	if (!mem)
 		return -1;
 	c->mem = mem;

@@ -3,9 +3,10 @@
  * tombstones and the table never needs cleaning. */
 #include "broker/levels.h"
 
+#include "broker/area.h"
+
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_SLOTS = 64 };
@@ -59,7 +60,7 @@ static uint32_t slot_of(const struct levels *l, uint32_t hash, const char *text,
 static int grow_slots(struct levels *l)
 {
 	uint32_t count = l->slot_count > 0 ? l->slot_count * 2 : FIRST_SLOTS;
-	uint32_t *slots = calloc(count, sizeof(*slots));
+	uint32_t *slots = area_new(count * sizeof(*slots));
 
 	if (!slots)
 		return -ENOMEM;
@@ -73,7 +74,7 @@ static int grow_slots(struct levels *l)
 			at = (at + 1) & (count - 1);
 		slots[at] = id;
 	}
-	free(l->slots);
+	area_free(l->slots, l->slot_count * sizeof(*slots));
 	l->slots = slots;
 	l->slot_count = count;
 	return 0;
@@ -89,7 +90,7 @@ static uint32_t new_entry(struct levels *l)
 	}
 	if (l->count == l->cap) {
 		uint32_t cap = l->cap > 0 ? l->cap + l->cap / 2 : FIRST_SLOTS;
-		struct level *all = realloc(l->all, cap * sizeof(*all));
+		struct level *all = area_resize(l->all, l->cap * sizeof(*all), cap * sizeof(*all));
 
 		if (!all)
 			return 0;
@@ -113,8 +114,8 @@ int levels_init(struct levels *l)
 
 void levels_fini(struct levels *l)
 {
-	free(l->all);
-	free(l->slots);
+	area_free(l->all, l->cap * sizeof(*l->all));
+	area_free(l->slots, l->slot_count * sizeof(*l->slots));
 	cells_fini(&l->cells);
 	*l = (struct levels){0};
 }

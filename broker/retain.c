@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/retain.h"
 
+#include "broker/area.h"
 #include "broker/expiry.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 int retain_init(struct retain *r, struct levels *levels, uint32_t max_count, uint64_t max_bytes)
@@ -23,7 +23,7 @@ void retain_fini(struct retain *r)
 	for (uint32_t i = 1; i < r->used && r->all; i++)
 		if (!is_free(r, i))
 			msg_unref(r->all[i]);
-	free(r->all);
+	area_free(r->all, r->cap * sizeof(struct msg *));
 	tree_fini(&r->tree);
 	*r = (struct retain){0};
 }
@@ -38,7 +38,7 @@ static uint32_t new_place(struct retain *r)
 	}
 	if (r->used >= r->cap) {
 		uint32_t cap = r->cap > 0 ? r->cap + r->cap / 2 : 64;
-		struct msg **all = realloc(r->all, cap * sizeof(struct msg *));
+		struct msg **all = area_resize(r->all, r->cap * sizeof(struct msg *), cap * sizeof(struct msg *));
 
 		if (!all)
 			return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/session.h"
 
+#include "broker/area.h"
 #include "broker/core.h"
 #include "broker/deliver.h"
 #include "broker/will.h"
@@ -16,14 +17,14 @@ enum { FIRST_CHAINS = 64 };
 int sessions_init(struct sessions *t)
 {
 	*t = (struct sessions){.chain_count = FIRST_CHAINS, .used = 1};
-	t->chains = calloc(FIRST_CHAINS, sizeof(*t->chains));
+	t->chains = area_new(FIRST_CHAINS * sizeof(*t->chains));
 	return t->chains ? 0 : -ENOMEM;
 }
 
 void sessions_fini(struct sessions *t)
 {
-	free(t->all);
-	free(t->chains);
+	area_free(t->all, t->cap * sizeof(struct session *));
+	area_free(t->chains, t->chain_count * sizeof(*t->chains));
 	*t = (struct sessions){0};
 }
 
@@ -48,7 +49,7 @@ struct session *sessions_find(const struct sessions *t, const void *client_id, s
 static void grow_chains(struct sessions *t)
 {
 	uint32_t count = t->chain_count * 2;
-	uint32_t *chains = calloc(count, sizeof(*chains));
+	uint32_t *chains = area_new(count * sizeof(*chains));
 
 	if (!chains)
 		return; /* longer chains, nothing worse */
@@ -60,7 +61,7 @@ static void grow_chains(struct sessions *t)
 		s->chain = chains[s->hash & (count - 1)];
 		chains[s->hash & (count - 1)] = i;
 	}
-	free(t->chains);
+	area_free(t->chains, t->chain_count * sizeof(*chains));
 	t->chains = chains;
 	t->chain_count = count;
 }
@@ -74,7 +75,8 @@ static int insert(struct sessions *t, struct session *s)
 	} else {
 		if (t->used >= t->cap) {
 			uint32_t cap = t->cap > 0 ? t->cap + t->cap / 2 : 64;
-			struct session **all = realloc(t->all, cap * sizeof(struct session *));
+			struct session **all =
+				area_resize(t->all, t->cap * sizeof(struct session *), cap * sizeof(struct session *));
 
 			if (!all)
 				return -ENOMEM;
@@ -109,7 +111,7 @@ static void take_out(struct sessions *t, struct session *s)
 static void session_free(struct session *s)
 {
 	free(s->client_id);
-	free(s->subs);
+	area_free(s->subs, s->sub_cap * sizeof(*s->subs));
 	free(s->queue);
 	window_fini(&s->window);
 	idset_fini(&s->received);
@@ -326,7 +328,7 @@ int session_add_sub(struct session *s, uint32_t ref)
 {
 	if (s->sub_count == s->sub_cap) {
 		uint32_t cap = s->sub_cap > 0 ? s->sub_cap + (s->sub_cap + 1) / 2 : 2;
-		uint32_t *more = realloc(s->subs, cap * sizeof(*more));
+		uint32_t *more = area_resize(s->subs, s->sub_cap * sizeof(*more), cap * sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;

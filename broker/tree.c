@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/tree.h"
 
+#include "broker/area.h"
+
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_SLOTS = 64 };
@@ -31,7 +32,7 @@ static uint32_t slot_of(const struct tree *t, uint32_t parent, uint32_t level)
 static int grow_slots(struct tree *t)
 {
 	uint32_t count = t->slot_count > 0 ? t->slot_count * 2 : FIRST_SLOTS;
-	uint32_t *old = t->slots, *slots = calloc(count, sizeof(*slots));
+	uint32_t *old = t->slots, *slots = area_new(count * sizeof(*slots));
 
 	if (!slots)
 		return -ENOMEM;
@@ -46,7 +47,7 @@ static int grow_slots(struct tree *t)
 			at = (at + 1) & (count - 1);
 		slots[at] = old[i];
 	}
-	free(old);
+	area_free(old, t->slot_count * sizeof(*slots));
 	t->slots = slots;
 	t->slot_count = count;
 	return 0;
@@ -62,7 +63,7 @@ static uint32_t new_node(struct tree *t)
 	}
 	if (t->count >= t->cap) {
 		uint32_t cap = t->cap > 0 ? t->cap + t->cap / 2 : FIRST_SLOTS;
-		struct tree_node *nodes = realloc(t->nodes, cap * sizeof(*nodes));
+		struct tree_node *nodes = area_resize(t->nodes, t->cap * sizeof(*nodes), cap * sizeof(*nodes));
 
 		if (!nodes)
 			return 0;
@@ -87,8 +88,8 @@ int tree_init(struct tree *t, struct levels *levels)
 
 void tree_fini(struct tree *t)
 {
-	free(t->nodes);
-	free(t->slots);
+	area_free(t->nodes, t->cap * sizeof(*t->nodes));
+	area_free(t->slots, t->slot_count * sizeof(*t->slots));
 	*t = (struct tree){0};
 }
 
