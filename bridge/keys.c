@@ -54,10 +54,10 @@ static const struct key_table rule_table = KEY_TABLE_OF("rule", struct bridge_ru
 /* --- tls --------------------------------------------------------------------------------------------------------- */
 
 static const struct key tls_keys[] = {
-	{"ca", KEY_TEXT, offsetof(struct bridge_tls, ca),
+	{"ca", KEY_PATH, offsetof(struct bridge_tls, ca),
 		.help = "file with the certificates that sign the server's; the system's own when absent"},
-	{"cert", KEY_TEXT, offsetof(struct bridge_tls, cert), .help = "file with our certificate, and its chain"},
-	{"key", KEY_TEXT, offsetof(struct bridge_tls, key), .help = "file with the key of cert"},
+	{"cert", KEY_PATH, offsetof(struct bridge_tls, cert), .help = "file with our certificate, and its chain"},
+	{"key", KEY_PATH, offsetof(struct bridge_tls, key), .help = "file with the key of cert"},
 	{"alpn", KEY_TEXT, offsetof(struct bridge_tls, alpn), .min = 1, .max = 60,
 		.help = "protocol to ask for in the handshake, for servers that speak several on port 443"},
 	{"verify", KEY_BOOL, offsetof(struct bridge_tls, verify), .dflt = "true",
@@ -102,7 +102,7 @@ static const struct key keys[] = {
 	{"client_id", KEY_TEXT, offsetof(struct bridge_opts, client_id), .min = 1, .max = 128,
 		.help = "by which the upstream knows this gateway; the site's name when absent"},
 	{"username", KEY_TEXT, offsetof(struct bridge_opts, username), .min = 1, .max = 1024, .help = "to log in with"},
-	{"password_file", KEY_TEXT, offsetof(struct bridge_opts, password_file),
+	{"password_file", KEY_PATH, offsetof(struct bridge_opts, password_file),
 		.help = "file whose first line is the password; read anew for each connection"},
 	{"tls", KEY_TABLE, offsetof(struct bridge_opts, tls), .table = &tls_table, .help = "for encrypted addresses"},
 	{"keep_alive", KEY_TIME, offsetof(struct bridge_opts, keep_alive_ms), .min = 4000, .max = 3600000,

@@ -14,7 +14,7 @@ static const struct key_choice on_fulls[] = {
 };
 
 static const struct key keys[] = {
-	{"dir", KEY_TEXT, offsetof(struct store_opts, dir), .dflt = "/var/lib/weir", .min = 1, .max = 3900,
+	{"dir", KEY_PATH, offsetof(struct store_opts, dir), .dflt = "/var/lib/weir", .min = 1, .max = 3900,
 		.help = "directory of queue.db, made if it is not there"},
 	{"max_bytes", KEY_SIZE, offsetof(struct store_opts, max_bytes), .dflt = "1GiB", .min = 1 << 20,
 		.max = INT64_C(1) << 42,
