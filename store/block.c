@@ -336,8 +336,8 @@ static int get_body(struct block_iter *it, struct cursor *c, struct block_record
 	f |= (unsigned)cursor_u8(c) << 8;
 	*r = (struct block_record){.qos = f & F_QOS,
 		.retain = f & F_RETAIN,
-		.class = (f & F_CLASS) >> 3,
-		.origin = (f & F_ORIGIN) >> 5,
+		.class = (uint8_t)((f & F_CLASS) >> 3),
+		.origin = (uint8_t)((f & F_ORIGIN) >> 5),
 		.gap = f & F_GAP,
 		.replay = f & F_REPLAY,
 		.unsynced = f & F_UNSYNCED,
