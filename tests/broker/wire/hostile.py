@@ -100,7 +100,7 @@ def a_subscriber_that_does_not_read(b, v, qos):
         _burst(p, v, topic, payload, qos, 100)
         beside.works()
         if i % 10 == 9:
-            grown(b, before, 32 * MB, f"{(i + 1)} MB for a client that does not read")
+            grown(b, before, 20 * MB, f"{(i + 1)} MB for a client that does not read")
     slow.drop()
     beside.works()
 
@@ -131,7 +131,7 @@ def a_subscriber_that_reads_and_never_acknowledges(b, v):
         _burst(p, v, topic, b"x" * 10000, 1, 100)
         if i % 10 == 9:
             beside.works()
-            grown(b, before, 32 * MB, f"{i + 1} MB unacknowledged")
+            grown(b, before, 20 * MB, f"{i + 1} MB unacknowledged")
     greedy.sock.shutdown(socket.SHUT_RDWR)
     drain.join(PATIENCE_S)
     beside.works()
@@ -156,7 +156,7 @@ def a_queue_for_a_client_that_is_away_is_bounded(b, v):
     for i in range(40):
         _burst(p, v, topic, b"x" * 10000, 1, 100)
     beside.works()
-    grown(b, before, 32 * MB, "40 MB for a client that is away")
+    grown(b, before, 20 * MB, "40 MB for a client that is away")
     b.client(v, id=away.id, clean=True).disconnect()
 
 
@@ -275,4 +275,4 @@ def retained_floods_are_bounded_or_refused(b, v):
     beside.works()
 
 
-main()
+main("broker:\n  max_queued_bytes: 8MiB\n  queue_memory: 16MiB\n")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs files of this folder, each against a broker of its own: run.py [-k WORD] [NAME...]; all when none is named.
 
-WEIR names the binary (build/weir when unset). With MQTT_PORT set the tests go to a broker that listens there already.
+WEIR names the binary (build/gateway/weir when unset). With MQTT_PORT set the tests go to a broker that listens there already.
 Prints each failure and ends with a line of counts.
 """
 import os
@@ -20,7 +20,7 @@ def main():
         words, names = [names[1]], names[2:]
     files = [HERE / f"{n}.py" for n in names] or sorted(p for p in HERE.glob("*.py") if p.name != "run.py")
     env = dict(os.environ, PYTHONPATH=str(ROOT / "tests" / "lib"), PYTHONDONTWRITEBYTECODE="1")
-    env.setdefault("WEIR", str(ROOT / "build" / "weir"))
+    env.setdefault("WEIR", str(ROOT / "build" / "gateway" / "weir"))
     passed = failed = 0
     for path in files:
         run = subprocess.run([sys.executable, str(path)] + words, env=env, stdout=subprocess.PIPE, text=True, check=False)
