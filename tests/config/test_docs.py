@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""The documents of the configuration are true.
+
+configuration.md: each ```yaml block is a file, named in its first line (`# weir.yaml` begins a new site); each ```text
+block that begins with `$ weir ...` is what weir says of the files so far. reference.md: what `weir check --reference`
+prints.
+
+    test_docs.py WEIR [--write]     --write: docs/reference.md anew from the tables
+"""
+import difflib
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+DOCS = pathlib.Path(__file__).resolve().parent.parent.parent / "docs"
+BLOCK = re.compile(r"^```(yaml|text)\n(.*?)^```$", re.M | re.S)
+
+
+def differ(want, said, what):
+    if want == said:
+        return 0
+    sys.stdout.writelines(difflib.unified_diff(want.splitlines(True), said.splitlines(True), f"{what} (written)",
+                                               f"{what} (said)"))
+    return 1
+
+
+def clear(root):
+    for path in sorted(root.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def check_examples(weir):
+    wrong = commands = 0
+    with tempfile.TemporaryDirectory() as tmp:
+        root = pathlib.Path(tmp)
+        for kind, text in BLOCK.findall((DOCS / "configuration.md").read_text(encoding="utf-8")):
+            first, rest = text.split("\n", 1)
+            if kind == "yaml":
+                name = first.removeprefix("# ")
+                assert name.endswith(".yaml"), f"a block begins with {first!r}, not with the name of a file"
+                if name == "weir.yaml":
+                    clear(root)
+                (root / name).parent.mkdir(exist_ok=True)
+                (root / name).write_text(text, encoding="utf-8")
+            elif first.startswith("$ weir "):
+                done = subprocess.run([weir, *shlex.split(first)[2:]], cwd=root, capture_output=True, text=True,
+                                      timeout=20)
+                wrong += differ(rest, done.stderr + done.stdout, first)
+                commands += 1
+    assert commands >= 4, "configuration.md has lost its examples"
+    return wrong
+
+
+def check_reference(weir, write):
+    said = subprocess.run([weir, "check", "--reference"], capture_output=True, text=True, timeout=20, check=True).stdout
+    assert said.count("\n| `") > 100, "the reference has hardly any keys"
+    page = DOCS / "reference.md"
+    if write:
+        page.write_text(said, encoding="utf-8")
+    wrong = differ(page.read_text(encoding="utf-8"), said, "docs/reference.md")
+    if wrong:
+        print("a table has changed: print the page anew with  weir check --reference > docs/reference.md")
+    return wrong
+
+
+def main(args):
+    weir = str(pathlib.Path(args[0]).resolve())
+    wrong = check_examples(weir) + check_reference(weir, "--write" in args)
+    print("docs: as the program has it" if not wrong else f"docs: {wrong} differ")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
