@@ -1,0 +1,226 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A fault stays where it is, is noticed, and passes: silent links, dead slaves, vanished ports, full disks, stops and
+reloads."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import site_room
+from harness import Failed, Skipped, check_counter, read_lines, run, wait
+from site_room import Site
+
+
+def silent_link_is_found_by_the_watchdog():
+    with Site() as site:
+        site.build(field=False)
+        site.load(rate=50)
+        for way in ("silent", "silent down", "silent up"):
+            wait(lambda: site.upstream_is("up"), 20, "the link is up")
+            at = site.received()
+            wait(lambda: site.received() > at + 50, 30, "messages pass")
+            site.link.tell(way)
+            # 1.5 x keep_alive, which is 4 s; and time for a busy machine.
+            wait(lambda: not site.upstream_is("up"), 6 + 4, lambda: f"{way}: the link is found dead\n{site.status()}")
+            site.link.tell("forward")
+        site.settle()
+        return site.check()
+
+
+def idle_silent_link_is_found_by_the_watchdog():
+    with Site() as site:
+        site.build(field=False)
+        wait(lambda: site.upstream_is("up"), 20, "the link is up")
+        wait(lambda: site.to_send() == 0, 20, "nothing is left to send")
+        site.link.tell("silent")
+        wait(lambda: not site.upstream_is("up"), 6 + 6, "the idle link is found dead")
+
+
+def newest(site, topic):
+    found = None
+    for a in site.arrivals():
+        if a.topic == topic:
+            found = json.loads(a.payload)
+    return found
+
+
+def requests(site, unit):
+    for line in site.bus.tell("stats bus").splitlines():
+        words = dict(word.split("=") for word in line.split() if "=" in word)
+        if words.get("unit") == str(unit):
+            return int(words["requests"])
+    raise Failed("no such unit")
+
+
+def dead_slave_does_not_slow_its_neighbour():
+    with Site() as site:
+        site.build()
+        wait(lambda: newest(site, "plant/bus/b/readings"), 20, "b is read")
+        site.bus.tell("fault bus 1 dead")
+        wait(lambda: (newest(site, "plant/bus/a/readings") or {}).get("q") == "bad", 20, "a is published as bad")
+        dead, neighbour = requests(site, 1), requests(site, 2)
+        began = time.monotonic()
+        wait(lambda: requests(site, 2) >= neighbour + 50, 30, "the neighbour goes on")
+        took = time.monotonic() - began
+        asked = requests(site, 1) - dead
+        if asked > 20:
+            raise Failed(f"the dead slave was asked {asked} times in {took:.1f} s")
+        bad = [a for a in site.arrivals() if a.topic == "plant/bus/a/readings" and '"bad"' in a.payload]
+        if len(bad) != 1:
+            raise Failed(f"published as bad {len(bad)} times: {[a.payload for a in bad][:4]}")
+        site.bus.tell("fault bus 1 none")
+        wait(lambda: newest(site, "plant/bus/a/readings")["q"] == "good", 20, "a is good again")
+        check_counter(site.arrivals(), "plant/bus/b/readings")
+        return f"50 readings of the neighbour took {took:.1f} s of 5 s; the dead one was asked {asked} times: {bad[0].payload}"
+
+
+def replies_gone_wrong_never_become_values():
+    """Late, damaged, foreign: nothing of it may be taken for a value, and the device must recover."""
+    with Site() as site:
+        site.build()
+        wait(lambda: newest(site, "plant/bus/a/readings"), 20, "a is read")
+        for fault in ("late arg=150 count=3", "late arg=250 count=2", "bad-crc count=3", "wrong-id count=3", "wrong-fc count=3",
+                      "truncated arg=2 count=3", "noise arg=3 count=3", "short count=3", "exception arg=4 count=3"):
+            site.bus.tell(f"fault bus * {fault}")
+            before = requests(site, 1)
+            wait(lambda: requests(site, 1) > before + 3, 30, f"a was asked under: {fault}")
+            site.bus.tell("fault bus * none")
+            last = newest(site, "plant/bus/a/readings").get("v") or 0
+            wait(lambda: (newest(site, "plant/bus/a/readings").get("v") or 0) > last, 20, f"a recovers from: {fault}")
+        for device in ("a", "b"):
+            values = [json.loads(a.payload)["v"] for a in site.arrivals()
+                      if a.topic == f"plant/bus/{device}/readings" and '"good"' in a.payload]
+            if any(later <= earlier for earlier, later in zip(values, values[1:])):
+                raise Failed(f"{device}: not ascending, so a reply was taken for another's: {values}")
+        stats = site.bus.stats()
+        if stats["t35_violations"]:
+            raise Failed(f"silence was broken: {stats}")
+        return f"{stats['requests']} requests, least silence {stats['least_silence_us']} us of {stats['t35_us']} us"
+
+
+def vanished_port_is_bad_and_comes_back():
+    with Site() as site:
+        site.build()
+        wait(lambda: newest(site, "plant/bus/a/readings"), 20, "a is read")
+        files = len(os.listdir(f"/proc/{site.gateway.pid}/fd"))
+        for _ in range(3):
+            site.bus.tell("gone bus")
+            wait(lambda: newest(site, "plant/bus/a/readings")["q"] == "bad", 20, "a is bad")
+            site.bus.tell("back bus")
+            wait(lambda: newest(site, "plant/bus/a/readings")["q"] == "good", 20, "a is good again")
+        if len(os.listdir(f"/proc/{site.gateway.pid}/fd")) > files:
+            raise Failed("descriptors were leaked")
+
+
+def sigterm_drains_and_says_goodbye():
+    with Site() as site:
+        site.build(field=False, stop_timeout="20s")
+        site.load(rate=0, count=3000)
+        wait(lambda: site.acked() == 12000, 60, "12000 are acknowledged")
+        began = time.monotonic()
+        status = site.gateway.stop(25)
+        took = time.monotonic() - began
+        if status != 0:
+            raise Failed(f"exit status {status}")
+        said = site.check()
+        goodbye = read_lines(site.journal(), "E")
+        if goodbye[-1][2] != "goodbye":
+            raise Failed(f"the upstream saw {goodbye[-1]}")
+        last = [a for a in site.arrivals() if a.topic == "plant/weir/status"][-1]
+        if "offline" not in last.payload:
+            raise Failed(f"last status: {last.payload}")
+        return f"stopped in {took:.1f} s; {last.payload}; {said}"
+
+
+def sigterm_without_a_link_ends_in_time_and_keeps_everything():
+    with Site() as site:
+        site.build(field=False, broken="silent", stop_timeout="2s")
+        load = site.load(rate=200)
+        wait(lambda: site.acked() > 500, 30, "some are acknowledged")
+        if site.gateway.stop(15) != 0:
+            raise Failed("it did not end well")
+        site.link.tell("forward")
+        site.restart()
+        wait(lambda: load.stats()["connected"] == 4, 20, "publishers are back")
+        site.settle()
+        return site.check()
+
+
+def sighup_changes_what_changed_and_nothing_else():
+    with Site() as site:
+        site.build()
+        load = site.load(rate=100)
+        wait(lambda: newest(site, "plant/bus/a/readings"), 20, "a is read")
+        site.configure(bridge='rate: 100000\n    window: 77')
+        field = site.values["field"].replace("readings: {holding: 0, type: uint32}",
+                                             "readings: {holding: 0, type: uint32}, unit-id: {holding: 7, type: uint16}", 1)
+        site.configure(field=field)
+        site.gateway.signal(signal.SIGHUP)
+        wait(lambda: newest(site, "plant/bus/a/unit-id"), 20, "the new point is read")
+        if newest(site, "plant/bus/a/unit-id")["v"] != 1:
+            raise Failed("the new point has a wrong value")
+        bad = site.values["field"].replace("baud: 115200", "baud: fast")
+        mark = len(site.gateway.text())
+        site.configure(field=bad)
+        site.gateway.signal(signal.SIGHUP)
+        wait(lambda: "baud" in site.gateway.text(mark), 20, "the mistake is reported")
+        before = requests(site, 1)
+        wait(lambda: requests(site, 1) > before + 3, 20, "polling goes on with what was good")
+        site.configure(field=field)
+        site.settle()
+        stats = load.stats()
+        if stats["connects"] != 4:
+            raise Failed(f"local clients noticed: {stats}")
+        check_counter(site.arrivals(), "plant/bus/b/readings")
+        return site.check()
+
+
+def full_disk_acknowledges_nothing_and_recovers():
+    inside = "mount -t tmpfs -o size=24m none \"$0\" && exec \"$@\""
+    if subprocess.run(["unshare", "-Urm", "true"], check=False, capture_output=True).returncode != 0:
+        raise Skipped("no user and mount namespaces here")
+    with Site() as site:
+        site.build(field=False, store="max_bytes: 8MiB\n  on_full: refuse",
+                   wrap=["unshare", "-Urm", "sh", "-c", inside, site.dir / "data"])
+        load = site.load(rate=300)
+        wait(lambda: site.received() > 100, 30, "messages arrive")
+        disk = f"/proc/{site.gateway.pid}/root{site.data}"
+        site.link.tell("silent")
+        fill(f"{disk}/fill")
+        # What is already in the file fits; what needs the WAL to grow does not. Whatever is acknowledged must be kept.
+        wait(lambda: stuck(load), 60, lambda: f"the full disk stops acknowledgements: {load.stats()}\n{site.status()}")
+        os.unlink(f"{disk}/fill")
+        before = load.stats()["acked"]
+        site.link.tell("forward")
+        wait(lambda: load.stats()["acked"] > before + 200, 30, lambda: f"served again: {load.stats()}\n{site.status()}")
+        site.settle()
+        return site.check()
+
+
+def fill(path):
+    with open(path, "wb", buffering=0) as f:
+        try:
+            while True:
+                f.write(b"\0" * 65536)
+        except OSError:
+            pass
+
+
+def stuck(load):
+    """Nothing acknowledged for a second, though publishers wait."""
+    before = load.stats()
+    time.sleep(1)
+    after = load.stats()
+    return before["acked"] == after["acked"] and after["waiting"] > 0
+
+
+if __name__ == "__main__":
+    sys.exit(run([silent_link_is_found_by_the_watchdog, idle_silent_link_is_found_by_the_watchdog,
+                  dead_slave_does_not_slow_its_neighbour, replies_gone_wrong_never_become_values,
+                  vanished_port_is_bad_and_comes_back, sigterm_drains_and_says_goodbye,
+                  sigterm_without_a_link_ends_in_time_and_keeps_everything,
+                  sighup_changes_what_changed_and_nothing_else, full_disk_acknowledges_nothing_and_recovers]))

@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Nothing acknowledged is lost: outages under load, kill -9 of the gateway, of the bridge, of the upstream."""
+
+import os
+import random
+import signal
+import sys
+import time
+
+import site_room
+from harness import Failed, check_counter, run, wait
+from site_room import Site
+
+SEED = int(os.environ.get("WEIR_SEED", "20261121"))
+
+
+def moment(rng, low, high):
+    """Lets a time go by that is drawn at random: not waiting for a thing, but striking whenever."""
+    time.sleep(rng.uniform(low, high))
+
+
+def outage(upstream, version, seconds):
+    with Site() as site:
+        site.build(upstream=upstream, version=version)
+        load = site.load()
+        wait(lambda: site.received() > 200, 30, lambda: f"messages arrive\n{site.status()}")
+        rng = random.Random(SEED)
+        for fault in ("silent", "refuse"):
+            site.link.tell(fault)
+            moment(rng, seconds / 2, seconds / 2)
+            site.link.tell("forward")
+        before = load.stats()["acked"]
+        wait(lambda: load.stats()["acked"] > before, 20, "publishers are served during all of it")
+        site.settle()
+        said = site.check()
+        for device in ("a", "b"):
+            readings = check_counter(site.arrivals(), f"plant/bus/{device}/readings")
+            if readings < seconds * 3:
+                raise Failed(f"only {readings} readings of {device} in an outage of {seconds} s")
+        return f"{seconds:g} s; {said}"
+
+
+def outage_with_the_stand_in_loses_nothing():
+    return outage("stub", 5, site_room.seconds("WEIR_OUTAGE_S", 60))
+
+
+def outage_with_mosquitto_loses_nothing():
+    return outage("mosquitto", "3.1.1", 10)
+
+
+def kill_9_ten_times_loses_nothing():
+    rng = random.Random(SEED)
+    print(f"seed {SEED}")
+    with Site() as site:
+        site.build()
+        site.load(rate=200)
+        site.load(rate=200, mqtt=4)
+        for kill in range(10):
+            site.link.tell(rng.choice(("forward", "forward", "silent", "refuse", "reset")))
+            moment(rng, 0.05, 1.5)
+            site.kill()
+            if rng.random() < 0.5:
+                site.link.tell("forward")
+            site.restart()
+            before = site.acked()
+            wait(lambda: site.acked() > before, 20, f"publishers are served again after kill {kill + 1}")
+        site.link.tell("forward")
+        site.settle()
+        said = site.check()
+        missing = missing_readings(site)
+        # A sample counts as taken once it is committed, some milliseconds after it was read.
+        if missing > 10 * 2 * 2:
+            raise Failed(f"{missing} readings are missing after ten kills")
+        return said
+
+
+def missing_readings(site):
+    from harness import json
+    missing = 0
+    for device in ("a", "b"):
+        values = sorted({json.loads(a.payload)["v"] for a in site.arrivals()
+                         if a.topic == f"plant/bus/{device}/readings" and '"good"' in a.payload})
+        missing += int(values[-1] - values[0] + 1 - len(values))
+    return missing
+
+
+def kill_9_of_the_upstream_in_mid_drain_loses_nothing():
+    rng = random.Random(SEED)
+    with Site() as site:
+        site.build(broken="refuse", field=False)
+        site.load(rate=0, count=10000)
+        wait(lambda: site.acked() >= 20000, 60, "a backlog")
+        site.link.tell("forward")
+        for _ in range(4):
+            at = site.received()
+            wait(lambda: site.received() > at + 500, 30, lambda: f"it drains\n{site.status()}")
+            site.up.kill()
+            moment(rng, 0.1, 0.5)
+            site.up.start(r"^ready")
+        wait(lambda: site.acked() == 40000, 60, "all of the load is acknowledged")
+        site.settle()
+        return site.check()
+
+
+def upstream_that_loses_acknowledgements_gets_marked_duplicates_only():
+    with Site() as site:
+        site.build(field=False)
+        site.load(rate=300)
+        wait(lambda: site.received() > 100, 30, "messages arrive")
+        for fault in ("lose-acks", "mute"):
+            at = site.received()
+            site.up.tell(fault)
+            wait(lambda: site.received() > at, 30, "more came, unacknowledged")
+            site.up.tell("accept", "disconnect")
+        site.settle()
+        return site.check()
+
+
+def session_forgotten_by_the_upstream_loses_nothing():
+    with Site() as site:
+        site.build(field=False)
+        site.load(rate=300)
+        for _ in range(3):
+            at = site.received()
+            wait(lambda: site.received() > at + 100, 30, "messages arrive")
+            site.up.tell("forget")
+        site.settle()
+        return site.check()
+
+
+def first_boot_without_a_link_keeps_everything():
+    with Site() as site:
+        site.build(broken="refuse", field=False)
+        site.load(rate=200)
+        wait(lambda: site.acked() > 400, 30, "publishers are served though the upstream was never there")
+        site.kill()
+        site.restart()
+        before = site.acked()
+        wait(lambda: site.acked() > before + 100, 30, "and again after a kill")
+        site.link.tell("forward")
+        site.settle()
+        return site.check()
+
+
+def killing_the_bridge_process_disturbs_nobody():
+    with Site() as site:
+        site.build()
+        load = site.load(rate=200)
+        wait(lambda: site.received() > 200, 30, "messages arrive")
+        for _ in range(3):
+            pid = wait(site.bridge_pid, 10, "there is a bridge process")
+            os.kill(pid, signal.SIGKILL)
+            at = site.received()
+            wait(lambda: site.bridge_pid() not in (None, pid), 20, "there is a new one")
+            wait(lambda: site.received() > at + 100, 20, lambda: f"messages arrive again\n{site.status()}")
+        stats = load.stats()
+        if stats["connects"] != 4 or stats["resent"]:
+            raise Failed(f"local clients noticed: {stats}")
+        site.settle()
+        for device in ("a", "b"):
+            check_counter(site.arrivals(), f"plant/bus/{device}/readings")
+        return site.check()
+
+
+if __name__ == "__main__":
+    sys.exit(run([outage_with_the_stand_in_loses_nothing, outage_with_mosquitto_loses_nothing,
+                  kill_9_ten_times_loses_nothing, kill_9_of_the_upstream_in_mid_drain_loses_nothing,
+                  upstream_that_loses_acknowledgements_gets_marked_duplicates_only,
+                  session_forgotten_by_the_upstream_loses_nothing, first_boot_without_a_link_keeps_everything,
+                  killing_the_bridge_process_disturbs_nobody]))
