@@ -2,6 +2,7 @@
 """A whole site in a room: simulated slaves, weir, a link that can be cut, an upstream that counts, publishers that
 remember. What the tests of the promise have in common."""
 
+import json
 import os
 import pathlib
 import re
@@ -65,7 +66,7 @@ class Site(harness.Room):
             self.recorder_ = None
         else:
             self.up = self.mosquitto()
-            self.recorder_ = self.recorder(self.up.port, topic="#", qos=2)
+            self.recorder_ = self.recorder(self.up.port, topic="#", qos=2, mqtt=5)
         self.link = self.linkcut(self.up.port)
         if broken:
             self.link.tell(broken)
@@ -85,7 +86,8 @@ class Site(harness.Room):
 
     def load(self, **options):
         """Four publishers, every second one at QoS 2."""
-        options = {"publishers": 4, "qos": 12, "rate": 100, "window": 50, "mqtt": 5, "topics": 3, **options}
+        options = {"publishers": 4, "qos": 12, "rate": 100, "window": 50, "mqtt": 5, "topics": 3,
+                   "first": 1 + 100 * len(self.loads), **options}
         load = self.publishers(self.broker, name=f"load{len(self.loads) or ''}", **options)
         self.loads.append(load)
         return load
@@ -153,6 +155,12 @@ class Site(harness.Room):
         account = self.account()
         account.check()
         return str(account)
+
+
+def good_values(site, topic):
+    """The values of a point, in the order of their arrival."""
+    bodies = [json.loads(a.payload) for a in site.arrivals() if a.topic == topic]
+    return [body["v"] for body in bodies if body["q"] == "good"]
 
 
 def alive(pid):

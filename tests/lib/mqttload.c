@@ -2,10 +2,10 @@
 /* mqttload: publishers that write down what was acknowledged, and a subscriber that writes down what arrived.
  *
  *   mqttload pub --to [HOST:]PORT [--control SOCKET] [--journal FILE] [--name NAME] [--mqtt 4|5] [--publishers N]
- *            [--qos 1|2|12] [--rate N] [--size BYTES] [--window N] [--topic PREFIX] [--topics N] [--count N]
+ *            [--qos 1|2|12] [--rate N] [--size BYTES] [--window N] [--topic PREFIX] [--topics N] [--count N] [--first P]
  *   mqttload sub --to [HOST:]PORT --journal FILE [--control SOCKET] [--name NAME] [--mqtt 4|5] [--qos N] [--topic FILTER]
  *
- * Publisher p sends n = 1, 2, ... round its topics PREFIX/p/t, payload {"p":p,"n":n,"x":"..."}, at most `window` of them
+ * Publisher p (from --first, 1) sends n = 1, 2, ... round its topics PREFIX/p/t, payload {"p":p,"n":n,"x":"..."}, at most `window` of them
  * unacknowledged, `rate` a second (0: as the window allows), until n is `count` or the command `stop`. Sessions are
  * persistent; after a broken connection it comes back every 50 ms and sends what is unacknowledged again, marked as
  * MQTT wants it. --qos 12: publishers with an even p use QoS 2. Its journal, fields parted by tabs:
@@ -58,7 +58,7 @@ struct load {
 	struct sockaddr_in server;
 	const char *name, *topic, *mode;
 	int version;
-	unsigned publishers, topics;
+	unsigned publishers, topics, first;
 	unsigned qos;
 	int64_t rate, size, max_window;
 	uint64_t count;
@@ -130,7 +130,7 @@ static bool may_send(const struct client *c)
 {
 	const struct load *l = c->load;
 
-	return c->connected && !l->stopped && (l->count == 0 || c->made < l->count) &&
+	return c->connected && !l->log && !l->stopped && (l->count == 0 || c->made < l->count) &&
 	       (int64_t)c->window_len < l->max_window;
 }
 
@@ -447,7 +447,8 @@ static int configure(struct load *l, struct control *control, int argc, char **a
 		{"publishers", required_argument, NULL, 'f'}, {"qos", required_argument, NULL, 'g'},
 		{"rate", required_argument, NULL, 'h'}, {"size", required_argument, NULL, 'i'},
 		{"window", required_argument, NULL, 'j'}, {"topic", required_argument, NULL, 'k'},
-		{"topics", required_argument, NULL, 'l'}, {"count", required_argument, NULL, 'm'}, {0}};
+		{"topics", required_argument, NULL, 'l'}, {"count", required_argument, NULL, 'm'},
+		{"first", required_argument, NULL, 'n'}, {0}};
 	const char *journal = NULL;
 	int r = argc > 1 ? 0 : -EINVAL, o;
 
@@ -468,6 +469,7 @@ static int configure(struct load *l, struct control *control, int argc, char **a
 		case 'k': l->topic = optarg; break;
 		case 'l': l->topics = (unsigned)atoi(optarg); break;
 		case 'm': l->count = (uint64_t)atoll(optarg); break;
+		case 'n': l->first = (unsigned)atoi(optarg); break;
 		default: r = -EINVAL;
 		}
 	if (r < 0 || !l->server.sin_port || l->size > 60000 || l->max_window < 1 || l->max_window > WINDOW_MAX ||
@@ -492,9 +494,9 @@ static int start(struct load *l)
 	for (unsigned i = 0; i < l->publishers; i++) {
 		struct client *c = &l->clients[i];
 
-		*c = (struct client){.load = l, .p = i + 1, .fd = -1, .qos = (uint8_t)l->qos};
+		*c = (struct client){.load = l, .p = l->first + i, .fd = -1, .qos = (uint8_t)l->qos};
 		if (l->qos == 12)
-			c->qos = i % 2 ? 2 : 1;
+			c->qos = c->p % 2 ? 1 : 2;
 		c->watch = (struct pace_watch){.fd = -1, .run = ready};
 		c->retry.run = dial;
 		c->next.run = next_due;
@@ -526,6 +528,7 @@ int main(int argc, char **argv)
 		.topic = "load",
 		.version = 4,
 		.publishers = 1,
+		.first = 1,
 		.topics = 1,
 		.qos = 1,
 		.size = 64,
