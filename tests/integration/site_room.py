@@ -59,6 +59,7 @@ class Site(harness.Room):
     def build(self, upstream="stub", version=5, field=True, every="100ms", store="max_bytes: 256MiB", bridge="",
               stop_timeout="10s", broken=None, wrap=()):
         self.broker = harness.free_port()
+        self.once = lambda p: p % 2 == 0
         if field:
             self.bus = self.sim(f"line bus {self.dir}/bus units=1-2 baud=115200")
         if upstream == "stub":
@@ -148,7 +149,7 @@ class Site(harness.Room):
         return not self.account().lost
 
     def account(self):
-        account = harness.Account("load/", once=lambda p: p % 2 == 0)
+        account = harness.Account("load/", once=self.once)
         return account.publishers(*[load.journal for load in self.loads]).against(self.arrivals())
 
     def check(self):

@@ -159,8 +159,8 @@ def sighup_changes_what_changed_and_nothing_else():
                                              "readings: {holding: 0, type: uint32}, unit-id: {holding: 7, type: uint16}", 1)
         site.configure(field=field)
         site.gateway.signal(signal.SIGHUP)
-        wait(lambda: newest(site, "plant/bus/a/unit-id"), 20, "the new point is read")
-        if newest(site, "plant/bus/a/unit-id")["v"] != 1:
+        wait(lambda: good_values(site, "plant/bus/a/unit-id"), 20, "the new point is read")
+        if good_values(site, "plant/bus/a/unit-id")[0] != 1:
             raise Failed("the new point has a wrong value")
         bad = site.values["field"].replace("baud: 115200", "baud: fast")
         mark = len(site.gateway.text())
