@@ -55,7 +55,8 @@ static uint64_t hash(uint64_t seed, const uint8_t *at, size_t len)
 
 static uint32_t sum(uint64_t first, int64_t base_ms, const uint8_t *at, size_t len)
 {
-	return (uint32_t)(hash(mix(first, (uint64_t)base_ms), at, len) >> 32);
+	/* One after the other: first ^ base is the same for all blocks of a source that numbers its times. */
+	return (uint32_t)(hash(mix(mix(0, first), (uint64_t)base_ms), at, len) >> 32);
 }
 
 /* A difference of times that come from outside may not fit; wrapped, it comes back right when it is added again. */

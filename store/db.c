@@ -402,6 +402,23 @@ static void reserve(struct db *d)
 		d->reserved = sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_SIZE_HINT, &hint) == SQLITE_OK;
 }
 
+/* Room for the WAL is taken behind the end of the file, where SQLite does not see it. Nothing is locked on the WAL
+ * itself, so a second descriptor does no harm there; on the database it would drop SQLite's locks. */
+static void reserve_wal(struct db *d)
+{
+	char name[4096];
+	int fd;
+
+	if (!d->opts.preallocate || snprintf(name, sizeof(name), "%s-wal", d->path) >= (int)sizeof(name))
+		return;
+	fd = open(name, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)d->opts.wal_bytes * 2) < 0)
+		d->reserved = false;
+	close(fd);
+}
+
 int db_checkpoint(struct db *d, bool always)
 {
 	int frames = 0, moved = 0, rc;
@@ -416,6 +433,15 @@ int db_checkpoint(struct db *d, bool always)
 	if (d->max_pages > CHUNK_MAX / DB_PAGE)
 		reserve(d); /* the checkpoint cut the file back to a multiple of the chunk */
 	return 0;
+}
+
+int db_empty_wal(struct db *d)
+{
+	int rc = sqlite3_wal_checkpoint_v2(d->handle, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	if (rc == SQLITE_OK)
+		reserve_wal(d); /* the next start may be on a full disk */
+	return result(d, rc);
 }
 
 /* --- opening ----------------------------------------------------------------------------------------------------- */
@@ -490,23 +516,6 @@ static int use_wal(struct db *d)
 	return r;
 }
 
-/* Room for the WAL is taken behind the end of the file, where SQLite does not see it. Nothing is locked on the WAL
- * itself, so a second descriptor does no harm there; on the database it would drop SQLite's locks. */
-static void reserve_wal(struct db *d)
-{
-	char name[4096];
-	int fd;
-
-	if (!d->opts.preallocate || snprintf(name, sizeof(name), "%s-wal", d->path) >= (int)sizeof(name))
-		return;
-	fd = open(name, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)d->opts.wal_bytes * 2) < 0)
-		d->reserved = false;
-	close(fd);
-}
-
 static int bound(struct db *d)
 {
 	char sql[80];
@@ -579,7 +588,7 @@ int db_open(struct db **out, const char *path, const struct db_opts *opts)
 	return r < 0 ? r : set_up(*out);
 }
 
-int db_open_reader(struct db **out, const char *path)
+static int open_reader(struct db **out, const char *path, bool damaged)
 {
 	int r = make(out, path);
 
@@ -588,6 +597,9 @@ int db_open_reader(struct db **out, const char *path)
 	if (access(path, F_OK) < 0)
 		return -errno;
 	r = handle_open(*out, path, SQLITE_OPEN_READONLY);
+	/* By this SQLite takes the size of the file for what it is and not for what the header says. */
+	if (r == 0 && damaged)
+		r = exec(*out, "PRAGMA writable_schema=ON");
 	if (r == 0)
 		r = exec(*out, "PRAGMA cache_size=-1000");
 	if (r == 0)
@@ -595,6 +607,16 @@ int db_open_reader(struct db **out, const char *path)
 	if (r == 1)
 		return -ENOENT; /* made this moment, and still empty */
 	return r < 0 ? r : prepare_all(*out, false);
+}
+
+int db_open_reader(struct db **out, const char *path)
+{
+	return open_reader(out, path, false);
+}
+
+int db_open_damaged(struct db **out, const char *path)
+{
+	return open_reader(out, path, true);
 }
 
 void db_close(struct db *d)

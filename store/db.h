@@ -33,9 +33,10 @@ struct db_opts {
 /* Makes the file if it is not there. A handle whose opening failed is handed out all the same, for db_text() and
  * db_close() alone; NULL when there was no memory for it. */
 int db_open(struct db **out, const char *path, const struct db_opts *opts);
-int db_open_reader(struct db **out, const char *path); /* -ENOENT: not there (yet) */
-void db_close(struct db *d);                           /* NULL is fine */
-const char *db_text(const struct db *d);               /* what went wrong last, for the log */
+int db_open_reader(struct db **out, const char *path);  /* -ENOENT: not there (yet) */
+int db_open_damaged(struct db **out, const char *path); /* as a reader, and a file that is too short will do */
+void db_close(struct db *d);                            /* NULL is fine */
+const char *db_text(const struct db *d);                /* what went wrong last, for the log */
 
 int db_begin(struct db *d);      /* takes the write lock */
 int db_begin_read(struct db *d); /* one consistent moment until db_rollback() */
@@ -75,6 +76,8 @@ int db_size(struct db *d, struct db_size *out);
 /* Moves what was committed from the WAL into the database: when wal_bytes are reached, or in any case. Waits for
  * nobody: what a reader still needs stays. */
 int db_checkpoint(struct db *d, bool always);
+
+int db_empty_wal(struct db *d); /* everything into the database; for a clean end. -EBUSY: a reader needs it still */
 
 /* A check of at most budget_ms: 0, or -EBADMSG. How far it came is not known. */
 int db_check(struct db *d, int64_t budget_ms, int64_t (*mono_ms)(void *ctx), void *ctx);

@@ -14,6 +14,7 @@
 #include "store/seqlimit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,10 +57,12 @@ struct queue {
 	struct block *block;
 	struct upstream *ups;
 	size_t up_count;
-	uint64_t seq_limit;
+	struct seqlimit limit;
 	struct state now;
+	uint64_t confirmed; /* the next seq as this process knows it; 0: the files were never open */
 	struct db_size size;
 	uint64_t commits, checkpoints, salvaged, lost;
+	uint64_t scrubbed; /* blocks up to this seq were looked at */
 };
 
 /* --- bounds -------------------------------------------------------------------------------------------------------- */
@@ -372,13 +375,14 @@ static int change(struct queue *q, struct msg *const *msgs, size_t count, struct
 
 static int reach(struct queue *q, uint64_t seq)
 {
+	struct seqlimit next = {seq + SEQLIMIT_STEP, false};
 	int r;
 
-	if (seq < q->seq_limit)
+	if (seq < q->limit.limit)
 		return 0;
-	r = seqlimit_write(q->dir, seq + SEQLIMIT_STEP);
+	r = seqlimit_write(q->dir, &next);
 	if (r == 0)
-		q->seq_limit = seq + SEQLIMIT_STEP;
+		q->limit = next;
 	return r;
 }
 
@@ -416,6 +420,7 @@ int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct 
 	}
 	for (size_t i = 0; i < q->up_count; i++)
 		q->ups[i].saved = q->ups[i].acked;
+	q->confirmed = q->now.next_seq;
 	q->commits++;
 	tell_pressure(q, &before);
 	/* The commit stands whatever becomes of the checkpoint, which is tried again after the next one. */
@@ -424,6 +429,29 @@ int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct 
 		log_warn("store checkpoint=failed error=%d; the next commit tries again", -r);
 	db_size(q->db, &q->size);
 	return 0;
+}
+
+int queue_scrub(struct queue *q, size_t bytes)
+{
+	size_t seen = 0;
+	int r = q->db ? 0 : -EIO;
+
+	while (r == 0 && seen < bytes) {
+		struct db_block b;
+
+		r = db_block_get(q->db, q->scrubbed, &b);
+		/* Blocks follow each other without a hole, but for what was dropped since. */
+		if (r == 0 && b.first > q->scrubbed + 1 && q->scrubbed >= q->now.head.first)
+			r = -EBADMSG;
+		if (r == 0) {
+			q->scrubbed = b.last;
+			seen += b.data.len;
+		}
+		db_block_done(q->db);
+	}
+	if (r == DB_END)
+		q->scrubbed = 0;
+	return r == DB_END ? QUEUE_SCRUBBED : r;
 }
 
 const char *queue_text(const struct queue *q)
@@ -474,10 +502,18 @@ static int drop_unconfirmed(struct queue *q, uint64_t next)
 	return next > 0 ? db_block_drop(q->db, next, INT64_MAX) : 0;
 }
 
+/* The counter must be where the limit says: exactly after a clean end, and never past it. */
+static bool is_plausible(const struct queue *q)
+{
+	if (q->limit.limit == 0)
+		return true;
+	return q->limit.clean ? q->now.next_seq == q->limit.limit : q->now.next_seq <= q->limit.limit;
+}
+
 static int load_counter(struct queue *q)
 {
 	struct db_block tail;
-	uint64_t mark = 0, known = q->now.next_seq;
+	uint64_t mark = 0, known = q->confirmed;
 	int r = drop_unconfirmed(q, known);
 
 	if (r == 0)
@@ -485,14 +521,14 @@ static int load_counter(struct queue *q)
 	if (r < 0)
 		return r;
 	/* A file that has never counted: new, or what it counted is gone. */
-	q->now.next_seq = mark ? mark : q->seq_limit ? q->seq_limit : 1;
+	q->now.next_seq = mark ? mark : q->limit.limit ? q->limit.limit : 1;
 	r = db_block_tail(q->db, &tail);
 	if (r == 0 && tail.last >= q->now.next_seq)
 		q->now.next_seq = tail.last + 1;
 	if (known > q->now.next_seq)
 		q->now.next_seq = known;
-	if (r < 0)
-		return r;
+	if (r < 0 || !is_plausible(q))
+		return r < 0 ? r : -EBADMSG;
 	r = find_head(q, 0);
 	return r < 0 || mark ? r : db_mark_set(q->db, "next", q->now.next_seq);
 }
@@ -576,7 +612,7 @@ static int load_all(struct queue *q)
 
 	if (r == 0)
 		r = load_upstreams(q);
-	return r < 0 ? r : db_mark_set(q->db, "clean", 0);
+	return r;
 }
 
 static struct db_opts db_opts(const struct queue *q)
@@ -593,41 +629,35 @@ static int64_t mono_ms(void *ctx)
 	return clock_mono_ms(&clock_system);
 }
 
-/* A file that was not closed is looked through for as long as a start may take; what that does not reach is guarded by
- * the sums of the blocks. */
-static int check(struct queue *q)
-{
-	uint64_t clean = 1;
-	int r = db_mark_get(q->db, "clean", &clean);
-
-	if (r < 0 || clean == 1)
-		return r < 0 ? r : 0;
-	return db_check(q->db, CHECK_MS, mono_ms, NULL);
-}
-
 static int attach(struct queue *q)
 {
 	struct db_opts o = db_opts(q);
 	int r = db_open(&q->db, q->path, &o);
 
-	if (r == 0)
-		r = check(q);
+	/* A file that was not closed is looked through for as long as a start may take; what that does not reach is
+	 * guarded by the sums of the blocks. */
+	if (r == 0 && !q->limit.clean)
+		r = db_check(q->db, CHECK_MS, mono_ms, NULL);
 	if (r == 0)
 		r = within(q, load_all);
-	return r < 0 ? r : db_size(q->db, &q->size);
+	if (r == 0)
+		r = db_size(q->db, &q->size);
+	if (r == 0)
+		q->confirmed = q->now.next_seq;
+	return r;
 }
 
 static void detach(struct queue *q)
 {
 	db_close(q->db);
 	q->db = NULL;
-	q->now = (struct state){.next_seq = q->now.next_seq, .evicted = q->now.evicted};
+	q->now = (struct state){.next_seq = 1, .empty = true, .evicted = q->now.evicted};
 }
 
 /* The files of a damaged database are set aside, and a new one is filled from them. */
 static int start_over(struct queue *q, struct queue_time now)
 {
-	struct salvage_opts o = {q->opts.dir, db_opts(q), q->opts.event_topic, q->seq_limit, now.wall_ms};
+	struct salvage_opts o = {q->opts.dir, db_opts(q), q->opts.event_topic, q->limit.limit, now.wall_ms};
 	struct salvage_result done;
 	int r;
 
@@ -639,15 +669,31 @@ static int start_over(struct queue *q, struct queue_time now)
 	return r < 0 ? r : attach(q);
 }
 
+/* From here on the WAL counts, and so does the limit again. */
+static int mark_open(struct queue *q)
+{
+	struct seqlimit open = {q->limit.limit + SEQLIMIT_STEP, false};
+
+	return q->limit.clean ? seqlimit_write(q->dir, &open) : 0;
+}
+
 static int open_files(struct queue *q, struct queue_time now)
 {
-	int r = salvage_resume(q->dir, now.wall_ms);
+	int r = faccessat(AT_FDCWD, q->dir, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : salvage_resume(q->dir, now.wall_ms);
 
 	if (r == 0)
-		r = seqlimit_read(q->dir, &q->seq_limit);
+		r = seqlimit_read(q->dir, &q->limit);
+	if (r == 0 && q->limit.clean)
+		r = salvage_stale_wal(q->dir, now.wall_ms);
+	if (r == 0)
+		r = mark_open(q);
 	if (r == 0)
 		r = attach(q);
-	return r == -EBADMSG ? start_over(q, now) : r;
+	if (r == -EBADMSG)
+		r = start_over(q, now);
+	if (q->limit.clean)
+		q->limit = (struct seqlimit){q->limit.limit + SEQLIMIT_STEP, false};
+	return r;
 }
 
 static void free_upstreams(struct upstream *ups, size_t count)
@@ -747,21 +793,21 @@ int queue_open(struct queue **out, const struct queue_opts *opts, const char *co
 	return 0;
 }
 
+static int close_clean(struct queue *q)
+{
+	struct seqlimit closed = {q->now.next_seq, true};
+	int r = within(q, save_cursors);
+
+	if (r == 0)
+		r = db_empty_wal(q->db);
+	return r == 0 ? seqlimit_write(q->dir, &closed) : r;
+}
+
 void queue_close(struct queue *q)
 {
-	if (q && q->db && db_begin(q->db) == 0) {
-		int r = save_cursors(q);
+	int r = q && q->db ? close_clean(q) : 0;
 
-		if (r == 0)
-			r = db_mark_set(q->db, "clean", 1);
-		if (r == 0)
-			r = db_commit(q->db);
-		if (r == 0)
-			r = db_checkpoint(q->db, true);
-		else
-			db_rollback(q->db);
-		if (r < 0)
-			log_warn("store close=unclean error=%d; the next start checks the file", -r);
-	}
+	if (r < 0)
+		log_warn("store close=unclean error=%d; the next start checks the file", -r);
 	dispose(q);
 }

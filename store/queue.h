@@ -53,6 +53,11 @@ const char *queue_text(const struct queue *q); /* what went wrong last */
 /* After a failure: opens the files again; when the file is damaged (-EBADMSG), sets it aside and salvages it. */
 int queue_mend(struct queue *q, bool damaged, struct queue_time now);
 
+/* Looks at blocks, oldest first, about `bytes` of them, where the last call ended: 0, QUEUE_SCRUBBED after the last of
+ * them, -EBADMSG. So that damage is found before somebody needs what is there. */
+enum { QUEUE_SCRUBBED = 1 };
+int queue_scrub(struct queue *q, size_t bytes);
+
 void queue_acknowledge(struct queue *q, size_t upstream, uint64_t seq); /* in memory, until the next commit */
 uint64_t queue_cursor(const struct queue *q, size_t upstream);
 bool queue_unsaved(const struct queue *q); /* cursors moved since the last commit, or more is to be dropped */

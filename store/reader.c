@@ -14,6 +14,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Of gaps that are found on reading; those of the log bring theirs along. */
+static const struct span gap_topic = {(const uint8_t *)"weir/event", 10};
+
 struct store_reader {
 	struct db *db;
 	char path[PATH_MAX];
@@ -23,6 +26,8 @@ struct store_reader {
 	uint64_t first, last; /* of the block in bytes; last 0: none */
 	uint64_t at;          /* the iterator is behind this seq */
 	struct block_iter iter;
+	struct block_record held;
+	bool holding, hurt; /* see next_of_block() */
 	struct msg **given;
 	size_t given_count, given_cap;
 };
@@ -108,6 +113,7 @@ static int copy_block(struct store_reader *r, const struct db_block *b)
 	r->first = b->first;
 	r->last = b->last;
 	r->at = 0;
+	r->holding = r->hurt = false;
 	return 0;
 }
 
@@ -163,6 +169,34 @@ static struct msg *gap_message(const struct block_record *rec)
 	return message(&told);
 }
 
+/* A block whose bytes cannot be read, though the tree can: it is told as a gap. The writer finds it too, in time. */
+static int skip_block(struct store_reader *r, uint64_t after, struct store_record *out)
+{
+	struct db_block b;
+	char json[GAP_JSON_MAX];
+	struct block_record rec = {.topic = {(const uint8_t *)"weir/event", 10},
+		.payload = {(const uint8_t *)json, 0},
+		.expiry_s = MSG_NEVER_EXPIRES,
+		.qos = 1,
+		.class = MSG_EVENT,
+		.gap = true};
+	struct gap g;
+	int err = db_block_head(r->db, after, &b);
+
+	if (err)
+		return err < 0 ? err : -EBADMSG;
+	gap_init(&g, GAP_DAMAGED);
+	g.first = b.first > after ? b.first : after + 1;
+	g.last = b.last;
+	for (int c = 0; c < 4; c++) {
+		g.classes[c] = b.classes >> 16 * c & 0xffff;
+		g.count += g.classes[c];
+	}
+	rec.payload.len = gap_json(&g, json, sizeof(json));
+	*out = (struct store_record){b.last, message(&rec), true};
+	return out->msg ? 0 : -ENOMEM;
+}
+
 static int reserve(struct store_reader *r, size_t max)
 {
 	struct msg **more;
@@ -177,26 +211,93 @@ static int reserve(struct store_reader *r, size_t max)
 	return 0;
 }
 
+/* A gap of the seqs from..to, made up here: the block has damaged records between its good ones. */
+static struct msg *damage_message(uint64_t from, uint64_t to)
+{
+	char json[GAP_JSON_MAX];
+	struct block_record rec = {.topic = gap_topic,
+		.payload = {(const uint8_t *)json, 0},
+		.expiry_s = MSG_NEVER_EXPIRES,
+		.qos = 1,
+		.class = MSG_EVENT,
+		.gap = true};
+	struct gap g;
+
+	gap_init(&g, GAP_DAMAGED);
+	g.first = from;
+	g.last = to;
+	g.count = to - from + 1;
+	rec.payload.len = gap_json(&g, json, sizeof(json));
+	return message(&rec);
+}
+
+/* The next of the block: 0, BLOCK_END or -errno. Before a record that follows damage, and at the end of a block that
+ * ends in it, comes a gap; the record is then held for the next call. */
+static int next_of_block(struct store_reader *r, struct store_record *out)
+{
+	int err = r->holding ? 0 : block_next(&r->iter, &r->held);
+	uint64_t to;
+
+	for (; err == BLOCK_DAMAGED; err = block_next(&r->iter, &r->held))
+		r->hurt = true;
+	if (err < 0)
+		return err;
+	to = err == BLOCK_END ? r->last : r->held.seq - 1;
+	r->holding = err == 0;
+	if (r->hurt && to > r->at && to >= r->first) {
+		*out = (struct store_record){to, damage_message(r->at < r->first ? r->first : r->at + 1, to), true};
+		r->hurt = false;
+		r->at = to;
+		return out->msg ? 0 : -ENOMEM;
+	}
+	if (err == BLOCK_END)
+		return err;
+	r->holding = r->hurt = false;
+	r->at = r->held.seq;
+	*out = (struct store_record){r->held.seq, r->held.gap ? gap_message(&r->held) : message(&r->held), r->held.gap};
+	return out->msg ? 0 : -ENOMEM;
+}
+
 /* Records of the loaded block after `after`, up to max of them in all. 0, BLOCK_END or -errno. */
 static int decode(struct store_reader *r, uint64_t after, struct store_record *out, size_t max, size_t *n)
 {
-	struct block_record rec;
-
 	while (*n < max) {
-		int err = block_next(&r->iter, &rec);
+		int err = next_of_block(r, &out[*n]);
 
-		if (err < 0 || err == BLOCK_END)
+		if (err)
 			return err;
-		if (err == BLOCK_DAMAGED)
-			continue;
-		r->at = rec.seq;
-		if (rec.seq <= after)
-			continue;
-		out[*n] = (struct store_record){rec.seq, rec.gap ? gap_message(&rec) : message(&rec), rec.gap};
-		if (!out[*n].msg)
-			return -ENOMEM;
-		r->given[r->given_count++] = out[(*n)++].msg;
+		if (out[*n].seq <= after)
+			msg_unref(out[*n].msg);
+		else
+			r->given[r->given_count++] = out[(*n)++].msg;
 	}
+	return 0;
+}
+
+static int give_gap(struct store_reader *r, uint64_t *after, struct store_record *out, size_t *n)
+{
+	int err = skip_block(r, *after, &out[*n]);
+
+	if (err)
+		return err;
+	*after = out[*n].seq;
+	r->given[r->given_count++] = out[(*n)++].msg;
+	return 0;
+}
+
+/* Blocks follow each other without a hole. Where one is in the log, and not in front of it, its rows are out of reach. */
+static int tell_hole(struct store_reader *r, uint64_t *after, struct store_record *out, size_t *n)
+{
+	struct db_block oldest;
+	int err = r->first > *after + 1 ? db_block_head(r->db, 0, &oldest) : DB_END;
+
+	if (err || oldest.first > *after)
+		return err < 0 ? err : 0;
+	out[*n] = (struct store_record){r->first - 1, damage_message(*after + 1, r->first - 1), true};
+	if (!out[*n].msg)
+		return -ENOMEM;
+	*after = r->first - 1;
+	r->given[r->given_count++] = out[(*n)++].msg;
 	return 0;
 }
 
@@ -207,11 +308,16 @@ static int read_on(struct store_reader *r, uint64_t after, struct store_record *
 	while (n < max) {
 		int err = 0;
 
-		if (after >= r->last || after < r->at)
+		if (after >= r->last || after < r->at) {
 			err = load(r, after);
+			if (err == 0)
+				err = tell_hole(r, &after, out, &n);
+		}
 		if (err == DB_END)
 			break;
-		if (err == 0)
+		if (err == -EBADMSG)
+			err = give_gap(r, &after, out, &n);
+		else if (err == 0)
 			err = decode(r, after, out, max, &n);
 		if (err < 0)
 			return err;

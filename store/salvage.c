@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Blocks follow each other without a hole: the first seq of one is the last of the one before plus one, whatever was
- * evicted between them. So every hole is damage, and gets a gap record. */
+ * evicted between them. So every hole is damage: the pages of the file are searched for blocks that fit into it, and what
+ * is still missing gets a gap record. */
 #include "store/salvage.h"
 
 #include "base/log.h"
 #include "store/block.h"
+#include "store/carve.h"
 #include "store/gap.h"
 
 #include <errno.h>
@@ -12,6 +14,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +25,10 @@ struct job {
 	struct salvage_result *result;
 	struct db *old, *new;
 	struct block *block;
-	uint64_t at, committed_at; /* the last seq in the new file */
+	struct carve *carve; /* made when there is a hole */
+	const char *old_path;
+	uint64_t at, committed_at; /* the last seq in the new file; 0: none yet */
+	uint64_t floor;            /* every upstream has acknowledged up to here; UINT64_MAX: not known */
 	unsigned rows;             /* since the last commit */
 	bool damaged;              /* the old tree could not be walked from end to end */
 };
@@ -36,30 +42,38 @@ static int rename_in(int dir_fd, const char *from, const char *to)
 	return 0;
 }
 
-/* The WAL first: a new database beside the old one's WAL would be filled with it. */
-static int swap(int dir_fd, int64_t wall_ms)
+/* Files of queue.db get a name with the time. */
+static int set_aside(int dir_fd, const char *const *ends, size_t count, int64_t wall_ms)
 {
-	static const char *const ends[] = {"-wal", "-shm", ""};
 	char from[64], to[64], when[32];
 	time_t t = (time_t)(wall_ms / 1000);
 	struct tm tm;
-	int r = fsync(dir_fd) < 0 ? -errno : 0; /* queue.ready is there for good */
+	int r = 0;
 
 	gmtime_r(&t, &tm);
 	strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
-	for (size_t i = 0; r == 0 && i < sizeof(ends) / sizeof(ends[0]); i++) {
+	for (size_t i = 0; r == 0 && i < count; i++) {
 		snprintf(from, sizeof(from), "queue.db%s", ends[i]);
 		snprintf(to, sizeof(to), "queue-%s.db%s", when, ends[i]);
 		r = rename_in(dir_fd, from, to);
 	}
 	if (r == 0 && fsync(dir_fd) < 0)
 		r = -errno;
+	log_error("store file=queue.db%s kept_as=queue-%s.db%s error=%d", ends[count - 1], when, ends[count - 1], -r);
+	return r;
+}
+
+/* The WAL first: a new database beside the old one's WAL would be filled with it. */
+static int swap(int dir_fd, int64_t wall_ms)
+{
+	static const char *const ends[] = {"-wal", "-shm", ""};
+	int r = fsync(dir_fd) < 0 ? -errno : 0; /* queue.ready is there for good */
+
+	if (r == 0)
+		r = set_aside(dir_fd, ends, 3, wall_ms);
 	if (r == 0)
 		r = rename_in(dir_fd, "queue.ready", "queue.db");
-	if (r == 0 && fsync(dir_fd) < 0)
-		r = -errno;
-	log_error("store file=queue.db state=damaged error=%d; it is kept as queue-%s.db", -r, when);
-	return r;
+	return r == 0 && fsync(dir_fd) < 0 ? -errno : r;
 }
 
 static int discard(int dir_fd)
@@ -88,6 +102,20 @@ int salvage_resume(const char *dir, int64_t wall_ms)
 	r = discard(fd);
 	if (r == 0 && faccessat(fd, "queue.ready", F_OK, 0) == 0)
 		r = swap(fd, wall_ms);
+	close(fd);
+	return r;
+}
+
+int salvage_stale_wal(const char *dir, int64_t wall_ms)
+{
+	static const char *const ends[] = {"-shm", "-wal"};
+	int fd = open_dir(dir), r = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstatat(fd, "queue.db-wal", &st, 0) == 0 && st.st_size > 0)
+		r = set_aside(fd, ends, 2, wall_ms);
 	close(fd);
 	return r;
 }
@@ -147,10 +175,9 @@ static struct block_record gap_record(
 		.gap = true};
 }
 
-static int put_hole(struct job *j, uint64_t to, bool counted)
+static int put_hole(struct job *j, uint64_t first, uint64_t to, bool counted)
 {
 	uint8_t packed[GAP_PACKED_MAX];
-	uint64_t first = j->at + 1;
 	struct block_record gap = gap_record(j, packed, first, to, to, counted ? to - first + 1 : 0);
 	int r;
 
@@ -244,17 +271,59 @@ static int put_mended(struct job *j, const struct db_block *b, const struct tall
 	return err ? err : put_packed(j, first, b->last);
 }
 
+/* A block that follows what is in the new file. */
 static int take(struct job *j, const struct db_block *b)
 {
 	struct tally t;
-	int r = tally(&t, b);
+	int r = b->first <= j->at ? 0 : tally(&t, b);
 
-	if (r == 0 && b->first > j->at + 1 && j->at > 0)
-		r = put_hole(j, b->first - 1, true);
 	if (r < 0 || b->first <= j->at)
 		return r; /* a key out of order: a tree that is damaged says things twice */
 	j->result->records += t.good;
 	return t.damaged || t.good < expected(b) ? put_mended(j, b, &t) : put(j, b);
+}
+
+/* Blocks that no tree leads to, for the seqs from `from` to `to`. What is below the floor is stale. */
+static int take_carved(struct job *j, uint64_t from, uint64_t to)
+{
+	struct db_block b;
+	uint64_t after = from - 1;
+	int r = j->carve ? 0 : carve_new(&j->carve, j->old_path);
+
+	while (r == 0 && (r = carve_next(j->carve, after, &b)) == 0 && b.last <= to) {
+		after = b.last;
+		if (b.first < from)
+			continue;
+		if (b.first > j->at + 1)
+			r = put_hole(j, j->at + 1, b.first - 1, true);
+		if (r == 0)
+			r = take(j, &b);
+	}
+	return r == DB_END ? 0 : r;
+}
+
+/* Up to seq `to` nothing was found in the tree. */
+static int bridge_hole(struct job *j, uint64_t to, bool counted)
+{
+	uint64_t from = j->at > 0 ? j->at + 1 : j->floor == UINT64_MAX ? 1 : j->floor + 1;
+	int r;
+
+	if (from > to)
+		return 0;
+	j->damaged = true;
+	if (j->at == 0)
+		j->at = from - 1;
+	r = take_carved(j, from, to);
+	return r == 0 && j->at < to ? put_hole(j, j->at + 1, to, counted) : r;
+}
+
+/* At the old end there may be history that was acknowledged, or a first block that is part of it: no hole. */
+static int take_from_tree(struct job *j, const struct db_block *b)
+{
+	bool known = j->at > 0 || (j->floor != UINT64_MAX && b->first > j->floor + 1);
+	int r = known && b->first > 0 ? bridge_hole(j, b->first - 1, true) : 0;
+
+	return r < 0 ? r : take(j, b);
 }
 
 /* The least seq behind which the tree can be walked again; the tree is readable behind `good`. */
@@ -299,7 +368,7 @@ static int copy_blocks(struct job *j)
 			return 0;
 		if (r == 0) {
 			after = b.last;
-			r = take(j, &b);
+			r = take_from_tree(j, &b);
 		} else if (db_block_head(j->old, after, &b) == 0 && b.last > after) {
 			after = b.last; /* the bytes of this one cannot be read, the tree can */
 			j->damaged = true;
@@ -324,31 +393,107 @@ static bool copy_mark(void *ctx, const char *name, uint64_t value)
 {
 	struct marks *m = ctx;
 
-	if (strncmp(name, "cursor/", 7) == 0)
-		m->result = db_mark_set(m->job->new, name, value);
+	if (strncmp(name, "cursor/", 7) != 0 || value >= m->job->opts->seq_limit)
+		return true;
+	if (value < m->job->floor)
+		m->job->floor = value;
+	m->result = db_mark_set(m->job->new, name, value);
 	return m->result == 0;
+}
+
+static int copy_cursors(struct job *j)
+{
+	struct marks m = {j, 0};
+	int r = db_mark_each(j->old, copy_mark, &m);
+
+	if (r < 0) {
+		log_warn("store cursors=unreadable; what is salvaged is sent again");
+		j->floor = UINT64_MAX;
+	}
+	return m.result;
 }
 
 /* The old counter may be behind what was given out: the limit is not. A tail that may be missing is told as a gap of
  * unknown count. */
 static int finish(struct job *j)
 {
-	struct marks m = {j, 0};
 	struct db_block tail;
 	uint64_t next = 0;
-	bool tail_known = j->old && db_block_tail(j->old, &tail) == 0 && !j->damaged;
-	int r = j->old ? db_mark_each(j->old, copy_mark, &m) : -EBADMSG;
+	bool sound = j->old && db_block_tail(j->old, &tail) == 0 && !j->damaged;
+	int r = 0;
 
-	if (m.result < 0)
-		return m.result;
-	if (r < 0)
-		log_warn("store cursors=unreadable; what is salvaged is sent again");
-	if (j->old && db_mark_get(j->old, "next", &next) == 0 && tail_known && tail.last >= next)
+	if (j->old && db_mark_get(j->old, "next", &next) == 0 && sound && tail.last >= next)
 		next = tail.last + 1;
-	if (!tail_known || next == 0)
+	if (!sound || next == 0)
 		next = j->opts->seq_limit;
-	r = j->at > 0 && !tail_known && next > j->at + 1 ? put_hole(j, next - 1, false) : 0;
+	if (!sound && next > 1)
+		r = bridge_hole(j, next - 1, false);
 	return r == 0 ? db_mark_set(j->new, "next", next > 0 ? next : 1) : r;
+}
+
+/* --- the first page --------------------------------------------------------------------------------------------------- */
+
+static int read_page(const char *path, uint8_t page[DB_PAGE])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : pread(fd, page, DB_PAGE, 0);
+	int r = n == DB_PAGE ? 0 : n < 0 ? -errno : -EIO;
+
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static int write_page(const char *path, int flags, const uint8_t page[DB_PAGE])
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0640);
+	ssize_t n = fd < 0 ? -1 : pwrite(fd, page, DB_PAGE, 0);
+	int r = n == DB_PAGE && fsync(fd) == 0 ? 0 : n < 0 || n == DB_PAGE ? -errno : -EIO;
+
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+/* The first page is the same in each of our databases but for the counters: without it nothing could be read, so a new
+ * one's takes its place, with no free list and the size left open. The old page is kept beside. */
+static int graft(struct job *j, const char *old_path, const char *new_path)
+{
+	enum { SIZE = 28, FREE_LIST = 32, FREE_COUNT = 36, VALID_FOR = 92 };
+	static const int zeroed[] = {SIZE, FREE_LIST, FREE_COUNT, VALID_FOR};
+	uint8_t page[DB_PAGE];
+	char kept[PATH_MAX];
+	int r = read_page(old_path, page);
+
+	if (r == 0 && snprintf(kept, sizeof(kept), "%s/queue-%lld.page1", j->opts->dir, (long long)j->opts->wall_ms) >=
+			      (int)sizeof(kept))
+		r = -ENAMETOOLONG;
+	if (r == 0)
+		r = write_page(kept, O_CREAT | O_EXCL, page);
+	if (r == 0)
+		r = read_page(new_path, page);
+	for (size_t i = 0; i < sizeof(zeroed) / sizeof(zeroed[0]); i++)
+		memset(page + zeroed[i], 0, 4);
+	if (r == 0)
+		r = write_page(old_path, 0, page);
+	log_warn("store first_page=replaced kept_as=%s error=%d", kept, -r);
+	return r;
+}
+
+static void open_old(struct job *j, const char *old_path, const char *new_path)
+{
+	int r = db_open_damaged(&j->old, old_path);
+
+	if (r == -EBADMSG && graft(j, old_path, new_path) == 0) {
+		db_close(j->old);
+		r = db_open_damaged(&j->old, old_path);
+	}
+	if (r == 0)
+		return;
+	log_error("store file=%s unreadable=\"%s\"; nothing of it is salvaged", old_path, db_text(j->old));
+	db_close(j->old);
+	j->old = NULL;
+	j->result->unknown = true;
 }
 
 static int fill(struct job *j, const char *old_path, const char *new_path)
@@ -359,12 +504,10 @@ static int fill(struct job *j, const char *old_path, const char *new_path)
 		r = db_open(&j->new, new_path, &j->opts->db);
 	if (r == 0)
 		r = db_begin(j->new);
-	if (r == 0 && db_open_reader(&j->old, old_path) < 0) {
-		log_error("store file=%s unreadable=\"%s\"; nothing of it is salvaged", old_path, db_text(j->old));
-		db_close(j->old);
-		j->old = NULL;
-		j->result->unknown = true;
-	}
+	if (r == 0)
+		open_old(j, old_path, new_path);
+	if (r == 0 && j->old)
+		r = copy_cursors(j);
 	if (r == 0 && j->old)
 		r = copy_blocks(j);
 	if (r == -ENOSPC) {
@@ -384,7 +527,7 @@ static int fill(struct job *j, const char *old_path, const char *new_path)
 
 int salvage(const struct salvage_opts *opts, struct salvage_result *out)
 {
-	struct job j = {.opts = opts, .result = out};
+	struct job j = {.opts = opts, .result = out, .floor = UINT64_MAX};
 	char old_path[PATH_MAX], new_path[PATH_MAX];
 	int dir_fd = open_dir(opts->dir), r = dir_fd < 0 ? dir_fd : discard(dir_fd);
 
@@ -392,12 +535,14 @@ int salvage(const struct salvage_opts *opts, struct salvage_result *out)
 	if (snprintf(old_path, sizeof(old_path), "%s/queue.db", opts->dir) >= (int)sizeof(old_path) ||
 		snprintf(new_path, sizeof(new_path), "%s/queue.new", opts->dir) >= (int)sizeof(new_path))
 		r = -ENAMETOOLONG;
+	j.old_path = old_path;
 	if (r == 0)
 		r = fill(&j, old_path, new_path);
 	db_rollback(j.new);
 	db_close(j.old);
 	db_close(j.new);
 	block_free(j.block);
+	carve_free(j.carve);
 	if (r == 0)
 		r = rename_in(dir_fd, "queue.new", "queue.ready");
 	if (r == 0)

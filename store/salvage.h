@@ -26,7 +26,8 @@ struct salvage_result {
 	bool unknown;     /* and there may be more */
 };
 
-int salvage_resume(const char *dir, int64_t wall_ms); /* before queue.db is opened */
+int salvage_resume(const char *dir, int64_t wall_ms);    /* before queue.db is opened */
+int salvage_stale_wal(const char *dir, int64_t wall_ms); /* after a clean end: a WAL with something in it is not ours */
 int salvage(const struct salvage_opts *opts, struct salvage_result *out);
 
 #endif

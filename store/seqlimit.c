@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WIDTH = 21 }; /* twenty digits and a newline: far below a sector, which is written whole or not at all */
+/* Twenty digits, a word and a newline: far below a sector, which is written whole or not at all. */
+enum { DIGITS = 20, WIDTH = DIGITS + 7 };
 
 static int path_of(char *out, size_t cap, const char *dir)
 {
@@ -19,13 +20,13 @@ static int path_of(char *out, size_t cap, const char *dir)
 	return n < 0 || (size_t)n >= cap ? -ENAMETOOLONG : 0;
 }
 
-int seqlimit_read(const char *dir, uint64_t *limit)
+int seqlimit_read(const char *dir, struct seqlimit *out)
 {
 	char path[PATH_MAX], text[WIDTH + 1] = "";
 	int fd, r = path_of(path, sizeof(path), dir);
 	ssize_t n;
 
-	*limit = 0;
+	*out = (struct seqlimit){0};
 	if (r < 0)
 		return r;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -34,8 +35,10 @@ int seqlimit_read(const char *dir, uint64_t *limit)
 	n = read(fd, text, WIDTH);
 	r = n < 0 ? -errno : 0;
 	close(fd);
-	if (n == WIDTH && strspn(text, "0123456789") == WIDTH - 1)
-		*limit = strtoull(text, NULL, 10);
+	if (n == WIDTH && strspn(text, "0123456789") == DIGITS) {
+		out->limit = strtoull(text, NULL, 10);
+		out->clean = strcmp(text + DIGITS, " clean\n") == 0;
+	}
 	return r;
 }
 
@@ -49,7 +52,7 @@ static int sync_dir(const char *dir)
 	return r;
 }
 
-int seqlimit_write(const char *dir, uint64_t limit)
+int seqlimit_write(const char *dir, const struct seqlimit *s)
 {
 	char path[PATH_MAX], text[WIDTH + 1];
 	int fd, r = path_of(path, sizeof(path), dir);
@@ -60,7 +63,7 @@ int seqlimit_write(const char *dir, uint64_t limit)
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return -errno;
-	snprintf(text, sizeof(text), "%020" PRIu64 "\n", limit);
+	snprintf(text, sizeof(text), "%020" PRIu64 " %s\n", s->limit, s->clean ? "clean" : "open ");
 	n = pwrite(fd, text, WIDTH, 0);
 	if (n != WIDTH)
 		r = n < 0 ? -errno : -EIO;

@@ -25,8 +25,10 @@
 #include <unistd.h>
 
 enum {
-	LINGER_US = 200,             /* without a newcomer for so long, senders that wait are not kept waiting */
-	ACK_US = 50 * 1000,          /* cursors ride along with the next commit, or are saved after this */
+	LINGER_US = 200,        /* without a newcomer for so long, senders that wait are not kept waiting */
+	ACK_US = 50 * 1000,     /* cursors ride along with the next commit, or are saved after this */
+	SCRUB_US = 1000 * 1000, /* after a start the blocks are looked at, so many bytes a time */
+	SCRUB_BYTES = 512 * 1024,
 	SWEEP_US = 10 * 1000 * 1000, /* history that has become too old is dropped this often */
 	RETRY_US = 100 * 1000,
 	RETRY_MAX_US = 2 * 1000 * 1000,
@@ -106,8 +108,8 @@ struct store {
 	/* the writer */
 	struct queue *queue; /* NULL: could not be opened yet */
 	struct batch batch;
-	unsigned failures; /* in a row */
-	int64_t retry_us, acked_us, swept_us;
+	unsigned failures;                              /* in a row */
+	int64_t retry_us, acked_us, swept_us, scrub_us; /* scrub_us INT64_MAX: all was looked at */
 	bool troubled;
 };
 
@@ -600,6 +602,15 @@ static void say_farewell(struct store *s)
 	log_error("store stop=unclean lost=%zu; these were never acknowledged", (size_t)atomic_load(&s->waiting));
 }
 
+static void scrub(struct store *s, int64_t now_us)
+{
+	int r = s->queue ? queue_scrub(s->queue, SCRUB_BYTES) : 0;
+
+	s->scrub_us = r == QUEUE_SCRUBBED ? INT64_MAX : now_us + SCRUB_US;
+	if (r < 0)
+		failed(s, r, now_us);
+}
+
 static void *run(void *arg)
 {
 	struct store *s = arg;
@@ -612,8 +623,10 @@ static void *run(void *arg)
 		due = due_us(s);
 		if (due <= now_us)
 			(void)commit(s, now_us); /* a failure is in s->failures, and told */
+		else if (s->scrub_us <= now_us)
+			scrub(s, now_us);
 		else
-			sleep_until(s, due, now_us);
+			sleep_until(s, least(due, s->scrub_us), now_us);
 	}
 	say_farewell(s);
 	return NULL;

@@ -19,14 +19,16 @@ static inline char *tempdir_new(void) /* free with tempdir_free() */
 	return path;
 }
 
-static inline void tempdir_empty(const char *path) /* files; no directories in it */
+/* Files; no directories in it. What begins with `kept` stays; "": nothing does. */
+static inline void tempdir_empty_but(const char *path, const char *kept)
 {
 	DIR *d = opendir(path);
 	struct dirent *e;
 	char name[4096];
 
 	while (d && (e = readdir(d))) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+			(*kept && strncmp(e->d_name, kept, strlen(kept)) == 0))
 			continue;
 		snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
 		unlink(name);
@@ -37,7 +39,7 @@ static inline void tempdir_empty(const char *path) /* files; no directories in i
 
 static inline void tempdir_free(char *path)
 {
-	tempdir_empty(path);
+	tempdir_empty_but(path, "");
 	rmdir(path);
 	free(path);
 }

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* The file format is SQLite's (sqlite.org/fileformat2): a table leaf page begins with 13, the number of cells stands at
+ * 3, pointers to them follow at 8. A cell is the payload's length and the key as varints, then the payload, of which
+ * more than 4061 bytes continue on overflow pages: four bytes of the next page's number and 4092 of payload each. The
+ * payload is a record: a header of varints that give each column's type, then the columns. */
+#include "store/carve.h"
+
+#include "store/block.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	TABLE_LEAF = 13,
+	LEAF_HEAD = 8,
+	LOCAL_MAX = DB_PAGE - 35,
+	LOCAL_MIN = (DB_PAGE - 12) * 32 / 255 - 23,
+	OVERFLOW_BYTES = DB_PAGE - 4,
+	COLUMNS = 6,
+	PAYLOAD_MAX = 256 * 1024 * 1024,
+};
+
+struct found {
+	uint64_t last;
+	uint32_t page;
+	uint16_t cell; /* its place in the page */
+};
+
+struct carve {
+	int fd;
+	uint32_t pages;
+	struct found *rows; /* by last */
+	size_t count, cap, at;
+	uint8_t *bytes;
+	size_t bytes_cap;
+};
+
+/* A big-endian varint of SQLite: eight bytes of seven bits, and a ninth of eight. */
+static uint64_t get_varint(struct cursor *c)
+{
+	uint64_t v = 0;
+
+	for (int i = 0; i < 8; i++) {
+		uint8_t byte = cursor_u8(c);
+
+		v = v << 7 | (byte & 0x7f);
+		if (!(byte & 0x80))
+			return v;
+	}
+	return v << 8 | cursor_u8(c);
+}
+
+static int read_page(const struct carve *c, uint32_t number, uint8_t page[DB_PAGE])
+{
+	if (number == 0 || number > c->pages || pread(c->fd, page, DB_PAGE, (off_t)(number - 1) * DB_PAGE) != DB_PAGE)
+		return -EBADMSG;
+	return 0;
+}
+
+/* --- rows ---------------------------------------------------------------------------------------------------------------- */
+
+/* How much of a payload stands in the leaf. */
+static size_t local(size_t payload)
+{
+	size_t k = LOCAL_MIN + (payload - LOCAL_MIN) % OVERFLOW_BYTES;
+
+	return payload <= LOCAL_MAX ? payload : k <= LOCAL_MAX ? k : LOCAL_MIN;
+}
+
+/* All of a cell's payload into c->bytes, its overflow pages followed. */
+static int gather(struct carve *c, struct cursor *cell, size_t payload)
+{
+	uint8_t page[DB_PAGE];
+	struct span here = cursor_span(cell, local(payload));
+	uint32_t next = payload > here.len ? cursor_u32(cell) : 0;
+	size_t len = here.len;
+
+	if (!cursor_ok(cell))
+		return -EBADMSG;
+	if (payload > c->bytes_cap) {
+		uint8_t *more = realloc(c->bytes, payload);
+
+		if (!more)
+			return -ENOMEM;
+		c->bytes = more;
+		c->bytes_cap = payload;
+	}
+	memcpy(c->bytes, here.at, here.len);
+	while (len < payload) {
+		size_t n = payload - len < OVERFLOW_BYTES ? payload - len : OVERFLOW_BYTES;
+		int r = read_page(c, next, page);
+		struct cursor head = cursor_on(page, 4);
+
+		if (r < 0)
+			return r;
+		next = cursor_u32(&head);
+		memcpy(c->bytes + len, page + 4, n);
+		len += n;
+	}
+	return 0;
+}
+
+/* An integer column by its type; other types make the cursor bad. */
+static int64_t get_int(struct cursor *c, uint64_t type)
+{
+	static const uint8_t widths[] = {0, 1, 2, 3, 4, 6, 8};
+	struct span s;
+	uint64_t v;
+
+	if (type == 8 || type == 9)
+		return type == 9;
+	if (type == 0 || type >= sizeof(widths))
+		c->bad = true;
+	s = cursor_span(c, c->bad ? 0 : widths[type]);
+	v = s.len > 0 && (s.at[0] & 0x80) ? UINT64_MAX : 0;
+	for (size_t i = 0; i < s.len; i++)
+		v = v << 8 | s.at[i];
+	return (int64_t)v;
+}
+
+/* The columns of table block: last is the key and NULL here, four integers, a blob. */
+static int parse(const uint8_t *payload, size_t len, uint64_t last, struct db_block *out)
+{
+	struct cursor head = cursor_on(payload, len), body = head;
+	uint64_t head_len = get_varint(&head), types[COLUMNS];
+	struct block_iter it;
+	struct block_record rec;
+	int r;
+
+	cursor_span(&body, (size_t)head_len);
+	for (int i = 0; i < COLUMNS; i++)
+		types[i] = get_varint(&head);
+	if (!cursor_ok(&head) || head.at != body.at || types[0] != 0 || types[5] < 12 || types[5] % 2)
+		return -EBADMSG;
+	*out = (struct db_block){.last = last};
+	out->first = last - (uint64_t)get_int(&body, types[1]);
+	out->classes = (uint64_t)get_int(&body, types[2]);
+	out->from_ms = get_int(&body, types[3]);
+	out->to_ms = get_int(&body, types[4]);
+	out->data = cursor_span(&body, (size_t)(types[5] - 12) / 2);
+	if (!cursor_done(&body) || out->first > last)
+		return -EBADMSG;
+	r = block_iter_init(&it, out->data.at, out->data.len, out->first);
+	while (r == 0 && (r = block_next(&it, &rec)) == BLOCK_DAMAGED)
+		r = 0;
+	block_iter_fini(&it);
+	return r == 0 ? 0 : r < 0 ? r : -EBADMSG;
+}
+
+static int read_row(struct carve *c, const uint8_t page[DB_PAGE], uint16_t at, struct db_block *out)
+{
+	struct cursor cell = cursor_on(page + at, (size_t)(DB_PAGE - at));
+	uint64_t payload = get_varint(&cell), last = get_varint(&cell);
+	int r;
+
+	if (!cursor_ok(&cell) || payload == 0 || payload > PAYLOAD_MAX)
+		return -EBADMSG;
+	r = gather(c, &cell, (size_t)payload);
+	return r < 0 ? r : parse(c->bytes, (size_t)payload, last, out);
+}
+
+/* --- the search ------------------------------------------------------------------------------------------------------------ */
+
+static int note(struct carve *c, uint64_t last, uint32_t page, uint16_t cell)
+{
+	if (c->count == CARVE_ROWS)
+		return 0;
+	if (c->count == c->cap) {
+		size_t cap = c->cap ? 2 * c->cap : 1024;
+		struct found *more = realloc(c->rows, cap * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		c->rows = more;
+		c->cap = cap;
+	}
+	c->rows[c->count++] = (struct found){last, page, cell};
+	return 0;
+}
+
+static int search_page(struct carve *c, uint32_t number)
+{
+	uint8_t page[DB_PAGE];
+	struct cursor head;
+	unsigned cells;
+	int r = read_page(c, number, page);
+
+	if (r < 0 || page[0] != TABLE_LEAF)
+		return 0;
+	head = cursor_on(page + 3, DB_PAGE - 3);
+	cells = cursor_u16(&head);
+	head = cursor_on(page + LEAF_HEAD, DB_PAGE - LEAF_HEAD);
+	for (unsigned i = 0; r == 0 && i < cells && cursor_ok(&head); i++) {
+		uint16_t at = cursor_u16(&head);
+		struct db_block b;
+
+		if (at < LEAF_HEAD || at >= DB_PAGE)
+			continue;
+		r = read_row(c, page, at, &b);
+		if (r == 0)
+			r = note(c, b.last, number, at);
+		else if (r == -EBADMSG)
+			r = 0;
+	}
+	return r;
+}
+
+static int by_last(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+
+	return x->last < y->last ? -1 : x->last > y->last;
+}
+
+int carve_new(struct carve **out, const char *path)
+{
+	struct carve *c = calloc(1, sizeof(*c));
+	struct stat st;
+	int r = 0;
+
+	if (!c)
+		return -ENOMEM;
+	c->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (c->fd < 0 || fstat(c->fd, &st) < 0)
+		r = -errno;
+	else
+		c->pages = (uint32_t)(st.st_size / DB_PAGE);
+	for (uint32_t n = 2; r == 0 && n <= c->pages; n++)
+		r = search_page(c, n);
+	if (r < 0) {
+		carve_free(c);
+		return r;
+	}
+	if (c->count > 0)
+		qsort(c->rows, c->count, sizeof(*c->rows), by_last);
+	*out = c;
+	return 0;
+}
+
+void carve_free(struct carve *c)
+{
+	if (!c)
+		return;
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c->rows);
+	free(c->bytes);
+	free(c);
+}
+
+int carve_next(struct carve *c, uint64_t after, struct db_block *out)
+{
+	uint8_t page[DB_PAGE];
+	int r = -EBADMSG;
+
+	if (c->at > 0 && c->rows[c->at - 1].last > after)
+		c->at = 0;
+	for (; r == -EBADMSG && c->at < c->count; c->at++) {
+		const struct found *f = &c->rows[c->at];
+
+		if (f->last <= after)
+			continue;
+		r = read_page(c, f->page, page);
+		if (r == 0)
+			r = read_row(c, page, f->cell, out);
+	}
+	return r == -EBADMSG ? DB_END : r;
+}
