@@ -215,18 +215,20 @@ static int put_block(struct queue *q)
 	return r;
 }
 
-static int add(struct queue *q, const struct block_record *rec)
+/* *first: of the block that is packed. Blocks follow each other without a hole, also where records were not let in. */
+static int add(struct queue *q, const struct block_record *rec, uint64_t *first)
 {
-	int r = block_add(q->block, rec, rec->seq);
+	int r = block_add(q->block, rec, *first);
 
 	if (r != BLOCK_FULL)
 		return r;
+	*first = q->block->head.last + 1;
 	r = put_block(q);
-	return r == 0 ? block_add(q->block, rec, rec->seq) : r;
+	return r == 0 ? block_add(q->block, rec, *first) : r;
 }
 
 /* For those that are not let in: a gap in the place of the last of them, which is where it is asked for. */
-static int add_gap(struct queue *q, const struct gap *g, int64_t wall_ms)
+static int add_gap(struct queue *q, const struct gap *g, uint64_t *first, int64_t wall_ms)
 {
 	uint8_t packed[GAP_PACKED_MAX];
 	struct block_record rec = {.seq = g->last,
@@ -238,13 +240,14 @@ static int add_gap(struct queue *q, const struct gap *g, int64_t wall_ms)
 		.class = MSG_EVENT,
 		.gap = true};
 
-	return add(q, &rec);
+	return add(q, &rec, first);
 }
 
 /* Those below `floor` are not let in: there is no room for them that a lower class has not got. */
 static int append(struct queue *q, struct msg *const *msgs, size_t count, unsigned floor, struct queue_time now)
 {
 	struct gap g;
+	uint64_t first = q->now.next_seq;
 	size_t shed = 0;
 	int r = 0;
 
@@ -257,12 +260,12 @@ static int append(struct queue *q, struct msg *const *msgs, size_t count, unsign
 		struct block_record rec = record_of(msgs[i], q->now.next_seq++, now);
 
 		if (rec.class >= floor) {
-			r = add(q, &rec);
+			r = add(q, &rec, &first);
 			continue;
 		}
 		gap_add(&g, rec.seq, rec.class, rec.wall_ms, rec.topic);
 		if (g.count == shed)
-			r = add_gap(q, &g, now.wall_ms);
+			r = add_gap(q, &g, &first, now.wall_ms);
 	}
 	return r == 0 ? put_block(q) : r;
 }

@@ -560,13 +560,13 @@ static void leave(const struct image *f, const char *to_dir, uint64_t *state, ui
 		abort();
 }
 
-void fault_vfs_crash(const char *to_dir, uint64_t seed)
+void fault_vfs_crash(const char *from_dir, const char *to_dir, uint64_t seed)
 {
 	uint64_t state = seed * 0x9e3779b97f4a7c15u;
 
 	lock();
 	for (int i = 0; i < MAX_FILES; i++)
-		if (disk.files[i].path)
+		if (disk.files[i].path && strncmp(disk.files[i].path, from_dir, strlen(from_dir)) == 0)
 			leave(&disk.files[i], to_dir, &state, seed);
 	unlock();
 }

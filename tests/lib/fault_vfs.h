@@ -43,7 +43,7 @@ void fault_vfs_sync_delay(int64_t ms);
 void fault_vfs_cut(uint64_t n);
 bool fault_vfs_is_cut(void);
 uint64_t fault_vfs_changes(void); /* operations that fault_vfs_cut() counts */
-/* What the disk holds after a power cut at this moment. seed: which unflushed sectors made it; 0: none, 1: all. */
-void fault_vfs_crash(const char *to_dir, uint64_t seed);
+/* What the disk holds of a directory after a power cut at this moment. seed: which unflushed sectors made it; 0: none, 1: all. */
+void fault_vfs_crash(const char *from_dir, const char *to_dir, uint64_t seed);
 
 #endif

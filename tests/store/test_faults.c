@@ -204,7 +204,7 @@ static void cut_everywhere(int64_t max_bytes)
 			char *was = rig.dir;
 
 			after = tempdir_new();
-			fault_vfs_crash(after, seed < 2 ? seed : 2 + test_random(&state));
+			fault_vfs_crash(rig.dir, after, seed < 2 ? seed : 2 + test_random(&state));
 			/* The file that bounds the counter is written with flushes of its own. */
 			fault_vfs_heal();
 			rig.dir = after;
@@ -242,7 +242,7 @@ static void without_flushes_a_power_cut_loses_commits(void **state)
 	assert_int_equal(rig_open(&rig), 0);
 	assert_int_equal(rig_commit(&rig, 100, pick, 300), 0);
 	after = tempdir_new();
-	fault_vfs_crash(after, 0);
+	fault_vfs_crash(rig.dir, after, 0);
 	rig_fini(&rig);
 	rig_init(&rig);
 	tempdir_free(rig.dir);
