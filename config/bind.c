@@ -294,6 +294,19 @@ static bool missing(struct binder *b, const struct key_table *table, const struc
 
 /* --- a table ------------------------------------------------------------------------------------------------- */
 
+/* Where the value is wrong the default takes its place, so that checks of other entries find nothing half-set. */
+static bool bind_value(
+	struct binder *b, const struct key *key, const struct key_node *value, const struct key_node *n, void *member)
+{
+	bool nested = key->type == KEY_TABLE || key->type == KEY_LIST || key->type == KEY_MAP;
+
+	if (binders[key->type](b, key, value, member))
+		return true;
+	if (!nested)
+		bind_default(b, key, n, member);
+	return false;
+}
+
 /* sure: the keys that applies() looks at were fine, so that its answer can be told the user. */
 static bool bind_key(struct binder *b, const struct key_table *table, const struct key *key, const struct key_node *n,
 	void *item, bool sure)
@@ -302,16 +315,15 @@ static bool bind_key(struct binder *b, const struct key_table *table, const stru
 	bool applies = !key->applies || !sure || key->applies(item);
 	void *member = (char *)item + key->offset;
 
-	if (value && value->bad)
-		return false; /* reported when it was read */
-	if (value && !applies)
-		return fault(b, value, "is only for %s; remove it here",
-			key->applies_to ? key->applies_to : "something else");
-	if (value)
-		return binders[key->type](b, key, value, member);
-	if (key->required && applies && sure && !n->absent)
-		return missing(b, table, key, n);
-	return bind_default(b, key, n, member);
+	if (value && !value->bad && applies)
+		return bind_value(b, key, value, n, member);
+	if (!bind_default(b, key, n, member))
+		return false;
+	if (!value)
+		return !(key->required && applies && sure && !n->absent) || missing(b, table, key, n);
+	if (!value->bad) /* else it was reported when it was read */
+		fault(b, value, "is only for %s; remove it here", key->applies_to ? key->applies_to : "something else");
+	return false;
 }
 
 static bool bind_keys(struct binder *b, const struct key_table *table, const struct key_node *n, void *item)

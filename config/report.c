@@ -158,17 +158,33 @@ static void fold(struct key_report *r)
 	r->count = kept;
 }
 
+/* Sentences quote what strangers wrote, and end up on a terminal and in the journal. */
+static void put_safe(const char *s, FILE *out)
+{
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+
+		if (c < 0x20 || c == 0x7f)
+			fprintf(out, "\\x%02x", c);
+		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			fprintf(out, "\\u%04x", (unsigned char)*++s);
+		else
+			fputc(c, out);
+	}
+}
+
 static void print_entry(const struct entry *e, FILE *out)
 {
+	if (e->mark.file)
+		put_safe(e->mark.file, out);
 	if (e->mark.file && e->mark.line)
-		fprintf(out, "%s:%d:%d: ", e->mark.file, e->mark.line, e->mark.column);
-	else if (e->mark.file)
-		fprintf(out, "%s: ", e->mark.file);
-	if (e->kind == REPORT_ADVICE)
-		fprintf(out, "advice: ");
-	if (*e->where)
-		fprintf(out, "%s: ", e->where);
-	fprintf(out, "%s", e->text);
+		fprintf(out, ":%d:%d", e->mark.line, e->mark.column);
+	fprintf(out, "%s%s", e->mark.file ? ": " : "", e->kind == REPORT_ADVICE ? "advice: " : "");
+	if (*e->where) {
+		put_safe(e->where, out);
+		fprintf(out, ": ");
+	}
+	put_safe(e->text, out);
 	if (e->same)
 		fprintf(out, " (and at %zu more place%s)", e->same, e->same == 1 ? "" : "s");
 	fputc('\n', out);

@@ -94,8 +94,13 @@ static void quoted_text_cannot_reach_the_terminal(void **state)
 {
 	char exact[200];
 	struct node_quote q;
+	struct bench b;
 
 	(void)state;
+	bench_set(&b);
+	add(&b, REPORT_FAULT, "a\x1b.yaml", 1, 1, "\x1b[2J\n\xc2\x9b \xc2\xb0");
+	assert_string_equal(bench_said(&b), "a\\x1b.yaml:1:1: a.b: \\x1b[2J\\x0a\\u009b \xc2\xb0\n");
+	bench_clear(&b);
 	assert_string_equal(node_quote(&q, "a\x1b[2J\n\t\x7f\xc2\x9b"), "`a\\x1b[2J\\n\\t\\x7f\\u009b`");
 	assert_string_equal(node_quote(&q, "\xc2\xb0"
 					   "C"),

@@ -194,6 +194,36 @@ static void graft(uint8_t *buf, size_t *len)
 	insert_at(buf, len, *len, other.at + from, other.len - from);
 }
 
+static bool in_word(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' ||
+	       c == '.';
+}
+
+/* The word at or behind a random place; empty at the end. */
+static struct blob some_word(struct blob in)
+{
+	size_t begin = below(in.len + 1), end;
+
+	while (begin < in.len && !in_word(in.at[begin]))
+		begin++;
+	for (end = begin; end < in.len && in_word(in.at[end]); end++)
+		;
+	return (struct blob){in.at + begin, end - begin};
+}
+
+/* One word for another: what keeps a text well-formed and makes it mean something else. */
+static void trade_word(uint8_t *buf, size_t *len)
+{
+	struct blob out = some_word((struct blob){buf, *len});
+	struct blob in = some_word(corpus[below(corpus_count)]);
+	size_t at = (size_t)(out.at - buf);
+
+	memmove(out.at, out.at + out.len, *len - at - out.len);
+	*len -= out.len;
+	insert_at(buf, len, at, in.at, in.len);
+}
+
 static void (*const mutations[])(uint8_t *buf, size_t *len) = {
 	flip_bit,
 	set_byte,
@@ -204,6 +234,9 @@ static void (*const mutations[])(uint8_t *buf, size_t *len) = {
 	insert_random,
 	repeat,
 	graft,
+	trade_word,
+	trade_word,
+	trade_word,
 };
 
 static void run_mutation(uint8_t *buf)
