@@ -160,6 +160,14 @@ static int take(struct conn *c, const struct route *r, const struct publish *pub
 	return result;
 }
 
+/* Where we can say so, a message that cannot be retained is refused as a whole; else it is delivered and counted. */
+static bool retain_room(const struct broker *b, const struct publish *pub)
+{
+	size_t bytes = sizeof(struct msg) + pub->topic.len + 1 + pub->props.len + pub->payload.len;
+
+	return pub->payload.len == 0 || retain_fits(&b->retain, (const char *)pub->topic.at, pub->topic.len, bytes);
+}
+
 static int take_new(struct conn *c, const struct packet *p, struct publish *pub, bool counted)
 {
 	struct broker *b = c->broker;
@@ -176,6 +184,8 @@ static int take_new(struct conn *c, const struct packet *p, struct publish *pub,
 		return deny(c, pub);
 	if (pub->format == 1 && b->opts.check_payload_format && !utf8_ok(pub->payload.at, pub->payload.len))
 		return refuse(c, pub, RC_BAD_PAYLOAD);
+	if (pub->retain && c->version == MQTT_5 && pub->qos > 0 && !retain_room(b, pub))
+		return refuse(c, pub, RC_QUOTA);
 	if (make_post(c, p, pub, &post) < 0)
 		return RC_UNSPECIFIED;
 	fault = take(c, r, pub, &post);

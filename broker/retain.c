@@ -48,6 +48,11 @@ static uint32_t new_place(struct retain *r)
 	return r->used++;
 }
 
+static bool is_ours(const char *topic, size_t len)
+{
+	return len >= 5 && memcmp(topic, "$SYS/", 5) == 0;
+}
+
 static void clear(struct retain *r, uint32_t node)
 {
 	struct tree_node *n = tree_node(&r->tree, node);
@@ -55,6 +60,7 @@ static void clear(struct retain *r, uint32_t node)
 
 	r->bytes -= msg_bytes(r->all[i]);
 	r->count--;
+	r->ours -= is_ours(msg_topic(r->all[i]), r->all[i]->topic_len);
 	msg_unref(r->all[i]);
 	r->all[i] = (struct msg *)((uintptr_t)r->spare << 1 | 1);
 	r->spare = i;
@@ -66,8 +72,6 @@ static int add(struct retain *r, struct msg *m)
 {
 	uint32_t node, i;
 
-	if (r->count >= r->max_count || r->bytes + msg_bytes(m) > r->max_bytes)
-		return RETAIN_FULL;
 	node = tree_make(&r->tree, msg_topic(m), m->topic_len);
 	i = node != 0 ? new_place(r) : 0;
 	if (i == 0) {
@@ -78,8 +82,21 @@ static int add(struct retain *r, struct msg *m)
 	tree_node(&r->tree, node)->value = i;
 	r->all[i] = msg_ref(m);
 	r->count++;
+	r->ours += is_ours(msg_topic(m), m->topic_len);
 	r->bytes += msg_bytes(m);
 	return 0;
+}
+
+bool retain_fits(const struct retain *r, const char *topic, size_t len, size_t bytes)
+{
+	uint32_t node = tree_find(&r->tree, topic, len);
+	uint32_t i = node != 0 ? tree_node(&r->tree, node)->value : 0;
+
+	if (is_ours(topic, len))
+		return true;
+	if (i != 0)
+		return r->bytes - msg_bytes(r->all[i]) + bytes <= r->max_bytes;
+	return r->count - r->ours < r->max_count && r->bytes + bytes <= r->max_bytes;
 }
 
 int retain_set(struct retain *r, struct msg *m)
@@ -92,10 +109,10 @@ int retain_set(struct retain *r, struct msg *m)
 			clear(r, node);
 		return 0;
 	}
+	if (!retain_fits(r, msg_topic(m), m->topic_len, msg_bytes(m)))
+		return RETAIN_FULL;
 	if (i == 0)
 		return add(r, m);
-	if (r->bytes - msg_bytes(r->all[i]) + msg_bytes(m) > r->max_bytes)
-		return RETAIN_FULL;
 	r->bytes += msg_bytes(m);
 	r->bytes -= msg_bytes(r->all[i]);
 	msg_unref(r->all[i]);

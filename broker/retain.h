@@ -3,7 +3,7 @@
  *
  * Owner     broker thread.
  * Memory    one reference per message, at most max_count messages of max_bytes in all; the topic's tree nodes.
- * Outcomes  RETAIN_FULL: a new topic would pass a bound.
+ * Outcomes  RETAIN_FULL: a new topic would pass a bound. `$SYS/` does not count: it is ours, and few.
  * Time      passed in; expired messages are not handed out, and go when they are met or swept.
  */
 #ifndef BROKER_RETAIN_H
@@ -16,7 +16,7 @@ struct retain {
 	struct tree tree;
 	struct msg **all; /* by number; a free one holds the next free number */
 	uint32_t used, cap, spare, sweep_at;
-	uint32_t count, max_count;
+	uint32_t count, ours, max_count; /* ours: those under $SYS/ */
 	uint64_t bytes, max_bytes;
 };
 
@@ -25,6 +25,8 @@ void retain_fini(struct retain *r);
 
 enum { RETAIN_FULL = 1 };
 int retain_set(struct retain *r, struct msg *m); /* its own reference; an empty payload clears [MQTT-3.3.1-6] */
+/* Would a message of so many bytes (msg_bytes) on this topic be kept? */
+bool retain_fits(const struct retain *r, const char *topic, size_t len, size_t bytes);
 struct msg *retain_get(const struct retain *r, const char *topic, size_t len, int64_t now_ms); /* borrowed */
 
 typedef void retain_fn(void *ctx, struct msg *m);

@@ -35,6 +35,24 @@ static int subscribe_plain(struct session *s, const struct filter *f, struct sub
 	return r;
 }
 
+/* Asked only at the bound: replacing a subscription needs no room. */
+static bool has_already(const struct session *s, const struct filter *f)
+{
+	struct broker *b = s->broker;
+	const char *filter = (const char *)f->filter.at;
+	uint32_t node, share;
+
+	if (f->group.len == 0) {
+		node = tree_find(&b->subs.tree, filter, f->filter.len);
+		return node != 0 && subs_find(&b->subs, node, s->index);
+	}
+	share = share_find(b, (const char *)f->group.at, f->group.len, filter, f->filter.len);
+	for (uint32_t i = 0; share != UINT32_MAX && i < share_at(b, share)->count; i++)
+		if (share_at(b, share)->members[i].who == s->index)
+			return true;
+	return false;
+}
+
 static uint8_t subscribe_one(struct session *s, struct filter *f, uint32_t id, bool *fresh)
 {
 	const struct broker_opts *o = &s->broker->opts;
@@ -44,7 +62,7 @@ static uint8_t subscribe_one(struct session *s, struct filter *f, uint32_t id, b
 
 	if (f->refuse != 0)
 		return f->refuse;
-	if (s->sub_count >= (uint64_t)o->max_subscriptions)
+	if (s->sub_count >= (uint64_t)o->max_subscriptions && !has_already(s, f))
 		return RC_QUOTA;
 	r = f->group.len > 0 ? subscribe_shared(s, f, sub) : subscribe_plain(s, f, sub);
 	if (r < 0)
