@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum { INBOX = 4096, LETTERS = 256, STOP_MS = 500 };
-enum letter_kind { LETTER_PUBLISH, LETTER_ROUTES, LETTER_WHY, LETTER_STOP };
+enum letter_kind { LETTER_PUBLISH, LETTER_ROUTES, LETTER_WHY, LETTER_RELOAD, LETTER_STOP };
 
 uint8_t *broker_scratch(struct broker *b, unsigned which, size_t size)
 {
@@ -69,6 +69,18 @@ static void say_goodbye(struct broker *b)
 	loop_arm(b->loop, &b->stop_timer, broker_now_ms(b) + (b->conns ? STOP_MS : 0));
 }
 
+/* Limits count from now on; what is beyond a lowered one already is left as it is. */
+static void reload(struct broker *b, struct broker_opts *o)
+{
+	b->opts = *o;
+	b->opts.listeners = (struct key_list){0};
+	retain_limit(&b->retain, (uint32_t)o->max_retained_messages, (uint64_t)o->max_retained_bytes);
+	sys_rearm(b);
+	if (listen_set(b, &o->listeners) < 0)
+		log_warn("broker: not every listener could be opened; the others serve");
+	free(o);
+}
+
 static void read_letter(struct broker *b, const struct letter *l)
 {
 	switch ((enum letter_kind)l->kind) {
@@ -78,6 +90,7 @@ static void read_letter(struct broker *b, const struct letter *l)
 		break;
 	case LETTER_ROUTES: subs_invalidate(&b->subs); break;
 	case LETTER_WHY: why_answer(b, l->ptr); break;
+	case LETTER_RELOAD: reload(b, l->ptr); break;
 	case LETTER_STOP: say_goodbye(b); break;
 	}
 }
@@ -143,7 +156,7 @@ static int open_parts(struct broker *b)
 		r = promise_start(b);
 	if (r == 0)
 		r = sys_start(b);
-	return r == 0 ? listen_open(b) : r;
+	return r == 0 ? listen_set(b, &o->listeners) : r;
 }
 
 int broker_new(
@@ -209,6 +222,8 @@ static void free_letters(struct broker *b)
 	while (b->inbox.ring && mailbox_take(&b->inbox, &l, 1) == 1) {
 		if (l.kind == LETTER_PUBLISH)
 			msg_unref(l.ptr);
+		if (l.kind == LETTER_RELOAD)
+			free(l.ptr);
 		if (l.kind == LETTER_WHY)
 			why_free(l.ptr);
 	}
@@ -293,6 +308,42 @@ int broker_publish(struct broker *b, struct msg *m)
 int broker_routes_changed(struct broker *b)
 {
 	return post(b, (struct letter){.kind = LETTER_ROUTES});
+}
+
+/* One block, so that it outlives the configuration it was read from. */
+static struct broker_opts *copy_opts(const struct broker_opts *o)
+{
+	const struct broker_listener *from = o->listeners.items;
+	size_t size = sizeof(*o) + o->listeners.count * sizeof(*from);
+	struct broker_listener *to;
+	struct broker_opts *copy;
+	char *text;
+
+	for (size_t i = 0; i < o->listeners.count; i++)
+		size += strlen(from[i].bind) + 1;
+	copy = malloc(size);
+	if (!copy)
+		return NULL;
+	*copy = *o;
+	to = (struct broker_listener *)(copy + 1);
+	text = (char *)(to + o->listeners.count);
+	copy->listeners.items = to;
+	for (size_t i = 0; i < o->listeners.count; i++) {
+		to[i] = from[i];
+		to[i].bind = text;
+		text = stpcpy(text, from[i].bind) + 1;
+	}
+	return copy;
+}
+
+int broker_reload(struct broker *b, const struct broker_opts *opts)
+{
+	struct broker_opts *copy = copy_opts(opts);
+	int r = copy ? post(b, (struct letter){.kind = LETTER_RELOAD, .ptr = copy}) : -ENOMEM;
+
+	if (r != 0)
+		free(copy);
+	return r;
 }
 
 int broker_why(struct broker *b, const char *client, const char *topic, broker_why_fn *done, void *ctx)

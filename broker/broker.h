@@ -66,6 +66,10 @@ int broker_publish(struct broker *b, struct msg *m); /* takes its own reference 
 /* Any thread: what persist->ops->selects() says has changed. 0 or BROKER_BUSY. */
 int broker_routes_changed(struct broker *b);
 
+/* Any thread: other limits and listeners from now on; connections stay. opts is copied. 0, BROKER_BUSY or -ENOMEM. A
+ * listener that cannot be opened is logged. */
+int broker_reload(struct broker *b, const struct broker_opts *opts);
+
 /* A subscriber inside the gateway: commands to points, `in` rules of bridges. Called on the broker thread; must only
  * post. false: not taken now; the broker holds back the publisher as for PERSIST_BUSY. Before broker_start(). */
 typedef bool broker_tap_fn(void *ctx, struct msg *m);

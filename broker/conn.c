@@ -396,7 +396,7 @@ static void conn_free(struct conn *c)
 {
 	struct broker *b = c->broker;
 
-	loop_unwatch(b->loop, &c->watch);
+	loop_forget(b->loop, &c->watch);
 	loop_disarm(b->loop, &c->timer);
 	close(c->fd);
 	out_clear(&c->out, &b->stock);
@@ -541,7 +541,7 @@ static void timer_ran(struct loop_timer *t)
 	conn_rearm(c);
 }
 
-int conn_new(struct broker *b, int fd, uint8_t listener)
+int conn_new(struct broker *b, int fd, bool allow_anonymous)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	int r = c ? loop_watch(b->loop, &c->watch, fd, EPOLLIN) : -ENOMEM;
@@ -555,7 +555,7 @@ int conn_new(struct broker *b, int fd, uint8_t listener)
 	c->timer.run = timer_ran;
 	c->broker = b;
 	c->fd = fd;
-	c->listener = listener;
+	c->allow_anonymous = allow_anonymous;
 	c->reading = true;
 	c->max_packet = UINT32_MAX;
 	c->last_rx_ms = broker_now_ms(b);

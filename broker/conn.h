@@ -60,12 +60,12 @@ struct conn {
 	uint16_t keep_alive_s;
 	uint16_t alias_max; /* towards the client */
 	uint16_t held_taps;
-	uint8_t state, version, listener;
+	uint8_t state, version;
 	uint8_t doom; /* reason to close with */
-	bool dirty, doomed, held, held_kept, held_again, slow, blocked, pump, request_problem, reading, shut;
+	bool dirty, doomed, held, held_kept, held_again, slow, blocked, pump, reading, shut, allow_anonymous;
 };
 
-int conn_new(struct broker *b, int fd, uint8_t listener); /* takes the socket, also on failure */
+int conn_new(struct broker *b, int fd, bool allow_anonymous); /* takes the socket, also on failure */
 void conn_send(struct conn *c, const void *bytes, size_t len);
 void conn_send_payload(struct conn *c, struct msg *m);
 void conn_dirty(struct conn *c); /* flush it at the end of the turn */

@@ -5,7 +5,6 @@
 #include "broker/deliver.h"
 #include "broker/dispatch.h"
 #include "broker/encode.h"
-#include "broker/listen.h"
 #include "broker/will.h"
 
 #include <errno.h>
@@ -48,7 +47,7 @@ static int check(const struct conn *c, const struct connect *m)
 
 	if (props_has(&m->props, PROP_AUTH_METHOD)) /* [MQTT-4.12.0-1] */
 		return RC_BAD_AUTH_METHOD;
-	if (!listen_allows_anonymous(c->broker, c->listener))
+	if (!c->allow_anonymous)
 		return m->has_user ? RC_BAD_LOGIN : RC_NOT_AUTHORIZED;
 	if (m->client_id.len == 0 && (!o->allow_empty_client_id || m->version == MQTT_31))
 		return RC_BAD_CLIENT_ID;
@@ -87,7 +86,6 @@ static void set_terms(struct conn *c, const struct connect *m)
 	c->window_max = (uint16_t)(asked < window ? asked : window);
 	c->max_packet = props_num(&m->props, PROP_MAXIMUM_PACKET_SIZE, UINT32_MAX);
 	c->alias_max = (uint16_t)props_num(&m->props, PROP_TOPIC_ALIAS_MAXIMUM, 0);
-	c->request_problem = props_num(&m->props, PROP_REQUEST_PROBLEM_INFO, 1);
 }
 
 static void send_connack(struct conn *c, const struct connect *m, bool present, const char *assigned)

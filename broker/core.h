@@ -54,7 +54,7 @@ struct broker {
 	pthread_t thread;
 	bool started, stopping;
 
-	struct listener *listeners;
+	struct listener **listeners; /* NULL where one could not be opened */
 	size_t listener_count;
 
 	struct levels levels;

@@ -20,21 +20,16 @@ struct listener {
 	struct loop_watch watch;
 	struct loop_timer pause;
 	struct broker *broker;
-	const struct broker_listener *opts;
+	char *bind;
 	int fd, port;
-	uint8_t number;
+	bool allow_anonymous;
 };
 
 static const char unix_prefix[] = "unix:";
 
-bool listen_allows_anonymous(const struct broker *b, size_t listener)
-{
-	return b->listeners[listener].opts->allow_anonymous;
-}
-
 int listen_port(const struct broker *b, size_t listener)
 {
-	return listener < b->listener_count ? b->listeners[listener].port : -ENOENT;
+	return listener < b->listener_count && b->listeners[listener] ? b->listeners[listener]->port : -ENOENT;
 }
 
 /* --- accepting ---------------------------------------------------------------------------------------------- */
@@ -74,7 +69,7 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 		if (b->conn_count >= (uint64_t)b->opts.max_connections) {
 			b->stats.refused++;
 			close(fd);
-		} else if (conn_new(b, fd, l->number) < 0) {
+		} else if (conn_new(b, fd, l->allow_anonymous) < 0) {
 			b->stats.refused++;
 		}
 	}
@@ -173,57 +168,97 @@ static int open_tcp(const char *spec)
 	return r;
 }
 
-static int open_one(struct listener *l)
+static int open_socket(struct listener *l)
 {
-	const char *spec = l->opts->bind;
 	size_t n = sizeof(unix_prefix) - 1;
-	int r = strncmp(spec, unix_prefix, n) == 0 ? open_unix(spec + n) : open_tcp(spec);
+	int r = strncmp(l->bind, unix_prefix, n) == 0 ? open_unix(l->bind + n) : open_tcp(l->bind);
 
 	if (r < 0) {
-		log_error("broker: cannot listen on %s: %s", spec, strerror(-r));
+		log_error("broker: cannot listen on %s: %s", l->bind, strerror(-r));
 		return r;
 	}
 	l->fd = r;
 	l->port = bound_port(l->fd);
-	l->watch.run = acceptable;
-	l->pause.run = pause_over;
 	return loop_watch(l->broker->loop, &l->watch, l->fd, EPOLLIN);
 }
 
-int listen_open(struct broker *b)
+static void close_one(struct listener *l)
 {
-	const struct broker_listener *opts = b->opts.listeners.items;
-	size_t count = b->opts.listeners.count;
+	size_t n = sizeof(unix_prefix) - 1;
 
-	b->listeners = calloc(count > 0 ? count : 1, sizeof(*b->listeners));
-	if (!b->listeners)
+	if (!l)
+		return;
+	loop_unwatch(l->broker->loop, &l->watch);
+	loop_disarm(l->broker->loop, &l->pause);
+	if (l->fd >= 0)
+		close(l->fd);
+	if (l->fd >= 0 && strncmp(l->bind, unix_prefix, n) == 0)
+		unlink(l->bind + n);
+	free(l->bind);
+	free(l);
+}
+
+static int open_one(struct listener **out, struct broker *b, const struct broker_listener *opts)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
 		return -ENOMEM;
-	b->listener_count = count;
-	for (size_t i = 0; i < count; i++) {
-		b->listeners[i] = (struct listener){
-			.broker = b, .opts = &opts[i], .fd = -1, .number = (uint8_t)i, .watch.fd = -1};
+	*l = (struct listener){
+		.broker = b, .fd = -1, .watch = {.fd = -1, .run = acceptable}, .pause = {.run = pause_over}};
+	l->bind = strdup(opts->bind);
+	r = l->bind ? open_socket(l) : -ENOMEM;
+	if (r < 0) {
+		close_one(l);
+		return r;
 	}
-	for (size_t i = 0; i < count; i++) {
-		int r = open_one(&b->listeners[i]);
-
-		if (r < 0)
-			return r;
-	}
+	*out = l;
 	return 0;
+}
+
+/* The open one at this address, taken out of the old list. */
+static struct listener *take_open(struct broker *b, const char *bind)
+{
+	for (size_t i = 0; i < b->listener_count; i++) {
+		struct listener *l = b->listeners[i];
+
+		if (l && strcmp(l->bind, bind) == 0) {
+			b->listeners[i] = NULL;
+			return l;
+		}
+	}
+	return NULL;
+}
+
+int listen_set(struct broker *b, const struct key_list *listeners)
+{
+	const struct broker_listener *opts = listeners->items;
+	struct listener **fresh = calloc(listeners->count > 0 ? listeners->count : 1, sizeof(struct listener *));
+	int result = 0;
+
+	if (!fresh)
+		return -ENOMEM;
+	for (size_t i = 0; i < listeners->count; i++)
+		fresh[i] = take_open(b, opts[i].bind);
+	listen_close(b); /* first: a new one may want the address of an old one */
+	for (size_t i = 0; i < listeners->count; i++) {
+		int r = fresh[i] ? 0 : open_one(&fresh[i], b, &opts[i]);
+
+		if (fresh[i])
+			fresh[i]->allow_anonymous = opts[i].allow_anonymous;
+		if (r < 0 && result == 0)
+			result = r;
+	}
+	b->listeners = fresh;
+	b->listener_count = listeners->count;
+	return result;
 }
 
 void listen_close(struct broker *b)
 {
-	for (size_t i = 0; i < b->listener_count; i++) {
-		struct listener *l = &b->listeners[i];
-
-		loop_unwatch(b->loop, &l->watch);
-		loop_disarm(b->loop, &l->pause);
-		if (l->fd >= 0)
-			close(l->fd);
-		if (l->fd >= 0 && strncmp(l->opts->bind, unix_prefix, sizeof(unix_prefix) - 1) == 0)
-			unlink(l->opts->bind + sizeof(unix_prefix) - 1);
-	}
+	for (size_t i = 0; i < b->listener_count; i++)
+		close_one(b->listeners[i]);
 	free(b->listeners);
 	b->listeners = NULL;
 	b->listener_count = 0;

@@ -13,6 +13,12 @@ int retain_init(struct retain *r, struct levels *levels, uint32_t max_count, uin
 	return tree_init(&r->tree, levels);
 }
 
+void retain_limit(struct retain *r, uint32_t max_count, uint64_t max_bytes)
+{
+	r->max_count = max_count;
+	r->max_bytes = max_bytes;
+}
+
 static bool is_free(const struct retain *r, uint32_t i)
 {
 	return (uintptr_t)r->all[i] & 1;

@@ -22,6 +22,7 @@ struct retain {
 
 int retain_init(struct retain *r, struct levels *levels, uint32_t max_count, uint64_t max_bytes);
 void retain_fini(struct retain *r);
+void retain_limit(struct retain *r, uint32_t max_count, uint64_t max_bytes); /* for what comes from now on */
 
 enum { RETAIN_FULL = 1 };
 int retain_set(struct retain *r, struct msg *m); /* its own reference; an empty payload clears [MQTT-3.3.1-6] */

@@ -15,7 +15,8 @@ int routes_init(struct routes *r)
 {
 	*r = (struct routes){.slot_count = ROUTES_FIRST};
 	r->slots = calloc(r->slot_count, sizeof(struct route *));
-	return r->slots ? 0 : -ENOMEM;
+	r->asked = calloc(ROUTES_ASKED, sizeof(*r->asked));
+	return r->slots && r->asked ? 0 : -ENOMEM;
 }
 
 void routes_fini(struct routes *r)
@@ -23,6 +24,7 @@ void routes_fini(struct routes *r)
 	for (uint32_t i = 0; i < r->slot_count && r->slots; i++)
 		free(r->slots[i]);
 	free(r->slots);
+	free(r->asked);
 	free(r->targets);
 	free(r->ids);
 	free(r->groups);
@@ -130,6 +132,33 @@ static void collect(void *ctx, uint32_t node, const struct sub *sub)
 	u->failed |= !ok;
 }
 
+/* The route in the arrays it was built in: valid until the next is built. */
+static struct route *build(struct broker *b, const char *topic, size_t len, uint32_t hash)
+{
+	struct routes *r = &b->routes;
+	struct build u = {.b = b, .r = r};
+
+	r->mark++;
+	r->built++;
+	subs_match(&b->subs, topic, len, collect, &u);
+	if (u.failed)
+		return NULL;
+	r->passing = (struct route){.bucket = subs_bucket(topic, len),
+		.hash = hash,
+		.target_count = u.target_count,
+		.group_count = u.group_count,
+		.tap_count = u.tap_count,
+		.id_count = u.id_count,
+		.topic_len = (uint16_t)len,
+		.selected = b->persist.ops && b->persist.ops->selects(b->persist.ctx, topic, len),
+		.targets = r->targets,
+		.groups = r->groups,
+		.taps = r->taps,
+		.ids = r->ids};
+	r->passing.generation = subs_generation(&b->subs, r->passing.bucket);
+	return &r->passing;
+}
+
 static void *copy(char **at, const void *from, size_t size)
 {
 	void *to = *at;
@@ -140,37 +169,24 @@ static void *copy(char **at, const void *from, size_t size)
 	return to;
 }
 
-static struct route *build(struct broker *b, const char *topic, size_t len, uint32_t hash)
+static struct route *duplicate(const struct route *from, const char *topic)
 {
-	struct routes *r = &b->routes;
-	struct build u = {.b = b, .r = r};
-	size_t numbers, size;
-	struct route *route;
-	char *at;
+	size_t numbers = (size_t)from->id_count + from->group_count + from->tap_count;
+	size_t size = sizeof(*from) + from->target_count * sizeof(struct target) + numbers * sizeof(uint32_t) +
+		      from->topic_len;
+	struct route *to = size <= UINT32_MAX ? malloc(size) : NULL;
+	char *at = (char *)(to + 1);
 
-	r->mark++;
-	r->built++;
-	subs_match(&b->subs, topic, len, collect, &u);
-	numbers = (size_t)u.id_count + u.group_count + u.tap_count;
-	size = sizeof(*route) + u.target_count * sizeof(struct target) + numbers * sizeof(uint32_t) + len;
-	route = u.failed || size > UINT32_MAX ? NULL : malloc(size);
-	if (!route)
+	if (!to)
 		return NULL;
-	*route = (struct route){.generation = subs_generation(&b->subs, topic, len),
-		.hash = hash,
-		.bytes = (uint32_t)size,
-		.target_count = u.target_count,
-		.group_count = u.group_count,
-		.tap_count = u.tap_count,
-		.topic_len = (uint16_t)len};
-	at = (char *)(route + 1);
-	route->targets = copy(&at, r->targets, u.target_count * sizeof(struct target));
-	route->ids = copy(&at, r->ids, u.id_count * sizeof(uint32_t));
-	route->groups = copy(&at, r->groups, u.group_count * sizeof(uint32_t));
-	route->taps = copy(&at, r->taps, u.tap_count * sizeof(uint32_t));
-	route->topic = copy(&at, topic, len);
-	route->selected = b->persist.ops && b->persist.ops->selects(b->persist.ctx, topic, len);
-	return route;
+	*to = *from;
+	to->bytes = (uint32_t)size;
+	to->targets = copy(&at, from->targets, from->target_count * sizeof(struct target));
+	to->ids = copy(&at, from->ids, from->id_count * sizeof(uint32_t));
+	to->groups = copy(&at, from->groups, from->group_count * sizeof(uint32_t));
+	to->taps = copy(&at, from->taps, from->tap_count * sizeof(uint32_t));
+	to->topic = copy(&at, topic, from->topic_len);
+	return to;
 }
 
 /* --- the table ---------------------------------------------------------------------------------------------- */
@@ -181,6 +197,8 @@ static void drop(struct routes *r, struct route **place)
 		return;
 	r->bytes -= (*place)->bytes;
 	r->live--;
+	if (r->last == *place)
+		r->last = NULL;
 	free(*place);
 	*place = NULL;
 }
@@ -236,19 +254,20 @@ static struct route **place_of(struct routes *r, uint32_t hash, const char *topi
 	return &set[1];
 }
 
-static const struct route *miss(struct broker *b, const char *topic, size_t len, uint32_t hash)
+/* Puts a copy of a route into the table. */
+static void remember(struct broker *b, const struct route *built, const char *topic)
 {
 	struct routes *r = &b->routes;
-	struct route *made = build(b, topic, len, hash), **place;
+	uint32_t hash = built->hash;
+	struct route *made = duplicate(built, topic), **place = place_of(r, hash, topic, built->topic_len);
 
 	if (!made)
-		return NULL;
-	place = place_of(r, hash, topic, len);
-	if (*place && !is(*place, hash, topic, len) && ++r->misses > r->slot_count / 4) {
+		return; /* it works without */
+	if (*place && !is(*place, hash, topic, built->topic_len) && ++r->misses > r->slot_count / 4) {
 		r->misses = 0;
 		if (r->slot_count < ROUTES_MAX && r->live > r->slot_count / 4)
 			grow(r);
-		place = place_of(r, hash, topic, len);
+		place = place_of(r, hash, topic, built->topic_len);
 	}
 	drop(r, place);
 	if (r->bytes + made->bytes > ROUTES_BYTES)
@@ -256,19 +275,39 @@ static const struct route *miss(struct broker *b, const char *topic, size_t len,
 	*place = made;
 	r->live++;
 	r->bytes += made->bytes;
-	return made;
+}
+
+static bool is_current(const struct broker *b, const struct route *r)
+{
+	return r->generation == subs_generation(&b->subs, r->bucket);
 }
 
 const struct route *route_of(struct broker *b, const char *topic, size_t len, bool checked, int *fault)
 {
-	uint32_t hash = levels_hash(topic, len);
-	struct route *known = *place_of(&b->routes, hash, topic, len);
-	bool is_known = is(known, hash, topic, len);
+	struct routes *r = &b->routes;
+	struct route *known = r->last;
+	uint32_t hash, *asked;
+	bool is_known;
 
 	*fault = 0;
-	if (is_known && known->generation == subs_generation(&b->subs, topic, len))
+	/* a publisher's messages come in runs of one topic */
+	if (known && known->topic_len == len && memcmp(known->topic, topic, len) == 0 && is_current(b, known))
 		return known;
+	hash = levels_hash(topic, len);
+	known = *place_of(r, hash, topic, len);
+	is_known = is(known, hash, topic, len);
+	if (is_known && is_current(b, known)) {
+		r->last = known;
+		return known;
+	}
 	if (!checked && !is_known)
 		*fault = decode_topic((struct span){(const uint8_t *)topic, len});
-	return *fault == 0 ? miss(b, topic, len, hash) : NULL;
+	known = *fault == 0 ? build(b, topic, len, hash) : NULL;
+	if (!known)
+		return NULL;
+	asked = &r->asked[hash % ROUTES_ASKED];
+	if (is_known || *asked == hash)
+		remember(b, known, topic);
+	*asked = hash;
+	return known;
 }

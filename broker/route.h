@@ -2,7 +2,8 @@
 /* route.h - topic to receivers, remembered.
  *
  * Owner     broker thread.
- * Memory    at most ROUTES_MAX topics and ROUTES_BYTES; a new one takes the place of the one in its slot.
+ * Memory    at most ROUTES_MAX topics and ROUTES_BYTES; a new one takes the place of the one in its slot. A topic is
+ *           remembered when it is asked for the second time: a hundred thousand topics that come once cost nothing.
  * Truth     a route is used only while its generation is that of subs; so a receiver in it is never gone.
  */
 #ifndef BROKER_ROUTE_H
@@ -13,7 +14,7 @@
 struct broker;
 struct session;
 
-enum { ROUTES_FIRST = 256, ROUTES_MAX = 65536, ROUTES_BYTES = 32 * 1024 * 1024 };
+enum { ROUTES_FIRST = 256, ROUTES_ASKED = 8192, ROUTES_MAX = 65536, ROUTES_BYTES = 32 * 1024 * 1024 };
 
 enum target_flag {
 	TARGET_RAP = 1,
@@ -30,18 +31,21 @@ struct target {
 
 struct route {
 	uint64_t generation;
-	uint32_t hash, bytes;
-	uint32_t target_count, group_count, tap_count;
+	uint32_t hash, bytes, bucket;
+	uint32_t target_count, group_count, tap_count, id_count;
 	uint16_t topic_len;
 	bool selected;          /* an upstream wants it */
-	struct target *targets; /* all of these behind the struct, in its block */
+	struct target *targets; /* remembered: all of these behind the struct, in its block */
 	uint32_t *groups, *taps, *ids;
 	char *topic;
 };
 
 struct routes {
 	struct route **slots;
+	uint32_t *asked; /* by hash: the last one that was built */
 	uint32_t slot_count, live, misses;
+	struct route *last;   /* the one asked for last, if it is remembered */
+	struct route passing; /* the one that is not remembered */
 	uint64_t bytes, built;
 	struct target *targets; /* what is being built */
 	uint32_t *ids, *groups, *taps;

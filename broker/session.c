@@ -110,7 +110,6 @@ static void take_out(struct sessions *t, struct session *s)
 
 static void session_free(struct session *s)
 {
-	free(s->client_id);
 	area_free(s->subs, s->sub_cap * sizeof(*s->subs));
 	free(s->queue);
 	window_fini(&s->window);
@@ -136,23 +135,17 @@ static void timer_ran(struct loop_timer *t)
 
 int session_new(struct session **out, struct broker *b, const void *client_id, size_t len)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = calloc(1, sizeof(*s) + len + 1);
 	int r;
 
 	if (!s)
 		return -ENOMEM;
-	s->client_id = malloc(len + 1);
 	s->client_id_len = (uint16_t)len;
 	s->hash = levels_hash(client_id, len);
 	s->broker = b;
-	s->fresh = true;
 	s->timer.run = timer_ran;
-	r = s->client_id ? 0 : -ENOMEM;
-	if (r == 0) {
-		memcpy(s->client_id, client_id, len);
-		s->client_id[len] = 0;
-		r = insert(&b->sessions, s);
-	}
+	memcpy(s->client_id, client_id, len);
+	r = insert(&b->sessions, s);
 	if (r < 0) {
 		session_free(s);
 		return r;
@@ -227,7 +220,6 @@ void session_disconnected(struct session *s, bool publish_will)
 
 	s->conn->session = NULL;
 	s->conn = NULL;
-	s->fresh = false;
 	if (!publish_will) {
 		will_free(s->will);
 		s->will = NULL;

@@ -34,7 +34,6 @@ struct will {
 struct session {
 	struct conn *conn; /* NULL: not connected */
 	struct broker *broker;
-	char *client_id;
 	struct session_queue *queue; /* NULL: nothing was ever queued */
 	struct will *will;           /* NULL: none */
 	struct window window;        /* towards the client */
@@ -53,7 +52,7 @@ struct session {
 	uint16_t resend_at;   /* the id to go on with */
 	uint16_t client_id_len;
 	uint8_t version;
-	bool fresh; /* no state worth "session present" */
+	char client_id[]; /* terminated */
 };
 
 struct sessions {

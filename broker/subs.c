@@ -54,16 +54,11 @@ const struct sub *subs_find(const struct subs *s, uint32_t node, uint32_t who)
 
 /* --- generations -------------------------------------------------------------------------------------------- */
 
-static uint32_t bucket_of(const char *path, size_t len)
+uint32_t subs_bucket(const char *path, size_t len)
 {
 	const char *slash = memchr(path, '/', len);
 
 	return levels_hash(path, slash ? (size_t)(slash - path) : len) % SUBS_BUCKETS;
-}
-
-uint64_t subs_generation(const struct subs *s, const char *topic, size_t len)
-{
-	return s->generation + s->of_first[bucket_of(topic, len)];
 }
 
 void subs_invalidate(struct subs *s)
@@ -84,7 +79,7 @@ static void changed(struct subs *s, uint32_t node)
 	if (level == LEVEL_PLUS || level == LEVEL_HASH)
 		s->generation++;
 	else
-		s->of_first[bucket_of(text, len)]++;
+		s->of_first[subs_bucket(text, len)]++;
 }
 
 /* --- changes ------------------------------------------------------------------------------------------------ */

@@ -3,7 +3,7 @@
  *
  * Owner     broker thread.
  * Memory    per subscription 8 bytes here and 8 in a header per filter, besides the tree's nodes.
- * Change    every change moves a generation: subs_generation() of a topic differs from what it was if the set of
+ * Change    every change moves a generation: subs_generation() of a topic's bucket differs from what it was if the set of
  *           matching subscriptions may have changed. Filters with a literal first level disturb only their share.
  */
 #ifndef BROKER_SUBS_H
@@ -41,7 +41,11 @@ const struct sub *subs_find(const struct subs *s, uint32_t node, uint32_t who); 
 
 typedef void subs_match_fn(void *ctx, uint32_t node, const struct sub *sub);
 void subs_match(const struct subs *s, const char *topic, size_t len, subs_match_fn *fn, void *ctx);
-uint64_t subs_generation(const struct subs *s, const char *topic, size_t len);
+uint32_t subs_bucket(const char *topic, size_t len); /* the share of the filters that a topic's first level is in */
+static inline uint64_t subs_generation(const struct subs *s, uint32_t bucket)
+{
+	return s->generation + s->of_first[bucket];
+}
 void subs_invalidate(struct subs *s); /* something else that routes depend on has changed */
 
 #endif

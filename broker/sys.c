@@ -5,7 +5,6 @@
 #include "broker/posts.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,7 +216,7 @@ static void publish_rates(struct broker *b, struct load *l, uint64_t now, double
 	for (int w = 0; w < WINDOWS; w++) {
 		char name[96], value[32];
 
-		l->rate[w] += (rate - l->rate[w]) * (1 - exp(-minutes / window[w].minutes));
+		l->rate[w] += (rate - l->rate[w]) * minutes / (minutes + window[w].minutes);
 		snprintf(name, sizeof(name), "%s/%s", topic, window[w].name);
 		snprintf(value, sizeof(value), "%.2f", l->rate[w]);
 		publish(b, name, value);
@@ -266,9 +265,16 @@ int sys_start(struct broker *b)
 	s->sweep.run = sweep;
 	b->sys = s;
 	loop_arm(b->loop, &s->sweep, s->started_ms + SWEEP_MS);
-	if (b->opts.sys_interval_ms > 0)
-		loop_arm(b->loop, &s->timer, s->started_ms);
+	sys_rearm(b);
 	return 0;
+}
+
+void sys_rearm(struct broker *b)
+{
+	if (b->opts.sys_interval_ms > 0)
+		loop_arm(b->loop, &b->sys->timer, broker_now_ms(b));
+	else
+		loop_disarm(b->loop, &b->sys->timer);
 }
 
 void sys_free(struct broker *b)

@@ -5,7 +5,8 @@
 
 struct broker;
 
-int sys_start(struct broker *b); /* every opts.sys_interval_ms from now on */
+int sys_start(struct broker *b);  /* every opts.sys_interval_ms from now on */
+void sys_rearm(struct broker *b); /* the interval has changed */
 void sys_free(struct broker *b);
 
 #endif

@@ -262,6 +262,24 @@ static void a_watch_may_remove_itself_and_a_timer_may_remove_a_ready_watch(void 
 	close(fd);
 }
 
+static void a_forgotten_watch_is_gone_with_its_descriptor(void **state)
+{
+	struct rig *rig = *state;
+	struct ear a = ear_on(rig->loop), b = ear_on(rig->loop);
+	int fd = eventfd(1, 0);
+
+	assert_int_equal(loop_watch(rig->loop, &a.watch, fd, EPOLLIN), 0);
+	loop_forget(rig->loop, &a.watch);
+	close(fd);
+	fd = eventfd(1, 0); /* most likely the same number */
+	assert_int_equal(loop_watch(rig->loop, &b.watch, fd, EPOLLIN), 0);
+	turn(rig);
+	assert_int_equal(a.heard, 0);
+	assert_int_equal(b.heard, 1);
+	loop_unwatch(rig->loop, &b.watch);
+	close(fd);
+}
+
 static void a_bad_descriptor_is_reported(void **state)
 {
 	struct rig *rig = *state;
@@ -391,6 +409,7 @@ int main(void)
 		RIGGED(each_of_two_ready_watches_may_remove_the_other),
 		RIGGED(a_watch_that_was_told_to_rest_is_not_called_in_that_turn),
 		RIGGED(a_watch_may_remove_itself_and_a_timer_may_remove_a_ready_watch),
+		RIGGED(a_forgotten_watch_is_gone_with_its_descriptor),
 		RIGGED(a_bad_descriptor_is_reported),
 		RIGGED(three_hundred_ready_descriptors_are_all_served),
 		RIGGED(tasks_run_once_in_the_order_they_were_put_off),

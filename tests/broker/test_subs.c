@@ -126,18 +126,18 @@ static void a_change_moves_the_generation_of_what_it_may_touch(void **state)
 	(void)state;
 	assert_int_equal(levels_init(&l), 0);
 	assert_int_equal(subs_init(&s, &l), 0);
-	a = subs_generation(&s, "a/1", 3);
-	b = subs_generation(&s, "b/1", 3);
+	a = subs_generation(&s, subs_bucket("a/1", 3));
+	b = subs_generation(&s, subs_bucket("b/1", 3));
 	assert_int_equal(subs_set(&s, "a/+", 3, (struct sub){1, 0}, &node), SUBS_NEW);
-	assert_int_not_equal(subs_generation(&s, "a/1", 3), a);
-	assert_int_equal(subs_generation(&s, "b/1", 3), b); /* another first level */
-	a = subs_generation(&s, "a/1", 3);
+	assert_int_not_equal(subs_generation(&s, subs_bucket("a/1", 3)), a);
+	assert_int_equal(subs_generation(&s, subs_bucket("b/1", 3)), b); /* another first level */
+	a = subs_generation(&s, subs_bucket("a/1", 3));
 	assert_int_equal(subs_set(&s, "+/1", 3, (struct sub){1, 0}, &node), SUBS_NEW);
-	assert_int_not_equal(subs_generation(&s, "a/1", 3), a);
-	assert_int_not_equal(subs_generation(&s, "b/1", 3), b);
-	b = subs_generation(&s, "b/1", 3);
+	assert_int_not_equal(subs_generation(&s, subs_bucket("a/1", 3)), a);
+	assert_int_not_equal(subs_generation(&s, subs_bucket("b/1", 3)), b);
+	b = subs_generation(&s, subs_bucket("b/1", 3));
 	assert_true(subs_clear(&s, node, 1));
-	assert_int_not_equal(subs_generation(&s, "b/1", 3), b);
+	assert_int_not_equal(subs_generation(&s, subs_bucket("b/1", 3)), b);
 	subs_fini(&s);
 	levels_fini(&l);
 }
