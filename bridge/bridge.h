@@ -25,6 +25,7 @@ struct bridge;
 
 enum bridge_version { BRIDGE_V311 = 4, BRIDGE_V5 = 5 };
 enum bridge_retain { BRIDGE_RETAIN_KEEP, BRIDGE_RETAIN_SET, BRIDGE_RETAIN_CLEAR };
+enum bridge_order { BRIDGE_FIFO, BRIDGE_LIVE_FIRST };
 enum bridge_mark { BRIDGE_MARK_AUTO, BRIDGE_MARK_JSON, BRIDGE_MARK_NONE };
 
 /* Exactly one of out, in, both is set. The first rule that wants a topic decides. */
@@ -54,7 +55,10 @@ struct bridge_opts {
 	bool clean;
 	int64_t session_expiry_ms;
 	int64_t window, window_bytes;
-	int64_t rate; /* messages a second; 0: as fast as the link takes them */
+	int64_t rate, rate_bytes; /* a second; 0: as fast as the link takes them */
+	int order;                /* enum bridge_order */
+	bool alarms_first;
+	int64_t return_ms; /* from another address to the first; 0: never */
 	int64_t backoff_ms, backoff_max_ms;
 	int mark;              /* enum bridge_mark */
 	const char *status;    /* topic of the retained status; {site} stands for the site's name; "": none */

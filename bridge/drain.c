@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The link is a state machine of five states (the table `steps` below). Within ONLINE and LEAVING each record in
- * flight has a small life of its own in window.c; refusals are judged by verdict.c.
- *
- * The order in which records are first given to the uplink is the order of the store. After a lost link everything
- * not acknowledged is given again in that order, before anything new. A refused record is tried again while others
- * go on; it holds its place in the window, so the cursor waits for it, until it is taken or quarantined.
- */
-#include "bridge/drain.h"
+/* The link is a state machine of five phases (the table `steps` below). What is sent over it, and how answers to it
+ * are judged, is pump.c's business. */
+#include "bridge/drain_state.h"
 
-#include "base/backoff.h"
 #include "base/log.h"
-#include "base/topic.h"
-#include "bridge/flight.h"
 #include "bridge/rules.h"
 #include "bridge/status.h"
 #include "bridge/verdict.h"
@@ -23,71 +15,24 @@
 #include <string.h>
 
 enum {
-	BATCH = 500,               /* records read at once */
-	BATCH_BYTES = 1024 * 1024, /* what a batch should come to; sized by what the last one held */
-	READS_PER_TURN = 16,
-	SLOTS_PER_WINDOW = 4, /* so that one slow acknowledgement does not stop the rest at once */
-	REFUSALS_MAX = 5,
-	RETRY_BASE_MS = 500,
-	HOLD_MS = 1000,
 	LEAVE_MS = 3000,
-	READ_AGAIN_MS = 1000,
 	STEADY_MS = 5000, /* up this long, a link counts as a success even when nothing was acknowledged */
-	CONDEMNED = 64,
+	NEXT_ADDRESS_MS = 200,
 };
 
-enum state { OFFLINE, DIALING, ONLINE, LEAVING, STOPPED, N_STATES };
 enum event { EV_TIMER, EV_UP, EV_DOWN, EV_SETTLED, EV_REFUSED, EV_SUBSCRIBED, EV_STOP, N_EVENTS };
-
-struct drain {
-	struct drain_env env;
-	const struct bridge_opts *opts;
-	enum state state;
-	int64_t now_ms, state_due_ms; /* monotonic; -1: no timer */
-	struct backoff backoff;
-	size_t address;
-	unsigned keep_alive_s; /* what the server asked for; 0: nothing yet */
-	struct uplink_limits limits;
-
-	struct flight window;
-	struct store_record ahead[BATCH];
-	size_t ahead_at, ahead_count, batch;
-	uint64_t news;       /* the store has records up to here */
-	uint64_t late_until; /* these waited for this link */
-	int64_t read_again_ms, hold_until_ms, retry_due_ms;
-	bool more; /* the turn ended before the work did */
-
-	int64_t up_ms, heard_ms; /* since when the link is up; the last acknowledgement */
-	int64_t status_sent_ms;  /* -1: none in flight */
-	bool subscribed;         /* this process has done it once */
-	int64_t credit_us;       /* of the rate limit: microseconds not yet spent on messages */
-	int64_t credit_at_ms;
-
-	uint32_t condemned[CONDEMNED]; /* topics refused for good on this link, as hashes */
-	size_t condemned_count;
-
-	struct parcel_scratch scratch;
-	char status_topic[TOPIC_MAX_LEN + 1]; /* empty: none */
-	struct bridge_counts counts;
-	uint64_t unexpected;
-};
 
 typedef void act(struct drain *d, const struct uplink_event *e);
 static void step(struct drain *d, enum event ev, const struct uplink_event *e);
 
-static size_t slot_count(const struct bridge_opts *opts)
-{
-	return (size_t)opts->window * SLOTS_PER_WINDOW;
-}
-
 static uint32_t status_tag(const struct drain *d)
 {
-	return (uint32_t)slot_count(d->opts);
+	return pump_tags(d->opts);
 }
 
 uint32_t drain_tags(const struct bridge_opts *opts)
 {
-	return (uint32_t)(slot_count(opts) + 1 + opts->rules.count);
+	return pump_tags(opts) + 1 + (uint32_t)opts->rules.count;
 }
 
 static const char *address(const struct drain *d)
@@ -99,7 +44,7 @@ static const char *address(const struct drain *d)
 
 static uint64_t queued(const struct drain *d)
 {
-	uint64_t cursor = flight_cursor(&d->window);
+	uint64_t cursor = pump_cursor(d);
 
 	return d->news > cursor ? d->news - cursor : 0;
 }
@@ -164,7 +109,7 @@ static void dial(struct drain *d, const struct uplink_event *e)
 		will = status_parcel(d, payload, status_offline(&facts, payload));
 		call.will = &will;
 	}
-	d->state_due_ms = d->now_ms + d->opts->connect_timeout_ms;
+	d->phase_due_ms = d->now_ms + d->opts->connect_timeout_ms;
 	tell_state(d, BRIDGE_CONNECTING, call.address);
 	r = d->env.uplink->ops->dial(d->env.uplink, &call);
 	if (r < 0)
@@ -225,11 +170,11 @@ static void go_online(struct drain *d, const struct uplink_event *e)
 	struct status facts = status_facts(d, d->counts.links == 0 ? "start" : "reconnect");
 
 	d->limits = e->limits;
-	d->state_due_ms = -1;
+	d->phase_due_ms = -1;
 	if (wants_other_keep_alive(d)) {
 		d->keep_alive_s = d->limits.keep_alive_s;
 		d->env.uplink->ops->hang_up(d->env.uplink);
-		d->state = DIALING;
+		d->phase = DIALING;
 		dial(d, NULL);
 		return;
 	}
@@ -240,28 +185,30 @@ static void go_online(struct drain *d, const struct uplink_event *e)
 	d->counts.links++;
 	d->up_ms = d->heard_ms = d->now_ms;
 	d->status_sent_ms = -1;
-	d->late_until = d->news > d->window.seen ? d->news : d->window.seen;
-	d->condemned_count = 0;
-	d->hold_until_ms = 0;
+	d->was_up = true;
+	pump_link_up(d);
 	tell_state(d, BRIDGE_UP, address(d));
 	subscribe(d);
 	if (d->status_topic[0])
 		say(d, payload, status_online(&facts, payload));
 }
 
-/* A list of addresses is walked quickly once round; only then the waits grow. */
+/* A link that was up is dialled again where it was. One that did not come up moves on to the next address, quickly
+ * until all have been tried; only then the waits grow. */
 static int64_t wait_ms(struct drain *d, uint8_t code)
 {
 	enum verdict_dial verdict = verdict_of_link(code);
-	int64_t wait;
+	bool round_goes_on;
 
-	d->address = (d->address + 1) % d->opts->address.count;
-	if (verdict == VERDICT_ELSEWHERE && d->opts->address.count > 1)
-		return 0;
-	if (verdict != VERDICT_SOON)
+	if (!d->was_up || verdict == VERDICT_ELSEWHERE)
+		d->address = (d->address + 1) % d->opts->address.count;
+	round_goes_on = !d->was_up && d->address != 0;
+	d->was_up = false;
+	if (verdict == VERDICT_LATER && !round_goes_on)
 		return d->backoff.cap_ms / 2 + (int64_t)d->env.random() % (d->backoff.cap_ms / 2 + 1);
-	wait = backoff_next_ms(&d->backoff, d->env.random());
-	return d->address == 0 ? wait : wait / (int64_t)d->opts->address.count;
+	if (round_goes_on || (verdict == VERDICT_ELSEWHERE && d->opts->address.count > 1))
+		return (int64_t)d->env.random() % NEXT_ADDRESS_MS;
+	return backoff_next_ms(&d->backoff, d->env.random());
 }
 
 static void back_off(struct drain *d, const struct uplink_event *e)
@@ -269,9 +216,9 @@ static void back_off(struct drain *d, const struct uplink_event *e)
 	char why[256];
 	int64_t wait = wait_ms(d, e->code);
 
-	flight_unsend(&d->window);
+	pump_link_lost(d);
 	d->status_sent_ms = -1;
-	d->state_due_ms = d->now_ms + wait;
+	d->phase_due_ms = d->now_ms + wait;
 	snprintf(why, sizeof(why), "%s; next try in %" PRId64 " ms", e->text ? e->text : verdict_text(e->code), wait);
 	tell_state(d, BRIDGE_DOWN, why);
 }
@@ -280,7 +227,7 @@ static void stop_at_once(struct drain *d, const struct uplink_event *e)
 {
 	(void)e;
 	d->env.uplink->ops->hang_up(d->env.uplink);
-	d->state_due_ms = -1;
+	d->phase_due_ms = -1;
 	tell_state(d, BRIDGE_DOWN, "stopped");
 }
 
@@ -291,53 +238,14 @@ static void say_goodbye(struct drain *d, const struct uplink_event *e)
 	struct status facts = status_facts(d, "stopped");
 
 	(void)e;
-	d->state_due_ms = d->now_ms + LEAVE_MS;
+	d->phase_due_ms = d->now_ms + LEAVE_MS;
 	if (d->status_topic[0])
 		say(d, payload, status_offline(&facts, payload));
 	else
 		d->env.uplink->ops->leave(d->env.uplink);
 }
 
-/* --- records in flight ----------------------------------------------------------------------------------------- */
-
-static uint32_t topic_hash(const struct msg *m)
-{
-	uint32_t h = 2166136261u;
-
-	for (uint32_t i = 0; i < m->topic_len; i++)
-		h = (h ^ (uint8_t)msg_topic(m)[i]) * 16777619u;
-	return h;
-}
-
-static bool is_condemned(const struct drain *d, const struct msg *m)
-{
-	uint32_t h = topic_hash(m);
-
-	for (size_t i = 0; i < d->condemned_count; i++)
-		if (d->condemned[i] == h)
-			return true;
-	return false;
-}
-
-static void condemn(struct drain *d, const struct msg *m)
-{
-	if (d->condemned_count < CONDEMNED && !is_condemned(d, m))
-		d->condemned[d->condemned_count++] = topic_hash(m);
-}
-
-static void quarantine(struct drain *d, struct flight_slot *slot, uint8_t code)
-{
-	d->counts.quarantined++;
-	d->env.host.quarantine(d->env.host.ctx, slot->seq, code, verdict_text(code));
-	flight_done(&d->window, slot);
-}
-
-static struct flight_slot *slot_of(struct drain *d, const struct uplink_event *e)
-{
-	struct flight_slot *slot = e->tag < d->window.cap ? &d->window.slots[e->tag] : NULL;
-
-	return slot && slot->phase == FLIGHT_SENT ? slot : NULL;
-}
+/* --- answers ------------------------------------------------------------------------------------------------- */
 
 static void link_is_good(struct drain *d)
 {
@@ -347,17 +255,11 @@ static void link_is_good(struct drain *d)
 
 static void settled(struct drain *d, const struct uplink_event *e)
 {
-	struct flight_slot *slot = slot_of(d, e);
-
 	link_is_good(d);
-	if (e->tag == status_tag(d)) {
+	if (e->tag == status_tag(d))
 		d->status_sent_ms = -1;
-	} else if (slot) {
-		d->counts.acknowledged++;
-		flight_done(&d->window, slot);
-	} else {
+	else if (!pump_settled(d, e->tag))
 		d->unexpected++;
-	}
 }
 
 static void settled_then_leave(struct drain *d, const struct uplink_event *e)
@@ -369,33 +271,14 @@ static void settled_then_leave(struct drain *d, const struct uplink_event *e)
 
 static void refused(struct drain *d, const struct uplink_event *e)
 {
-	struct flight_slot *slot = slot_of(d, e);
-	enum verdict verdict = verdict_of_publish(e->code);
-
 	link_is_good(d);
 	d->counts.refused++;
 	if (e->tag == status_tag(d)) {
 		d->status_sent_ms = -1;
 		log_warn("upstream=%s status refused=\"%s\"", d->opts->head.name, verdict_text(e->code));
+	} else if (!pump_refused(d, e->tag, e->code)) {
+		d->unexpected++;
 	}
-	if (!slot)
-		return;
-	slot->refusals++;
-	if (verdict == VERDICT_RETRY && (slot->refusals >= REFUSALS_MAX || is_condemned(d, slot->msg))) {
-		condemn(d, slot->msg);
-		verdict = VERDICT_QUARANTINE;
-	}
-	if (verdict == VERDICT_QUARANTINE) {
-		quarantine(d, slot, e->code);
-		return;
-	}
-	if (verdict == VERDICT_HOLD) {
-		slot->refusals--; /* it says nothing about this record */
-		d->hold_until_ms = d->now_ms + HOLD_MS + (int64_t)d->env.random() % HOLD_MS;
-		flight_retry(&d->window, slot, d->hold_until_ms);
-		return;
-	}
-	flight_retry(&d->window, slot, d->now_ms + ((int64_t)RETRY_BASE_MS << (slot->refusals - 1)));
 }
 
 static void refused_then_leave(struct drain *d, const struct uplink_event *e)
@@ -415,163 +298,13 @@ static void subscribed(struct drain *d, const struct uplink_event *e)
 	}
 }
 
-/* --- the store to the uplink ------------------------------------------------------------------------------------ */
-
-static int read_ahead(struct drain *d)
-{
-	size_t bytes = 0;
-	int n;
-
-	n = d->env.source.read(d->env.source.ctx, d->window.seen, d->ahead, d->batch);
-	if (n < 0) {
-		log_warn("upstream=%s read of the store failed: %s; again in %d ms", d->opts->head.name, strerror(-n),
-			READ_AGAIN_MS);
-		d->read_again_ms = d->now_ms + READ_AGAIN_MS;
-		n = 0;
-	}
-	d->ahead_at = 0;
-	d->ahead_count = (size_t)n;
-	for (int i = 0; i < n; i++)
-		bytes += msg_bytes(d->ahead[i].msg);
-	if (n > 0) {
-		size_t fits = BATCH_BYTES / (bytes / (size_t)n + 1);
-
-		d->batch = fits < 8 ? 8 : fits > BATCH ? BATCH : fits;
-		if (d->ahead[n - 1].seq > d->news)
-			d->news = d->ahead[n - 1].seq;
-	}
-	return n;
-}
-
-/* The next record that a rule selects, in the window; NULL: there is none now. */
-static struct flight_slot *fetch(struct drain *d)
-{
-	for (int reads = 0;;) {
-		while (d->ahead_at < d->ahead_count) {
-			const struct store_record *rec = &d->ahead[d->ahead_at++];
-			const struct bridge_rule *rule =
-				rec->gap ? NULL
-					 : rules_find(d->opts, RULES_UP, msg_topic(rec->msg), rec->msg->topic_len);
-			struct flight_slot *slot;
-
-			if (!rule && !rec->gap) {
-				flight_pass(&d->window, rec->seq);
-				d->counts.skipped++;
-				continue;
-			}
-			slot = &d->window.slots[flight_push(&d->window, rec->seq, rec->msg)];
-			slot->rule = rule;
-			slot->late = rec->seq <= d->late_until;
-			return slot;
-		}
-		if (d->news <= d->window.seen || d->now_ms < d->read_again_ms)
-			return NULL;
-		if (reads++ == READS_PER_TURN) {
-			d->more = true;
-			return NULL;
-		}
-		if (read_ahead(d) <= 0)
-			return NULL;
-	}
-}
-
-static size_t in_flight_max(const struct drain *d)
-{
-	size_t max = (size_t)d->opts->window;
-
-	return d->limits.receive_max > 0 && d->limits.receive_max < max ? d->limits.receive_max : max;
-}
-
-static bool rate_allows(struct drain *d)
-{
-	int64_t cost_us;
-
-	if (d->opts->rate == 0)
-		return true;
-	cost_us = 1000000 / d->opts->rate;
-	d->credit_us += (d->now_ms - d->credit_at_ms) * 1000;
-	d->credit_at_ms = d->now_ms;
-	if (d->credit_us > 100000 + cost_us) /* a tenth of a second at once, no more */
-		d->credit_us = 100000 + cost_us;
-	if (d->credit_us >= cost_us)
-		return true;
-	d->retry_due_ms = d->now_ms + (cost_us - d->credit_us) / 1000 + 1;
-	return false;
-}
-
-static bool may_send(struct drain *d)
-{
-	if (d->window.sent >= in_flight_max(d))
-		return false;
-	if (d->window.sent > 0 && d->window.sent_bytes >= (size_t)d->opts->window_bytes)
-		return false;
-	if (d->now_ms < d->hold_until_ms)
-		return false;
-	return rate_allows(d);
-}
-
-/* false: nothing more goes now */
-static bool send_slot(struct drain *d, struct flight_slot *slot)
-{
-	struct parcel_facts facts = {slot->seq, slot->late, slot->again, d->now_ms};
-	struct parcel p;
-	int r = parcel_make(&p, &d->scratch, d->opts, slot->rule, slot->msg, &facts);
-
-	if (r == PARCEL_UNFIT) {
-		quarantine(d, slot, 0x90);
-		return true;
-	}
-	if (r == 0 && d->limits.max_packet > 0 &&
-		parcel_wire_size(&p, (enum bridge_version)d->opts->version) > d->limits.max_packet) {
-		quarantine(d, slot, 0x95);
-		return true;
-	}
-	if (p.qos > d->limits.max_qos)
-		p.qos = d->limits.max_qos;
-	if (d->limits.no_retain)
-		p.retain = false;
-	if (r == 0)
-		r = d->env.uplink->ops->publish(d->env.uplink, (uint32_t)flight_index(&d->window, slot), &p);
-	if (r < 0) {
-		go_down(d, strerror(-r), 0);
-		return false;
-	}
-	if (r == UPLINK_BUSY)
-		return false;
-	d->counts.sent++;
-	d->counts.resent += slot->again;
-	flight_sent(&d->window, slot, d->now_ms);
-	if (d->opts->rate > 0)
-		d->credit_us -= 1000000 / d->opts->rate;
-	return true;
-}
-
-static void pump(struct drain *d)
-{
-	d->more = false;
-	d->retry_due_ms = -1;
-	while (d->state == ONLINE && may_send(d)) {
-		int64_t due_ms;
-		struct flight_slot *slot = flight_next(&d->window, d->now_ms, &due_ms);
-
-		if (!slot && !flight_full(&d->window))
-			slot = fetch(d);
-		if (!slot) {
-			d->retry_due_ms = due_ms;
-			return;
-		}
-		if (!send_slot(d, slot))
-			return;
-	}
-}
-
 /* --- watching the link ------------------------------------------------------------------------------------------ */
 
 /* Silence is measured from the last acknowledgement, so that a slow link that moves is not cut; a single record that
  * is never answered is given three times as long. */
 static int64_t silent_at_ms(const struct drain *d)
 {
-	int64_t oldest = flight_oldest_ms(&d->window), quiet, lone;
+	int64_t oldest = pump_oldest_ms(d), quiet, lone;
 
 	if (d->status_sent_ms >= 0 && (oldest < 0 || d->status_sent_ms < oldest))
 		oldest = d->status_sent_ms;
@@ -582,6 +315,25 @@ static int64_t silent_at_ms(const struct drain *d)
 	return quiet < lone ? quiet : lone;
 }
 
+/* The first address is the one that is wanted; another is left for it after a while. When it is still dead, the list
+ * is walked on from there at once. */
+static bool should_go_home(const struct drain *d)
+{
+	return d->address != 0 && d->opts->return_ms > 0 && d->now_ms - d->up_ms >= d->opts->return_ms;
+}
+
+static void go_home(struct drain *d)
+{
+	log_info("upstream=%s leaves address=%s for the first of its list", d->opts->head.name, address(d));
+	d->address = 0;
+	d->was_up = false;
+	d->env.uplink->ops->hang_up(d->env.uplink);
+	pump_link_lost(d);
+	d->status_sent_ms = -1;
+	d->phase = DIALING;
+	dial(d, NULL);
+}
+
 static void watch(struct drain *d)
 {
 	char why[96];
@@ -589,6 +341,10 @@ static void watch(struct drain *d)
 
 	if (d->now_ms - d->up_ms >= STEADY_MS)
 		backoff_reset(&d->backoff);
+	if (should_go_home(d)) {
+		go_home(d);
+		return;
+	}
 	if (at < 0 || d->now_ms < at)
 		return;
 	snprintf(why, sizeof(why), "silent: nothing acknowledged for %" PRId64 " ms (ack_timeout)",
@@ -605,9 +361,9 @@ static void nothing(struct drain *d, const struct uplink_event *e)
 }
 
 static const struct {
-	enum state next;
+	enum drain_phase next;
 	act *run;
-} steps[N_STATES][N_EVENTS] = {
+} steps[DRAIN_PHASES][N_EVENTS] = {
 	[OFFLINE] =
 		{
 			[EV_TIMER] = {DIALING, dial},
@@ -645,14 +401,14 @@ static const struct {
 
 static void step(struct drain *d, enum event ev, const struct uplink_event *e)
 {
-	act *run = steps[d->state][ev].run;
+	act *run = steps[d->phase][ev].run;
 
 	if (!run) {
 		d->unexpected++;
-		log_debug("upstream=%s state=%d event=%d was not expected", d->opts->head.name, d->state, ev);
+		log_debug("upstream=%s phase=%d event=%d was not expected", d->opts->head.name, d->phase, ev);
 		return;
 	}
-	d->state = steps[d->state][ev].next;
+	d->phase = steps[d->phase][ev].next;
 	run(d, e);
 }
 
@@ -681,10 +437,6 @@ int drain_new(struct drain **out, const struct drain_env *env)
 		return r;
 	d->env = *env;
 	d->opts = env->opts;
-	d->state_due_ms = 0;
-	d->news = env->cursor;
-	d->batch = BATCH;
-	d->retry_due_ms = -1;
 	d->status_sent_ms = -1;
 	d->backoff = (struct backoff){.base_ms = d->opts->backoff_ms, .cap_ms = d->opts->backoff_max_ms};
 	env->uplink->event = on_event;
@@ -693,9 +445,7 @@ int drain_new(struct drain **out, const struct drain_env *env)
 		rules_status_topic(d->opts->status, env->site, d->status_topic, sizeof(d->status_topic)) != 0)
 		r = -EINVAL;
 	if (r == 0)
-		r = parcel_init(&d->scratch);
-	if (r == 0)
-		r = flight_init(&d->window, slot_count(d->opts), env->cursor);
+		r = pump_init(d);
 	if (r < 0) {
 		drain_free(d);
 		return r;
@@ -708,10 +458,9 @@ void drain_free(struct drain *d)
 {
 	if (!d)
 		return;
-	if (d->state != STOPPED)
+	if (d->phase != STOPPED)
 		d->env.uplink->ops->hang_up(d->env.uplink);
-	flight_fini(&d->window);
-	parcel_fini(&d->scratch);
+	pump_fini(d);
 	free(d);
 }
 
@@ -728,12 +477,16 @@ void drain_news(struct drain *d, uint64_t last_seq)
 
 void drain_turn(struct drain *d)
 {
-	if (d->state_due_ms >= 0 && d->now_ms >= d->state_due_ms)
+	if (d->phase_due_ms >= 0 && d->now_ms >= d->phase_due_ms)
 		step(d, EV_TIMER, NULL);
-	if (d->state == ONLINE)
+	if (d->phase == ONLINE)
 		watch(d);
-	if (d->state == ONLINE)
-		pump(d);
+	if (d->phase == ONLINE) {
+		int r = pump_run(d);
+
+		if (r < 0)
+			go_down(d, strerror(-r), 0);
+	}
 }
 
 static int64_t sooner(int64_t a, int64_t b)
@@ -743,18 +496,16 @@ static int64_t sooner(int64_t a, int64_t b)
 
 int64_t drain_due_ms(const struct drain *d)
 {
-	int64_t due = d->state_due_ms;
+	int64_t due = d->phase_due_ms;
 
-	if (d->state != ONLINE)
+	if (d->phase != ONLINE)
 		return due;
 	if (d->more)
 		return d->now_ms;
 	due = sooner(due, silent_at_ms(d));
-	due = sooner(due, d->retry_due_ms);
-	if (d->hold_until_ms > d->now_ms)
-		due = sooner(due, d->hold_until_ms);
-	if (d->read_again_ms > d->now_ms)
-		due = sooner(due, d->read_again_ms);
+	due = sooner(due, d->send_due_ms);
+	if (d->address != 0 && d->opts->return_ms > 0)
+		due = sooner(due, d->up_ms + d->opts->return_ms);
 	return due;
 }
 
@@ -765,17 +516,17 @@ void drain_stop(struct drain *d)
 
 bool drain_stopped(const struct drain *d)
 {
-	return d->state == STOPPED;
+	return d->phase == STOPPED;
 }
 
 uint64_t drain_cursor(const struct drain *d)
 {
-	return flight_cursor(&d->window);
+	return pump_cursor(d);
 }
 
 void drain_counts(const struct drain *d, struct bridge_counts *out)
 {
 	*out = d->counts;
-	out->cursor = flight_cursor(&d->window);
-	out->in_flight = d->window.sent;
+	out->cursor = pump_cursor(d);
+	out->in_flight = pump_in_flight(d);
 }

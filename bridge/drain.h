@@ -3,7 +3,7 @@
  *
  * Owner     the bridge's loop thread. Nothing here reads a clock, a socket or a file: time is handed in, and the
  *           store, the uplink and whoever listens are seams, so that tests play all of them.
- * Memory    a window of opts.window * 4 slots, a batch of records read ahead; bounded by what the store hands out.
+ * Memory    two lanes, each with opts.window * 4 slots and a batch of records read ahead.
  * Promise   drain_cursor() passes a record only when the upstream acknowledged it with success, when no rule selects
  *           it, or when it was handed to host->quarantine().
  */
@@ -11,15 +11,11 @@
 #define BRIDGE_DRAIN_H
 
 #include "bridge/bridge.h"
+#include "bridge/lane.h"
 #include "bridge/uplink.h"
 #include "store/store.h"
 
 struct drain;
-
-struct drain_source {
-	void *ctx;
-	int (*read)(void *ctx, uint64_t after, struct store_record *out, size_t max); /* as store_read() */
-};
 
 struct drain_host {
 	void *ctx;
@@ -31,7 +27,7 @@ struct drain_env {
 	const struct bridge_opts *opts;
 	const char *site, *version;
 	struct uplink *uplink;
-	struct drain_source source;
+	struct lane_source source;
 	struct drain_host host;
 	uint64_t cursor;           /* the upstream has everything up to here */
 	uint32_t (*random)(void);  /* for the back-off */

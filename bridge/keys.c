@@ -87,6 +87,13 @@ static const struct key_choice versions[] = {
 	{NULL, 0, NULL},
 };
 
+static const struct key_choice orders[] = {
+	{"fifo", BRIDGE_FIFO, "the order of the store"},
+	{"live-first", BRIDGE_LIVE_FIRST,
+		"new records beside the backlog, which is marked late; each of the two in order"},
+	{NULL, 0, NULL},
+};
+
 static const struct key_choice marks[] = {
 	{"auto", BRIDGE_MARK_AUTO, "user properties; with 3.1.1 members of weir's own JSON payloads"},
 	{"json", BRIDGE_MARK_JSON, "members of every payload that is a JSON object"},
@@ -126,6 +133,16 @@ static const struct key keys[] = {
 		.dflt = "256KiB", .help = "bytes in flight at most, but always one record"},
 	{"rate", KEY_INT, offsetof(struct bridge_opts, rate), .min = 0, .max = 1000000, .dflt = "0",
 		.help = "records a second at most; 0: as fast as the link takes them"},
+	{"rate_bytes", KEY_SIZE, offsetof(struct bridge_opts, rate_bytes), .min = 0, .max = INT64_C(10) << 30,
+		.dflt = "0", .help = "bytes a second at most, of whole packets; 0: as fast as the link takes them"},
+	{"order", KEY_ENUM, offsetof(struct bridge_opts, order), .choices = orders, .dflt = "fifo",
+		.help = "what goes first after an outage"},
+	{"alarms_first", KEY_BOOL, offsetof(struct bridge_opts, alarms_first), .dflt = "true",
+		.help = "records of class alarm overtake a backlog, in order among themselves"},
+	{"return_after", KEY_TIME, offsetof(struct bridge_opts, return_ms), .min = 0, .max = INT64_C(31622400000),
+		.dflt = "10m",
+		.help = "from another address of the list the first is tried again after this; 0: only when the link "
+			"breaks"},
 	{"backoff", KEY_TIME, offsetof(struct bridge_opts, backoff_ms), .min = 50, .max = 60000, .dflt = "500ms",
 		.help = "the first wait before dialling again is drawn from 0 to this; it doubles with each failure"},
 	{"backoff_max", KEY_TIME, offsetof(struct bridge_opts, backoff_max_ms), .min = 100, .max = 600000, .dflt = "3s",

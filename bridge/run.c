@@ -30,7 +30,7 @@ struct run {
 	const struct bridge_env *env;
 	struct loop *loop;
 	struct wire *wire;
-	struct store_reader *reader;
+	struct store_reader *readers[LANES_MAX];
 	struct paho *paho;
 	struct drain *drain;     /* NULL until main said where to start */
 	struct inbound *inbound; /* of Paho's receive thread */
@@ -54,18 +54,18 @@ static void say(struct run *r, const struct wire_word *word)
 	int result = wire_send(r->wire, word);
 
 	if (result == WIRE_ENDED)
-		end(r, 0);
+		_exit(0);
 	else if (result != 0)
 		end(r, result == WIRE_FULL ? -ETIMEDOUT : result);
 }
 
 /* --- what the drain wants of us ----------------------------------------------------------------------------------- */
 
-static int read_store(void *ctx, uint64_t after, struct store_record *out, size_t max)
+static int read_store(void *ctx, size_t lane, uint64_t after, struct store_record *out, size_t max)
 {
 	struct run *r = ctx;
 
-	return store_read(r->reader, after, out, max);
+	return store_read(r->readers[lane], after, out, max);
 }
 
 static void tell_state(void *ctx, enum bridge_state state, const char *reason)
@@ -179,7 +179,7 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed)
 		.random = backoff_random,
 		.clock = &clock_system,
 	};
-	int result = store_read_cursor(r->reader, r->opts->head.name, &env.cursor);
+	int result = store_read_cursor(r->readers[0], r->opts->head.name, &env.cursor);
 
 	if (result < 0 && result != -ENOENT)
 		return result;
@@ -235,7 +235,7 @@ static void on_main(struct loop_watch *w, uint32_t events)
 	while ((result = wire_receive(r->wire, &word)) == 0)
 		hear(r, &word);
 	if (result == WIRE_ENDED)
-		end(r, 0);
+		_exit(0); /* main died: no goodbye is said for it, the will speaks */
 	else if (result < 0)
 		end(r, result);
 }
@@ -253,6 +253,15 @@ static void ignore_signals(void)
 		sigaction(signals[i], &ignore, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int open_readers(struct run *r)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < LANES_MAX && result == 0; i++)
+		result = store_reader_open(&r->readers[i], r->env->store_dir);
+	return result;
 }
 
 static int begin(struct run *r, int sock_fd)
@@ -280,7 +289,7 @@ static int begin(struct run *r, int sock_fd)
 		return -errno;
 	result = inbound_new(&r->inbound, r->opts, r->env->inbound_fd);
 	if (result == 0)
-		result = store_reader_open(&r->reader, r->env->store_dir);
+		result = open_readers(r);
 	if (result == 0)
 		result = paho_new(&r->paho, &paho_opts);
 	if (result == 0)
@@ -315,7 +324,8 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 		result = r.result;
 	drain_free(r.drain);
 	paho_free(r.paho);
-	store_reader_close(r.reader);
+	for (size_t i = 0; i < LANES_MAX; i++)
+		store_reader_close(r.readers[i]);
 	inbound_free(r.inbound);
 	loop_free(r.loop);
 	free(r.wire);

@@ -48,11 +48,12 @@ static uint32_t no_random(void)
 	return 0;
 }
 
-static int read_records(void *ctx, uint64_t after, struct store_record *out, size_t max)
+static int read_records(void *ctx, size_t lane, uint64_t after, struct store_record *out, size_t max)
 {
 	struct bench *b = ctx;
 	size_t n = 0;
 
+	(void)lane;
 	b->reads++;
 	if (b->read_result < 0)
 		return b->read_result;
@@ -79,9 +80,10 @@ static void on_quarantine(void *ctx, uint64_t seq, unsigned code, const char *re
 	b->quarantine_code = code;
 }
 
-static void add_topic(struct bench *b, const char *topic, const char *payload)
+static void add_class(struct bench *b, const char *topic, const char *payload, enum msg_class class)
 {
 	struct msg_spec spec = {
+		.class = class,
 		.topic = topic,
 		.topic_len = (uint32_t)strlen(topic),
 		.payload = payload,
@@ -93,6 +95,11 @@ static void add_topic(struct bench *b, const char *topic, const char *payload)
 
 	b->msgs[++b->last] = msg_new(&spec);
 	assert_non_null(b->msgs[b->last]);
+}
+
+static void add_topic(struct bench *b, const char *topic, const char *payload)
+{
+	add_class(b, topic, payload, MSG_TELEMETRY);
 }
 
 static void add(struct bench *b, int count)
@@ -751,6 +758,265 @@ static void rules_that_come_down_are_subscribed_once_per_session(void **state)
 	assert_int_equal(b->up.filter_count, 2);
 }
 
+/* --- what overtakes -------------------------------------------------------------------------------------------------- */
+
+static size_t place_of(const struct bench *b, uint64_t seq)
+{
+	for (size_t i = 0; i < b->up.count; i++)
+		if (b->up.got[i].seq == seq)
+			return i;
+	return SIZE_MAX;
+}
+
+static void settle_all(struct bench *b)
+{
+	for (size_t k = 0; k < b->up.count; k++)
+		if (!b->up.got[k].answered)
+			fake_settle(&b->up, k);
+}
+
+static void settle_until(struct bench *b, uint64_t cursor)
+{
+	for (int i = 0; i < 5000 && drain_cursor(b->drain) < cursor; i++) {
+		settle_all(b);
+		turn(b, 1);
+	}
+	assert_int_equal(drain_cursor(b->drain), cursor);
+}
+
+static void an_alarm_overtakes_a_backlog_and_the_cursor_waits(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.alarms_first = true;
+	add(b, 1400);
+	add_class(b, "p/alarm", "!", MSG_ALARM);
+	add(b, 200);
+	begin(b);
+	fake_up(&b->up, NULL);
+	for (int i = 0; i < 4; i++) {
+		turn(b, 1);
+		settle_all(b);
+	}
+	assert_true(place_of(b, 1401) < 60);
+	assert_in_range(drain_cursor(b->drain), 10, 100);
+	settle_until(b, 1601);
+	assert_int_equal(b->up.count, 1601);
+}
+
+static void without_a_backlog_alarms_keep_their_place(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.alarms_first = true;
+	add(b, 20);
+	add_class(b, "p/alarm", "!", MSG_ALARM);
+	add(b, 20);
+	begin(b);
+	go_up(b);
+	settle_until(b, 41);
+	for (size_t i = 0; i < 41; i++)
+		assert_int_equal(b->up.got[i].seq, i + 1);
+}
+
+static void live_records_go_beside_a_backlog_which_is_late(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.order = BRIDGE_LIVE_FIRST;
+	add(b, 1500);
+	begin(b);
+	go_up(b);
+	settle_all(b);
+	add(b, 3);
+	turn(b, 1);
+	settle_all(b);
+	turn(b, 1);
+	for (uint64_t seq = 1501; seq <= 1503; seq++) {
+		assert_true(place_of(b, seq) < 40);
+		assert_false(b->up.got[place_of(b, seq)].late);
+	}
+	assert_true(b->up.got[0].late);
+	assert_true(drain_cursor(b->drain) < 100);
+	settle_until(b, 1503);
+	assert_int_equal(b->up.count, 1503);
+}
+
+static void live_records_are_fresh_while_a_limited_backlog_drains(void **state)
+{
+	struct bench *b = *state;
+	int64_t worst = 0;
+
+	b->opts.order = BRIDGE_LIVE_FIRST;
+	b->opts.rate = 100;
+	add(b, 1500);
+	begin(b);
+	go_up(b);
+	for (int i = 0; i < 200; i++) { /* 20 live records a second for 10 s */
+		int64_t made = b->now_ms;
+		uint64_t seq;
+
+		add(b, 1);
+		seq = b->last;
+		while (place_of(b, seq) == SIZE_MAX && b->now_ms - made < 3000) {
+			turn(b, 10);
+			settle_all(b);
+		}
+		if (b->now_ms - made > worst)
+			worst = b->now_ms - made;
+		turn(b, 50 - (b->now_ms - made) > 0 ? 50 - (b->now_ms - made) : 0);
+	}
+	assert_in_range(worst, 0, 200);
+	assert_true(drain_cursor(b->drain) > 500); /* the backlog moves all the same */
+}
+
+/* A fixed sequence of random numbers, so that a failure comes back. */
+static uint32_t draw(uint64_t *s)
+{
+	*s = *s * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(*s >> 33);
+}
+
+/* Any mix of news, answers in any order, refusals, lost links: the cursor never passes what was not acknowledged or
+ * set aside, each record is given once unless the link was lost under it, and in the end all are there. */
+static void random_life(struct bench *b, uint64_t seed)
+{
+	static bool acked[RECORDS + 1], first[RECORDS + 1];
+	uint64_t s = seed;
+
+	memset(acked, 0, sizeof(acked));
+	b->opts.order = draw(&s) % 2 ? BRIDGE_LIVE_FIRST : BRIDGE_FIFO;
+	b->opts.alarms_first = draw(&s) % 2;
+	b->opts.window = 1 + draw(&s) % 30;
+	add(b, (int)(draw(&s) % 1400));
+	begin(b);
+	for (int i = 0; i < 20000; i++) {
+		size_t from = b->up.count > 130 ? b->up.count - 130 : 0;
+		size_t k = from + draw(&s) % (b->up.count - from + 1);
+		uint32_t what = draw(&s) % 100;
+
+		if (i > 400 && drain_cursor(b->drain) == b->last)
+			break;
+		if (b->up.count > FAKE_PARCELS - 200)
+			break;
+		if (what == 0 && i < 300) {
+			fake_down(&b->up, 0);
+		} else if (what < 10 && i < 300 && b->last < RECORDS - 10) {
+			add_class(b, "p/a", "x", draw(&s) % 5 ? MSG_TELEMETRY : MSG_ALARM);
+			drain_news(b->drain, b->last);
+		} else {
+			for (size_t n = 0; n < 40 && k < b->up.count; n++, k++) {
+				if (b->up.got[k].answered || !b->up.in_call)
+					continue;
+				if (what < 12) {
+					fake_refuse(&b->up, k, 0x80);
+				} else {
+					fake_settle(&b->up, k);
+					acked[b->up.got[k].seq] = true;
+				}
+			}
+		}
+		if (!b->up.in_call || b->state != BRIDGE_UP) {
+			for (size_t n = 0; n < b->up.count; n++) /* what the lost link had is given again */
+				b->up.got[n].answered = true;
+			turn(b, 3000);
+			if (b->up.in_call)
+				fake_up(&b->up, NULL);
+		}
+		turn(b, draw(&s) % 700);
+		for (size_t q = 0; q < b->quarantine_count; q++)
+			acked[b->quarantined[q]] = true;
+		for (uint64_t seq = 1; seq <= drain_cursor(b->drain); seq++)
+			assert_true(acked[seq]);
+		assert_true(b->up.count == 0 || b->quarantine_count < 60);
+	}
+	assert_int_equal(drain_cursor(b->drain), b->last);
+	memset(first, 0, sizeof(first));
+	for (size_t i = 0; i < b->up.count; i++) {
+		assert_true(b->up.got[i].again || !first[b->up.got[i].seq]);
+		first[b->up.got[i].seq] = true;
+	}
+}
+
+static void any_life_ends_with_everything_there(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		void *b;
+
+		setup(&b);
+		random_life(b, seed);
+		teardown(&b);
+	}
+}
+
+static void a_status_from_the_queue_does_not_replace_the_present_one(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.status = "p/status";
+	add_topic(b, "p/status", "offline since yesterday");
+	add(b, 1);
+	begin(b);
+	go_up(b);
+	settle_all(b);
+	assert_int_equal(drain_cursor(b->drain), 2);
+	for (size_t i = 0; i < b->up.count; i++)
+		assert_null(strstr(b->up.got[i].payload, "yesterday"));
+}
+
+static void another_address_is_left_for_the_first_after_a_while(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.address.count = 2;
+	b->opts.return_ms = 60000;
+	add(b, 1);
+	begin(b);
+	fake_down(&b->up, 0);
+	turn(b, 3000);
+	go_up(b);
+	assert_string_equal(b->up.address, "mqtt://two");
+	settle_all(b);
+	assert_in_range(drain_due_ms(b->drain) - b->now_ms, 1, 60000);
+	turn(b, 60000);
+	assert_string_equal(b->up.address, "mqtt://one");
+	fake_down(&b->up, 0); /* still dead */
+	turn(b, 200);
+	assert_string_equal(b->up.address, "mqtt://two");
+}
+
+static void a_lost_link_is_dialled_again_where_it_was(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.address.count = 2;
+	begin(b);
+	go_up(b);
+	fake_down(&b->up, 0);
+	turn(b, 3000);
+	assert_string_equal(b->up.address, "mqtt://one");
+	fake_down(&b->up, 0);
+	turn(b, 200);
+	assert_string_equal(b->up.address, "mqtt://two");
+}
+
+static void rate_bytes_counts_whole_packets(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.rate_bytes = 1000; /* a record is about 50 bytes */
+	b->opts.window = 1000;
+	add(b, 1000);
+	begin(b);
+	go_up(b);
+	for (int i = 0; i < 200; i++) {
+		turn(b, 10);
+		settle_all(b);
+	}
+	assert_in_range(b->up.count, 30, 60);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -791,6 +1057,15 @@ int main(void)
 		T(goodbye_does_not_wait_for_ever),
 		T(stopping_while_down_or_dialing_is_at_once),
 		T(rules_that_come_down_are_subscribed_once_per_session),
+		T(an_alarm_overtakes_a_backlog_and_the_cursor_waits),
+		T(without_a_backlog_alarms_keep_their_place),
+		T(live_records_go_beside_a_backlog_which_is_late),
+		T(live_records_are_fresh_while_a_limited_backlog_drains),
+		T(any_life_ends_with_everything_there),
+		T(a_status_from_the_queue_does_not_replace_the_present_one),
+		T(another_address_is_left_for_the_first_after_a_while),
+		T(a_lost_link_is_dialled_again_where_it_was),
+		T(rate_bytes_counts_whole_packets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

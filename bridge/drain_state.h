@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* drain_state.h - what drain.c (the link) and pump.c (the records) share. Nobody else includes it. */
+#ifndef BRIDGE_DRAIN_STATE_H
+#define BRIDGE_DRAIN_STATE_H
+
+#include "base/backoff.h"
+#include "base/topic.h"
+#include "bridge/bucket.h"
+#include "bridge/drain.h"
+#include "bridge/history.h"
+#include "bridge/lane.h"
+#include "bridge/parcel.h"
+
+enum drain_phase { OFFLINE, DIALING, ONLINE, LEAVING, STOPPED, DRAIN_PHASES };
+
+/* The two walks through the store. FAST takes what overtakes, MAIN all the rest; see pump.c. */
+enum { MAIN, FAST, LANES = LANES_MAX };
+
+enum { CONDEMNED = 64 };
+
+struct drain {
+	struct drain_env env;
+	const struct bridge_opts *opts;
+	enum drain_phase phase;
+	int64_t now_ms, phase_due_ms; /* monotonic; -1: no timer */
+
+	/* the link */
+	struct backoff backoff;
+	size_t address;
+	bool was_up;           /* this call got as far as a welcome */
+	unsigned keep_alive_s; /* what the server asked for; 0: nothing yet */
+	struct uplink_limits limits;
+	int64_t up_ms, heard_ms;              /* since when the link is up; the last acknowledgement */
+	int64_t status_sent_ms;               /* -1: none in flight */
+	bool subscribed;                      /* this process has done it once */
+	char status_topic[TOPIC_MAX_LEN + 1]; /* empty: none */
+
+	/* the records */
+	struct lane lanes[LANES];
+	struct history history;
+	uint64_t news;                      /* the store has records up to here */
+	uint64_t late_until;                /* these waited for a link */
+	int64_t hold_until_ms, send_due_ms; /* send_due_ms: -1, or when there may be something to send again */
+	bool more;                          /* the turn ended before the work did */
+	int fast_in_a_row;
+	struct bucket records, bytes;
+	struct parcel_scratch scratch;
+	uint32_t condemned[CONDEMNED]; /* topics refused for good on this link, as hashes */
+	size_t condemned_count;
+
+	struct bridge_counts counts;
+	uint64_t unexpected;
+};
+
+/* --- pump.c ---------------------------------------------------------------------------------------------------- */
+
+int pump_init(struct drain *d);
+void pump_fini(struct drain *d);
+void pump_link_up(struct drain *d);
+void pump_link_lost(struct drain *d);             /* all in flight will be sent again */
+int pump_run(struct drain *d);                    /* sends what may be sent; -errno of the uplink: the link is broken */
+bool pump_settled(struct drain *d, uint32_t tag); /* false: no such record in flight */
+bool pump_refused(struct drain *d, uint32_t tag, uint8_t code);
+int64_t pump_oldest_ms(const struct drain *d); /* when the oldest unacknowledged record was sent; -1: none */
+size_t pump_in_flight(const struct drain *d);
+uint64_t pump_cursor(const struct drain *d);
+uint32_t pump_tags(const struct bridge_opts *opts);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* lane.h - one walk through the store in the order of seq, and what of it is in flight.
+ *
+ * Owner     the bridge's loop thread.
+ * Memory    the slots of its flight, and one batch of records read ahead (BATCH_BYTES, but at least a few records).
+ *
+ * A drain has two lanes over the same records; whoever walks asks `wants` of each record whether it belongs to this
+ * lane. flight.seen is how far it has walked.
+ */
+#ifndef BRIDGE_LANE_H
+#define BRIDGE_LANE_H
+
+#include "bridge/flight.h"
+#include "store/store.h"
+
+enum { LANE_BATCH = 500, LANES_MAX = 2 };
+
+struct lane_source {
+	void *ctx;
+	/* As store_read(); each lane reads by a reader of its own. */
+	int (*read)(void *ctx, size_t lane, uint64_t after, struct store_record *out, size_t max);
+};
+
+struct lane {
+	struct flight flight;
+	const char *upstream; /* for the log */
+	size_t number;
+	struct store_record ahead[LANE_BATCH];
+	size_t at, count, batch;
+	int64_t read_again_ms; /* after a read that failed */
+};
+
+struct lane_walk {
+	const struct lane_source *source;
+	void *ctx;
+	/* true: the record is this lane's; *rule as parcel_make() wants it */
+	bool (*wants)(void *ctx, const struct store_record *rec, const struct bridge_rule **rule);
+	uint64_t until; /* no further than this seq */
+	int64_t now_ms;
+	int reads; /* at most, counted down */
+};
+
+int lane_init(struct lane *l, const char *upstream, size_t number, size_t slots, uint64_t cursor);
+void lane_fini(struct lane *l); /* zeroed is fine */
+
+/* The next record of this lane, as a slot of its flight, which is not full. NULL: there is none up to `until`, or
+ * walk->reads ran out (it is 0 then), or the store could not be read. */
+struct flight_slot *lane_fetch(struct lane *l, struct lane_walk *walk);
+
+void lane_jump(struct lane *l, uint64_t seq); /* everything up to seq is somebody else's; backwards is fine: no-op */
+
+#endif

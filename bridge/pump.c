@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/* Records from the store to the uplink, and the answers.
+ *
+ * Two lanes walk the store side by side. MAIN goes from the cursor on, in order. FAST goes ahead of it and takes what
+ * may overtake: alarms (alarms_first), and with order: live-first everything that was not yet there when the link came
+ * up. FAST owns what it took up to where it has walked, and MAIN passes over that, so each record is sent by one of
+ * them, and each lane is in order. With nothing to overtake FAST does not walk at all: it costs nothing while there is
+ * no backlog.
+ *
+ * The cursor is where both lanes have everything: how far MAIN is, but not past what FAST still has in flight. What
+ * FAST got acknowledged ahead of the cursor is known in memory only, so after the end of this process it is sent once
+ * more, with the same seq. */
+#include "bridge/drain_state.h"
+
+#include "base/log.h"
+#include "bridge/rules.h"
+#include "bridge/verdict.h"
+
+#include <string.h>
+
+enum {
+	READS_PER_TURN = 4,
+	SLOTS_PER_WINDOW = 4, /* so that one slow acknowledgement does not stop the rest at once */
+	BACKLOG = 1000,       /* records: less is not worth overtaking */
+	FAST_IN_A_ROW = 9,    /* then MAIN gets a turn */
+	REFUSALS_MAX = 5,
+	RETRY_BASE_MS = 500,
+	HOLD_MS = 1000,
+};
+
+static size_t slot_count(const struct bridge_opts *opts)
+{
+	return (size_t)opts->window * SLOTS_PER_WINDOW;
+}
+
+uint32_t pump_tags(const struct bridge_opts *opts)
+{
+	return (uint32_t)(slot_count(opts) * LANES);
+}
+
+int pump_init(struct drain *d)
+{
+	int r = parcel_init(&d->scratch);
+
+	d->news = d->env.cursor;
+	d->send_due_ms = -1;
+	d->records.per_s = d->opts->rate;
+	d->bytes.per_s = d->opts->rate_bytes;
+	for (size_t i = 0; i < LANES && r == 0; i++)
+		r = lane_init(&d->lanes[i], d->opts->head.name, i, slot_count(d->opts), d->env.cursor);
+	return r;
+}
+
+void pump_fini(struct drain *d)
+{
+	for (size_t i = 0; i < LANES; i++)
+		lane_fini(&d->lanes[i]);
+	parcel_fini(&d->scratch);
+}
+
+/* --- who takes which record -------------------------------------------------------------------------------------- */
+
+static bool live_first(const struct drain *d)
+{
+	return d->opts->order == BRIDGE_LIVE_FIRST;
+}
+
+static bool overtakes(const struct drain *d, const struct store_record *rec)
+{
+	if (d->opts->alarms_first && rec->msg->class == MSG_ALARM)
+		return true;
+	return live_first(d) && !history_holds(&d->history, rec->seq);
+}
+
+/* Does a rule send it up? A gap record goes to every upstream; our own status does not take the long way. */
+static bool selected(const struct drain *d, const struct store_record *rec, const struct bridge_rule **rule)
+{
+	*rule = rec->gap ? NULL : rules_find(d->opts, RULES_UP, msg_topic(rec->msg), rec->msg->topic_len);
+	return *rule || rec->gap;
+}
+
+static bool main_wants(void *ctx, const struct store_record *rec, const struct bridge_rule **rule)
+{
+	struct drain *d = ctx;
+
+	if (!selected(d, rec, rule)) {
+		d->counts.skipped++;
+		return false;
+	}
+	return rec->seq > d->lanes[FAST].flight.seen || !overtakes(d, rec);
+}
+
+static bool fast_wants(void *ctx, const struct store_record *rec, const struct bridge_rule **rule)
+{
+	struct drain *d = ctx;
+
+	return overtakes(d, rec) && selected(d, rec, rule);
+}
+
+/* How far each lane may walk now. FAST never falls behind MAIN; with live-first MAIN has only history to walk, and
+ * past it everything belongs to FAST. */
+static uint64_t main_until(struct drain *d)
+{
+	struct lane *main = &d->lanes[MAIN];
+	const struct lane *fast = &d->lanes[FAST];
+
+	if (!live_first(d))
+		return d->news;
+	history_walked(&d->history, main->flight.seen);
+	lane_jump(main, d->history.count > 0 ? d->history.stretch[0].after : fast->flight.seen);
+	return d->history.count > 0 ? d->history.stretch[0].to : main->flight.seen;
+}
+
+static uint64_t fast_until(struct drain *d)
+{
+	struct lane *fast = &d->lanes[FAST];
+	const struct lane *main = &d->lanes[MAIN];
+
+	lane_jump(fast, main->flight.seen);
+	if (live_first(d))
+		return d->news;
+	return d->opts->alarms_first && d->news > main->flight.seen + BACKLOG ? d->news : fast->flight.seen;
+}
+
+/* Everything the store holds now waited for this link. */
+void pump_link_up(struct drain *d)
+{
+	struct lane *fast = &d->lanes[FAST];
+	uint64_t walked = d->lanes[MAIN].flight.seen;
+
+	if (fast->flight.seen > walked)
+		walked = fast->flight.seen;
+	d->late_until = d->news > walked ? d->news : walked;
+	d->condemned_count = 0;
+	d->hold_until_ms = 0;
+	if (live_first(d) && d->news > walked + BACKLOG && history_add(&d->history, walked, d->news) &&
+		!d->opts->alarms_first)
+		lane_jump(fast, d->news);
+}
+
+void pump_link_lost(struct drain *d)
+{
+	for (size_t i = 0; i < LANES; i++)
+		flight_unsend(&d->lanes[i].flight);
+}
+
+/* --- what may be sent -------------------------------------------------------------------------------------------- */
+
+size_t pump_in_flight(const struct drain *d)
+{
+	return d->lanes[MAIN].flight.sent + d->lanes[FAST].flight.sent;
+}
+
+static size_t window(const struct drain *d)
+{
+	size_t max = (size_t)d->opts->window;
+
+	return d->limits.receive_max > 0 && d->limits.receive_max < max ? d->limits.receive_max : max;
+}
+
+/* A part of the window is kept from each lane for the other, so that neither waits for the other's slow answers. */
+static bool window_allows(const struct drain *d, size_t lane)
+{
+	size_t max = window(d), all = pump_in_flight(d);
+	size_t bytes = d->lanes[MAIN].flight.sent_bytes + d->lanes[FAST].flight.sent_bytes;
+
+	if (all >= max || (all > 0 && bytes >= (size_t)d->opts->window_bytes))
+		return false;
+	if (lane == MAIN && live_first(d) && max >= 8)
+		return d->lanes[MAIN].flight.sent < max - max / 8;
+	if (lane == FAST && max > 1)
+		return d->lanes[FAST].flight.sent < max - 1;
+	return true;
+}
+
+static void due(struct drain *d, int64_t at_ms)
+{
+	if (at_ms >= 0 && (d->send_due_ms < 0 || at_ms < d->send_due_ms))
+		d->send_due_ms = at_ms;
+}
+
+static bool rate_allows(struct drain *d)
+{
+	bool records = bucket_allows(&d->records, d->now_ms), bytes = bucket_allows(&d->bytes, d->now_ms);
+
+	if (!records)
+		due(d, bucket_due_ms(&d->records, d->now_ms));
+	if (!bytes)
+		due(d, bucket_due_ms(&d->bytes, d->now_ms));
+	return records && bytes;
+}
+
+/* The oldest record of the lane that may go now: one that is sent again, or a new one. */
+static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
+{
+	struct lane *l = &d->lanes[lane];
+	struct lane_walk walk = {
+		.source = &d->env.source,
+		.ctx = d,
+		.wants = lane == MAIN ? main_wants : fast_wants,
+		.until = lane == MAIN ? main_until(d) : fast_until(d),
+		.now_ms = d->now_ms,
+		.reads = *reads,
+	};
+	struct flight_slot *slot;
+	int64_t due_ms;
+
+	if (!window_allows(d, lane))
+		return NULL;
+	slot = flight_next(&l->flight, d->now_ms, &due_ms);
+	if (slot)
+		return slot;
+	due(d, due_ms);
+	if (flight_full(&l->flight))
+		return NULL;
+	slot = lane_fetch(l, &walk);
+	*reads = walk.reads;
+	if (slot)
+		slot->late = slot->seq <= d->late_until;
+	if (!slot && walk.reads == 0)
+		d->more = true;
+	if (!slot && l->read_again_ms > d->now_ms)
+		due(d, l->read_again_ms);
+	return slot;
+}
+
+static struct flight_slot *next(struct drain *d, size_t *lane, int *reads)
+{
+	struct flight_slot *slot;
+
+	*lane = d->fast_in_a_row < FAST_IN_A_ROW ? FAST : MAIN;
+	slot = next_of(d, *lane, &reads[*lane]);
+	if (!slot) {
+		*lane = *lane == FAST ? MAIN : FAST;
+		slot = next_of(d, *lane, &reads[*lane]);
+	}
+	d->fast_in_a_row = slot && *lane == FAST ? d->fast_in_a_row + 1 : 0;
+	return slot;
+}
+
+/* --- sending ----------------------------------------------------------------------------------------------------- */
+
+static void quarantine(struct drain *d, struct lane *l, struct flight_slot *slot, uint8_t code)
+{
+	d->counts.quarantined++;
+	d->env.host.quarantine(d->env.host.ctx, slot->seq, code, verdict_text(code));
+	flight_done(&l->flight, slot);
+}
+
+static bool is_our_status(const struct drain *d, const struct parcel *p)
+{
+	return d->status_topic[0] && strcmp(p->topic, d->status_topic) == 0;
+}
+
+/* 0: on its way, or done with without being sent. UPLINK_BUSY or -errno. */
+static int send_slot(struct drain *d, size_t lane, struct flight_slot *slot)
+{
+	struct lane *l = &d->lanes[lane];
+	struct parcel_facts facts = {slot->seq, slot->late, slot->again, d->now_ms};
+	uint32_t tag = (uint32_t)(lane * slot_count(d->opts) + flight_index(&l->flight, slot));
+	struct parcel p;
+	size_t size;
+	int r = parcel_make(&p, &d->scratch, d->opts, slot->rule, slot->msg, &facts);
+
+	if (r < 0)
+		return r;
+	if (r == PARCEL_UNFIT) {
+		quarantine(d, l, slot, 0x90);
+		return 0;
+	}
+	if (is_our_status(d, &p)) { /* an old word from the queue must not replace the present one */
+		d->counts.skipped++;
+		flight_done(&l->flight, slot);
+		return 0;
+	}
+	size = parcel_wire_size(&p, (enum bridge_version)d->opts->version);
+	if (d->limits.max_packet > 0 && size > d->limits.max_packet) {
+		quarantine(d, l, slot, 0x95);
+		return 0;
+	}
+	if (p.qos > d->limits.max_qos)
+		p.qos = d->limits.max_qos;
+	if (d->limits.no_retain)
+		p.retain = false;
+	r = d->env.uplink->ops->publish(d->env.uplink, tag, &p);
+	if (r != 0)
+		return r;
+	d->counts.sent++;
+	d->counts.resent += slot->again;
+	flight_sent(&l->flight, slot, d->now_ms);
+	bucket_spend(&d->records, 1);
+	bucket_spend(&d->bytes, (int64_t)size);
+	return 0;
+}
+
+int pump_run(struct drain *d)
+{
+	int reads[LANES] = {READS_PER_TURN, 1};
+
+	d->more = false;
+	d->send_due_ms = -1;
+	if (d->now_ms < d->hold_until_ms) {
+		due(d, d->hold_until_ms);
+		return 0;
+	}
+	while (rate_allows(d)) {
+		size_t lane;
+		struct flight_slot *slot = next(d, &lane, reads);
+		int r = slot ? send_slot(d, lane, slot) : UPLINK_BUSY;
+
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	return 0;
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------- */
+
+static uint32_t topic_hash(const struct msg *m)
+{
+	uint32_t h = 2166136261u;
+
+	for (uint32_t i = 0; i < m->topic_len; i++)
+		h = (h ^ (uint8_t)msg_topic(m)[i]) * 16777619u;
+	return h;
+}
+
+static bool is_condemned(const struct drain *d, const struct msg *m)
+{
+	uint32_t h = topic_hash(m);
+
+	for (size_t i = 0; i < d->condemned_count; i++)
+		if (d->condemned[i] == h)
+			return true;
+	return false;
+}
+
+static void condemn(struct drain *d, const struct msg *m)
+{
+	if (d->condemned_count < CONDEMNED && !is_condemned(d, m))
+		d->condemned[d->condemned_count++] = topic_hash(m);
+}
+
+static struct flight_slot *slot_of(struct drain *d, uint32_t tag, struct lane **lane)
+{
+	size_t slots = slot_count(d->opts);
+	struct flight_slot *slot;
+
+	if (tag >= slots * LANES)
+		return NULL;
+	*lane = &d->lanes[tag / slots];
+	slot = &(*lane)->flight.slots[tag % slots];
+	return slot->phase == FLIGHT_SENT ? slot : NULL;
+}
+
+bool pump_settled(struct drain *d, uint32_t tag)
+{
+	struct lane *l;
+	struct flight_slot *slot = slot_of(d, tag, &l);
+
+	if (!slot)
+		return false;
+	d->counts.acknowledged++;
+	flight_done(&l->flight, slot);
+	return true;
+}
+
+bool pump_refused(struct drain *d, uint32_t tag, uint8_t code)
+{
+	enum verdict verdict = verdict_of_publish(code);
+	struct lane *l;
+	struct flight_slot *slot = slot_of(d, tag, &l);
+
+	if (!slot)
+		return false;
+	if (verdict == VERDICT_HOLD) { /* it says nothing about this record */
+		d->hold_until_ms = d->now_ms + HOLD_MS + (int64_t)d->env.random() % HOLD_MS;
+		flight_retry(&l->flight, slot, d->hold_until_ms);
+		return true;
+	}
+	slot->refusals++;
+	if (verdict == VERDICT_RETRY && (slot->refusals >= REFUSALS_MAX || is_condemned(d, slot->msg))) {
+		condemn(d, slot->msg);
+		verdict = VERDICT_QUARANTINE;
+	}
+	if (verdict == VERDICT_QUARANTINE)
+		quarantine(d, l, slot, code);
+	else
+		flight_retry(&l->flight, slot, d->now_ms + ((int64_t)RETRY_BASE_MS << (slot->refusals - 1)));
+	return true;
+}
+
+int64_t pump_oldest_ms(const struct drain *d)
+{
+	int64_t main = flight_oldest_ms(&d->lanes[MAIN].flight), fast = flight_oldest_ms(&d->lanes[FAST].flight);
+
+	return main < 0 || (fast >= 0 && fast < main) ? fast : main;
+}
+
+uint64_t pump_cursor(const struct drain *d)
+{
+	const struct flight *fast = &d->lanes[FAST].flight;
+	uint64_t main = flight_cursor(&d->lanes[MAIN].flight);
+
+	return flight_count(fast) > 0 && flight_cursor(fast) < main ? flight_cursor(fast) : main;
+}
