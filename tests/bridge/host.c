@@ -18,10 +18,10 @@
 #include "base/log.h"
 #include "bridge/bridge.h"
 #include "config/bind.h"
-#include "config/dump.h"
 #include "config/load.h"
 #include "config/report.h"
 #include "gateway/commands.h"
+#include "gateway/schema.h"
 #include "store/store.h"
 
 #include <fcntl.h>
@@ -272,25 +272,23 @@ int main(int argc, char **argv)
 	struct bridge_events events = {&h, on_acknowledged, on_inbound, on_state, on_quarantine};
 	struct bridge_env env = {.exe = "/proc/self/exe", .version = "test", .heartbeat_ms = 3000};
 	struct arena *a;
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
+	struct gateway_opts site = {.site = argc == 4 ? argv[3] : ""};
+	char *text;
 	int news_fd = eventfd(0, EFD_CLOEXEC);
 
 	if (argc > 1 && strcmp(argv[1], "bridge") == 0) {
-		fclose(f);
-		free(text);
 		close(news_fd);
 		return cmd_bridge(argc - 1, argv + 1);
 	}
-	if (argc != 4 || !f)
+	if (argc != 4)
 		die("host OPTIONS.yaml STORE_DIR SITE");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (arena_new(&a, 1 << 24) != 0 || loop_new(&h.loop, &clock_system) != 0)
 		die("no memory");
 	load_options(&opts, a, argv[1]);
-	if (dump_table(f, &bridge_table, &opts, DUMP_GIVEN) != 0 || fclose(f) != 0)
-		die("dump");
+	text = gateway_upstream_text(&site, &opts);
+	if (!text)
+		die("no memory");
 	env.opts_text = text;
 	env.store_dir = argv[2];
 	env.site = argv[3];
