@@ -173,6 +173,7 @@ int broker_new(
 	b->clock = clock;
 	b->inbox_watch.run = inbox_ready;
 	b->turn_end.run = turn_end;
+	b->pending_timer.run = conn_read_pending;
 	b->id_salt = backoff_random();
 	b->input = malloc(CONN_INPUT);
 	r = b->input ? open_parts(b) : -ENOMEM;

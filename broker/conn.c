@@ -45,7 +45,8 @@ void conn_doom(struct conn *c, uint8_t reason)
 static void want_events(struct conn *c)
 {
 	bool more = c->blocked || (c->session && !c->doomed && deliver_waiting(c->session));
-	uint32_t events = (c->reading ? EPOLLIN : 0u) | (more ? EPOLLOUT : 0u);
+	bool out = more || transport_stalled(c->transport);
+	uint32_t events = (c->reading ? EPOLLIN : 0u) | (out ? EPOLLOUT : 0u);
 
 	if (c->watch.fd >= 0 && loop_rewatch(c->broker->loop, &c->watch, events) < 0)
 		conn_doom(c, RC_UNSPECIFIED);
@@ -57,9 +58,9 @@ void conn_flush(struct conn *c)
 	size_t before = c->out.bytes;
 	int r;
 
-	if (c->state == CONN_CLOSED || before == 0)
+	if (c->state == CONN_CLOSED || (before == 0 && !c->transport))
 		return;
-	r = out_write(&c->out, &b->stock, c->fd);
+	r = out_write(&c->out, &b->stock, c->fd, c->transport);
 	b->stats.bytes_out += before - c->out.bytes;
 	if (r < 0) {
 		out_clear(&c->out, &b->stock);
@@ -221,6 +222,11 @@ static void consume_chunk(struct conn *c, struct chunk *in)
 	stock_put(&c->broker->stock, in);
 }
 
+static ssize_t receive(struct conn *c, void *to, size_t len)
+{
+	return c->transport ? c->transport->ops->read(c->transport, to, len) : recv(c->fd, to, len, MSG_DONTWAIT);
+}
+
 /* A packet larger than the broker's buffer collects in a chunk of its own, which grows as the bytes come and not as
  * the header promises. */
 static ssize_t read_own(struct conn *c)
@@ -239,7 +245,7 @@ static ssize_t read_own(struct conn *c)
 		stock_put(&c->broker->stock, in);
 		c->in = in = larger;
 	}
-	n = recv(c->fd, in->bytes + in->len, in->cap - in->len, MSG_DONTWAIT);
+	n = receive(c, in->bytes + in->len, in->cap - in->len);
 	if (n > 0) {
 		in->len += (uint32_t)n;
 		c->in = NULL;
@@ -252,7 +258,7 @@ static ssize_t read_shared(struct conn *c)
 {
 	struct broker *b = c->broker;
 	size_t have = c->in ? c->in->len : 0, used;
-	ssize_t n = recv(c->fd, b->input + have, CONN_INPUT - have, MSG_DONTWAIT);
+	ssize_t n = receive(c, b->input + have, CONN_INPUT - have);
 
 	if (n <= 0)
 		return n;
@@ -268,14 +274,61 @@ static ssize_t read_shared(struct conn *c)
 	return n;
 }
 
+/* Input that the socket does not show any more is read in the next turn, so that nobody gets more than one read. */
+static void read_on(struct conn *c)
+{
+	struct broker *b = c->broker;
+	struct transport *t = c->transport;
+
+	if (!t || t->pprev || !c->reading || !t->ops->pending(t))
+		return;
+	t->conn = c;
+	t->next = b->pending;
+	t->pprev = &b->pending;
+	if (t->next)
+		t->next->pprev = &t->next;
+	b->pending = t;
+	loop_arm(b->loop, &b->pending_timer, broker_now_ms(b));
+}
+
+static void forget_pending(struct transport *t)
+{
+	if (!t->pprev)
+		return;
+	*t->pprev = t->next;
+	if (t->next)
+		t->next->pprev = t->pprev;
+	t->pprev = NULL;
+}
+
 static void read_once(struct conn *c)
 {
 	ssize_t n = c->in && c->in->len > CONN_INPUT / 2 ? read_own(c) : read_shared(c);
 
 	if (n > 0) {
 		c->broker->stats.bytes_in += (uint64_t)n;
+		read_on(c);
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		shut(c);
+	} else if (c->transport) { /* a hand-shake goes on: it may want to write */
+		want_events(c);
+	}
+}
+
+void conn_read_pending(struct loop_timer *t)
+{
+	struct broker *b = (struct broker *)((char *)t - offsetof(struct broker, pending_timer));
+	struct transport *list = b->pending;
+
+	b->pending = NULL; /* those that have more still wait for the next turn */
+	if (list)
+		list->pprev = &list;
+	while (list) {
+		struct conn *c = list->conn;
+
+		forget_pending(list);
+		if (c->reading && !c->doomed && (c->state == CONN_NEW || c->state == CONN_LIVE))
+			read_once(c);
 	}
 }
 
@@ -292,6 +345,7 @@ static void resume(struct conn *c)
 		return;
 	if (c->watch.fd < 0 && loop_watch(c->broker->loop, &c->watch, c->fd, EPOLLIN) < 0)
 		conn_doom(c, RC_UNSPECIFIED);
+	read_on(c);
 	conn_dirty(c);
 }
 
@@ -323,8 +377,10 @@ static void linger(struct conn *c)
 	conn_flush(c);
 	if (c->doomed)
 		return;
-	if (c->out.bytes == 0 && !c->shut) {
+	if (c->out.bytes == 0 && !c->blocked && !c->shut) {
 		c->shut = true;
+		if (c->transport)
+			c->transport->ops->shut(c->transport);
 		if (shutdown(c->fd, SHUT_WR) < 0) {
 			conn_doom(c, RC_OK);
 			return;
@@ -379,7 +435,7 @@ void conn_close(struct conn *c, uint8_t reason, bool will)
 		conn_send(c, bytes, encode_disconnect(bytes, reason));
 	detach(c, will);
 	conn_flush(c);
-	if (c->doomed || reason == RC_OK || (!say && c->out.bytes == 0)) {
+	if (c->doomed || (!c->transport && (reason == RC_OK || (!say && c->out.bytes == 0)))) {
 		c->state = CONN_CLOSED;
 		conn_doom(c, RC_OK);
 		return;
@@ -398,6 +454,9 @@ static void conn_free(struct conn *c)
 
 	loop_forget(b->loop, &c->watch);
 	loop_disarm(b->loop, &c->timer);
+	if (c->transport)
+		forget_pending(c->transport);
+	transport_free(c->transport);
 	close(c->fd);
 	out_clear(&c->out, &b->stock);
 	*c->pprev = c->next;
@@ -487,7 +546,7 @@ static void ready(struct loop_watch *w, uint32_t events)
 		c->pump = true;
 		conn_dirty(c);
 	}
-	if (c->reading && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+	if (c->reading && (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || transport_stalled(c->transport)))
 		read_once(c);
 	else if (events & (EPOLLHUP | EPOLLERR)) /* held: what it sent first is still to be handled */
 		loop_unwatch(c->broker->loop, &c->watch);
@@ -541,13 +600,14 @@ static void timer_ran(struct loop_timer *t)
 	conn_rearm(c);
 }
 
-int conn_new(struct broker *b, int fd, bool allow_anonymous)
+int conn_new_take(struct broker *b, int fd, struct transport *transport, bool allow_anonymous)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	int r = c ? loop_watch(b->loop, &c->watch, fd, EPOLLIN) : -ENOMEM;
 
 	if (r < 0) {
 		free(c);
+		transport_free(transport);
 		close(fd);
 		return r;
 	}
@@ -556,6 +616,7 @@ int conn_new(struct broker *b, int fd, bool allow_anonymous)
 	c->broker = b;
 	c->fd = fd;
 	c->allow_anonymous = allow_anonymous;
+	c->transport = transport;
 	c->reading = true;
 	c->max_packet = UINT32_MAX;
 	c->last_rx_ms = broker_now_ms(b);

@@ -51,7 +51,8 @@ struct conn {
 	struct acks *acks;                    /* answers that wait for the store; NULL: none ever did */
 	struct aliases *aliases;
 	int64_t last_rx_ms, choked_ms;
-	uint64_t held_ticket; /* of the held publish, when the store has it already */
+	uint64_t held_ticket;        /* of the held publish, when the store has it already */
+	struct transport *transport; /* owned; NULL: plain */
 	int fd;
 	uint32_t max_packet; /* towards the client */
 	uint32_t lingered;   /* bytes read away */
@@ -65,7 +66,8 @@ struct conn {
 	bool dirty, doomed, held, held_kept, held_again, slow, blocked, pump, reading, shut, allow_anonymous;
 };
 
-int conn_new(struct broker *b, int fd, bool allow_anonymous); /* takes the socket, also on failure */
+/* Takes the socket and what stands before it (NULL: nothing), also on failure. */
+int conn_new_take(struct broker *b, int fd, struct transport *t, bool allow_anonymous);
 void conn_send(struct conn *c, const void *bytes, size_t len);
 void conn_send_payload(struct conn *c, struct msg *m);
 void conn_dirty(struct conn *c); /* flush it at the end of the turn */
@@ -79,7 +81,8 @@ void conn_turn_end(struct broker *b); /* flushes, then reaps */
 
 void conn_hold(struct conn *c, struct conn **waiters); /* until conn_release() of that list */
 void conn_release(struct broker *b, struct conn **waiters);
-void conn_resume_all(struct broker *b); /* those released */
+void conn_resume_all(struct broker *b);       /* those released */
+void conn_read_pending(struct loop_timer *t); /* broker->pending_timer */
 
 void conn_rearm(struct conn *c); /* the timer, after keep alive was set */
 static inline bool conn_choked(const struct conn *c)

@@ -70,6 +70,8 @@ struct broker {
 	uint8_t *input; /* CONN_INPUT bytes: every read goes here first */
 	struct scratch scratch[SCRATCHES];
 	struct conn *conns, *dirty, *doomed, *resume;
+	struct transport *pending; /* have input that their sockets do not show */
+	struct loop_timer pending_timer;
 	uint32_t conn_count;
 	struct loop_task turn_end;
 	struct loop_timer stop_timer;

@@ -69,7 +69,7 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 		if (b->conn_count >= (uint64_t)b->opts.max_connections) {
 			b->stats.refused++;
 			close(fd);
-		} else if (conn_new(b, fd, l->allow_anonymous) < 0) {
+		} else if (conn_new_take(b, fd, NULL, l->allow_anonymous) < 0) {
 			b->stats.refused++;
 		}
 	}

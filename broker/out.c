@@ -157,7 +157,7 @@ static void written(struct out *o, struct stock *s, size_t n)
 		o->last = NULL;
 }
 
-static ssize_t write_some(const struct out *o, int fd, size_t *tried)
+static ssize_t write_some(const struct out *o, int fd, struct transport *t, size_t *tried)
 {
 	struct iovec v[VECTORS];
 	struct msghdr m = {.msg_iov = v};
@@ -168,16 +168,18 @@ static ssize_t write_some(const struct out *o, int fd, size_t *tried)
 		v[m.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)(c->at + c->sent), c->len - c->sent};
 		*tried += c->len - c->sent;
 	}
+	if (t)
+		return t->ops->write(t, v, (int)m.msg_iovlen);
 	if (m.msg_iovlen == 1)
 		return send(fd, v[0].iov_base, v[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-int out_write(struct out *o, struct stock *s, int fd)
+int out_write(struct out *o, struct stock *s, int fd, struct transport *t)
 {
 	while (o->first) {
 		size_t tried;
-		ssize_t n = write_some(o, fd, &tried);
+		ssize_t n = write_some(o, fd, t, &tried);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -187,5 +189,5 @@ int out_write(struct out *o, struct stock *s, int fd)
 		if ((size_t)n < tried) /* a short write: asking again would only say EAGAIN */
 			return OUT_BLOCKED;
 	}
-	return 0;
+	return t ? t->ops->flush(t) : 0;
 }

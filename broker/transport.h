@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* transport.h - what stands between a connection and its socket when that is not plain: TLS, WebSocket, one on the
+ * other.
+ *
+ * Owner     the connection, so the broker thread. A layer owns the one below it.
+ * Plain     a connection without a transport (NULL) reads and writes its socket itself and pays for none of this.
+ * Writing   a write that was refused with EAGAIN is repeated later with the same bytes first, and maybe more behind.
+ * Reading   pending: read() would give something although the socket shows nothing.
+ *           stalled: reading goes on when the socket takes output again (a hand-shake has something to say).
+ */
+#ifndef BROKER_TRANSPORT_H
+#define BROKER_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct conn;
+struct transport;
+
+struct transport_ops {
+	ssize_t (*read)(struct transport *t, void *to, size_t len);              /* as recv() */
+	ssize_t (*write)(struct transport *t, const struct iovec *v, int count); /* as writev() */
+	int (*flush)(struct transport *t); /* output of its own: 0 none left, TRANSPORT_BLOCKED, -errno */
+	bool (*pending)(const struct transport *t);
+	void (*shut)(struct transport *t); /* no more output will come: says goodbye as far as the socket takes it */
+	void (*free)(struct transport *t);
+};
+enum { TRANSPORT_BLOCKED = 1 };
+
+struct transport {
+	const struct transport_ops *ops;
+	struct transport *below; /* owned; NULL: the socket */
+	int fd;                  /* the connection's */
+	bool stalled;            /* see above; of this layer */
+	struct conn *conn;       /* conn.c: whom to read on for, while in its list of those with something pending */
+	struct transport *next, **pprev;
+};
+
+static inline void transport_free(struct transport *t)
+{
+	if (t)
+		t->ops->free(t);
+}
+
+/* Is there a layer that waits for the socket to take output before it reads on? */
+static inline bool transport_stalled(const struct transport *t)
+{
+	for (; t; t = t->below)
+		if (t->stalled)
+			return true;
+	return false;
+}
+
+#endif
