@@ -41,7 +41,7 @@ struct tap {
 	void *ctx;
 };
 
-enum { LAYOUTS = 4, SCRATCH_PROPS = LAYOUTS, SCRATCH_REPLY, SCRATCH_HEAD, SCRATCHES };
+enum { LAYOUTS = 4, SCRATCH_PROPS = LAYOUTS, SCRATCH_REPLY, SCRATCH_HEAD, SCRATCH_IDS, SCRATCHES };
 
 struct broker {
 	struct owner owner;

@@ -344,49 +344,65 @@ static bool to_session(struct session *s, struct post *p, const struct terms *t,
 
 /* --- routes ------------------------------------------------------------------------------------------------- */
 
+/* --- a publisher among its own receivers, no local on some of its matching subscriptions: only the others count. */
 struct remote {
-	struct session *s;
-	uint8_t qos;
-	bool any;
+	struct broker *b;
+	struct terms *terms;
+	const struct session *s;
+	bool any, failed;
 };
 
 static void match_remote(void *ctx, uint32_t node, const struct sub *sub)
 {
 	struct remote *m = ctx;
+	struct terms *t = m->terms;
+	uint32_t *ids;
 
 	(void)node;
 	if (sub->who != m->s->index || sub->opts & SUB_NO_LOCAL)
 		return;
 	m->any = true;
-	m->qos = (sub->opts & SUB_QOS) > m->qos ? sub->opts & SUB_QOS : m->qos;
+	t->qos = (sub->opts & SUB_QOS) > t->qos ? sub->opts & SUB_QOS : t->qos;
+	t->retain |= (sub->opts & SUB_RAP) != 0;
+	if (sub->opts >> SUB_ID_SHIFT == 0)
+		return;
+	ids = (uint32_t *)(void *)broker_scratch(m->b, SCRATCH_IDS, (t->id_count + 1) * sizeof(*ids));
+	m->failed |= !ids;
+	if (!ids)
+		return;
+	ids[t->id_count++] = sub->opts >> SUB_ID_SHIFT;
+	t->ids = ids;
 }
 
-/* The publisher is a receiver, and no local is set on some of its matching subscriptions: only the others count. */
-static bool local_terms(struct broker *b, const struct target *t, const struct post *p, uint8_t *qos)
+static bool remote_terms(struct broker *b, const struct target *target, const struct post *p, struct terms *t)
 {
-	struct remote m = {.s = t->session};
+	struct remote m = {.b = b, .terms = t, .s = target->session};
 
-	if (t->flags & TARGET_NO_LOCAL)
+	*t = (struct terms){0};
+	if (target->flags & TARGET_NO_LOCAL)
 		return false;
 	subs_match(&b->subs, (const char *)p->topic.at, p->topic.len, match_remote, &m);
-	*qos = m.qos;
-	return m.any;
+	return m.any && !m.failed;
 }
 
 static bool to_target(
 	struct broker *b, const struct route *r, const struct target *t, struct post *p, struct conn **choker)
 {
-	uint8_t qos = t->qos;
 	struct terms terms;
 
-	if (t->session == p->from && t->flags & (TARGET_NO_LOCAL | TARGET_SOME_LOCAL) && !local_terms(b, t, p, &qos))
-		return false;
-	terms.qos = p->qos < qos ? p->qos : qos;
-	terms.flags = 0;
-	terms.retain = p->retain && t->flags & TARGET_RAP;
-	terms.share = 0;
-	terms.ids = t->flags & TARGET_IDS ? r->ids + t->ids + 1 : &t->ids;
-	terms.id_count = t->flags & TARGET_IDS ? r->ids[t->ids] : t->ids != 0;
+	if (t->session == p->from && t->flags & (TARGET_NO_LOCAL | TARGET_SOME_LOCAL)) {
+		if (!remote_terms(b, t, p, &terms))
+			return false;
+	} else {
+		terms.qos = t->qos;
+		terms.flags = 0;
+		terms.retain = t->flags & TARGET_RAP;
+		terms.share = 0;
+		terms.ids = t->flags & TARGET_IDS ? r->ids + t->ids + 1 : &t->ids;
+		terms.id_count = t->flags & TARGET_IDS ? r->ids[t->ids] : t->ids != 0;
+	}
+	terms.qos = p->qos < terms.qos ? p->qos : terms.qos;
+	terms.retain = terms.retain && p->retain;
 	return to_session(t->session, p, &terms, choker);
 }
 
