@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { BATCH = 256 };
+enum { BATCH = 256, FULL_TURNS = 32 };
 
 struct loop {
 	const struct clock *clock;
@@ -22,6 +22,8 @@ struct loop {
 	struct loop_task *first, *last;
 	struct epoll_event ready[BATCH];
 	int ready_at, ready_count;
+	int full_turns; /* in a row, in which more descriptors were ready than a turn takes */
+	bool turning;
 	struct loop_watch stop_watch;
 	atomic_bool stopping;
 };
@@ -300,9 +302,14 @@ int loop_turn(struct loop *l, int64_t max_wait_ms)
 	l->ready_at = 0;
 	l->ready_count = n < 0 ? 0 : n;
 	l->now_ms = clock_mono_ms(l->clock);
-	run_timers(l);
+	l->turning = true;
 	run_watches(l);
+	if (n < BATCH || ++l->full_turns == FULL_TURNS) {
+		l->full_turns = 0;
+		run_timers(l);
+	}
 	run_tasks(l);
+	l->turning = false;
 	return 0;
 }
 
@@ -326,7 +333,7 @@ void loop_stop(struct loop *l)
 
 int64_t loop_now_ms(const struct loop *l)
 {
-	return l->now_ms;
+	return l->turning ? l->now_ms : clock_mono_ms(l->clock);
 }
 
 const struct clock *loop_clock(const struct loop *l)

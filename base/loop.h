@@ -5,9 +5,11 @@
  *           may be called from anywhere, a signal handler too.
  * Memory    watches, timers and tasks are embedded in what they serve; the loop allocates nothing after
  *           loop_new(), so arming a timer cannot fail.
- * A turn    1. wait  2. run due timers  3. run ready descriptors  4. run tasks that were put off during the
+ * A turn    1. wait  2. run ready descriptors  3. run due timers  4. run tasks that were put off during the
  *           turn (loop_later), until none is left: the place to flush each output once.
- * Time      loop_now_ms() is read once per turn; all of a turn happens at the same time.
+ *           Descriptors come before timers: after a stall (a suspended machine, a slow start) what peers have sent
+ *           meanwhile is heard before a time-out declares them dead.
+ * Time      loop_now_ms() is read once per turn; all of a turn happens at the same time. Outside of a turn it is now.
  */
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H

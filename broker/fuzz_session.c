@@ -151,6 +151,7 @@ static size_t step(struct play *p, const uint8_t *data, size_t size)
 
 	if (what == 0) { /* time */
 		now_us += 700000;
+		turn(p);          /* what falls due comes before the answer to its ping */
 		check_witness(p); /* it keeps itself alive */
 		return 1;
 	}

@@ -312,6 +312,80 @@ static void three_hundred_ready_descriptors_are_all_served(void **state)
 	assert_int_equal(heard, N);
 }
 
+/* A peer that has sent something in time, and a time-out for it that is due in the same turn after a stall. */
+struct patience {
+	struct loop_watch watch; /* first: the callback gets its address */
+	struct loop_timer timer;
+	struct loop *loop;
+	int heard, given_up;
+};
+
+static void patience_heard(struct loop_watch *w, uint32_t events)
+{
+	struct patience *p = (struct patience *)(void *)w;
+
+	(void)events;
+	p->heard++;
+	loop_disarm(p->loop, &p->timer);
+}
+
+static void patience_over(struct loop_timer *t)
+{
+	((struct patience *)(void *)((char *)t - offsetof(struct patience, timer)))->given_up++;
+}
+
+static void after_a_stall_what_was_sent_is_heard_before_the_time_out_for_it(void **state)
+{
+	struct rig *rig = *state;
+	struct patience p = {.watch = {.run = patience_heard}, .timer = {.run = patience_over}, .loop = rig->loop};
+	int fd = eventfd(1, 0);
+
+	assert_int_equal(loop_watch(rig->loop, &p.watch, fd, EPOLLIN), 0);
+	loop_arm(rig->loop, &p.timer, loop_now_ms(rig->loop) + 100);
+	fake_clock_advance_ms(&rig->clock, 60000);
+	turn(rig);
+	assert_int_equal(p.heard, 1);
+	assert_int_equal(p.given_up, 0);
+	loop_unwatch(rig->loop, &p.watch);
+	close(fd);
+}
+
+static void more_ready_descriptors_than_a_turn_takes_put_timers_off_but_not_for_ever(void **state)
+{
+	enum { N = 300, ENOUGH = 64 };
+	struct rig *rig = *state;
+	static struct ear ear[N];
+	struct probe late = probe_on(rig->loop);
+	int turns = 0;
+
+	for (int i = 0; i < N; i++) {
+		ear[i] = ear_on(rig->loop);
+		assert_int_equal(loop_watch(rig->loop, &ear[i].watch, eventfd(1, 0), EPOLLIN), 0);
+	}
+	loop_arm(rig->loop, &late.timer, loop_now_ms(rig->loop));
+	while (late.fired == 0 && turns < ENOUGH) {
+		turn(rig);
+		turns++;
+	}
+	assert_int_equal(late.fired, 1);
+	assert_true(turns > 1);
+	for (int i = 0; i < N; i++) {
+		int fd = ear[i].watch.fd;
+
+		loop_unwatch(rig->loop, &ear[i].watch);
+		close(fd);
+	}
+}
+
+static void outside_of_a_turn_it_is_now(void **state)
+{
+	struct rig *rig = *state;
+	int64_t before_ms = loop_now_ms(rig->loop);
+
+	fake_clock_advance_ms(&rig->clock, 5000);
+	assert_int_equal(loop_now_ms(rig->loop), before_ms + 5000);
+}
+
 /* --- tasks -------------------------------------------------------------------------------------------------- */
 
 struct chore {
@@ -412,6 +486,9 @@ int main(void)
 		RIGGED(a_forgotten_watch_is_gone_with_its_descriptor),
 		RIGGED(a_bad_descriptor_is_reported),
 		RIGGED(three_hundred_ready_descriptors_are_all_served),
+		RIGGED(after_a_stall_what_was_sent_is_heard_before_the_time_out_for_it),
+		RIGGED(more_ready_descriptors_than_a_turn_takes_put_timers_off_but_not_for_ever),
+		RIGGED(outside_of_a_turn_it_is_now),
 		RIGGED(tasks_run_once_in_the_order_they_were_put_off),
 		RIGGED(a_cancelled_task_does_not_run_wherever_it_stood),
 		RIGGED(another_thread_stops_a_loop_that_waits_for_ever),
