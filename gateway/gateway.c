@@ -80,7 +80,7 @@ static void signal_ready(struct loop_watch *w, uint32_t events)
 	if (read(w->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
 	if (info.ssi_signo == SIGHUP)
-		gateway_reload(g);
+		(void)gateway_reload(g, stderr); /* says in the log what came of it */
 	else
 		gateway_stop(g, info.ssi_signo == SIGINT ? "interrupted" : "stopped");
 }

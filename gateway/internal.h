@@ -63,7 +63,8 @@ static inline const char *gateway_site(const struct gateway *g)
 
 void gateway_stop(struct gateway *g, const char *reason); /* begins; stop.c ends the loop when it is done */
 void gateway_stop_step(struct loop_timer *t);
-void gateway_reload(struct gateway *g);
+/* Reads the file again; mistakes go to out. 0, GATEWAY_OPTS_WRONG or -errno: what ran before runs on. */
+int gateway_reload(struct gateway *g, FILE *out);
 void gateway_tell_routes(struct loop_timer *t);
 
 /* Another thread answered a question: to be posted as a LETTER_ANSWER; takes text (malloc'd). */

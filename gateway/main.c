@@ -15,6 +15,7 @@ static const struct command {
 	{"broker", cmd_broker, "run the MQTT broker alone: weir broker [--bind ADDR]... [--config FILE]"},
 	{"status", cmd_ask, "how the running gateway is: queue, upstreams, lines, devices"},
 	{"points", cmd_ask, "what every point holds now: weir points [WORD]"},
+	{"reload", cmd_ask, "read the configuration again; mistakes are listed and change nothing"},
 	{"why", cmd_ask, "where a message would stop on its way: weir why CLIENT TOPIC"},
 	{"bridge", cmd_bridge, NULL},
 };

@@ -23,12 +23,17 @@ static void tell_reloading(const struct clock *clock)
 	notify_send(state);
 }
 
-static void warn_of_what_needs_a_restart(const struct gateway_opts *old, const struct gateway_opts *fresh)
+static void warn_of_what_needs_a_restart(const struct gateway_opts *old, const struct gateway_opts *fresh, FILE *out)
 {
+	static const char sentence[] =
+		"changed settings of site, control, store and broker take effect at the next start";
 	char *was = gateway_fixed_text(old), *is = gateway_fixed_text(fresh);
 
-	if (was && is && strcmp(was, is) != 0)
-		log_warn("reload=partial; site, control, store and broker settings take effect at the next start");
+	if (was && is && strcmp(was, is) != 0) {
+		log_warn("reload=partial; %s", sentence);
+		if (out != stderr)
+			fprintf(out, "%s\n", sentence);
+	}
 	free(was);
 	free(is);
 }
@@ -84,26 +89,28 @@ static void refused(struct gateway *g, const char *why)
 	outbox_post_take(&g->outbox, health_event(gateway_site(g), "reload-refused", why, g->clock));
 }
 
-void gateway_reload(struct gateway *g)
+int gateway_reload(struct gateway *g, FILE *out)
 {
 	struct gateway_opts *opts = NULL;
 	struct generation *gen = NULL;
 	int r;
 
 	if (g->phase != RUNNING)
-		return;
+		return -ESHUTDOWN;
 	tell_reloading(g->clock);
-	r = gateway_opts_load(&opts, g->config_path, stderr);
+	r = gateway_opts_load(&opts, g->config_path, out);
 	if (r != 0) {
-		refused(g, r > 0 ? "it has mistakes, listed above" : strerror(-r));
+		refused(g, r > 0 ? "it has mistakes; weir check lists them" : strerror(-r));
 	} else if (generation_new(&gen, opts) < 0) {
 		gateway_opts_free(opts);
+		r = -ENOMEM;
 		refused(g, strerror(ENOMEM));
 	} else {
-		warn_of_what_needs_a_restart(g->gen->opts, opts);
+		warn_of_what_needs_a_restart(g->gen->opts, opts, out);
 		r = apply(g, gen);
 		log_info("reload=done lines=%zu upstreams=%zu result=\"%s\"", field_lines(g->field),
 			upstreams_count(g->upstreams), r < 0 ? strerror(-r) : "all is as the file says");
 	}
 	notify_send("READY=1");
+	return r;
 }

@@ -5,17 +5,20 @@
 #include "gateway/health.h"
 #include "gateway/internal.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char NO_MEMORY[] = "no memory for the answer\n";
 
 static void answer_file(struct control_call *call, FILE *out, char **text, size_t *len)
 {
 	if (fclose(out) == 0)
 		control_reply(call, true, *text, *len);
 	else
-		control_reply(call, false, "no memory for the answer\n", 25);
+		control_reply(call, false, NO_MEMORY, sizeof(NO_MEMORY) - 1);
 	free(*text);
 }
 
@@ -162,7 +165,7 @@ static void answer_status(void *ctx, struct control_call *call, int count, char 
 	(void)count;
 	(void)words;
 	if (!out) {
-		control_reply(call, false, "no memory for the answer\n", 25);
+		control_reply(call, false, NO_MEMORY, sizeof(NO_MEMORY) - 1);
 		return;
 	}
 	status_text(ctx, out);
@@ -199,11 +202,33 @@ static void answer_points(void *ctx, struct control_call *call, int count, char 
 	struct listing l = {open_memstream(&text, &len), count > 1 ? words[1] : NULL, clock_wall_ms(g->clock)};
 
 	if (!l.out) {
-		control_reply(call, false, "no memory for the answer\n", 25);
+		control_reply(call, false, NO_MEMORY, sizeof(NO_MEMORY) - 1);
 		return;
 	}
 	field_each_point(g->field, point_line, &l);
 	answer_file(call, l.out, &text, &len);
+}
+
+/* --- reload ------------------------------------------------------------------------------------------------- */
+
+static void answer_reload(void *ctx, struct control_call *call, int count, char **words)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	int r = out ? gateway_reload(ctx, out) : -ENOMEM;
+
+	(void)count;
+	(void)words;
+	if (out && r < 0)
+		fprintf(out, "%s\n", strerror(-r));
+	else if (out && r == 0)
+		fputs("all is as the file says\n", out);
+	if (out && fclose(out) == 0)
+		control_reply(call, r == 0, text, len);
+	else
+		control_reply(call, false, NO_MEMORY, sizeof(NO_MEMORY) - 1);
+	free(text);
 }
 
 /* --- answers of other threads ------------------------------------------------------------------------------- */
@@ -225,7 +250,7 @@ void gateway_answer(struct gateway *g, struct letter l)
 	char *text = (char *)(uintptr_t)l.val;
 
 	(void)g;
-	control_reply(l.ptr, text != NULL, text ? text : "no memory for the answer\n", text ? strlen(text) : 25);
+	control_reply(l.ptr, text != NULL, text ? text : NO_MEMORY, text ? strlen(text) : sizeof(NO_MEMORY) - 1);
 	free(text);
 }
 
@@ -242,6 +267,7 @@ static void answer_why(void *ctx, struct control_call *call, int count, char **w
 const struct control_verb gateway_verbs[] = {
 	{"status", "", 1, 1, answer_status},
 	{"points", " [WORD]", 1, 2, answer_points},
+	{"reload", "", 1, 1, answer_reload},
 	{"why", " CLIENT TOPIC", 3, 3, answer_why},
 };
 const size_t gateway_verb_count = sizeof(gateway_verbs) / sizeof(gateway_verbs[0]);

@@ -177,6 +177,15 @@ static void show_stats(const struct host *h)
 		(unsigned long long)s->counts.links);
 }
 
+/* Between two processes there is none to hit, and pid 0 would be everybody. */
+static void hit(struct host *h, int signal)
+{
+	int pid = bridge_stats(h->bridge)->pid;
+
+	if (pid > 0)
+		kill(pid, signal);
+}
+
 static void obey(struct host *h, char *line)
 {
 	char topic[256];
@@ -191,9 +200,9 @@ static void obey(struct host *h, char *line)
 	else if (strncmp(line, "take ", 5) == 0)
 		h->take = line[5] == '1';
 	else if (strcmp(line, "kill") == 0)
-		kill(bridge_stats(h->bridge)->pid, SIGKILL);
+		hit(h, SIGKILL);
 	else if (strcmp(line, "freeze") == 0)
-		kill(bridge_stats(h->bridge)->pid, SIGSTOP);
+		hit(h, SIGSTOP);
 	else if (strcmp(line, "stats") == 0)
 		show_stats(h);
 	else if (strcmp(line, "stop") == 0) {
