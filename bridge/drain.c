@@ -213,7 +213,7 @@ static int64_t wait_ms(struct drain *d, uint8_t code)
 
 static void back_off(struct drain *d, const struct uplink_event *e)
 {
-	char why[256];
+	char why[448];
 	int64_t wait = wait_ms(d, e->code);
 
 	pump_link_lost(d);

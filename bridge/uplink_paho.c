@@ -9,14 +9,15 @@
  * under one. */
 #include "bridge/uplink_paho.h"
 
+#include "base/clock.h"
 #include "base/cursor.h"
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "bridge/credentials.h"
 #include "bridge/wire.h"
 
 #include <MQTTAsync.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ struct paho {
 	uint32_t calls;
 	atomic_uint live;
 	struct ticket *tickets;  /* tags, then CALL_TICKETS */
+	bool tls;                /* this call is encrypted */
 	char tls_text[TEXT_MAX]; /* what OpenSSL said of this call */
 	MQTTProperty props[MAX_PROPS];
 };
@@ -297,14 +299,41 @@ static int on_message(void *ctx, char *topic, int topic_len, MQTTAsync_message *
 
 /* --- letters to events: on the loop thread ----------------------------------------------------------------------- */
 
+/* OpenSSL's line is THREAD:error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE: and only the reason is for people. */
+static void keep_reason(struct paho *p, const char *line)
+{
+	const char *from = line, *to;
+
+	for (int colons = 0; from && colons < 5; colons++)
+		from = strchr(from, ':') ? strchr(from, ':') + 1 : NULL;
+	if (!from)
+		from = line;
+	to = strpbrk(from, ":\n");
+	snprintf(p->tls_text, sizeof(p->tls_text), "%.*s", to ? (int)(to - from) : (int)strlen(from), from);
+}
+
+/* What Paho does not tell apart, said as what it can be. */
+static const char *hint(const struct paho *p, const char *text)
+{
+	if (!p->tls || !text || strncmp(text, "connect", 7) != 0)
+		return "";
+	if (!p->o.opts->tls.cert)
+		return " (nobody answers there, the server's certificate is not for the name in the address, or it "
+		       "wants "
+		       "a client certificate: tls.cert and tls.key)";
+	return " (nobody answers there, or the server's certificate is not for the name in the address)";
+}
+
 static void deliver_down(struct paho *p, uint8_t code, const char *text)
 {
-	char both[2 * TEXT_MAX + 8];
-	struct uplink_event e = {.kind = UPLINK_DOWN, .code = code, .text = text};
+	char whole[2 * TEXT_MAX];
+	struct uplink_event e = {.kind = UPLINK_DOWN, .code = code, .text = text ? whole : NULL};
 
 	if (p->tls_text[0]) {
-		snprintf(both, sizeof(both), "tls: %s", p->tls_text);
-		e.text = both;
+		snprintf(whole, sizeof(whole), "tls: %s", p->tls_text);
+		e.text = whole;
+	} else if (text) {
+		snprintf(whole, sizeof(whole), "%s%s", text, hint(p, text));
 	}
 	p->base.ops->hang_up(&p->base);
 	p->base.event(p->base.ctx, &e);
@@ -326,7 +355,10 @@ static void deliver(struct paho *p, const struct letter *l)
 		p->base.event(p->base.ctx, &e);
 		break;
 	case L_DOWN: deliver_down(p, e.code, l->ptr); break;
-	case L_TLS: snprintf(p->tls_text, sizeof(p->tls_text), "%s", l->ptr ? (const char *)l->ptr : "error"); break;
+	case L_TLS:
+		if (l->ptr)
+			keep_reason(p, l->ptr);
+		break;
 	case L_SETTLED:
 	case L_REFUSED:
 	case L_SUBSCRIBED:
@@ -386,23 +418,6 @@ static int uri_of(const char *address, char *out, size_t cap, bool *tls)
 	return snprintf(out, cap, "%s%s%s", scheme, rest, def) < (int)cap ? 0 : -ENAMETOOLONG;
 }
 
-/* The first line, read anew for each call, so that a changed password counts with the next one. */
-static int read_password(const char *path, char *out, size_t cap, int *len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, out, cap);
-	int r = n < 0 ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	if (r < 0)
-		return r;
-	*len = 0;
-	while (*len < n && out[*len] != '\n' && out[*len] != '\r')
-		++*len;
-	return 0;
-}
-
 /* Paho pings after one keep alive without traffic and gives up one and a half later, looking once a second. Sent in
  * this proportion, a silent link is found within 1.5 times what was configured. */
 static int paho_keep_alive(int64_t ms)
@@ -430,7 +445,7 @@ static void set_tls(struct connecting *c, const struct bridge_tls *tls, struct t
 	c->ssl.privateKey = tls->key;
 	c->ssl.enableServerCertAuth = tls->verify;
 	c->ssl.verify = tls->verify;
-	c->ssl.sslVersion = MQTT_SSL_VERSION_TLS_1_2; /* the least; 1.3 is used where both have it */
+	c->ssl.sslVersion = MQTT_SSL_VERSION_DEFAULT; /* the best both have; Debian's OpenSSL offers 1.2 and 1.3 */
 	if (!tls->ca)
 		c->ssl.CApath = "/etc/ssl/certs";
 	c->ssl.ssl_error_cb = on_tls_error;
@@ -494,7 +509,28 @@ static void set_version(struct connecting *c, const struct bridge_opts *o, bool 
 	c->o.connectProperties = &c->props;
 }
 
-static int set_options(struct paho *p, struct connecting *c, const struct uplink_call *call, bool tls, struct ticket *t)
+/* What the files of this call have to say; read anew each time, so that what was renewed counts with the next call.
+ * CREDENTIALS_BAD: why is a sentence. */
+static int set_credentials(struct connecting *c, const struct bridge_opts *o, bool tls, struct ticket *t, char *why)
+{
+	size_t len;
+	int r = 0;
+
+	if (tls) {
+		r = credentials_check(&o->tls, clock_wall_ms(&clock_system) / 1000, why, TEXT_MAX);
+		set_tls(c, &o->tls, t);
+	}
+	if (r == 0 && o->password_file) {
+		r = credentials_password(o->password_file, c->password, sizeof(c->password), &len, why, TEXT_MAX);
+		if (r == 0) {
+			c->o.binarypwd.len = (int)len;
+			c->o.binarypwd.data = c->password;
+		}
+	}
+	return r;
+}
+
+static void set_options(struct paho *p, struct connecting *c, const struct uplink_call *call, struct ticket *t)
 {
 	const struct bridge_opts *o = p->o.opts;
 
@@ -508,19 +544,6 @@ static int set_options(struct paho *p, struct connecting *c, const struct uplink
 	c->o.username = o->username;
 	if (call->will)
 		set_will(c, call->will);
-	if (tls)
-		set_tls(c, &o->tls, t);
-	if (o->password_file) {
-		int r = read_password(o->password_file, c->password, sizeof(c->password), &c->o.binarypwd.len);
-
-		if (r < 0)
-			log_warn("upstream=%s password_file=%s cannot be read: %s", o->head.name, o->password_file,
-				strerror(-r));
-		if (r < 0)
-			return r;
-		c->o.binarypwd.data = c->password;
-	}
-	return 0;
 }
 
 static int make_handle(struct paho *p, const char *uri, struct ticket *t)
@@ -557,7 +580,7 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 	uint32_t number = ++p->calls ? p->calls : ++p->calls; /* never 0 */
 	struct ticket *t = &p->tickets[p->o.tags + number % CALL_TICKETS];
 	struct connecting *c = calloc(1, sizeof(*c));
-	char uri[512];
+	char uri[512], why[TEXT_MAX];
 	bool tls = false;
 	int r = c ? 0 : -ENOMEM;
 
@@ -568,11 +591,14 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 		r = uri_of(call->address, uri, sizeof(uri), &tls);
 	if (r == 0)
 		r = make_handle(p, uri, t);
-	if (r == 0)
-		r = set_options(p, c, call, tls, t);
 	if (r == 0) {
+		set_options(p, c, call, t);
+		p->tls = tls;
 		atomic_store(&p->live, number);
-		r = MQTTAsync_connect(p->handle, &c->o) == MQTTASYNC_SUCCESS ? 0 : -ECONNREFUSED;
+		if (set_credentials(c, p->o.opts, tls, t, why) != 0)
+			post(t, L_DOWN, 0, strdup(why));
+		else
+			r = MQTTAsync_connect(p->handle, &c->o) == MQTTASYNC_SUCCESS ? 0 : -ECONNREFUSED;
 	}
 	if (c)
 		explicit_bzero(c->password, sizeof(c->password));

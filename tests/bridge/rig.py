@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """One bridge, its store and the broker it drains to: started on fresh ports and directories, and an account of what
 arrived by a subscriber of its own. Everything started here is ended here."""
+import json
 import os
-import queue
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+import traceback
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.properties import Properties
@@ -157,7 +160,6 @@ class Host:
 
 def account(records, count):
     """Lost, duplicates, and records out of order per topic, by the publisher's own number and by seq."""
-    import json
     numbers = [json.loads(r[1])["n"] for r in records]
     seqs = [int(r[2]["seq"]) for r in records if "seq" in r[2]]
     lost = count - len(set(numbers))
@@ -172,3 +174,54 @@ def account(records, count):
         last[record[0]] = number
     unmarked = duplicates - (len(seqs) - len(set(seqs))) if seqs else duplicates
     return {"lost": lost, "duplicates": duplicates, "unmarked": unmarked, "reordered": reordered}
+
+
+class Rig:
+    """A broker, somebody who watches it, and, from begin() on, a bridge."""
+
+    def __init__(self, program, extra="", broker_conf="", rules='[{out: "plant/#"}]'):
+        self.program = program
+        self.dir = tempfile.mkdtemp(prefix="weir-bridge-")
+        self.broker = Mosquitto(self.dir, broker_conf)
+        self.watch = Subscriber(self.broker.port)
+        self.options = f"address: mqtt://127.0.0.1:{self.broker.port}\nrules: {rules}\n{extra}"
+        self.host = None
+
+    def begin(self):
+        self.host = Host(self.program, self.dir, self.options)
+        return self.host
+
+    def end(self):
+        if self.host:
+            self.host.kill()
+        self.watch.close()
+        self.broker.stop()
+        shutil.rmtree(self.dir)
+
+    def expect(self, count, seconds=30):
+        until(f"{count} records", lambda: len({r[1] for r in self.watch.records()}) >= count, seconds)
+        until("the cursor at the end", lambda: self.host.acked() >= count, seconds)
+        a = account(self.watch.records(), count)
+        assert a["lost"] == 0 and a["reordered"] == 0 and a["unmarked"] == 0, a
+        return a
+
+
+def run_cases(cases, make=Rig):
+    """test_X.py HOST_PROGRAM [CASE...]: each case with a rig of its own settings."""
+    program, wanted, failed = os.path.abspath(sys.argv[1]), sys.argv[2:], 0
+    for case, settings in cases.items():
+        if wanted and case.__name__ not in wanted:
+            continue
+        began = time.monotonic()
+        rig = make(program, **settings)
+        try:
+            case(rig)
+            assert rig.host.process.poll() is not None or rig.host.stop() == 0, "main's end did not end well"
+            print(f"ok   {case.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
+        except Exception:
+            failed += 1
+            traceback.print_exc()
+            print(f"FAIL {case.__name__}: {rig.host.lines[-5:] if rig.host else ''}", flush=True)
+        finally:
+            rig.end()
+    return 1 if failed else 0

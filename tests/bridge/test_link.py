@@ -5,46 +5,13 @@
 """
 import os
 import signal
-import shutil
 import sys
-import tempfile
 import time
-import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import paho.mqtt.client as mqtt
 
-from rig import Host, Mosquitto, Subscriber, account, until, SITE
-
-PROGRAM = ""
-
-
-class Rig:
-    def __init__(self, extra="", broker_conf="", rules='[{out: "plant/#"}]', start_broker=True):
-        self.dir = tempfile.mkdtemp(prefix="weir-bridge-")
-        self.broker = Mosquitto(self.dir, broker_conf)
-        self.watch = Subscriber(self.broker.port)
-        self.options = f"address: mqtt://127.0.0.1:{self.broker.port}\nrules: {rules}\n{extra}"
-        self.host = None
-
-    def begin(self):
-        self.host = Host(PROGRAM, self.dir, self.options)
-        return self.host
-
-    def end(self):
-        if self.host:
-            self.host.kill()
-        self.watch.close()
-        self.broker.stop()
-        shutil.rmtree(self.dir)
-
-    def expect(self, count, seconds=30):
-        until(f"{count} records", lambda: len({r[1] for r in self.watch.records()}) >= count, seconds)
-        until("the cursor at the end", lambda: self.host.acked() >= count, seconds)
-        a = account(self.watch.records(), count)
-        assert a["lost"] == 0 and a["reordered"] == 0 and a["unmarked"] == 0, a
-        return a
-
+from rig import SITE, run_cases, until
 
 def drains_in_order_and_says_hello_and_goodbye(rig):
     h = rig.begin()
@@ -215,28 +182,5 @@ CASES = {
 }
 
 
-def main():
-    global PROGRAM
-    PROGRAM = os.path.abspath(sys.argv[1])
-    wanted = sys.argv[2:]
-    failed = 0
-    for case, settings in CASES.items():
-        if wanted and case.__name__ not in wanted:
-            continue
-        began = time.monotonic()
-        rig = Rig(**settings)
-        try:
-            case(rig)
-            assert rig.host.process.poll() is not None or rig.host.stop() == 0, "main's end did not end well"
-            print(f"ok   {case.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
-        except Exception:
-            failed += 1
-            traceback.print_exc()
-            print(f"FAIL {case.__name__}: {rig.host.lines[-5:] if rig.host else ''}", flush=True)
-        finally:
-            rig.end()
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases(CASES))
