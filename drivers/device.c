@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/device.h"
 
-enum { ENOUGH_MEASURES = 8, FULL_PROBE = 16 };
+enum { ENOUGH_MEASURES = 3, FULL_PROBE = 16 };
 
 static enum device_state came_back(struct device *d, int64_t now_us, uint32_t random)
 {
