@@ -2,12 +2,16 @@
 /* `weir check [FILE]`: every mistake of a configuration before anything starts. */
 #include "config/dump.h"
 #include "config/reference.h"
+#include "config/units.h"
+#include "gateway/busplan.h"
 #include "gateway/commands.h"
 #include "gateway/schema.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { MAX_WHAT_IF = 16 };
 
 static const char title[] = "Configuration reference";
 static const char intro[] =
@@ -38,28 +42,42 @@ static void print_counts(const struct gateway_opts *o)
 		plural(o->upstreams.count));
 }
 
-static int check(const char *path, bool print)
+/* What is asked of one run. */
+struct request {
+	enum { COUNTS, PRINT, PLAN } show;
+	const char *path;
+	const char *what_if[MAX_WHAT_IF];
+	struct gateway_check how;
+	int64_t turnaround_us;
+};
+
+static int show(const struct request *q, const struct gateway_opts *o)
 {
-	struct gateway_findings found = {0};
+	if (q->show == PRINT)
+		return dump_table(stdout, &gateway_table, o, DUMP_DEFAULTS);
+	if (q->show == PLAN)
+		return busplan_print(stdout, o, q->turnaround_us);
+	print_counts(o);
+	if (q->how.advice)
+		printf(" (%zu piece%s of advice)", q->how.advice, plural(q->how.advice));
+	putchar('\n');
+	return 0;
+}
+
+static int check(struct request *q)
+{
 	struct gateway_opts *o;
-	int r = gateway_opts_check(&o, path, stderr, &found);
+	int r = gateway_opts_check(&o, q->path, stderr, &q->how);
 
 	if (r == GATEWAY_OPTS_WRONG) {
-		fprintf(stderr, "%zu mistake%s\n", found.mistakes, plural(found.mistakes));
+		fprintf(stderr, "%zu mistake%s\n", q->how.mistakes, plural(q->how.mistakes));
 		return 1;
 	}
 	if (r < 0) {
-		fprintf(stderr, "weir check: %s: %s\n", path, strerror(-r));
+		fprintf(stderr, "weir check: %s: %s\n", q->path, strerror(-r));
 		return 1;
 	}
-	if (print) {
-		r = dump_table(stdout, &gateway_table, o, DUMP_DEFAULTS);
-	} else {
-		print_counts(o);
-		if (found.advice)
-			printf(" (%zu piece%s of advice)", found.advice, plural(found.advice));
-		putchar('\n');
-	}
+	r = show(q, o);
 	gateway_opts_free(o);
 	if (r < 0 || fflush(stdout) != 0) {
 		fprintf(stderr, "weir check: standard output: %s\n", r < 0 ? strerror(-r) : "cannot be written");
@@ -70,27 +88,58 @@ static int check(const char *path, bool print)
 
 static int print_reference(void)
 {
-	return reference_print(stdout, &gateway_table, title, intro) < 0 || fflush(stdout) != 0;
+	if (reference_print(stdout, &gateway_table, title, intro) == 0 && fflush(stdout) == 0)
+		return 0;
+	fprintf(stderr, "weir check: standard output cannot be written\n");
+	return 1;
 }
+
+/* turnaround is no key of a file, but the other half of what the plan depends on. */
+static bool take_what_if(struct request *q, const char *what)
+{
+	char fix[UNITS_FIX_CAP];
+	int64_t ms;
+
+	if (strncmp(what, "turnaround=", 11) == 0) {
+		if (units_time(&ms, fix, what + 11) == 0 && ms <= 60000) {
+			q->turnaround_us = 1000 * ms;
+			return true;
+		}
+		fprintf(stderr, "weir check: `%s` is not a turnaround; write it like turnaround=3ms\n", what);
+		return false;
+	}
+	if (q->how.what_if_count == MAX_WHAT_IF) {
+		fprintf(stderr, "weir check: more than %d times --what-if\n", MAX_WHAT_IF);
+		return false;
+	}
+	q->what_if[q->how.what_if_count++] = what;
+	return true;
+}
+
+static const char usage[] = "weir check [--print | --plan] [--what-if KEY=VALUE]... [FILE]";
 
 int cmd_check(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"print", no_argument, NULL, 'p'}, {"reference", no_argument, NULL, 'r'}, {0}};
-	bool print = false;
+	static const struct option options[] = {{"print", no_argument, NULL, 'p'}, {"plan", no_argument, NULL, 'l'},
+		{"what-if", required_argument, NULL, 'w'}, {"reference", no_argument, NULL, 'r'}, {0}};
+	struct request q = {.path = "/etc/weir/weir.yaml", .turnaround_us = BLOCKS_GUESS_US};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'r')
 			return print_reference();
-		if (c != 'p')
+		if (c == '?' || (c == 'w' && !take_what_if(&q, optarg))) {
+			fprintf(stderr, "use it as: %s\n", usage);
 			return 2;
-		print = true;
+		}
+		q.show = c == 'p' ? PRINT : PLAN;
 	}
 	if (optind + 1 < argc) {
-		fprintf(stderr, "weir check: '%s' is one word too many; use it as: weir check [--print] [FILE]\n",
-			argv[optind + 1]);
+		fprintf(stderr, "weir check: '%s' is one word too many; use it as: %s\n", argv[optind + 1], usage);
 		return 2;
 	}
-	return check(optind < argc ? argv[optind] : "/etc/weir/weir.yaml", print);
+	if (optind < argc)
+		q.path = argv[optind];
+	q.how.what_if = q.what_if;
+	return check(&q);
 }

@@ -11,7 +11,7 @@ static const struct command {
 	const char *help;                  /* NULL: not for people */
 } commands[] = {
 	{"run", cmd_run, "run the gateway: weir run [--config FILE]"},
-	{"check", cmd_check, "find every mistake in a configuration: weir check [FILE]"},
+	{"check", cmd_check, "find every mistake in a configuration: weir check [--print | --plan] [FILE]"},
 	{"broker", cmd_broker, "run the MQTT broker alone: weir broker [--bind ADDR]... [--config FILE]"},
 	{"status", cmd_ask, "how the running gateway is: queue, upstreams, lines, devices"},
 	{"points", cmd_ask, "what every point holds now: weir points [WORD]"},

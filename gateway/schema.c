@@ -10,6 +10,7 @@
 #include "config/template.h"
 #include "gateway/crosscheck.h"
 #include "gateway/topics.h"
+#include "gateway/whatif.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -56,11 +57,17 @@ const struct key_table gateway_table = KEY_TABLE_OF("configuration", struct gate
 
 /* --- loading ------------------------------------------------------------------------------------------------- */
 
-static int read_all(struct gateway_opts *o, const char *path, struct key_report *report)
+static int read_all(
+	struct gateway_opts *o, const char *path, const struct gateway_check *how, struct key_report *report)
 {
 	struct key_node *root;
 	int r = load_site(&root, o->arena, report, path);
 
+	for (size_t i = 0; r >= 0 && i < how->what_if_count; i++) {
+		int w = whatif_apply(root, how->what_if[i], o->arena, report);
+
+		r = w < 0 ? w : r;
+	}
 	if (r < 0)
 		return r;
 	if (r != LOAD_BROKEN) { /* else every key behind the break would seem to be missing */
@@ -95,7 +102,7 @@ void gateway_opts_free(struct gateway_opts *o)
 		arena_free(o->arena);
 }
 
-int gateway_opts_check(struct gateway_opts **out, const char *path, FILE *errors, struct gateway_findings *findings)
+int gateway_opts_check(struct gateway_opts **out, const char *path, FILE *errors, struct gateway_check *how)
 {
 	struct key_report *report = NULL;
 	struct gateway_opts *o = NULL;
@@ -105,13 +112,14 @@ int gateway_opts_check(struct gateway_opts **out, const char *path, FILE *errors
 	if (r == 0)
 		r = opts_new(&o);
 	if (r == 0)
-		r = read_all(o, path, report);
+		r = read_all(o, path, how, report);
 	if (r == 0)
 		r = report_print(report, errors);
-	if (r == 0 && findings)
-		*findings = (struct gateway_findings){
-			report_count(report, REPORT_FAULT), report_count(report, REPORT_ADVICE)};
-	if (r == 0 && report_count(report, REPORT_FAULT))
+	if (r == 0) {
+		how->mistakes = report_count(report, REPORT_FAULT);
+		how->advice = report_count(report, REPORT_ADVICE);
+	}
+	if (r == 0 && how->mistakes)
 		r = GATEWAY_OPTS_WRONG;
 	report_free(report);
 	if (r == 0)
@@ -123,7 +131,9 @@ int gateway_opts_check(struct gateway_opts **out, const char *path, FILE *errors
 
 int gateway_opts_load(struct gateway_opts **out, const char *path, FILE *errors)
 {
-	return gateway_opts_check(out, path, errors, NULL);
+	struct gateway_check how = {0};
+
+	return gateway_opts_check(out, path, errors, &how);
 }
 
 size_t gateway_point_topic(char *out, size_t cap, const struct gateway_opts *o, const struct line_opts *l,

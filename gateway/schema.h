@@ -34,16 +34,18 @@ struct gateway_opts {
 };
 extern const struct key_table gateway_table;
 
-/* What a load found. */
-struct gateway_findings {
-	size_t mistakes, advice;
+/* How to look at a configuration, and what was found. */
+struct gateway_check {
+	const char *const *what_if; /* whatif.h */
+	size_t what_if_count;
+	size_t mistakes, advice; /* written */
 };
 
-/* Mistakes and advice are written to errors. findings may be NULL. 0; GATEWAY_OPTS_WRONG: there were mistakes, *out is
+/* Mistakes and advice are written to errors. 0; GATEWAY_OPTS_WRONG: there were mistakes, *out is
  * NULL; or -errno. */
 enum { GATEWAY_OPTS_WRONG = 1 };
 int gateway_opts_load(struct gateway_opts **out, const char *path, FILE *errors);
-int gateway_opts_check(struct gateway_opts **out, const char *path, FILE *errors, struct gateway_findings *findings);
+int gateway_opts_check(struct gateway_opts **out, const char *path, FILE *errors, struct gateway_check *how);
 void gateway_opts_free(struct gateway_opts *o); /* NULL is fine */
 
 /* Topic of a point: the template of the point, else of its device, else of the site. Length; 0: longer than cap, or

@@ -5,7 +5,7 @@ configuration.md: each ```yaml block is a file, named in its first line (`# weir
 block that begins with `$ weir ...` is what weir says of the files so far. reference.md: what `weir check --reference`
 prints.
 
-    test_docs.py WEIR [--write]     --write: docs/reference.md anew from the tables
+    test_docs.py WEIR [--write]     --write: what weir says, into both documents anew; then read the diff
 """
 import difflib
 import pathlib
@@ -32,11 +32,13 @@ def clear(root):
         path.rmdir() if path.is_dir() else path.unlink()
 
 
-def check_examples(weir):
+def check_examples(weir, write):
     wrong = commands = 0
+    page = DOCS / "configuration.md"
+    fresh = page.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as tmp:
         root = pathlib.Path(tmp)
-        for kind, text in BLOCK.findall((DOCS / "configuration.md").read_text(encoding="utf-8")):
+        for kind, text in BLOCK.findall(fresh):
             first, rest = text.split("\n", 1)
             if kind == "yaml":
                 name = first.removeprefix("# ")
@@ -48,8 +50,12 @@ def check_examples(weir):
             elif first.startswith("$ weir "):
                 done = subprocess.run([weir, *shlex.split(first)[2:]], cwd=root, capture_output=True, text=True,
                                       timeout=20)
-                wrong += differ(rest, done.stderr + done.stdout, first)
+                said = done.stderr + done.stdout
+                fresh = fresh.replace(f"{first}\n{rest}```", f"{first}\n{said}```", 1) if write else fresh
+                wrong += 0 if write else differ(rest, said, first)
                 commands += 1
+    if write:
+        page.write_text(fresh, encoding="utf-8")
     assert commands >= 4, "configuration.md has lost its examples"
     return wrong
 
@@ -68,7 +74,8 @@ def check_reference(weir, write):
 
 def main(args):
     weir = str(pathlib.Path(args[0]).resolve())
-    wrong = check_examples(weir) + check_reference(weir, "--write" in args)
+    write = "--write" in args
+    wrong = check_examples(weir, write) + check_reference(weir, write)
     print("docs: as the program has it" if not wrong else f"docs: {wrong} differ")
     return 1 if wrong else 0
 

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* busplan.h - what a Modbus line will be asked, and how much of its time that takes; foretold from the configuration.
+ *
+ * The requests are those that the line itself will make (drivers/blocks.h), with one turnaround for all devices in
+ * place of the measured ones. Pure but for printing.
+ */
+#ifndef GATEWAY_BUSPLAN_H
+#define GATEWAY_BUSPLAN_H
+
+#include "drivers/blocks.h"
+#include "gateway/schema.h"
+
+#include <stdio.h>
+
+struct busplan {
+	const struct line_opts *line;
+	struct blocks blocks;
+	int64_t turnaround_us;
+	double load; /* of the line's time; above 1 every point comes that much later than wanted */
+};
+
+/* A line without a plan of requests (text sensors, made-up values) has load 0. 0 or -ENOMEM; to be ended with _fini. */
+int busplan_init(struct busplan *p, const struct line_opts *l, int64_t turnaround_us);
+void busplan_fini(struct busplan *p);
+double busplan_block_us(const struct busplan *p, const struct block *b); /* one request and its reply, all in all */
+
+/* Every request of every Modbus line. 0, -ENOMEM or -EIO. */
+int busplan_print(FILE *out, const struct gateway_opts *o, int64_t turnaround_us);
+/* Advice for lines that are asked for more than they carry. 0 or -ENOMEM. */
+int busplan_check(const struct gateway_opts *o, struct key_report *report);
+
+#endif
