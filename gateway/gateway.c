@@ -156,12 +156,18 @@ static int open_store(struct gateway *g)
 	const struct bridge_opts *upstreams = o->upstreams.items;
 	const struct store_events events = {g, committed, trouble};
 	const char **names = calloc(o->upstreams.count + 1, sizeof(*names));
+	struct store_opts store = o->store;
+	char event_topic[256];
 	int r = names ? 0 : -ENOMEM;
+
+	/* Gap records go where the gateway's other events go, so that the rule for the site lets them through. */
+	snprintf(event_topic, sizeof(event_topic), "%s/weir/event", gateway_site(g));
+	store.event_topic = event_topic;
 
 	for (size_t i = 0; r == 0 && i < o->upstreams.count; i++)
 		names[i] = upstreams[i].head.name;
 	if (r == 0)
-		r = store_open(&g->store, &o->store, names, o->upstreams.count, &events, g->clock);
+		r = store_open(&g->store, &store, names, o->upstreams.count, &events, g->clock);
 	free(names);
 	if (r < 0)
 		log_error("store=%s error=\"%s\"; weir does not start without its queue", o->store.dir, strerror(-r));

@@ -109,7 +109,7 @@ class Site(harness.Room):
         return None
 
     def status(self):
-        said = subprocess.run([self.gateway.argv[-4], "status", "--socket", self.dir / "weir.sock"],
+        said = subprocess.run([harness.build_dir() / "gateway/weir", "status", "--socket", self.dir / "weir.sock"],
                               capture_output=True, text=True, timeout=20, check=False)
         return said.stdout
 

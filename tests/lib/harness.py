@@ -312,7 +312,8 @@ class Account:
 
     lost        acknowledged to the publisher, never arrived
     duplicates  arrived again: `marked` when its seq or the DUP flag says so, `resent` when the publisher itself sent it
-                again at QoS 1 and so may have caused it, `unmarked` else
+                again at QoS 1 and so may have caused it, `twice` when it did so at QoS 2, which excuses nothing,
+                `unmarked` else
     reordered   arrived for the first time behind a later message of the same publisher and topic
     """
 
@@ -320,7 +321,7 @@ class Account:
         """once: does this publisher send at QoS 2, where its sending again excuses nothing?"""
         self.prefix, self.once = prefix, once
         self.acknowledged, self.resent, self.refused, self.halfway = set(), set(), set(), set()
-        self.lost, self.unmarked, self.reordered = [], [], []
+        self.lost, self.unmarked, self.twice, self.reordered = [], [], [], []
         self.arrived = self.marked = self.by_publisher = self.strangers = 0
 
     def publishers(self, *journals):
@@ -352,6 +353,8 @@ class Account:
                     self.marked += 1
                 elif key in self.resent and not self.once(body["p"]):
                     self.by_publisher += 1
+                elif key in self.resent:
+                    self.twice.append(key)
                 else:
                     self.unmarked.append(key)
                 seen[key].add(a.seq)
@@ -367,16 +370,18 @@ class Account:
 
     def __str__(self):
         return (f"acknowledged={len(self.acknowledged)} arrived={self.arrived} lost={len(self.lost)} "
-                f"duplicates: marked={self.marked} resent={self.by_publisher} unmarked={len(self.unmarked)} "
+                f"duplicates: marked={self.marked} resent={self.by_publisher} twice={len(self.twice)} "
+                f"unmarked={len(self.unmarked)} "
                 f"reordered={len(self.reordered)} refused={len(self.refused)}")
 
     def clean(self):
-        return not (self.lost or self.unmarked or self.reordered)
+        return not (self.lost or self.twice or self.unmarked or self.reordered)
 
     def check(self):
         print(self)
         if not self.clean():
-            raise Failed(f"{self}\n  lost {self.lost[:10]}\n  unmarked {self.unmarked[:10]}\n"
+            raise Failed(f"{self}\n  lost {self.lost[:10]}\n  twice {self.twice[:10]}\n"
+                         f"  unmarked {self.unmarked[:10]}\n"
                          f"  reordered {self.reordered[:10]}")
         if not self.acknowledged:
             raise Failed("nothing was acknowledged: that proves nothing")

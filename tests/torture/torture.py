@@ -1,0 +1,389 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Random faults against a whole gateway, then the account: nothing acknowledged may be lost, nothing may arrive twice
+unmarked or out of order.
+
+  torture.py [--build DIR] [--seed N] [--seeds N] [--minutes M] [--bridge weir|mosquitto] [--faults N] [--only WORD,...]
+
+One seed is one gateway, one site of simulated devices, two groups of publishers at QoS 1 and 2, and a dozen faults
+drawn at random; then everything heals, drains and is counted. The seed decides the configuration, the faults and
+their length; what the machine does meanwhile differs, so a seed narrows a finding down, it does not replay it to the
+microsecond. --minutes goes on with further seeds until the time is up. --bridge mosquitto drives mosquitto and its own
+bridge the same way, for comparison. The first line of a seed says how to run it alone.
+"""
+
+import argparse
+import os
+import pathlib
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+import site_room  # noqa: E402
+import harness  # noqa: E402
+from harness import Failed, wait  # noqa: E402
+
+DISK_MB = 64
+
+
+# --- faults: each takes the site and the dice, and lets its time go by ------------------------------------------------
+
+
+def pause(dice, low=0.1, high=2.5):
+    time.sleep(dice.uniform(low, high))
+
+
+def link(mode):
+    def fault(site, dice):
+        site.link.tell(mode)
+        pause(dice)
+        site.link.tell("forward")
+    return fault
+
+
+def long_silence(site, dice):
+    """Longer than the watchdog needs, so that the gateway gives the connection up."""
+    site.link.tell(dice.choice(("silent", "silent up", "silent down")))
+    pause(dice, 4, 8)
+    site.link.tell("forward")
+
+
+def reset(site, dice):
+    for _ in range(dice.randint(1, 5)):
+        site.link.tell("reset")
+        pause(dice, 0.02, 0.5)
+
+
+def cut(site, dice):
+    for _ in range(dice.randint(1, 4)):
+        site.link.tell(f"cut {dice.randint(1, 20000)}")
+        pause(dice, 0.05, 0.8)
+    site.link.tell("forward")
+
+
+def delay(site, dice):
+    site.link.tell(f"delay {dice.randint(20, 400)}")
+    pause(dice)
+    site.link.tell("delay 0")
+
+
+def slow_link(site, dice):
+    site.link.tell("rate 8000")
+    pause(dice, 1, 4)
+    site.link.tell("rate 0")
+
+
+def kill_gateway(site, dice):
+    site.kill()
+    pause(dice, 0, 0.5)
+    site.restart()
+
+
+def kill_at_once(site, dice):
+    """Again while it is still starting."""
+    for _ in range(dice.randint(2, 4)):
+        site.kill()
+        site.gateway.start()
+        pause(dice, 0, 0.3)
+    site.kill()
+    site.restart()
+
+
+def stop_gateway(site, dice):
+    if site.gateway.stop(30) != 0:
+        raise Failed(f"SIGTERM: exit status {site.gateway.process.returncode}")
+    pause(dice, 0, 0.5)
+    site.restart()
+
+
+def kill_bridge(site, dice):
+    for _ in range(dice.randint(1, 3)):
+        pid = site.bridge_pid()
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+        pause(dice, 0.05, 1)
+
+
+def freeze_gateway(site, dice):
+    site.gateway.signal(signal.SIGSTOP)
+    pause(dice)
+    site.gateway.signal(signal.SIGCONT)
+
+
+def kill_cloud(site, dice):
+    site.up.kill()
+    pause(dice, 0, 1.5)
+    site.up.start(r"^ready")
+
+
+def cloud(*modes):
+    def fault(site, dice):
+        site.up.tell(dice.choice(modes))
+        pause(dice, 0.1, 1.5)
+        site.up.tell("accept", "disconnect")
+    return fault
+
+
+def forget(site, dice):
+    site.up.tell("forget")
+    pause(dice, 0, 0.3)
+
+
+def full_disk(site, dice):
+    filler = site.data / "filler"
+    try:
+        with open(filler, "wb", buffering=0) as f:
+            while True:
+                f.write(bytes(65536))
+    except OSError:
+        pass
+    pause(dice, 0.3, 3)
+    if dice.random() < 0.3:
+        kill_gateway(site, dice)  # it must start on a full disk
+    filler.unlink()
+
+
+def step_clock(site, dice):
+    step_ms = dice.choice((-86400000, -3600000, -5000, 5000, 3600000, 86400000, 0))
+    with open(site.dir / "clockstep", "r+b") as f:
+        f.write(struct.pack("<q", step_ms))
+    pause(dice, 0, 0.5)
+
+
+def reload(site, dice):
+    site.configure(bridge=f"window: {dice.randint(1, 500)}")
+    site.gateway.signal(signal.SIGHUP)
+    pause(dice, 0, 1)
+
+
+def dead_slaves(site, dice):
+    site.bus.tell(f"fault bus {dice.randint(1, 2)} {dice.choice(('dead', 'bad-crc every=3', 'late arg=150 every=5'))}")
+    pause(dice)
+    site.bus.tell("fault bus * none")
+
+
+def vanished_port(site, dice):
+    site.bus.tell("gone bus")
+    pause(dice, 0, 1)
+    site.bus.tell("back bus")
+
+
+FAULTS = {  # name: (weight, what, for mosquitto's bridge too)
+    "blackhole": (3, link("silent"), True),
+    "up-silent": (2, link("silent up"), True),
+    "down-silent": (2, link("silent down"), True),
+    "long-silence": (2, long_silence, True),
+    "refuse": (2, link("refuse"), True),
+    "reset": (3, reset, True),
+    "cut": (3, cut, True),
+    "delay": (2, delay, True),
+    "slow": (2, slow_link, True),
+    "kill": (4, kill_gateway, True),
+    "kill-starting": (1, kill_at_once, True),
+    "term": (2, stop_gateway, True),
+    "freeze": (1, freeze_gateway, True),
+    "kill-bridge": (3, kill_bridge, False),
+    "kill-cloud": (3, kill_cloud, True),
+    "stall": (1, cloud("stall"), True),
+    "no-acks": (2, cloud("mute", "lose-acks"), True),
+    "refused": (1, cloud("refuse 3", "refuse 0x89"), True),
+    "small-window": (1, cloud("receive-maximum 1", "receive-maximum 7", "slow 50"), True),
+    "forget": (2, forget, True),
+    "full-disk": (2, full_disk, True),
+    "clock": (2, step_clock, False),
+    "reload": (1, reload, False),
+    "slaves": (1, dead_slaves, False),
+    "port": (1, vanished_port, False),
+}
+
+
+# --- what is tortured -------------------------------------------------------------------------------------------------
+
+
+class Weir(site_room.Site):
+    def build_from(self, dice):
+        self.clock = self.dir / "clockstep"
+        self.clock.write_bytes(bytes(8))
+        durability = dice.choice(("power", "process"))
+        wrap = ["env", f"LD_PRELOAD={harness.build_dir()}/tests/lib/clockstep.so", f"WEIR_CLOCKSTEP={self.clock}"]
+        self.make_disk(dice)
+        self.build(version=dice.choice((5, 5, 5, "3.1.1")), every=dice.choice(("20ms", "100ms", "1s")),
+                   store=f"max_bytes: 32MiB\n  on_full: refuse\n  durability: {durability}\n  commit_ms: {dice.choice((0, 5, 10, 50))}",
+                   bridge=f"window: {dice.choice((1, 10, 100, 500))}", wrap=wrap)
+        self.marked = self.values["version"] == '"5"'
+
+    def make_disk(self, dice):
+        """A real disk, or a small file system that can be filled: this process is in a mount namespace of its own."""
+        self.data = self.dir / "data"
+        self.data.mkdir()
+        self.small_disk = dice.random() < 0.4 and "WEIR_TORTURE_NAMESPACE" in os.environ
+        if self.small_disk:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "none", self.data], check=True)
+
+
+class Mosquitto(Weir):
+    """mosquitto with its own bridge, as durable as its options make it."""
+
+    CONFIG = """\
+listener {broker} 127.0.0.1
+allow_anonymous true
+user root
+persistence true
+persistence_location {data}/
+autosave_interval 1
+max_queued_messages 0
+max_inflight_messages 0
+connection cloud
+address 127.0.0.1:{link}
+remote_clientid plant
+local_clientid plant-local
+cleansession false
+bridge_protocol_version {version}
+notifications false
+try_private false
+keepalive_interval 5
+restart_timeout 1
+topic load/# out 1
+topic plant/# out 1
+"""
+
+    def build_from(self, dice):
+        self.make_disk(dice)
+        self.broker, self.up = harness.free_port(), self.cloud()
+        self.link = self.linkcut(self.up.port)
+        self.once = lambda p: p % 2 == 0
+        self.loads = []
+        version = dice.choice(("mqttv50", "mqttv50", "mqttv50", "mqttv311"))
+        self.marked = False
+        config = self.dir / "mosquitto.conf"
+        config.write_text(self.CONFIG.format(broker=self.broker, link=self.link.port, data=self.data, version=version))
+        self.gateway = self.add(harness.Program(self, "mosquitto", ["mosquitto", "-c", config]))
+        self.restart()
+
+    def restart(self):
+        self.gateway.start()
+        wait(lambda: harness.listens(self.broker), 20, "mosquitto listens")
+
+    def bridge_pid(self):
+        return None
+
+    def status(self):
+        return "mosquitto does not say"
+
+    def settle(self, seconds=60):
+        for load in self.loads:
+            load.tell("stop")
+        wait(lambda: all(load.stats()["waiting"] == 0 for load in self.loads), seconds, "all is acknowledged")
+        last, since = -1, time.monotonic()
+        while time.monotonic() - since < 8:  # it does not say when it is done
+            now = self.received()
+            if now != last:
+                last, since = now, time.monotonic()
+            time.sleep(0.1)
+
+
+def written_bytes(program):
+    """By the gateway and all below it; lost with each process that ends, so taken before."""
+    total = 0
+    for pid in [program.pid, *program.descendants()]:
+        try:
+            for line in pathlib.Path(f"/proc/{pid}/io").read_text().splitlines():
+                if line.startswith("write_bytes:"):
+                    total += int(line.split()[1])
+        except OSError:
+            continue
+    return total
+
+
+def draw(dice, count, mosquitto, small_disk, only):
+    names = [name for name, (_, _, both) in FAULTS.items() if (both or not mosquitto) and (not only or name in only)]
+    if not small_disk and "full-disk" in names:
+        names.remove("full-disk")
+    return dice.choices(names, [FAULTS[name][0] for name in names], k=count)
+
+
+def one(seed, kind, count, only):
+    dice = random.Random(seed)
+    with kind() as site:
+        site.build_from(dice)
+        site.load(rate=dice.choice((20, 100, 400)), size=dice.choice((60, 200, 2000)))
+        site.load(rate=dice.choice((20, 100)), mqtt=4, window=dice.choice((1, 20)))
+        faults = draw(dice, count, kind is Mosquitto, site.small_disk, only)
+        print(f"seed {seed}: {' '.join(faults)}", flush=True)
+        peak, written, began = 0, 0, time.monotonic()
+        for fault in faults:
+            peak = max(peak, site.gateway.rss_kib())
+            before = written_bytes(site.gateway)
+            FAULTS[fault][1](site, dice)
+            after = written_bytes(site.gateway)
+            written += after - before if after >= before else after
+        site.link.tell("forward", "delay 0", "rate 0")
+        site.up.tell("accept")
+        healed, backlog = time.monotonic(), site.to_send() if kind is Weir else None
+        site.settle(120)
+        account = site.account()
+        drained = time.monotonic() - healed
+        peak = max(peak, site.gateway.rss_kib())
+        per = written / max(1, len(account.acknowledged))
+        print(f"  {account}\n  {healed - began:.0f} s of faults, drained in {drained:.1f} s (backlog {backlog}), "
+              f"peak rss {peak / 1024:.1f} MiB" + ("" if site.small_disk else f", {per:.0f} bytes written a message"),
+              flush=True)
+        return account, site.marked
+
+
+def enter_namespace():
+    """A user and mount namespace, so that a disk can be filled; where there is none, that fault is left out."""
+    if os.environ.get("WEIR_TORTURE_NAMESPACE"):
+        return
+    if subprocess.run(["unshare", "-Urm", "true"], check=False, capture_output=True).returncode != 0:
+        print("no user and mount namespaces here: the disk is not filled")
+        return
+    os.environ["WEIR_TORTURE_NAMESPACE"] = "1"
+    os.execvp("unshare", ["unshare", "-Urm", sys.executable, *sys.argv])
+
+
+def main():
+    words = argparse.ArgumentParser(description="random faults, then the account")
+    words.add_argument("--build", default="build")
+    words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--seeds", type=int, default=1)
+    words.add_argument("--minutes", type=float, default=0)
+    words.add_argument("--bridge", choices=("weir", "mosquitto"), default="weir")
+    words.add_argument("--faults", type=int, default=12)
+    words.add_argument("--only", default="")
+    words = words.parse_args()
+    os.environ["WEIR_BUILD"] = os.path.abspath(words.build)
+    enter_namespace()
+    kind = {"weir": Weir, "mosquitto": Mosquitto}[words.bridge]
+    end = time.monotonic() + words.minutes * 60
+    seed, bad, sums = words.seed, [], dict.fromkeys(("acknowledged", "lost", "marked", "resent", "twice", "unmarked", "reordered"), 0)
+    while seed < words.seed + words.seeds or time.monotonic() < end:
+        try:
+            account, marked = one(seed, kind, words.faults, [w for w in words.only.split(",") if w])
+        except Failed as error:
+            print(f"  FAILED: {error}", flush=True)
+            bad.append(seed)
+            seed += 1
+            continue
+        for key, value in (("acknowledged", account.acknowledged), ("lost", account.lost), ("unmarked", account.unmarked), ("twice", account.twice),
+                           ("reordered", account.reordered)):
+            sums[key] += len(value)
+        sums["marked"] += account.marked
+        sums["resent"] += account.by_publisher
+        # MQTT 3.1.1 has no place for a seq: there a duplicate can only be marked by DUP, which a fresh session hides.
+        if account.lost or account.reordered or account.twice or (account.unmarked and marked):
+            print(f"  BAD: lost {account.lost[:8]} twice {account.twice[:8]} unmarked {account.unmarked[:8]} reordered {account.reordered[:8]}")
+            bad.append(seed)
+        seed += 1
+    print(f"{seed - words.seed} seeds: " + " ".join(f"{k}={v}" for k, v in sums.items()))
+    if bad:
+        print(f"bad seeds: {' '.join(map(str, bad))}; run one alone with --seed N")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
