@@ -4,6 +4,7 @@
 unmarked or out of order.
 
   torture.py [--build DIR] [--seed N] [--seeds N] [--minutes M] [--bridge weir|mosquitto] [--faults N] [--only WORD,...]
+              [--qos 1|2|12]
 
 One seed is one gateway, one site of simulated devices, two groups of publishers at QoS 1 and 2, and a dozen faults
 drawn at random; then everything heals, drains and is counted. The seed decides the configuration, the faults and
@@ -306,12 +307,13 @@ def draw(dice, count, mosquitto, small_disk, only):
     return dice.choices(names, [FAULTS[name][0] for name in names], k=count)
 
 
-def one(seed, kind, count, only):
+def one(seed, kind, count, only, qos):
     dice = random.Random(seed)
     with kind() as site:
         site.build_from(dice)
-        site.load(rate=dice.choice((20, 100, 400)), size=dice.choice((60, 200, 2000)))
-        site.load(rate=dice.choice((20, 100)), mqtt=4, window=dice.choice((1, 20)))
+        site.once = lambda p: qos != "1" and (qos == "2" or p % 2 == 0)
+        site.load(qos=qos, rate=dice.choice((20, 100, 400)), size=dice.choice((60, 200, 2000)))
+        site.load(qos=qos, rate=dice.choice((20, 100)), mqtt=4, window=dice.choice((1, 20)))
         faults = draw(dice, count, kind is Mosquitto, site.small_disk, only)
         print(f"seed {seed}: {' '.join(faults)}", flush=True)
         peak, written, began = 0, 0, time.monotonic()
@@ -354,7 +356,8 @@ def main():
     words.add_argument("--minutes", type=float, default=0)
     words.add_argument("--bridge", choices=("weir", "mosquitto"), default="weir")
     words.add_argument("--faults", type=int, default=12)
-    words.add_argument("--only", default="")
+    words.add_argument("--only", default="", help="faults to draw from, with commas between them")
+    words.add_argument("--qos", choices=("1", "2", "12"), default="12", help="of the publishers; 12: one half each")
     words = words.parse_args()
     os.environ["WEIR_BUILD"] = os.path.abspath(words.build)
     enter_namespace()
@@ -363,7 +366,7 @@ def main():
     seed, bad, sums = words.seed, [], dict.fromkeys(("acknowledged", "lost", "marked", "resent", "twice", "unmarked", "reordered"), 0)
     while seed < words.seed + words.seeds or time.monotonic() < end:
         try:
-            account, marked = one(seed, kind, words.faults, [w for w in words.only.split(",") if w])
+            account, marked = one(seed, kind, words.faults, [w for w in words.only.split(",") if w], words.qos)
         except Failed as error:
             print(f"  FAILED: {error}", flush=True)
             bad.append(seed)
