@@ -25,7 +25,7 @@ static struct aliases *aliases_of(struct conn *c)
 	return c->aliases;
 }
 
-static int learn(struct name *n, struct span topic)
+static int learn(struct name *n, struct span topic, uint32_t hash)
 {
 	char *text;
 
@@ -36,7 +36,7 @@ static int learn(struct name *n, struct span topic)
 		return -ENOMEM;
 	memcpy(text, topic.at, topic.len);
 	free(n->text);
-	*n = (struct name){.text = text, .len = (uint32_t)topic.len, .hash = levels_hash(text, topic.len)};
+	*n = (struct name){.text = text, .len = (uint32_t)topic.len, .hash = hash};
 	return 0;
 }
 
@@ -57,7 +57,7 @@ int alias_resolve(struct conn *c, struct publish *p)
 		return -ENOMEM;
 	n = &a->in[p->alias - 1];
 	if (p->topic.len > 0)
-		return learn(n, p->topic);
+		return learn(n, p->topic, 0);
 	if (!n->text)
 		return RC_PROTOCOL;
 	p->topic = (struct span){(const uint8_t *)n->text, n->len};
@@ -69,7 +69,7 @@ bool alias_towards(struct conn *c, struct publish_head *h)
 {
 	struct aliases *a = aliases_of(c);
 	uint16_t max = c->alias_max < ALIAS_OUT ? c->alias_max : ALIAS_OUT;
-	uint32_t hash = levels_hash(h->topic.at, h->topic.len);
+	uint32_t hash = levels_hash(c->broker->levels.seed, h->topic.at, h->topic.len);
 
 	if (!a || h->topic.len < ALIAS_MIN_TOPIC)
 		return false;
@@ -84,7 +84,7 @@ bool alias_towards(struct conn *c, struct publish_head *h)
 		h->alias = (uint16_t)(i + 1);
 		return true;
 	}
-	if (!a->out || a->out_count == max || learn(&a->out[a->out_count], h->topic) < 0)
+	if (!a->out || a->out_count == max || learn(&a->out[a->out_count], h->topic, hash) < 0)
 		return false;
 	h->alias = ++a->out_count;
 	return true;

@@ -48,7 +48,7 @@ static int pubrec(struct conn *c, const struct answer *a)
 		return 0;
 	}
 	d->state = DELIVERY_RELEASED;
-	delivery_release(c->broker, d);
+	delivery_release(c->session, d);
 	send(c, PKT_PUBREL, a->id, RC_OK);
 	return 0;
 }

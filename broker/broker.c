@@ -135,19 +135,20 @@ static void *run(void *arg)
 static int open_parts(struct broker *b)
 {
 	const struct broker_opts *o = &b->opts;
+	uint64_t seed = (uint64_t)backoff_random() << 32 | backoff_random();
 	int r = loop_new(&b->loop, b->clock);
 
 	if (r == 0)
 		r = mailbox_init(&b->inbox, INBOX);
 	if (r == 0)
-		r = levels_init(&b->levels);
+		r = levels_init(&b->levels, seed);
 	if (r == 0)
 		r = subs_init(&b->subs, &b->levels);
 	if (r == 0)
 		r = retain_init(
 			&b->retain, &b->levels, (uint32_t)o->max_retained_messages, (uint64_t)o->max_retained_bytes);
 	if (r == 0)
-		r = sessions_init(&b->sessions);
+		r = sessions_init(&b->sessions, seed);
 	if (r == 0)
 		r = routes_init(&b->routes);
 	if (r == 0)

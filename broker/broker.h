@@ -27,6 +27,7 @@ struct broker_opts {
 	struct key_list listeners; /* of struct broker_listener */
 
 	int64_t max_connections;
+	int64_t max_sessions;
 	int64_t connect_timeout_ms;
 	int64_t max_keep_alive_ms; /* 0: what the client asks for */
 	bool allow_empty_client_id;

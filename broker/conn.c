@@ -464,6 +464,8 @@ static void conn_free(struct conn *c)
 		c->next->pprev = c->pprev;
 	b->conn_count--;
 	free(c);
+	if (b->stopping && !b->conns)
+		loop_stop(b->loop); /* everybody heard it */
 }
 
 void conn_reap(struct broker *b)

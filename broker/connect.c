@@ -131,6 +131,12 @@ static void take_over(struct session *s, bool clean)
 	conn_close(old, RC_TAKEN_OVER, true);
 }
 
+/* A client that was never here before, where there is no place for another. */
+static bool too_many(const struct broker *b, struct span id)
+{
+	return b->sessions.count >= (uint64_t)b->opts.max_sessions && !sessions_find(&b->sessions, id.at, id.len);
+}
+
 static int open_session(struct conn *c, const struct connect *m, struct span id, bool *present)
 {
 	struct broker *b = c->broker;
@@ -180,6 +186,8 @@ static int let_in(struct conn *c, const struct connect *m)
 	struct span id = m->client_id.len > 0 ? m->client_id : assign_id(b, assigned, sizeof(assigned));
 	bool present;
 
+	if (too_many(b, id))
+		return refuse(c, m->version, RC_QUOTA);
 	set_terms(c, m);
 	if (open_session(c, m, id, &present) < 0) {
 		c->state = CONN_NEW;

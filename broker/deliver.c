@@ -5,6 +5,7 @@
 #include "broker/encode.h"
 #include "broker/expiry.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* --- posts -------------------------------------------------------------------------------------------------- */
@@ -208,14 +209,32 @@ static bool keep_ids(struct broker *b, const uint32_t *ids, size_t n, struct del
 	return true;
 }
 
-void delivery_release(struct broker *b, struct delivery *d)
+bool delivery_keep(struct session *s, struct delivery *d, struct msg *m)
 {
-	msg_unref(d->msg);
-	d->msg = NULL;
-	if (d->flags & DELIVERY_ID_LIST) {
-		uint32_t n = *(uint32_t *)cells_at(&b->subs.cells, d->ids);
+	if (!s->queue)
+		s->queue = calloc(1, sizeof(*s->queue));
+	if (!s->queue)
+		return false;
+	s->queue->bytes += msg_bytes(m);
+	s->broker->queued_bytes += msg_bytes(m);
+	d->msg = msg_ref(m);
+	return true;
+}
 
-		cells_free(&b->subs.cells, d->ids, (n + 2) / 2);
+void delivery_release(struct session *s, struct delivery *d)
+{
+	struct cells *cells = &s->broker->subs.cells;
+
+	if (d->msg) {
+		s->queue->bytes -= msg_bytes(d->msg);
+		s->broker->queued_bytes -= msg_bytes(d->msg);
+		msg_unref(d->msg);
+		d->msg = NULL;
+	}
+	if (d->flags & DELIVERY_ID_LIST) {
+		uint32_t n = *(uint32_t *)cells_at(cells, d->ids);
+
+		cells_free(cells, d->ids, (n + 2) / 2);
 		d->flags &= (uint8_t)~DELIVERY_ID_LIST;
 	}
 	d->ids = 0;
@@ -268,7 +287,7 @@ static bool put_in_queue(struct session *s, struct post *p, const struct terms *
 	if (t->flags & DELIVERY_SHARED)
 		d.ids = t->share;
 	if (session_queue(s, m, d.ids, d.flags) != 0) {
-		delivery_release(s->broker, &d);
+		delivery_release(s, &d);
 		return false;
 	}
 	return true;
@@ -288,7 +307,8 @@ static void send_acked(struct conn *c, struct post *p, const struct terms *t, st
 			d->ids = t->share;
 		else if (!keep_ids(s->broker, t->ids, t->id_count, d))
 			m = NULL;
-		d->msg = m ? msg_ref(m) : NULL;
+		if (!m || !delivery_keep(s, d, m))
+			conn_doom(c, RC_UNSPECIFIED); /* it could not be sent again */
 	}
 	if (!send_to(c, p, &w)) {
 		count_dropped(s);
@@ -296,10 +316,20 @@ static void send_acked(struct conn *c, struct post *p, const struct terms *t, st
 	}
 }
 
+/* What is in the window of a session that persists is kept as well, and counts. */
+static bool keeps_too_much(const struct session *s)
+{
+	const struct broker *b = s->broker;
+
+	return session_persists(s) && s->queue &&
+	       (s->queue->bytes >= (uint64_t)b->opts.max_queued_bytes ||
+		       b->queued_bytes >= (uint64_t)b->opts.queue_memory);
+}
+
 static bool busy(const struct session *s, const struct conn *c)
 {
 	return conn_choked(c) || (s->queue && s->queue->acked.count > 0) || s->window.used >= c->window_max ||
-	       s->resend_left > 0;
+	       s->resend_left > 0 || keeps_too_much(s);
 }
 
 static bool to_acked(struct session *s, struct conn *c, struct post *p, const struct terms *t, struct conn **choker)
@@ -472,7 +502,7 @@ void delivery_done(struct session *s, struct delivery *d)
 {
 	if (d->flags & DELIVERY_UNSENT)
 		s->resend_left--;
-	delivery_release(s->broker, d);
+	delivery_release(s, d);
 	window_drop(&s->window, d);
 }
 
@@ -540,17 +570,18 @@ static void pump_acked(struct session *s, size_t *budget)
 		w = s->window.used < c->window_max ? window_put(&s->window) : NULL;
 		if (!w)
 			return;
-		w->msg = msg_ref(d->msg);
+		w->msg = d->msg; /* the window has them now */
 		w->flags = d->flags & (uint8_t)~DELIVERY_REPLAY;
 		w->ids = d->ids;
-		d->flags &= (uint8_t)~DELIVERY_ID_LIST; /* the window has them now */
+		d->msg = NULL;
+		d->flags &= (uint8_t)~DELIVERY_ID_LIST;
 		session_dequeue(s, &s->queue->acked);
 		*budget -= size < *budget ? size : *budget;
 		if (!send_kept(s, w, false)) {
 			count_dropped(s);
 			delivery_done(s, w);
 		} else if (!session_persists(s) && !(w->flags & DELIVERY_SHARED)) {
-			delivery_release(s->broker, w);
+			delivery_release(s, w);
 		}
 	}
 }

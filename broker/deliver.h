@@ -51,7 +51,9 @@ void deliver_shared_again(struct broker *b, uint32_t share, struct msg *m, const
 void deliver_pump(struct session *s);          /* what may go now of what is queued */
 bool deliver_waiting(const struct session *s); /* would deliver_pump() send something, given room in the socket? */
 void deliver_resume(struct session *s);        /* after a reconnect: what was in flight, then the queue */
-void delivery_done(struct session *s, struct delivery *d);   /* acknowledged: leaves the window */
-void delivery_release(struct broker *b, struct delivery *d); /* its message and its ids */
+void delivery_done(struct session *s, struct delivery *d); /* acknowledged: leaves the window */
+bool delivery_keep(
+	struct session *s, struct delivery *d, struct msg *m); /* its own reference, counted; false: no memory */
+void delivery_release(struct session *s, struct delivery *d);  /* its message and its ids */
 
 #endif

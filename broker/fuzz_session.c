@@ -107,6 +107,7 @@ static void open_play(struct play *p)
 	static struct broker_listener any = {.bind = "127.0.0.1:0", .allow_anonymous = true};
 	struct broker_opts o = {
 		.max_connections = 100,
+		.max_sessions = 12,
 		.connect_timeout_ms = 10000,
 		.allow_empty_client_id = true,
 		.max_packet_size = 64 * 1024,

@@ -11,17 +11,25 @@
 
 enum { FIRST_SLOTS = 64 };
 
-/* Eight bytes at a time, multiplied and folded. Chosen for speed on short keys; a client that makes levels collide
- * slows lookups to a scan of the entries it made itself, which its subscription limit bounds. */
-uint32_t levels_hash(const void *bytes, size_t len)
+__extension__ typedef unsigned __int128 wide;
+
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	wide product = (wide)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Eight bytes at a time, each step a multiplication whose halves are folded: fast on short keys, and without the seed
+ * nobody can tell which two collide. */
+uint32_t levels_hash(uint64_t seed, const void *bytes, size_t len)
 {
 	const uint8_t *p = bytes;
-	uint64_t h = len * 0x9e3779b97f4a7c15u, v;
+	uint64_t h = seed ^ len, v;
 
-	for (; len >= 8; p += 8, len -= 8) {
+	for (; len > 8; p += 8, len -= 8) {
 		memcpy(&v, p, 8);
-		h = (h ^ v) * 0xff51afd7ed558ccdu;
-		h ^= h >> 32;
+		h = fold(h ^ 0xa0761d6478bd642fu, v ^ seed);
 	}
 	v = 0;
 	if (len >= 4) {
@@ -33,7 +41,7 @@ uint32_t levels_hash(const void *bytes, size_t len)
 	} else if (len > 0) {
 		v = (uint64_t)p[0] << 16 | (uint64_t)p[len / 2] << 8 | p[len - 1];
 	}
-	h = (h ^ v) * 0xc4ceb9fe1a85ec53u;
+	h = fold(h ^ 0xe7037ed1a0b428dbu, v ^ seed);
 	return (uint32_t)(h ^ h >> 32);
 }
 
@@ -102,9 +110,9 @@ static uint32_t new_entry(struct levels *l)
 	return l->count++;
 }
 
-int levels_init(struct levels *l)
+int levels_init(struct levels *l, uint64_t seed)
 {
-	*l = (struct levels){0};
+	*l = (struct levels){.seed = seed};
 	if (grow_slots(l) < 0 || levels_keep(l, "+", 1) != LEVEL_PLUS || levels_keep(l, "#", 1) != LEVEL_HASH) {
 		levels_fini(l);
 		return -ENOMEM;
@@ -122,7 +130,7 @@ void levels_fini(struct levels *l)
 
 uint32_t levels_find(const struct levels *l, const char *text, size_t len)
 {
-	return l->slots[slot_of(l, levels_hash(text, len), text, len)];
+	return l->slots[slot_of(l, levels_hash(l->seed, text, len), text, len)];
 }
 
 static size_t cells_for(size_t len)
@@ -132,7 +140,7 @@ static size_t cells_for(size_t len)
 
 uint32_t levels_keep(struct levels *l, const char *text, size_t len)
 {
-	uint32_t hash = levels_hash(text, len), at = slot_of(l, hash, text, len), id = l->slots[at], cell;
+	uint32_t hash = levels_hash(l->seed, text, len), at = slot_of(l, hash, text, len), id = l->slots[at], cell;
 
 	if (id != 0) {
 		l->all[id].refs++;

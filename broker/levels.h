@@ -23,6 +23,7 @@ struct level {
 };
 
 struct levels {
+	uint64_t seed;
 	struct level *all;
 	uint32_t count, cap, spare;
 	uint32_t *slots;
@@ -30,7 +31,7 @@ struct levels {
 	struct cells cells;
 };
 
-int levels_init(struct levels *l);
+int levels_init(struct levels *l, uint64_t seed);
 void levels_fini(struct levels *l);
 uint32_t levels_find(const struct levels *l, const char *text, size_t len);
 uint32_t levels_keep(struct levels *l, const char *text, size_t len); /* one reference; LEVEL_NONE: no memory */
@@ -40,7 +41,7 @@ const char *levels_text(const struct levels *l, uint32_t id, size_t *len);
 /* The numbers of all levels of a topic (LEVEL_NONE where unknown); how many. */
 size_t levels_split(const struct levels *l, const char *topic, size_t len, uint32_t out[TOPIC_MAX_LEVELS]);
 
-/* For everyone who hashes bytes here. */
-uint32_t levels_hash(const void *bytes, size_t len);
+/* For everyone who hashes bytes here; the seed is drawn at start, so that nobody can choose names that collide. */
+uint32_t levels_hash(uint64_t seed, const void *bytes, size_t len);
 
 #endif

@@ -23,6 +23,8 @@ static const struct key keys[] = {
 	{"listeners", KEY_LIST, OF(listeners), .table = &listener_table, .help = "where clients connect"},
 	{"max_connections", KEY_INT, OF(max_connections), .min = 1, .max = 1000000, .dflt = "10000",
 		.help = "connections at once; one more is closed"},
+	{"max_sessions", KEY_INT, OF(max_sessions), .min = 1, .max = 10000000, .dflt = "100000",
+		.help = "clients known, connected or not; a new one is refused"},
 	{"connect_timeout", KEY_TIME, OF(connect_timeout_ms), .min = 100, .max = 600000, .dflt = "10s",
 		.help = "a connection without CONNECT is closed after this"},
 	{"max_keep_alive", KEY_TIME, OF(max_keep_alive_ms), .min = 0, .max = 65535000, .dflt = "0ms",

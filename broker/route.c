@@ -293,7 +293,7 @@ const struct route *route_of(struct broker *b, const char *topic, size_t len, bo
 	/* a publisher's messages come in runs of one topic */
 	if (known && known->topic_len == len && memcmp(known->topic, topic, len) == 0 && is_current(b, known))
 		return known;
-	hash = levels_hash(topic, len);
+	hash = levels_hash(b->levels.seed, topic, len);
 	known = *place_of(r, hash, topic, len);
 	is_known = is(known, hash, topic, len);
 	if (is_known && is_current(b, known)) {

@@ -14,9 +14,9 @@ enum { FIRST_CHAINS = 64 };
 
 /* --- the table ---------------------------------------------------------------------------------------------- */
 
-int sessions_init(struct sessions *t)
+int sessions_init(struct sessions *t, uint64_t seed)
 {
-	*t = (struct sessions){.chain_count = FIRST_CHAINS, .used = 1};
+	*t = (struct sessions){.seed = seed, .chain_count = FIRST_CHAINS, .used = 1};
 	t->chains = area_new(FIRST_CHAINS * sizeof(*t->chains));
 	return t->chains ? 0 : -ENOMEM;
 }
@@ -35,7 +35,7 @@ struct session *sessions_at(const struct sessions *t, uint32_t index)
 
 struct session *sessions_find(const struct sessions *t, const void *client_id, size_t len)
 {
-	uint32_t hash = levels_hash(client_id, len);
+	uint32_t hash = levels_hash(t->seed, client_id, len);
 
 	for (uint32_t i = t->chains[hash & (t->chain_count - 1)]; i != 0; i = t->all[i]->chain) {
 		struct session *s = t->all[i];
@@ -141,7 +141,7 @@ int session_new(struct session **out, struct broker *b, const void *client_id, s
 	if (!s)
 		return -ENOMEM;
 	s->client_id_len = (uint16_t)len;
-	s->hash = levels_hash(client_id, len);
+	s->hash = levels_hash(b->sessions.seed, client_id, len);
 	s->broker = b;
 	s->timer.run = timer_ran;
 	memcpy(s->client_id, client_id, len);
@@ -188,7 +188,7 @@ static void drop_window(struct session *s)
 	const struct delivery *w = NULL;
 
 	while ((w = window_next(&s->window, w)) != NULL)
-		delivery_release(s->broker, window_find(&s->window, w->id));
+		delivery_release(s, window_find(&s->window, w->id));
 }
 
 void session_end(struct session *s)
@@ -248,22 +248,18 @@ uint32_t session_queued(const struct session *s)
 void session_dequeue(struct session *s, struct queue *q)
 {
 	struct delivery *d = queue_head(q);
-	uint64_t bytes = msg_bytes(d->msg);
 
-	s->queue->bytes -= bytes;
-	s->broker->queued_bytes -= bytes;
 	s->queue->replays -= d->flags & DELIVERY_REPLAY ? 1 : 0;
-	delivery_release(s->broker, d);
+	delivery_release(s, d);
 	queue_pop(q);
 }
 
-static bool full(const struct session *s, uint64_t more)
+static bool full(const struct session *s)
 {
 	const struct broker_opts *o = &s->broker->opts;
 
 	return session_queued(s) - s->queue->replays >= (uint64_t)o->max_queued_messages ||
-	       s->queue->bytes + more > (uint64_t)o->max_queued_bytes ||
-	       s->broker->queued_bytes + more > (uint64_t)o->queue_memory;
+	       s->queue->bytes > (uint64_t)o->max_queued_bytes || s->broker->queued_bytes > (uint64_t)o->queue_memory;
 }
 
 static void count_dropped(struct session *s)
@@ -272,12 +268,13 @@ static void count_dropped(struct session *s)
 	s->broker->stats.publish_dropped++;
 }
 
-static bool make_room(struct session *s, struct queue *q, uint64_t more)
+static bool make_room(struct session *s, struct queue *q)
 {
 	if (s->broker->opts.queue_policy == BROKER_DROP_NEWEST)
-		return !full(s, more);
-	while (full(s, more)) {
-		struct queue *from = q->count > 0 ? q : s->queue->plain.count > 0 ? &s->queue->plain : &s->queue->acked;
+		return !full(s);
+	while (full(s)) {
+		struct queue *other = q == &s->queue->plain ? &s->queue->acked : &s->queue->plain;
+		struct queue *from = q->count > 0 ? q : other;
 
 		if (from->count == 0)
 			return false;
@@ -287,21 +284,32 @@ static bool make_room(struct session *s, struct queue *q, uint64_t more)
 	return true;
 }
 
+/* A subscription gets all that is retained once; who asks again and again without reading does not. */
+static bool replay_room(const struct session *s)
+{
+	const struct broker *b = s->broker;
+
+	return s->queue->replays < b->retain.count + (uint64_t)b->opts.max_queued_messages;
+}
+
 int session_queue(struct session *s, struct msg *m, uint32_t ids, uint8_t flags)
 {
-	struct delivery d = {.msg = m, .ids = ids, .flags = flags};
+	struct delivery d = {.ids = ids, .flags = flags & (uint8_t)~DELIVERY_ID_LIST};
 	struct queue *q;
 
-	if (!s->queue)
-		s->queue = calloc(1, sizeof(*s->queue));
-	q = s->queue ? flags & DELIVERY_QOS ? &s->queue->acked : &s->queue->plain : NULL;
-	if (!q || (!(flags & DELIVERY_REPLAY) && !make_room(s, q, msg_bytes(m))) || queue_push(q, &d) < 0) {
+	/* kept first: it may be the queue that is made, and room is made for others than this one */
+	if (!delivery_keep(s, &d, m)) {
 		count_dropped(s);
 		return SESSION_DROPPED;
 	}
-	msg_ref(m);
-	s->queue->bytes += msg_bytes(m);
-	s->broker->queued_bytes += msg_bytes(m);
+	d.flags = flags;
+	q = flags & DELIVERY_QOS ? &s->queue->acked : &s->queue->plain;
+	if (!(flags & DELIVERY_REPLAY ? replay_room(s) : make_room(s, q)) || queue_push(q, &d) < 0) {
+		d.flags &= (uint8_t)~DELIVERY_ID_LIST; /* the caller's still */
+		delivery_release(s, &d);
+		count_dropped(s);
+		return SESSION_DROPPED;
+	}
 	s->queue->replays += flags & DELIVERY_REPLAY ? 1 : 0;
 	return 0;
 }

@@ -22,8 +22,8 @@ struct conn;
 struct session_queue {
 	struct queue plain; /* QoS 0: never waits for the window */
 	struct queue acked; /* QoS 1, 2 */
-	uint64_t bytes;
-	uint32_t replays; /* entries that do not count against the bound */
+	uint64_t bytes;     /* here and in the window */
+	uint32_t replays;   /* entries that do not count against the bound */
 };
 
 struct will {
@@ -56,13 +56,14 @@ struct session {
 };
 
 struct sessions {
+	uint64_t seed;        /* of the hashes */
 	struct session **all; /* by index */
 	uint32_t used, cap, spare, count;
 	uint32_t *chains;
 	uint32_t chain_count;
 };
 
-int sessions_init(struct sessions *t);
+int sessions_init(struct sessions *t, uint64_t seed);
 void sessions_fini(struct sessions *t);
 struct session *sessions_find(const struct sessions *t, const void *client_id, size_t len);
 struct session *sessions_at(const struct sessions *t, uint32_t index);

@@ -58,7 +58,8 @@ uint32_t subs_bucket(const char *path, size_t len)
 {
 	const char *slash = memchr(path, '/', len);
 
-	return levels_hash(path, slash ? (size_t)(slash - path) : len) % SUBS_BUCKETS;
+	/* not keyed: a crowded bucket only costs routes */
+	return levels_hash(0, path, slash ? (size_t)(slash - path) : len) % SUBS_BUCKETS;
 }
 
 void subs_invalidate(struct subs *s)

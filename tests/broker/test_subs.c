@@ -72,7 +72,7 @@ static void matching_agrees_with_the_rules_filter_by_filter(void **state)
 	uint64_t seed = 11;
 
 	(void)state;
-	assert_int_equal(levels_init(&s.levels), 0);
+	assert_int_equal(levels_init(&s.levels, 1), 0);
 	assert_int_equal(subs_init(&s.subs, &s.levels), 0);
 	for (uint32_t k = 0; k < FILTERS; k++) {
 		random_path(s.filter[k], &seed, true);
@@ -102,7 +102,7 @@ static void setting_again_replaces_and_clearing_twice_is_told(void **state)
 	uint32_t node, again, count;
 
 	(void)state;
-	assert_int_equal(levels_init(&l), 0);
+	assert_int_equal(levels_init(&l, 1), 0);
 	assert_int_equal(subs_init(&s, &l), 0);
 	assert_int_equal(subs_set(&s, "a/+", 3, (struct sub){5, 1}, &node), SUBS_NEW);
 	assert_int_equal(subs_set(&s, "a/+", 3, (struct sub){5, 2}, &again), SUBS_REPLACED);
@@ -124,7 +124,7 @@ static void a_change_moves_the_generation_of_what_it_may_touch(void **state)
 	uint32_t node;
 
 	(void)state;
-	assert_int_equal(levels_init(&l), 0);
+	assert_int_equal(levels_init(&l, 1), 0);
 	assert_int_equal(subs_init(&s, &l), 0);
 	a = subs_generation(&s, subs_bucket("a/1", 3));
 	b = subs_generation(&s, subs_bucket("b/1", 3));
@@ -149,7 +149,7 @@ static void many_subscribers_of_one_filter_come_and_go(void **state)
 	uint32_t node, count;
 
 	(void)state;
-	assert_int_equal(levels_init(&l), 0);
+	assert_int_equal(levels_init(&l, 1), 0);
 	assert_int_equal(subs_init(&s, &l), 0);
 	for (uint32_t who = 0; who < 1000; who++)
 		assert_int_equal(subs_set(&s, "x", 1, (struct sub){who, who}, &node), SUBS_NEW);
@@ -208,7 +208,7 @@ static void retained_messages_are_found_by_every_filter_that_matches(void **stat
 	uint64_t seed = 5;
 
 	(void)state;
-	assert_int_equal(levels_init(&l), 0);
+	assert_int_equal(levels_init(&l, 1), 0);
 	assert_int_equal(retain_init(&r, &l, 1000, 1 << 20), 0);
 	for (int i = 0; i < TOPICS; i++) {
 		random_path(topic[i], &seed, false);
@@ -245,7 +245,7 @@ static void a_bound_refuses_new_topics_and_lets_known_ones_change(void **state)
 	struct retain r;
 
 	(void)state;
-	assert_int_equal(levels_init(&l), 0);
+	assert_int_equal(levels_init(&l, 1), 0);
 	assert_int_equal(retain_init(&r, &l, 2, 1 << 20), 0);
 	assert_int_equal(keep(&r, "a", "1", MSG_NEVER_EXPIRES), 0);
 	assert_int_equal(keep(&r, "b", "1", MSG_NEVER_EXPIRES), 0);
@@ -266,7 +266,7 @@ static void expired_messages_are_not_handed_out_and_are_swept(void **state)
 	struct seen s = {"#", 0};
 
 	(void)state;
-	assert_int_equal(levels_init(&l), 0);
+	assert_int_equal(levels_init(&l, 1), 0);
 	assert_int_equal(retain_init(&r, &l, 10, 1 << 20), 0);
 	assert_int_equal(keep(&r, "soon", "1", 2), 0);
 	assert_int_equal(keep(&r, "late", "1", 20), 0);
