@@ -2,84 +2,16 @@
 #include "config/reference.h"
 
 #include "config/scalar.h"
+#include "config/sections.h"
 
 #include <errno.h>
 #include <string.h>
-
-enum { MAX_SECTIONS = 64, PATH_CAP = 128 };
-
-/* A table, and where it is first met: "devices.NAME.points.NAME". */
-struct section {
-	const struct key_table *table;
-	char path[PATH_CAP];
-};
-
-struct book {
-	struct section sections[MAX_SECTIONS];
-	size_t count;
-};
-
-static const char *const type_names[] = {
-	[KEY_BOOL] = "true or false",
-	[KEY_INT] = "whole number",
-	[KEY_REAL] = "number",
-	[KEY_TEXT] = "text",
-	[KEY_TIME] = "time",
-	[KEY_SIZE] = "size",
-	[KEY_ENUM] = "choice",
-	[KEY_FLAGS] = "list of choices",
-	[KEY_TOPIC] = "topic",
-	[KEY_FILTER] = "topic filter",
-	[KEY_TABLE] = "map",
-	[KEY_LIST] = "list",
-	[KEY_MAP] = "map by name",
-	[KEY_TREE] = "map by name",
-	[KEY_PATH] = "file",
-};
-
-/* Depth first, so that a section stands near the one that leads to it. */
-static bool collect(struct book *b, const struct key_table *table, const char *path)
-{
-	struct section *s = &b->sections[b->count];
-	bool fits = true;
-
-	for (size_t i = 0; i < b->count; i++) {
-		if (b->sections[i].table == table)
-			return true;
-	}
-	if (b->count == MAX_SECTIONS)
-		return false;
-	s->table = table;
-	snprintf(s->path, sizeof(s->path), "%s", path);
-	b->count++;
-	for (size_t i = 0; i < table->count && fits; i++) {
-		const struct key *k = &table->keys[i];
-		const char *tail = k->type == KEY_MAP ? ".NAME" : k->type == KEY_LIST ? "[]" : "";
-		char below[PATH_CAP];
-		int n;
-
-		if (!k->table)
-			continue;
-		n = snprintf(below, sizeof(below), "%s%s%s%s", path, *path ? "." : "", k->name, tail);
-		fits = n > 0 && (size_t)n < sizeof(below) && collect(b, k->table, below);
-	}
-	return fits;
-}
 
 /* Markdown's table cells end at a bar. */
 static void put_cell(FILE *out, const char *text)
 {
 	for (; *text; text++)
 		fprintf(out, *text == '|' ? "\\%c" : "%c", *text);
-}
-
-static const char *section_path(const struct book *b, const struct key_table *table)
-{
-	for (size_t i = 0; i < b->count; i++) {
-		if (b->sections[i].table == table)
-			return b->sections[i].path;
-	}
-	return "";
 }
 
 /* GitHub's rule: lower case, only letters, digits, `-` and `_`, spaces become `-`. */
@@ -96,14 +28,14 @@ static void put_anchor(FILE *out, const char *path)
 	}
 }
 
-static void put_type(FILE *out, const struct book *b, const struct key *k)
+static void put_type(FILE *out, const struct sections *all, const struct key *k)
 {
 	if (!k->table) {
-		fputs(k->type == KEY_LIST ? "list of texts" : type_names[k->type], out);
+		fputs(sections_type(k), out);
 		return;
 	}
-	fprintf(out, "[%s](", type_names[k->type]);
-	put_anchor(out, section_path(b, k->table));
+	fprintf(out, "[%s](", sections_type(k));
+	put_anchor(out, sections_path(all, k->table));
 	fputc(')', out);
 }
 
@@ -141,7 +73,7 @@ static void put_meaning(FILE *out, const struct key *k)
 	}
 }
 
-static void put_section(FILE *out, const struct book *b, const struct section *s)
+static void put_section(FILE *out, const struct sections *all, const struct section *s)
 {
 	fprintf(out, "\n## %s\n\n", *s->path ? s->path : "The file");
 	if (s->table->help)
@@ -151,7 +83,7 @@ static void put_section(FILE *out, const struct book *b, const struct section *s
 		const struct key *k = &s->table->keys[i];
 
 		fprintf(out, "| `%s` | ", k->name);
-		put_type(out, b, k);
+		put_type(out, all, k);
 		fputs(" | ", out);
 		put_default(out, k);
 		fputs(" | ", out);
@@ -162,12 +94,13 @@ static void put_section(FILE *out, const struct book *b, const struct section *s
 
 int reference_print(FILE *out, const struct key_table *table, const char *title, const char *intro)
 {
-	struct book b = {.count = 0};
+	struct sections all;
+	int r = sections_collect(&all, table);
 
-	if (!collect(&b, table, ""))
-		return -E2BIG;
+	if (r < 0)
+		return r;
 	fprintf(out, "# %s\n\n%s", title, intro);
-	for (size_t i = 0; i < b.count; i++)
-		put_section(out, &b, &b.sections[i]);
+	for (size_t i = 0; i < all.count; i++)
+		put_section(out, &all, &all.list[i]);
 	return ferror(out) ? -EIO : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* `weir check [FILE]`: every mistake of a configuration before anything starts. */
 #include "config/dump.h"
+#include "config/manual.h"
 #include "config/reference.h"
 #include "config/units.h"
 #include "gateway/busplan.h"
@@ -24,6 +25,30 @@ static const char intro[] =
 	"  `credential:NAME` is a credential of systemd (`LoadCredential=`). Secrets stand in files only.\n"
 	"- *true or false* is written as `true` or `false`, nothing else.\n"
 	"- A *map by name* holds entries under names of your own.\n";
+
+static const char manual_head[] =
+	".\\\" SPDX-License-Identifier: MIT\n"
+	".\\\" Printed by `weir check --manual` from the key tables.\n"
+	".TH WEIR.YAML 5 \"\" \"weir " WEIR_VERSION "\" \"File Formats\"\n"
+	".SH NAME\n"
+	"weir.yaml \\- configuration of weir\n"
+	".SH DESCRIPTION\n"
+	".B weir\n"
+	"reads\n"
+	".I /etc/weir/weir.yaml\n"
+	"and every\n"
+	".I conf.d/NAME.yaml\n"
+	"beside it, joined at every level of their maps.\n"
+	".B weir check\n"
+	"finds every mistake in them.\n"
+	".PP\n"
+	"A time is a number and a unit: 200ms, 5s, 10m, 6h, 7d. A size is a number of bytes, or a number and a unit: "
+	"4096,\n"
+	"64KiB, 10MB, 2GiB. A file that does not begin with / counts from the folder of the file that names it;\n"
+	"credential:NAME is a credential of systemd. Truth values are true and false. A map by name holds entries "
+	"under\n"
+	"names of your own.\n";
+static const char manual_tail[] = ".SH SEE ALSO\n.BR weir (1)\n";
 
 static const char *plural(size_t n)
 {
@@ -86,9 +111,12 @@ static int check(struct request *q)
 	return 0;
 }
 
-static int print_reference(void)
+static int print_reference(bool manual)
 {
-	if (reference_print(stdout, &gateway_table, title, intro) == 0 && fflush(stdout) == 0)
+	int r = manual ? manual_print(stdout, &gateway_table, manual_head, manual_tail)
+		       : reference_print(stdout, &gateway_table, title, intro);
+
+	if (r == 0 && fflush(stdout) == 0)
 		return 0;
 	fprintf(stderr, "weir check: standard output cannot be written\n");
 	return 1;
@@ -121,13 +149,14 @@ static const char usage[] = "weir check [--print | --plan] [--what-if KEY=VALUE]
 int cmd_check(int argc, char **argv)
 {
 	static const struct option options[] = {{"print", no_argument, NULL, 'p'}, {"plan", no_argument, NULL, 'l'},
-		{"what-if", required_argument, NULL, 'w'}, {"reference", no_argument, NULL, 'r'}, {0}};
+		{"what-if", required_argument, NULL, 'w'}, {"reference", no_argument, NULL, 'r'},
+		{"manual", no_argument, NULL, 'm'}, {0}};
 	struct request q = {.path = "/etc/weir/weir.yaml", .turnaround_us = BLOCKS_GUESS_US};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == 'r')
-			return print_reference();
+		if (c == 'r' || c == 'm')
+			return print_reference(c == 'm');
 		if (c == '?' || (c == 'w' && !take_what_if(&q, optarg))) {
 			fprintf(stderr, "use it as: %s\n", usage);
 			return 2;

@@ -2,8 +2,8 @@
 """The documents of the configuration are true.
 
 configuration.md: each ```yaml block is a file, named in its first line (`# weir.yaml` begins a new site); each ```text
-block that begins with `$ weir ...` is what weir says of the files so far. reference.md: what `weir check --reference`
-prints.
+block that begins with `$ weir ...` is what weir says of the files so far. reference.md and weir.yaml.5: what
+`weir check --reference` and `--manual` print.
 
     test_docs.py WEIR [--write]     --write: what weir says, into both documents anew; then read the diff
 """
@@ -60,22 +60,24 @@ def check_examples(weir, write):
     return wrong
 
 
-def check_reference(weir, write):
-    said = subprocess.run([weir, "check", "--reference"], capture_output=True, text=True, timeout=20, check=True).stdout
-    assert said.count("\n| `") > 100, "the reference has hardly any keys"
-    page = DOCS / "reference.md"
+def check_reference(weir, write, option, name, key):
+    said = subprocess.run([weir, "check", option], capture_output=True, text=True, timeout=20, check=True).stdout
+    assert said.count(key) > 100, "the reference has hardly any keys"
+    page = DOCS / name
     if write:
         page.write_text(said, encoding="utf-8")
-    wrong = differ(page.read_text(encoding="utf-8"), said, "docs/reference.md")
+    wrong = differ(page.read_text(encoding="utf-8"), said, f"docs/{name}")
     if wrong:
-        print("a table has changed: print the page anew with  weir check --reference > docs/reference.md")
+        print(f"a table has changed: print the page anew with  weir check {option} > docs/{name}")
     return wrong
 
 
 def main(args):
     weir = str(pathlib.Path(args[0]).resolve())
     write = "--write" in args
-    wrong = check_examples(weir, write) + check_reference(weir, write)
+    wrong = check_examples(weir, write)
+    wrong += check_reference(weir, write, "--reference", "reference.md", "\n| `")
+    wrong += check_reference(weir, write, "--manual", "weir.yaml.5", "\n.TP\n")
     print("docs: as the program has it" if not wrong else f"docs: {wrong} differ")
     return 1 if wrong else 0
 
