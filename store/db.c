@@ -5,6 +5,8 @@
  * cannot write its WAL cannot even delete. */
 #include "store/db.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -19,7 +21,6 @@ enum {
 	APPLICATION_ID = 0x57454952, /* WEIR */
 	BUSY_MS = 2000,
 	WAL_FRAME = DB_PAGE + 24,
-	CHUNK_MAX = 1 << 30, /* SQLite takes it as an int */
 };
 
 enum statement {
@@ -82,6 +83,7 @@ struct db {
 	struct db_opts opts;
 	int64_t max_pages, wal_frames;
 	bool reserved;
+	sqlite3_io_methods methods; /* of the database file, less one: see keep_room() */
 	char *path;
 	char text[160];
 };
@@ -393,15 +395,6 @@ static int on_commit(void *ctx, sqlite3 *handle, const char *name, int frames)
 	return SQLITE_OK;
 }
 
-/* Takes room on the disk for all that the file may grow to. Failing is not fatal: the bound then is the disk's. */
-static void reserve(struct db *d)
-{
-	sqlite3_int64 hint = d->max_pages * DB_PAGE;
-
-	if (d->opts.preallocate)
-		d->reserved = sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_SIZE_HINT, &hint) == SQLITE_OK;
-}
-
 /* Room for the WAL is taken behind the end of the file, where SQLite does not see it. Nothing is locked on the WAL
  * itself, so a second descriptor does no harm there; on the database it would drop SQLite's locks. */
 static void reserve_wal(struct db *d)
@@ -430,8 +423,6 @@ int db_checkpoint(struct db *d, bool always)
 		return result(d, rc);
 	if (frames >= 0 && frames == moved)
 		d->wal_frames = 0; /* the next commit starts it over, if no reader is in it */
-	if (d->max_pages > CHUNK_MAX / DB_PAGE)
-		reserve(d); /* the checkpoint cut the file back to a multiple of the chunk */
 	return 0;
 }
 
@@ -516,26 +507,43 @@ static int use_wal(struct db *d)
 	return r;
 }
 
+/* A checkpoint cuts the file to what the database needs of it, and with that would give its room back. */
+static int keep_room(sqlite3_file *f, sqlite3_int64 size)
+{
+	(void)f;
+	(void)size;
+	return SQLITE_OK;
+}
+
+static void hold_room(struct db *d)
+{
+	sqlite3_file *f = NULL;
+	sqlite3_int64 size = 0;
+
+	sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_FILE_POINTER, &f);
+	if (!f || !f->pMethods || f->pMethods->xFileSize(f, &size) != SQLITE_OK || size < d->max_pages * DB_PAGE)
+		return;
+	d->methods = *f->pMethods;
+	d->methods.xTruncate = keep_room;
+	f->pMethods = &d->methods;
+	d->reserved = true;
+}
+
 static int bound(struct db *d)
 {
 	char sql[80];
 	int64_t got;
-	int r, chunk;
+	int r;
 
-	d->max_pages = d->opts.max_bytes / DB_PAGE;
-	snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%lld", (long long)d->max_pages);
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%lld", (long long)(d->opts.max_bytes / DB_PAGE));
 	r = ask(d, sql, NULL, &got);
 	if (r < 0)
 		return r;
 	d->max_pages = got; /* it does not go below what the file has already */
 	if (d->opts.preallocate) {
-		int64_t parts = (d->max_pages * DB_PAGE + CHUNK_MAX - 1) / CHUNK_MAX;
-
-		chunk = (int)((d->max_pages + parts - 1) / parts * DB_PAGE);
-		sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
+		hold_room(d);
+		reserve_wal(d);
 	}
-	reserve(d);
-	reserve_wal(d);
 	return 0;
 }
 
@@ -553,12 +561,51 @@ static int set_up(struct db *d)
 		r = use_wal(d);
 	if (r == 0 && fresh)
 		r = create(d);
-	/* The header must be in the file before room is taken behind it. */
+	/* The header is in the file before room is taken behind it. */
 	if (r == 0)
 		r = db_checkpoint(d, true);
-	if (r == 0)
-		r = bound(d);
-	return r < 0 ? r : prepare_all(d, true);
+	return r;
+}
+
+/* Room for all that the file may grow to, in one call. The descriptor is closed again before SQLite has one of this
+ * file: closing it later would drop SQLite's locks. Failing is not fatal: the bound is then the disk's. */
+static void take_room(const struct db *d)
+{
+	int fd = open(d->path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (fallocate(fd, 0, 0, (off_t)(d->opts.max_bytes / DB_PAGE * DB_PAGE)) < 0 || fsync(fd) < 0)
+		log_warn(
+			"store preallocate=failed bytes=%lld error=\"%s\"; others who fill the disk can stop the queue",
+			(long long)d->opts.max_bytes, strerror(errno));
+	close(fd);
+}
+
+static int open_once(struct db *d)
+{
+	int r = handle_open(d, d->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+
+	return r < 0 ? r : set_up(d);
+}
+
+/* The file must have its first page before it is given room. */
+static int open_with_room(struct db *d)
+{
+	struct stat st;
+	int r;
+
+	if (stat(d->path, &st) < 0 || st.st_size < DB_PAGE) {
+		r = open_once(d);
+		if (r < 0)
+			return r;
+		sqlite3_close(d->handle);
+		d->handle = NULL;
+	} else if (st.st_size >= d->opts.max_bytes / DB_PAGE * DB_PAGE) {
+		return open_once(d);
+	}
+	take_room(d);
+	return open_once(d);
 }
 
 static int make(struct db **out, const char *path)
@@ -584,8 +631,10 @@ int db_open(struct db **out, const char *path, const struct db_opts *opts)
 	if (r < 0)
 		return r;
 	(*out)->opts = *opts;
-	r = handle_open(*out, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-	return r < 0 ? r : set_up(*out);
+	r = opts->preallocate ? open_with_room(*out) : open_once(*out);
+	if (r == 0)
+		r = bound(*out);
+	return r < 0 ? r : prepare_all(*out, true);
 }
 
 static int open_reader(struct db **out, const char *path, bool damaged)
