@@ -507,6 +507,22 @@ static int use_wal(struct db *d)
 	return r;
 }
 
+static int bound(struct db *d)
+{
+	char sql[80];
+	int64_t got;
+	int r;
+
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%lld", (long long)(d->opts.max_bytes / DB_PAGE));
+	r = ask(d, sql, NULL, &got);
+	if (r < 0)
+		return r;
+	d->max_pages = got; /* it does not go below what the file has already */
+	if (d->opts.preallocate)
+		reserve_wal(d);
+	return 0;
+}
+
 /* A checkpoint cuts the file to what the database needs of it, and with that would give its room back. */
 static int keep_room(sqlite3_file *f, sqlite3_int64 size)
 {
@@ -521,30 +537,13 @@ static void hold_room(struct db *d)
 	sqlite3_int64 size = 0;
 
 	sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_FILE_POINTER, &f);
-	if (!f || !f->pMethods || f->pMethods->xFileSize(f, &size) != SQLITE_OK || size < d->max_pages * DB_PAGE)
+	if (!f || !f->pMethods || f->pMethods->xFileSize(f, &size) != SQLITE_OK ||
+		size < d->opts.max_bytes / DB_PAGE * DB_PAGE)
 		return;
 	d->methods = *f->pMethods;
 	d->methods.xTruncate = keep_room;
 	f->pMethods = &d->methods;
 	d->reserved = true;
-}
-
-static int bound(struct db *d)
-{
-	char sql[80];
-	int64_t got;
-	int r;
-
-	snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%lld", (long long)(d->opts.max_bytes / DB_PAGE));
-	r = ask(d, sql, NULL, &got);
-	if (r < 0)
-		return r;
-	d->max_pages = got; /* it does not go below what the file has already */
-	if (d->opts.preallocate) {
-		hold_room(d);
-		reserve_wal(d);
-	}
-	return 0;
 }
 
 static int set_up(struct db *d)
@@ -561,6 +560,8 @@ static int set_up(struct db *d)
 		r = use_wal(d);
 	if (r == 0 && fresh)
 		r = create(d);
+	if (r == 0 && d->opts.preallocate)
+		hold_room(d);
 	/* The header is in the file before room is taken behind it. */
 	if (r == 0)
 		r = db_checkpoint(d, true);

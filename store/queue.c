@@ -696,7 +696,8 @@ static int open_files(struct queue *q, struct queue_time now)
 		r = start_over(q, now);
 	if (q->limit.clean)
 		q->limit = (struct seqlimit){q->limit.limit + SEQLIMIT_STEP, false};
-	return r;
+	/* Made now: later there may be no room for a new file. */
+	return r == 0 ? reach(q, q->now.next_seq) : r;
 }
 
 static void free_upstreams(struct upstream *ups, size_t count)

@@ -344,7 +344,7 @@ static void trouble(struct store *s, int error)
 		return;
 	snprintf(sentence, sizeof(sentence),
 		"%s: nothing is acknowledged, what comes waits in memory (store.memory_bytes) (%s)", what,
-		s->queue ? queue_text(s->queue) : strerror(-error));
+		error == -EIO && s->queue ? queue_text(s->queue) : strerror(-error));
 	log_error("store state=trouble %s; next try in %d ms", sentence, RETRY_US / 1000);
 	s->troubled = true;
 	if (s->events.trouble)

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* A file system of its own, of a few megabytes, that really is full. Needs a mount namespace: root's, or an unprivileged
+ * user's; where there is none, the tests say so and are skipped. */
+#include "tests/store/store_rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+static char mount_point[] = "/tmp/weir-full-XXXXXX";
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static bool enter_namespace(void)
+{
+	char map[64];
+	uid_t uid = getuid();
+	gid_t gid = getgid();
+
+	if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		return false;
+	if (uid != 0) {
+		snprintf(map, sizeof(map), "0 %u 1", uid);
+		if (!write_text("/proc/self/uid_map", map) || !write_text("/proc/self/setgroups", "deny"))
+			return false;
+		snprintf(map, sizeof(map), "0 %u 1", gid);
+		if (!write_text("/proc/self/gid_map", map))
+			return false;
+	}
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+static void mount_small(const char *options)
+{
+	assert_int_equal(mount("tmpfs", mount_point, "tmpfs", 0, options), 0);
+}
+
+static void unmount(void)
+{
+	assert_int_equal(umount(mount_point), 0);
+}
+
+/* Takes all that is left but `but` bytes, as another program would. */
+static void hog(off_t but)
+{
+	char path[64];
+	static const char block[4096];
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/hog", mount_point);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	lseek(fd, 0, SEEK_END);
+	while (write(fd, block, sizeof(block)) > 0)
+		;
+	assert_int_equal(errno, ENOSPC);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(ftruncate(fd, st.st_size > but ? st.st_size - but : 0), 0);
+	close(fd);
+}
+
+static void release(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/hog", mount_point);
+	unlink(path);
+}
+
+static void subdir(struct sender *s)
+{
+	static char dir[64];
+
+	snprintf(dir, sizeof(dir), "%s/store", mount_point);
+	sender_init(s, dir);
+}
+
+struct ledger {
+	uint64_t last, records, gone;
+};
+
+static void enter(void *ctx, const struct store_record *rec)
+{
+	struct ledger *l = ctx;
+
+	if (rec->gap) {
+		const char *at = strstr((const char *)msg_payload(rec->msg), "\"count\":");
+
+		assert_non_null(at);
+		l->gone += strtoull(at + 8, NULL, 10);
+		return;
+	}
+	assert_true(rig_number(rec->msg) > l->last);
+	l->last = rig_number(rec->msg);
+	l->records++;
+}
+
+static void send_all(struct sender *s, uint64_t count)
+{
+	uint64_t to = s->sent + count;
+
+	while (s->sent < to) {
+		int r = sender_send(s, 200);
+
+		if (r == STORE_BUSY)
+			sender_wait(s, 10000);
+		else
+			assert_int_equal(r, 0);
+	}
+	assert_true(sender_settle(s, s->sent));
+}
+
+static void with_its_room_taken_a_full_disk_is_somebody_elses_trouble(void **state)
+{
+	struct ledger l = {0};
+	struct sender s;
+
+	(void)state;
+	mount_small("size=12m");
+	subdir(&s);
+	s.opts.preallocate = true;
+	s.opts.max_bytes = 6 << 20;
+	assert_int_equal(sender_open(&s), 0);
+	hog(0);
+	send_all(&s, 60000); /* more than twice what it holds */
+	assert_int_equal(atomic_load(&s.troubles), 0);
+	sender_close(&s);
+	hog(0);
+	s.sent = 0;
+	assert_int_equal(sender_open(&s), 0); /* and starts on it */
+	assert_true(rig_read(s.dir, 0, enter, &l) > 0);
+	assert_int_equal(l.records + l.gone, 60000);
+	send_all(&s, 1);
+	sender_close(&s);
+	unmount();
+}
+
+static void a_full_disk_holds_back_and_goes_on_when_there_is_room(void **state)
+{
+	struct ledger l = {0};
+	struct sender s;
+	uint64_t safe;
+	int r = 0;
+
+	(void)state;
+	mount_small("size=6m");
+	subdir(&s);
+	s.opts.max_bytes = 64 << 20;
+	s.opts.memory_bytes = 256 * 1024;
+	assert_int_equal(sender_open(&s), 0);
+	while (r == 0 || atomic_load(&s.troubles) == 0) {
+		r = sender_send(&s, 200);
+		if (r == STORE_BUSY)
+			sender_wait(&s, 10);
+	}
+	safe = store_source_committed(s.source);
+	assert_true(safe > 1000 && safe < s.sent);
+	assert_int_equal(rig_read(s.dir, 0, enter, &l), (int64_t)safe); /* reading goes on */
+	assert_int_equal(mount(NULL, mount_point, NULL, MS_REMOUNT, "size=24m"), 0);
+	assert_true(sender_settle(&s, s.sent));
+	send_all(&s, 100);
+	assert_true(atomic_load(&s.recoveries) > 0);
+	sender_close(&s);
+	l = (struct ledger){0};
+	assert_int_equal(rig_read(s.dir, 0, enter, &l), (int64_t)s.sent);
+	unmount();
+}
+
+static void the_first_start_on_a_full_disk_waits_for_room(void **state)
+{
+	struct sender s;
+
+	(void)state;
+	mount_small("size=8m");
+	subdir(&s);
+	s.opts.max_bytes = 4 << 20;
+	assert_int_equal(mkdir(s.dir, 0700), 0);
+	hog(0);
+	assert_int_equal(sender_open(&s), 0);
+	assert_int_equal(atomic_load(&s.troubles), 1);
+	assert_int_equal(sender_send(&s, 100), 0);
+	assert_int_equal(sender_wait(&s, 50), 0);
+	release();
+	assert_true(sender_settle(&s, 1));
+	sender_close(&s);
+	unmount();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(with_its_room_taken_a_full_disk_is_somebody_elses_trouble),
+		cmocka_unit_test(a_full_disk_holds_back_and_goes_on_when_there_is_room),
+		cmocka_unit_test(the_first_start_on_a_full_disk_waits_for_room),
+	};
+	int failed;
+
+	if (!mkdtemp(mount_point))
+		return 1;
+	if (!enter_namespace()) {
+		printf("skipped: no mount namespace for this user (%s)\n", strerror(errno));
+		rmdir(mount_point);
+		return 77;
+	}
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	rmdir(mount_point);
+	return failed;
+}
