@@ -58,6 +58,7 @@ struct bridge_opts {
 	int64_t rate, rate_bytes; /* a second; 0: as fast as the link takes them */
 	int order;                /* enum bridge_order */
 	bool alarms_first;
+	int64_t quarantine_bytes;
 	int64_t return_ms; /* from another address to the first; 0: never */
 	int64_t backoff_ms, backoff_max_ms;
 	int mark;              /* enum bridge_mark */
@@ -83,8 +84,8 @@ struct bridge_events {
 	void (*acknowledged)(void *ctx, struct bridge *b, uint64_t seq); /* upstream has everything up to seq */
 	int (*inbound)(void *ctx, struct bridge *b, struct msg *m);      /* 0: taken, it may be acknowledged */
 	void (*state)(void *ctx, struct bridge *b, enum bridge_state state, const char *reason);
-	/* The upstream will never take this record: keep it aside with the reason (MQTT 5's code, or one of 0x90, 0x95
-	 * where weir found out by itself). Comes before the acknowledged() that passes it. NULL: only logged. */
+	/* The upstream will never take this record, and it was set aside in quarantine-NAME.jsonl beside the store with
+	 * the reason: MQTT 5's code, or 0x90 or 0x95 where weir found out by itself. May be NULL. */
 	void (*quarantine)(void *ctx, struct bridge *b, uint64_t seq, unsigned code, const char *reason);
 };
 

@@ -5,7 +5,7 @@
  *           store, the uplink and whoever listens are seams, so that tests play all of them.
  * Memory    two lanes, each with opts.window * 4 slots and a batch of records read ahead.
  * Promise   drain_cursor() passes a record only when the upstream acknowledged it with success, when no rule selects
- *           it, or when it was handed to host->quarantine().
+ *           it, or when host->quarantine() has it.
  */
 #ifndef BRIDGE_DRAIN_H
 #define BRIDGE_DRAIN_H
@@ -20,7 +20,8 @@ struct drain;
 struct drain_host {
 	void *ctx;
 	void (*state)(void *ctx, enum bridge_state state, const char *reason);
-	void (*quarantine)(void *ctx, uint64_t seq, unsigned code, const char *reason);
+	/* 0: it is safe aside and is passed; below 0: not now, it will be asked again */
+	int (*quarantine)(void *ctx, uint64_t seq, unsigned code, const char *reason, const struct msg *m);
 };
 
 struct drain_env {

@@ -23,7 +23,7 @@ static const struct key rule_keys[] = {
 		.help = "taken off the front of the topic on its way; for `both` the way up"},
 	{"prefix", KEY_TEXT, offsetof(struct bridge_rule, prefix),
 		.help = "put in front of the topic on its way, after strip; for `both` the way up"},
-	{"qos", KEY_INT, offsetof(struct bridge_rule, qos), .min = 0, .max = 1, .dflt = "1",
+	{"qos", KEY_INT, offsetof(struct bridge_rule, qos), .min = 0, .max = 2, .dflt = "1",
 		.help = "1: until the upstream has acknowledged; 0: sent once, and lost if the link fails just then"},
 	{"retain", KEY_ENUM, offsetof(struct bridge_rule, retain), .choices = retain_choices, .dflt = "keep",
 		.help = "the retain flag on the other side"},
@@ -44,6 +44,10 @@ static void check_rule(void *item, struct key_report *report)
 	if (ways != 1)
 		key_fault(report, rule, NULL, "a rule says one way, this one %s; use one of out, in, both",
 			ways == 0 ? "none" : "more");
+	if (rule->qos == 2)
+		key_fault(report, rule, "qos",
+			"2 is not offered between weir and an upstream; use 1, where each record's seq tells a "
+			"duplicate");
 	check_front(report, rule, "prefix", rule->prefix);
 	check_front(report, rule, "strip", rule->strip);
 }
@@ -143,6 +147,8 @@ static const struct key keys[] = {
 		.dflt = "10m",
 		.help = "from another address of the list the first is tried again after this; 0: only when the link "
 			"breaks"},
+	{"quarantine", KEY_SIZE, offsetof(struct bridge_opts, quarantine_bytes), .min = 65536, .max = INT64_C(1) << 40,
+		.dflt = "16MiB", .help = "disk for records that the upstream will never take, kept with the reason"},
 	{"backoff", KEY_TIME, offsetof(struct bridge_opts, backoff_ms), .min = 50, .max = 60000, .dflt = "500ms",
 		.help = "the first wait before dialling again is drawn from 0 to this; it doubles with each failure"},
 	{"backoff_max", KEY_TIME, offsetof(struct bridge_opts, backoff_max_ms), .min = 100, .max = 600000, .dflt = "3s",

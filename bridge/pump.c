@@ -26,6 +26,7 @@ enum {
 	REFUSALS_MAX = 5,
 	RETRY_BASE_MS = 500,
 	HOLD_MS = 1000,
+	ASIDE_AGAIN_MS = 5000,
 };
 
 static size_t slot_count(const struct bridge_opts *opts)
@@ -242,8 +243,15 @@ static struct flight_slot *next(struct drain *d, size_t *lane, int *reads)
 
 static void quarantine(struct drain *d, struct lane *l, struct flight_slot *slot, uint8_t code)
 {
+	int r = d->env.host.quarantine(d->env.host.ctx, slot->seq, code, verdict_text(code), slot->msg);
+
+	if (r < 0) {
+		log_error("upstream=%s seq=%llu cannot be set aside: %s; again in %d ms", d->opts->head.name,
+			(unsigned long long)slot->seq, strerror(-r), ASIDE_AGAIN_MS);
+		flight_retry(&l->flight, slot, d->now_ms + ASIDE_AGAIN_MS);
+		return;
+	}
 	d->counts.quarantined++;
-	d->env.host.quarantine(d->env.host.ctx, slot->seq, code, verdict_text(code));
 	flight_done(&l->flight, slot);
 }
 

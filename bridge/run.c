@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "bridge/drain.h"
 #include "bridge/inbound.h"
+#include "bridge/quarantine.h"
 #include "bridge/uplink_paho.h"
 #include "bridge/wire.h"
 #include "store/store.h"
@@ -32,6 +33,7 @@ struct run {
 	struct wire *wire;
 	struct store_reader *readers[LANES_MAX];
 	struct paho *paho;
+	struct quarantine *quarantine;
 	struct drain *drain;     /* NULL until main said where to start */
 	struct inbound *inbound; /* of Paho's receive thread */
 	struct loop_watch main_watch, paho_watch;
@@ -75,11 +77,15 @@ static void tell_state(void *ctx, enum bridge_state state, const char *reason)
 	say(ctx, &word);
 }
 
-static void tell_quarantine(void *ctx, uint64_t seq, unsigned code, const char *reason)
+static int set_aside(void *ctx, uint64_t seq, unsigned code, const char *reason, const struct msg *m)
 {
+	struct run *r = ctx;
 	struct wire_word word = {.kind = WIRE_QUARANTINE, .a = seq, .code = (uint8_t)code, .text = wire_text(reason)};
+	int result = quarantine_keep(r->quarantine, seq, code, reason, m);
 
-	say(ctx, &word);
+	if (result == 0)
+		say(r, &word);
+	return result;
 }
 
 /* On Paho's receive thread. */
@@ -175,7 +181,7 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed)
 		.version = r->env->version,
 		.uplink = paho_uplink(r->paho),
 		.source = {r, read_store},
-		.host = {r, tell_state, tell_quarantine},
+		.host = {r, tell_state, set_aside},
 		.random = backoff_random,
 		.clock = &clock_system,
 	};
@@ -291,6 +297,9 @@ static int begin(struct run *r, int sock_fd)
 	if (result == 0)
 		result = open_readers(r);
 	if (result == 0)
+		result = quarantine_open(
+			&r->quarantine, r->env->store_dir, r->opts->head.name, r->opts->quarantine_bytes);
+	if (result == 0)
 		result = paho_new(&r->paho, &paho_opts);
 	if (result == 0)
 		result = loop_watch(r->loop, &r->main_watch, sock_fd, EPOLLIN);
@@ -327,6 +336,7 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 	for (size_t i = 0; i < LANES_MAX; i++)
 		store_reader_close(r.readers[i]);
 	inbound_free(r.inbound);
+	quarantine_close(r.quarantine);
 	loop_free(r.loop);
 	free(r.wire);
 	if (result < 0)

@@ -17,6 +17,7 @@ static const struct command {
 	{"points", cmd_ask, "what every point holds now: weir points [WORD]"},
 	{"reload", cmd_ask, "read the configuration again; mistakes are listed and change nothing"},
 	{"why", cmd_ask, "where a message would stop on its way: weir why CLIENT TOPIC"},
+	{"quarantine", cmd_quarantine, "what an upstream refused for good: weir quarantine [--config FILE] [UPSTREAM]"},
 	{"bridge", cmd_bridge, NULL},
 };
 
@@ -26,8 +27,8 @@ static int usage(FILE *to)
 		WEIR_VERSION);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (commands[i].help)
-			fprintf(to, "  weir %-8s %s\n", commands[i].name, commands[i].help);
-	fprintf(to, "  weir version  print the version\n");
+			fprintf(to, "  weir %-10s %s\n", commands[i].name, commands[i].help);
+	fprintf(to, "  weir version    print the version\n");
 	return to == stderr ? 2 : 0;
 }
 

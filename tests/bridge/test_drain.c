@@ -27,6 +27,7 @@ struct bench {
 	uint64_t quarantined[64];
 	unsigned quarantine_code;
 	size_t quarantine_count;
+	int quarantine_result;
 };
 
 static int64_t still_mono(const struct clock *c)
@@ -71,13 +72,17 @@ static void on_state(void *ctx, enum bridge_state state, const char *reason)
 	snprintf(b->reason, sizeof(b->reason), "%s", reason);
 }
 
-static void on_quarantine(void *ctx, uint64_t seq, unsigned code, const char *reason)
+static int on_quarantine(void *ctx, uint64_t seq, unsigned code, const char *reason, const struct msg *m)
 {
 	struct bench *b = ctx;
 
 	assert_non_null(reason);
+	assert_non_null(m);
+	if (b->quarantine_result < 0)
+		return b->quarantine_result;
 	b->quarantined[b->quarantine_count++] = seq;
 	b->quarantine_code = code;
+	return 0;
 }
 
 static void add_class(struct bench *b, const char *topic, const char *payload, enum msg_class class)
@@ -548,6 +553,25 @@ static void a_refusal_that_cannot_heal_is_quarantined_and_passed(void **state)
 		assert_int_equal(b->quarantined[i], i + 1);
 		assert_int_equal(drain_cursor(b->drain), i + 1);
 	}
+}
+
+static void a_record_that_cannot_be_set_aside_is_not_passed(void **state)
+{
+	struct bench *b = *state;
+
+	add(b, 2);
+	b->quarantine_result = -28;
+	begin(b);
+	go_up(b);
+	fake_refuse(&b->up, 0, 0x95);
+	fake_settle(&b->up, 1);
+	turn(b, 1000);
+	assert_int_equal(drain_cursor(b->drain), 0);
+	b->quarantine_result = 0;
+	turn(b, 5000);
+	fake_refuse(&b->up, 2, 0x95);
+	assert_int_equal(drain_cursor(b->drain), 2);
+	assert_int_equal(b->quarantine_count, 1);
 }
 
 static void a_refusal_that_may_heal_is_no_acknowledgement(void **state)
@@ -1045,6 +1069,7 @@ int main(void)
 		T(a_shorter_keep_alive_of_the_server_is_followed_by_a_new_call),
 		T(events_nobody_expects_are_survived),
 		T(a_refusal_that_cannot_heal_is_quarantined_and_passed),
+		T(a_record_that_cannot_be_set_aside_is_not_passed),
 		T(a_refusal_that_may_heal_is_no_acknowledgement),
 		T(a_record_refused_again_and_again_does_not_block_the_queue),
 		T(a_topic_refused_for_good_is_not_waited_for_twice),

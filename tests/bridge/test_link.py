@@ -3,6 +3,7 @@
 
     test_link.py HOST_PROGRAM [CASE...]
 """
+import json
 import os
 import signal
 import sys
@@ -161,6 +162,9 @@ def a_record_too_large_for_the_server_is_set_aside(rig):
     until("the cursor passes", lambda: h.acked() == 3)
     assert h.said("quarantine ") == ["quarantine 2 149 packet too large"], h.said("quarantine ")
     assert len(rig.watch.records()) == 2
+    with open(os.path.join(rig.dir, "store", "quarantine-cloud.jsonl"), encoding="utf-8") as f:
+        kept = [json.loads(line) for line in f]
+    assert [k["seq"] for k in kept] == [2] and len(kept[0]["payload"]) == 5000, kept
 
 
 CASES = {
