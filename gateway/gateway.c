@@ -281,7 +281,7 @@ int gateway_run(struct gateway *g)
 	if (notify_watchdog_ms() > 0)
 		loop_arm(g->loop, &g->watchdog_timer, loop_now_ms(g->loop));
 	notify_send("READY=1");
-	notify_status("%zu lines, %zu upstreams", field_lines(g->field), upstreams_count(g->upstreams));
+	notify_status("lines: %zu, upstreams: %zu", field_lines(g->field), upstreams_count(g->upstreams));
 	log_info("state=ready site=%s version=%s lines=%zu upstreams=%zu", o->site, WEIR_VERSION, field_lines(g->field),
 		upstreams_count(g->upstreams));
 	return loop_run(g->loop);
