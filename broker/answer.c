@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The packet-id state machines: PUBACK, PUBREC and PUBCOMP move a delivery of ours, PUBREL ends a publish of the
  * client's. An unknown id is answered, never a reason to close. */
-#include "broker/deliver.h"
+#include "broker/delivery.h"
 #include "broker/dispatch.h"
 #include "broker/encode.h"
 #include "broker/promise.h"
@@ -19,7 +19,7 @@ static void done(struct conn *c, struct delivery *d)
 	struct session *s = c->session;
 
 	delivery_done(s, d);
-	if (deliver_waiting(s)) {
+	if (delivery_waiting(s)) {
 		c->pump = true;
 		conn_dirty(c);
 	}

@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "broker/core.h"
 #include "broker/deliver.h"
+#include "broker/hold.h"
+#include "broker/input.h"
 #include "broker/listen.h"
-#include "broker/posts.h"
+#include "broker/ours.h"
 #include "broker/promise.h"
 #include "broker/sys.h"
 #include "broker/why.h"
@@ -43,7 +45,7 @@ static void turn_end(struct loop_task *t)
 {
 	struct broker *b = (struct broker *)((char *)t - offsetof(struct broker, turn_end));
 
-	conn_resume_all(b);
+	hold_resume_all(b);
 	conn_turn_end(b);
 }
 
@@ -85,7 +87,7 @@ static void read_letter(struct broker *b, const struct letter *l)
 {
 	switch ((enum letter_kind)l->kind) {
 	case LETTER_PUBLISH:
-		posts_publish(b, l->ptr, POST_STORED);
+		ours_publish(b, l->ptr, OURS_STORED);
 		msg_unref(l->ptr);
 		break;
 	case LETTER_ROUTES: subs_invalidate(&b->subs); break;
@@ -105,13 +107,13 @@ static void inbox_ready(struct loop_watch *w, uint32_t events)
 	n = mailbox_take(&b->inbox, letters, LETTERS);
 	for (size_t i = 0; i < n; i++)
 		read_letter(b, &letters[i]);
-	if (posts_waiting(b))
+	if (ours_waiting(b))
 		broker_pause_inbox(b);
 }
 
 void broker_pause_inbox(struct broker *b)
 {
-	bool paused = posts_waiting(b);
+	bool paused = ours_waiting(b);
 
 	if (loop_rewatch(b->loop, &b->inbox_watch, paused ? 0 : EPOLLIN) < 0)
 		log_error("broker: epoll: %s", strerror(errno));
@@ -174,7 +176,7 @@ int broker_new(
 	b->clock = clock;
 	b->inbox_watch.run = inbox_ready;
 	b->turn_end.run = turn_end;
-	b->pending_timer.run = conn_read_pending;
+	b->pending_timer.run = input_read_pending;
 	b->id_salt = backoff_random();
 	b->input = malloc(CONN_INPUT);
 	r = b->input ? open_parts(b) : -ENOMEM;
@@ -241,7 +243,7 @@ void broker_free(struct broker *b)
 		listen_close(b);
 	}
 	sys_free(b);
-	posts_free(b);
+	ours_free(b);
 	free_letters(b);
 	mailbox_fini(&b->inbox);
 	routes_fini(&b->routes);

@@ -4,14 +4,14 @@
 #include "base/log.h"
 #include "broker/alias.h"
 #include "broker/core.h"
-#include "broker/deliver.h"
-#include "broker/dispatch.h"
+#include "broker/delivery.h"
 #include "broker/encode.h"
+#include "broker/hold.h"
+#include "broker/input.h"
 #include "broker/promise.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,9 +42,9 @@ void conn_doom(struct conn *c, uint8_t reason)
 	loop_later(b->loop, &b->turn_end);
 }
 
-static void want_events(struct conn *c)
+void conn_want_events(struct conn *c)
 {
-	bool more = c->blocked || (c->session && !c->doomed && deliver_waiting(c->session));
+	bool more = c->blocked || (c->session && !c->doomed && delivery_waiting(c->session));
 	bool out = more || transport_stalled(c->transport);
 	uint32_t events = (c->reading ? EPOLLIN : 0u) | (out ? EPOLLOUT : 0u);
 
@@ -95,276 +95,6 @@ void conn_send_payload(struct conn *c, struct msg *m)
 		sent(c, out_refer(&c->out, &c->broker->stock, m, msg_payload(m), m->payload_len));
 }
 
-/* --- holding and releasing ---------------------------------------------------------------------------------- */
-
-void conn_hold(struct conn *c, struct conn **waiters)
-{
-	if (c->held)
-		return;
-	c->held = true;
-	c->reading = false;
-	c->wait_next = *waiters;
-	if (*waiters)
-		(*waiters)->wait_pprev = &c->wait_next;
-	c->wait_pprev = waiters;
-	*waiters = c;
-	want_events(c);
-}
-
-static void leave_waiters(struct conn *c)
-{
-	if (!c->wait_pprev)
-		return;
-	*c->wait_pprev = c->wait_next;
-	if (c->wait_next)
-		c->wait_next->wait_pprev = c->wait_pprev;
-	c->wait_next = NULL;
-	c->wait_pprev = NULL;
-}
-
-void conn_release(struct broker *b, struct conn **waiters)
-{
-	while (*waiters) {
-		struct conn *c = *waiters;
-
-		leave_waiters(c);
-		c->wait_next = b->resume;
-		if (b->resume)
-			b->resume->wait_pprev = &c->wait_next;
-		c->wait_pprev = &b->resume;
-		b->resume = c;
-		loop_later(b->loop, &b->turn_end);
-	}
-}
-
-/* Receivers that drain free the publishers that wait for them; one that does not within CONN_GRACE_MS is slow: from
- * then on its queue's bound deals with it, and nobody waits. */
-static void unchoke(struct conn *c)
-{
-	bool queued = c->session && session_queued(c->session) >= DELIVER_SOFT / 2;
-
-	if (c->waiters && (c->slow || (c->out.bytes <= CONN_LOW && !queued)))
-		conn_release(c->broker, &c->waiters);
-}
-
-/* --- input -------------------------------------------------------------------------------------------------- */
-
-static void shut(struct conn *c)
-{
-	conn_close(c, RC_OK, true);
-}
-
-/* What is wrong with the packet as far as its header tells: found out before anything is kept for it. */
-static int check_header(const struct conn *c, const struct frame *f, int r)
-{
-	if (c->state == CONN_NEW && f->type != PKT_CONNECT)
-		return RC_PROTOCOL;
-	if (r == FRAME_BAD)
-		return RC_MALFORMED;
-	if (f->total > (uint64_t)c->broker->opts.max_packet_size)
-		return RC_TOO_LARGE;
-	return 0;
-}
-
-/* Parses and handles what is there; how many bytes are done with. */
-static size_t consume(struct conn *c, uint8_t *bytes, size_t len)
-{
-	size_t at = 0;
-
-	while (at < len && !c->held && (c->state == CONN_NEW || c->state == CONN_LIVE)) {
-		struct frame f;
-		struct packet p;
-		int r = decode_frame(bytes + at, len - at, c->version == MQTT_5, &f), fault = check_header(c, &f, r);
-
-		if (fault == 0 && r == FRAME_SHORT)
-			break;
-		if (fault == 0) {
-			p = (struct packet){
-				f.type, f.flags, bytes + at, f.total, {bytes + at + f.head, f.total - f.head}};
-			c->broker->stats.packets_in++;
-			c->last_rx_ms = broker_now_ms(c->broker); /* whole packets: half of one proves nothing */
-			fault = dispatch(c, &p);
-		}
-		if (fault == DISPATCH_HOLD)
-			break;
-		at += f.total;
-		if (fault >= 0x80)
-			conn_close(c, (uint8_t)fault, true);
-	}
-	return at;
-}
-
-static void keep_rest(struct conn *c, const uint8_t *bytes, size_t len)
-{
-	if (c->state != CONN_NEW && c->state != CONN_LIVE)
-		return;
-	if (len == 0)
-		return;
-	c->in = stock_get(&c->broker->stock, len);
-	if (!c->in) {
-		conn_doom(c, RC_UNSPECIFIED);
-		return;
-	}
-	memcpy(c->in->bytes, bytes, len);
-	c->in->len = (uint32_t)len;
-}
-
-static void consume_chunk(struct conn *c, struct chunk *in)
-{
-	size_t used = consume(c, in->bytes, in->len);
-
-	if (used == 0 && (c->state == CONN_NEW || c->state == CONN_LIVE)) {
-		c->in = in;
-		return;
-	}
-	if (used < in->len)
-		keep_rest(c, in->bytes + used, in->len - used);
-	stock_put(&c->broker->stock, in);
-}
-
-static ssize_t receive(struct conn *c, void *to, size_t len)
-{
-	return c->transport ? c->transport->ops->read(c->transport, to, len) : recv(c->fd, to, len, MSG_DONTWAIT);
-}
-
-/* A packet larger than the broker's buffer collects in a chunk of its own, which grows as the bytes come and not as
- * the header promises. */
-static ssize_t read_own(struct conn *c)
-{
-	struct chunk *in = c->in, *larger;
-	ssize_t n;
-
-	if (in->len == in->cap) {
-		larger = stock_get(&c->broker->stock, (size_t)in->cap * 2);
-		if (!larger) {
-			errno = ENOMEM;
-			return -1;
-		}
-		memcpy(larger->bytes, in->bytes, in->len);
-		larger->len = in->len;
-		stock_put(&c->broker->stock, in);
-		c->in = in = larger;
-	}
-	n = receive(c, in->bytes + in->len, in->cap - in->len);
-	if (n > 0) {
-		in->len += (uint32_t)n;
-		c->in = NULL;
-		consume_chunk(c, in);
-	}
-	return n;
-}
-
-static ssize_t read_shared(struct conn *c)
-{
-	struct broker *b = c->broker;
-	size_t have = c->in ? c->in->len : 0, used;
-	ssize_t n = receive(c, b->input + have, CONN_INPUT - have);
-
-	if (n <= 0)
-		return n;
-	if (c->in) {
-		memcpy(b->input, c->in->bytes, have);
-		stock_put(&b->stock, c->in);
-		c->in = NULL;
-	}
-	have += (size_t)n;
-	used = consume(c, b->input, have);
-	if (used < have)
-		keep_rest(c, b->input + used, have - used);
-	return n;
-}
-
-/* Input that the socket does not show any more is read in the next turn, so that nobody gets more than one read. */
-static void read_on(struct conn *c)
-{
-	struct broker *b = c->broker;
-	struct transport *t = c->transport;
-
-	if (!t || t->pprev || !c->reading || !t->ops->pending(t))
-		return;
-	t->conn = c;
-	t->next = b->pending;
-	t->pprev = &b->pending;
-	if (t->next)
-		t->next->pprev = &t->next;
-	b->pending = t;
-	loop_arm(b->loop, &b->pending_timer, broker_now_ms(b));
-}
-
-static void forget_pending(struct transport *t)
-{
-	if (!t->pprev)
-		return;
-	*t->pprev = t->next;
-	if (t->next)
-		t->next->pprev = t->pprev;
-	t->pprev = NULL;
-}
-
-static void read_once(struct conn *c)
-{
-	ssize_t n = c->in && c->in->len > CONN_INPUT / 2 ? read_own(c) : read_shared(c);
-
-	if (n > 0) {
-		c->broker->stats.bytes_in += (uint64_t)n;
-		read_on(c);
-	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-		shut(c);
-	} else if (c->transport) { /* a hand-shake goes on: it may want to write */
-		want_events(c);
-	}
-}
-
-void conn_read_pending(struct loop_timer *t)
-{
-	struct broker *b = (struct broker *)((char *)t - offsetof(struct broker, pending_timer));
-	struct transport *list = b->pending;
-
-	b->pending = NULL; /* those that have more still wait for the next turn */
-	if (list)
-		list->pprev = &list;
-	while (list) {
-		struct conn *c = list->conn;
-
-		forget_pending(list);
-		if (c->reading && !c->doomed && (c->state == CONN_NEW || c->state == CONN_LIVE))
-			read_once(c);
-	}
-}
-
-static void resume(struct conn *c)
-{
-	struct chunk *in = c->in;
-
-	c->held = false;
-	c->reading = true;
-	c->in = NULL;
-	if (in)
-		consume_chunk(c, in);
-	if (c->held || (c->state != CONN_NEW && c->state != CONN_LIVE))
-		return;
-	if (c->watch.fd < 0 && loop_watch(c->broker->loop, &c->watch, c->fd, EPOLLIN) < 0)
-		conn_doom(c, RC_UNSPECIFIED);
-	read_on(c);
-	conn_dirty(c);
-}
-
-void conn_resume_all(struct broker *b)
-{
-	struct conn *c = b->resume;
-
-	/* those released while these run wait for the next round */
-	b->resume = NULL;
-	if (c)
-		c->wait_pprev = &c;
-	while (c) {
-		struct conn *one = c;
-
-		leave_waiters(one);
-		resume(one);
-	}
-}
-
 /* --- lingering ---------------------------------------------------------------------------------------------- */
 
 /* A reason that was written must arrive: closing with unread input makes the kernel send RST, which can destroy it.
@@ -393,7 +123,7 @@ static void linger(struct conn *c)
 		conn_doom(c, RC_OK);
 		return;
 	}
-	want_events(c);
+	conn_want_events(c);
 }
 
 /* --- closing ------------------------------------------------------------------------------------------------ */
@@ -403,8 +133,8 @@ static void detach(struct conn *c, bool will)
 	c->broker->stats.connected -= c->state == CONN_LIVE;
 	if (c->session)
 		session_disconnected(c->session, will);
-	leave_waiters(c);
-	conn_release(c->broker, &c->waiters);
+	hold_leave(c);
+	hold_release(c->broker, &c->waiters);
 	promise_forget(c);
 	alias_forget(c);
 	stock_put(&c->broker->stock, c->in);
@@ -454,8 +184,7 @@ static void conn_free(struct conn *c)
 
 	loop_forget(b->loop, &c->watch);
 	loop_disarm(b->loop, &c->timer);
-	if (c->transport)
-		forget_pending(c->transport);
+	input_forget(c->transport);
 	transport_free(c->transport);
 	close(c->fd);
 	out_clear(&c->out, &b->stock);
@@ -505,7 +234,7 @@ static void flush_turn(struct conn *c)
 {
 	if (c->pump && c->session) {
 		c->pump = false;
-		deliver_pump(c->session);
+		delivery_pump(c->session);
 	}
 	if (!c->blocked)
 		conn_flush(c);
@@ -515,10 +244,10 @@ static void flush_turn(struct conn *c)
 		linger(c);
 		return;
 	}
-	unchoke(c);
+	hold_unchoke(c);
 	if (c->waiters && c->choked_ms == 0)
 		conn_rearm(c);
-	want_events(c);
+	conn_want_events(c);
 }
 
 void conn_turn_end(struct broker *b)
@@ -549,7 +278,7 @@ static void ready(struct loop_watch *w, uint32_t events)
 		conn_dirty(c);
 	}
 	if (c->reading && (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || transport_stalled(c->transport)))
-		read_once(c);
+		input_read(c);
 	else if (events & (EPOLLHUP | EPOLLERR)) /* held: what it sent first is still to be handled */
 		loop_unwatch(c->broker->loop, &c->watch);
 }
@@ -597,7 +326,7 @@ static void timer_ran(struct loop_timer *t)
 	if (c->choked_ms > 0 && (!c->waiters || now_ms >= c->choked_ms + CONN_GRACE_MS)) {
 		c->slow = c->waiters != NULL;
 		c->choked_ms = 0;
-		unchoke(c);
+		hold_unchoke(c);
 	}
 	conn_rearm(c);
 }

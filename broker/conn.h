@@ -4,8 +4,7 @@
  * Owner     broker thread.
  * Memory    a connection owns buffers only while it has unfinished data: a part of a packet, a held packet, output
  *           that the socket would not take.
- * Reading   once per turn, into the broker's buffer, and parsed there. A handler may hold the packet at hand: it and
- *           what came after it is kept, reading stops, and conn_resume() goes on with it.
+ * Reading   input.h; waiting of publishers: hold.h.
  * Writing   conn_send() appends; the output is flushed once per turn (or when it passes FLUSH_AT).
  * Closing   conn_close() at once detaches the session; the socket lingers when there is something to read out before
  *           it, the struct is freed at the end of the turn. From inside a delivery only conn_doom() is allowed.
@@ -72,17 +71,13 @@ void conn_send(struct conn *c, const void *bytes, size_t len);
 void conn_send_payload(struct conn *c, struct msg *m);
 void conn_dirty(struct conn *c); /* flush it at the end of the turn */
 void conn_flush(struct conn *c);
+void conn_want_events(struct conn *c);          /* what to be woken for, from its state */
 void conn_doom(struct conn *c, uint8_t reason); /* close after this turn */
 /* Says goodbye with the reason (v5, and only after CONNACK) and lets the socket go. will: publish it. */
 void conn_close(struct conn *c, uint8_t reason, bool will);
 void conn_free_all(struct broker *b); /* at the broker's end */
 void conn_reap(struct broker *b);     /* closes and frees what was doomed */
 void conn_turn_end(struct broker *b); /* flushes, then reaps */
-
-void conn_hold(struct conn *c, struct conn **waiters); /* until conn_release() of that list */
-void conn_release(struct broker *b, struct conn **waiters);
-void conn_resume_all(struct broker *b);       /* those released */
-void conn_read_pending(struct loop_timer *t); /* broker->pending_timer */
 
 void conn_rearm(struct conn *c); /* the timer, after keep alive was set */
 static inline bool conn_choked(const struct conn *c)

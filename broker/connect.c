@@ -2,7 +2,7 @@
 /* CONNECT: everything that could refuse it is looked at before anything is changed, so that a refused client has no
  * effect on the running session of its name [MQTT-3.1.4-2]. */
 #include "base/log.h"
-#include "broker/deliver.h"
+#include "broker/delivery.h"
 #include "broker/dispatch.h"
 #include "broker/encode.h"
 #include "broker/will.h"
@@ -200,7 +200,7 @@ static int let_in(struct conn *c, const struct connect *m)
 	send_connack(c, m, present && m->version != MQTT_31, m->client_id.len == 0 ? assigned : NULL);
 	conn_rearm(c);
 	if (present)
-		deliver_resume(c->session);
+		delivery_resume(c->session);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "broker/broker.h"
 #include "broker/conn.h"
 #include "broker/decode.h"
+#include "broker/post.h"
 #include "broker/retain.h"
 #include "broker/route.h"
 #include "broker/session.h"
@@ -41,7 +42,7 @@ struct tap {
 	void *ctx;
 };
 
-enum { LAYOUTS = 4, SCRATCH_PROPS = LAYOUTS, SCRATCH_REPLY, SCRATCH_HEAD, SCRATCH_IDS, SCRATCHES };
+enum { SCRATCH_PROPS = POST_LAYOUTS, SCRATCH_REPLY, SCRATCH_HEAD, SCRATCH_IDS, SCRATCHES };
 
 struct broker {
 	struct owner owner;
@@ -81,7 +82,7 @@ struct broker {
 	struct conn *store_waiters, *tap_waiters; /* publishers held */
 	struct conn *ack_waiters;                 /* connections with answers that wait for a commit */
 	struct loop_timer retry;                  /* a tap, or a post of our own, was not taken */
-	struct posts *posts;                      /* our own messages that the store or a tap did not take yet */
+	struct ours *ours;                        /* our own messages that the store or a tap did not take yet */
 
 	uint64_t queued_bytes;
 	uint64_t assigned; /* parts of assigned client ids */

@@ -5,7 +5,8 @@
 
 #include "base/log.h"
 #include "broker/encode.h"
-#include "broker/posts.h"
+#include "broker/hold.h"
+#include "broker/ours.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -184,9 +185,9 @@ static void retry(struct loop_timer *t)
 {
 	struct broker *b = (struct broker *)((char *)t - offsetof(struct broker, retry));
 
-	posts_retry(b);
-	conn_release(b, &b->tap_waiters);
-	conn_release(b, &b->store_waiters);
+	ours_retry(b);
+	hold_release(b, &b->tap_waiters);
+	hold_release(b, &b->store_waiters);
 }
 
 void promise_retry_later(struct broker *b)
@@ -202,9 +203,9 @@ static void store_woke(struct loop_watch *w, uint32_t events)
 	(void)events;
 	b->committed = b->persist.ops->committed(b->persist.ctx);
 	release_all(b);
-	conn_release(b, &b->store_waiters);
-	if (posts_waiting(b))
-		posts_retry(b);
+	hold_release(b, &b->store_waiters);
+	if (ours_waiting(b))
+		ours_retry(b);
 }
 
 int promise_start(struct broker *b)

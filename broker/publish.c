@@ -4,6 +4,7 @@
 #include "broker/alias.h"
 #include "broker/deliver.h"
 #include "broker/dispatch.h"
+#include "broker/hold.h"
 #include "broker/promise.h"
 
 #include "base/utf8.h"
@@ -75,7 +76,7 @@ static void reuse_bytes(struct conn *c, const struct packet *p, const struct pub
 	bool shortest = head == 2 || p->start[head - 1] != 0;
 
 	if (pub->alias > 0 || pub->have >> PROP_MESSAGE_EXPIRY & 1 || !shortest ||
-		pub->payload.len >= DELIVER_BY_REFERENCE)
+		pub->payload.len >= POST_BY_REFERENCE)
 		return;
 	post->layout[which] =
 		(struct layout){.bytes = p->start, .len = p->total, .id_at = head + 2 + (uint32_t)pub->topic.len};
@@ -132,7 +133,7 @@ static int deliver(struct conn *c, const struct route *r, const struct publish *
 		promise_answer(c, answer_type[pub->qos], pub->id, nobody ? RC_NO_SUBSCRIBERS : RC_OK, c->held_ticket);
 	}
 	if (choker && choker != c)
-		conn_hold(c, &choker->waiters);
+		hold_conn(c, &choker->waiters);
 	return 0;
 }
 
@@ -148,7 +149,7 @@ static int take(struct conn *c, const struct route *r, const struct publish *pub
 	if (result == PROMISE_LATER) {
 		if (progress.kept || !r->selected)
 			promise_retry_later(b);
-		conn_hold(c, progress.kept || !r->selected ? &b->tap_waiters : &b->store_waiters);
+		hold_conn(c, progress.kept || !r->selected ? &b->tap_waiters : &b->store_waiters);
 		return DISPATCH_HOLD;
 	}
 	if (progress.ticket > c->session->last_ticket)
@@ -207,7 +208,7 @@ int publish_packet(struct conn *c, struct packet *p)
 	if (r != 0)
 		return r < 0 ? RC_UNSPECIFIED : r;
 	if (promise_full(c)) {
-		conn_hold(c, &c->broker->store_waiters);
+		hold_conn(c, &c->broker->store_waiters);
 		return DISPATCH_HOLD;
 	}
 	if (is_repeated(c, &pub)) {

@@ -4,6 +4,7 @@
 #include "broker/area.h"
 #include "broker/core.h"
 #include "broker/deliver.h"
+#include "broker/delivery.h"
 #include "broker/will.h"
 
 #include <errno.h>
@@ -262,7 +263,7 @@ static bool full(const struct session *s)
 	       s->queue->bytes > (uint64_t)o->max_queued_bytes || s->broker->queued_bytes > (uint64_t)o->queue_memory;
 }
 
-static void count_dropped(struct session *s)
+void session_dropped(struct session *s)
 {
 	s->dropped++;
 	s->broker->stats.publish_dropped++;
@@ -279,7 +280,7 @@ static bool make_room(struct session *s, struct queue *q)
 		if (from->count == 0)
 			return false;
 		session_dequeue(s, from);
-		count_dropped(s);
+		session_dropped(s);
 	}
 	return true;
 }
@@ -299,7 +300,7 @@ int session_queue(struct session *s, struct msg *m, uint32_t ids, uint8_t flags)
 
 	/* kept first: it may be the queue that is made, and room is made for others than this one */
 	if (!delivery_keep(s, &d, m)) {
-		count_dropped(s);
+		session_dropped(s);
 		return SESSION_DROPPED;
 	}
 	d.flags = flags;
@@ -307,7 +308,7 @@ int session_queue(struct session *s, struct msg *m, uint32_t ids, uint8_t flags)
 	if (!(flags & DELIVERY_REPLAY ? replay_room(s) : make_room(s, q)) || queue_push(q, &d) < 0) {
 		d.flags &= (uint8_t)~DELIVERY_ID_LIST; /* the caller's still */
 		delivery_release(s, &d);
-		count_dropped(s);
+		session_dropped(s);
 		return SESSION_DROPPED;
 	}
 	s->queue->replays += flags & DELIVERY_REPLAY ? 1 : 0;

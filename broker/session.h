@@ -82,6 +82,7 @@ static inline bool session_persists(const struct session *s)
 /* Puts a message into the queue under the bounds; takes its own reference. SESSION_DROPPED: counted. */
 enum { SESSION_DROPPED = 1 };
 int session_queue(struct session *s, struct msg *m, uint32_t ids, uint8_t flags);
+void session_dropped(struct session *s); /* counts one */
 uint32_t session_queued(const struct session *s);
 void session_dequeue(struct session *s, struct queue *q); /* its head goes, and the message with it */
 void session_clear_queue(struct session *s);

@@ -2,7 +2,7 @@
 #include "broker/sys.h"
 
 #include "broker/core.h"
-#include "broker/posts.h"
+#include "broker/ours.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -205,7 +205,7 @@ static void publish(struct broker *b, const char *name, const char *value)
 		b->stats.publish_dropped++;
 		return;
 	}
-	posts_publish(b, m, POST_STORED);
+	ours_publish(b, m, OURS_STORED);
 	msg_unref(m);
 }
 

@@ -2,7 +2,7 @@
 #include "broker/will.h"
 
 #include "broker/core.h"
-#include "broker/posts.h"
+#include "broker/ours.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -76,7 +76,7 @@ void will_publish(struct session *s)
 
 	s->will = NULL;
 	if (now)
-		posts_publish(b, now, POST_KEEP);
+		ours_publish(b, now, OURS_KEEP);
 	else
 		b->stats.publish_dropped++;
 	msg_unref(now);

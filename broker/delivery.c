@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/delivery.h"
+
+#include "broker/core.h"
+#include "broker/encode.h"
+#include "broker/expiry.h"
+#include "broker/post.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- subscription identifiers while a message is kept --------------------------------------------------------- */
+
+bool delivery_keep_ids(struct broker *b, struct delivery *d, const uint32_t *ids, size_t n)
+{
+	uint32_t at, *list;
+
+	d->ids = n > 0 ? ids[0] : 0;
+	if (n < 2)
+		return true;
+	at = cells_alloc(&b->subs.cells, (n + 2) / 2);
+	if (at == 0)
+		return false;
+	list = cells_at(&b->subs.cells, at);
+	list[0] = (uint32_t)n;
+	memcpy(list + 1, ids, n * sizeof(*ids));
+	d->ids = at;
+	d->flags |= DELIVERY_ID_LIST;
+	return true;
+}
+
+bool delivery_keep(struct session *s, struct delivery *d, struct msg *m)
+{
+	if (!s->queue)
+		s->queue = calloc(1, sizeof(*s->queue));
+	if (!s->queue)
+		return false;
+	s->queue->bytes += msg_bytes(m);
+	s->broker->queued_bytes += msg_bytes(m);
+	d->msg = msg_ref(m);
+	return true;
+}
+
+void delivery_release(struct session *s, struct delivery *d)
+{
+	struct cells *cells = &s->broker->subs.cells;
+
+	if (d->msg) {
+		s->queue->bytes -= msg_bytes(d->msg);
+		s->broker->queued_bytes -= msg_bytes(d->msg);
+		msg_unref(d->msg);
+		d->msg = NULL;
+	}
+	if (d->flags & DELIVERY_ID_LIST) {
+		uint32_t n = *(uint32_t *)cells_at(cells, d->ids);
+
+		cells_free(cells, d->ids, (n + 2) / 2);
+		d->flags &= (uint8_t)~DELIVERY_ID_LIST;
+	}
+	d->ids = 0;
+}
+
+/* The ids of a kept delivery; *one is room for a single one. */
+static const uint32_t *ids_of(const struct session *s, const struct delivery *d, uint32_t *one, size_t *n)
+{
+	const struct broker *b = s->broker;
+
+	*one = d->ids;
+	if (d->flags & DELIVERY_ID_LIST) {
+		const uint32_t *list = cells_at(&b->subs.cells, d->ids);
+
+		*n = list[0];
+		return list + 1;
+	}
+	if (d->flags & DELIVERY_SHARED) {
+		const struct share *share = share_at(b, d->ids);
+
+		*one = 0;
+		for (uint32_t i = 0; share && i < share->count; i++)
+			if (share->members[i].who == s->index)
+				*one = share->members[i].opts >> SUB_ID_SHIFT;
+	}
+	*n = *one != 0;
+	return one;
+}
+
+/* --- queue and window --------------------------------------------------------------------------------------- */
+
+void delivery_done(struct session *s, struct delivery *d)
+{
+	if (d->flags & DELIVERY_UNSENT)
+		s->resend_left--;
+	delivery_release(s, d);
+	window_drop(&s->window, d);
+}
+
+static bool send_kept(struct session *s, const struct delivery *d, bool dup)
+{
+	struct post p;
+	uint32_t one;
+	struct want w = {.qos = d->flags & DELIVERY_QOS, .retain = d->flags & DELIVERY_RETAIN, .dup = dup, .id = d->id};
+
+	post_from_msg(&p, d->msg, broker_now_ms(s->broker));
+	w.ids = ids_of(s, d, &one, &w.id_count);
+	return post_send(s->conn, &p, &w);
+}
+
+/* What was on its way when the last connection ended goes first, with DUP and in its order [MQTT-4.6.0-1], and within
+ * the window of this connection. */
+static void pump_again(struct session *s, size_t *budget)
+{
+	struct conn *c = s->conn;
+
+	while (*budget > 0 && s->resend_left > 0 && !conn_choked(c) &&
+		s->window.used - s->resend_left < c->window_max) {
+		struct delivery *d = window_from(&s->window, s->resend_at);
+		size_t size;
+
+		s->resend_at = (uint16_t)(d->id == UINT16_MAX ? 1 : d->id + 1);
+		if (!(d->flags & DELIVERY_UNSENT))
+			continue;
+		size = d->msg ? msg_bytes(d->msg) : 0;
+		*budget -= size < *budget ? size : *budget;
+		d->flags &= (uint8_t)~DELIVERY_UNSENT;
+		s->resend_left--;
+		if (!d->msg || !send_kept(s, d, true))
+			delivery_done(s, d);
+	}
+}
+
+static void pump_plain(struct session *s, size_t *budget)
+{
+	struct delivery *d;
+
+	while (*budget > 0 && !conn_choked(s->conn) && (d = queue_head(&s->queue->plain)) != NULL) {
+		size_t size = msg_bytes(d->msg);
+
+		if (expiry_passed(d->msg, broker_now_ms(s->broker)) || !send_kept(s, d, false))
+			session_dropped(s);
+		session_dequeue(s, &s->queue->plain);
+		*budget -= size < *budget ? size : *budget;
+	}
+}
+
+static void pump_acked(struct session *s, size_t *budget)
+{
+	struct conn *c = s->conn;
+	struct delivery *d, *w;
+
+	while (*budget > 0 && !conn_choked(c) && (d = queue_head(&s->queue->acked)) != NULL) {
+		size_t size = msg_bytes(d->msg);
+
+		if (expiry_passed(d->msg, broker_now_ms(s->broker))) {
+			session_dropped(s);
+			session_dequeue(s, &s->queue->acked);
+			continue;
+		}
+		w = s->window.used < c->window_max ? window_put(&s->window) : NULL;
+		if (!w)
+			return;
+		w->msg = d->msg; /* the window has them now */
+		w->flags = d->flags & (uint8_t)~DELIVERY_REPLAY;
+		w->ids = d->ids;
+		d->msg = NULL;
+		d->flags &= (uint8_t)~DELIVERY_ID_LIST;
+		session_dequeue(s, &s->queue->acked);
+		*budget -= size < *budget ? size : *budget;
+		if (!send_kept(s, w, false)) {
+			session_dropped(s);
+			delivery_done(s, w);
+		} else if (!session_persists(s) && !(w->flags & DELIVERY_SHARED)) {
+			delivery_release(s, w);
+		}
+	}
+}
+
+void delivery_pump(struct session *s)
+{
+	size_t budget = DELIVERY_PUMP;
+
+	if (!s->conn || s->conn->doomed)
+		return;
+	pump_again(s, &budget);
+	if (!s->queue)
+		return;
+	pump_plain(s, &budget);
+	if (s->resend_left == 0)
+		pump_acked(s, &budget);
+}
+
+bool delivery_waiting(const struct session *s)
+{
+	bool acked = s->resend_left > 0 || (s->queue && s->queue->acked.count > 0);
+
+	if (!s->conn)
+		return false;
+	return (s->queue && s->queue->plain.count > 0) ||
+	       (acked && s->window.used - s->resend_left < s->conn->window_max);
+}
+
+/* PUBREL is never held back. */
+void delivery_resume(struct session *s)
+{
+	struct delivery *d = NULL;
+	uint8_t bytes[ENCODE_ANSWER_MAX];
+
+	s->resend_left = 0;
+	s->resend_at = s->window.oldest;
+	while ((d = window_next(&s->window, d)) != NULL) {
+		if (d->state == DELIVERY_RELEASED) {
+			conn_send(s->conn, bytes,
+				encode_answer(bytes, PKT_PUBREL, d->id, RC_OK, s->conn->version == MQTT_5));
+		} else {
+			d->flags |= DELIVERY_UNSENT;
+			s->resend_left++;
+		}
+	}
+	delivery_pump(s);
+}

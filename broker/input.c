@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/input.h"
+
+#include "broker/core.h"
+#include "broker/dispatch.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* What is wrong with the packet as far as its header tells: found out before anything is kept for it. */
+static int check_header(const struct conn *c, const struct frame *f, int r)
+{
+	if (c->state == CONN_NEW && f->type != PKT_CONNECT)
+		return RC_PROTOCOL;
+	if (r == FRAME_BAD)
+		return RC_MALFORMED;
+	if (f->total > (uint64_t)c->broker->opts.max_packet_size)
+		return RC_TOO_LARGE;
+	return 0;
+}
+
+/* Parses and handles what is there; how many bytes are done with. */
+static size_t consume(struct conn *c, uint8_t *bytes, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len && !c->held && (c->state == CONN_NEW || c->state == CONN_LIVE)) {
+		struct frame f;
+		struct packet p;
+		int r = decode_frame(bytes + at, len - at, c->version == MQTT_5, &f), fault = check_header(c, &f, r);
+
+		if (fault == 0 && r == FRAME_SHORT)
+			break;
+		if (fault == 0) {
+			p = (struct packet){
+				f.type, f.flags, bytes + at, f.total, {bytes + at + f.head, f.total - f.head}};
+			c->broker->stats.packets_in++;
+			c->last_rx_ms = broker_now_ms(c->broker); /* whole packets: half of one proves nothing */
+			fault = dispatch(c, &p);
+		}
+		if (fault == DISPATCH_HOLD)
+			break;
+		at += f.total;
+		if (fault >= 0x80)
+			conn_close(c, (uint8_t)fault, true);
+	}
+	return at;
+}
+
+static void keep_rest(struct conn *c, const uint8_t *bytes, size_t len)
+{
+	if (c->state != CONN_NEW && c->state != CONN_LIVE)
+		return;
+	if (len == 0)
+		return;
+	c->in = stock_get(&c->broker->stock, len);
+	if (!c->in) {
+		conn_doom(c, RC_UNSPECIFIED);
+		return;
+	}
+	memcpy(c->in->bytes, bytes, len);
+	c->in->len = (uint32_t)len;
+}
+
+static void consume_chunk(struct conn *c, struct chunk *in)
+{
+	size_t used = consume(c, in->bytes, in->len);
+
+	if (used == 0 && (c->state == CONN_NEW || c->state == CONN_LIVE)) {
+		c->in = in;
+		return;
+	}
+	if (used < in->len)
+		keep_rest(c, in->bytes + used, in->len - used);
+	stock_put(&c->broker->stock, in);
+}
+
+static ssize_t receive(struct conn *c, void *to, size_t len)
+{
+	return c->transport ? c->transport->ops->read(c->transport, to, len) : recv(c->fd, to, len, MSG_DONTWAIT);
+}
+
+/* A packet larger than the broker's buffer collects in a chunk of its own, which grows as the bytes come and not as
+ * the header promises. */
+static ssize_t read_own(struct conn *c)
+{
+	struct chunk *in = c->in, *larger;
+	ssize_t n;
+
+	if (in->len == in->cap) {
+		larger = stock_get(&c->broker->stock, (size_t)in->cap * 2);
+		if (!larger) {
+			errno = ENOMEM;
+			return -1;
+		}
+		memcpy(larger->bytes, in->bytes, in->len);
+		larger->len = in->len;
+		stock_put(&c->broker->stock, in);
+		c->in = in = larger;
+	}
+	n = receive(c, in->bytes + in->len, in->cap - in->len);
+	if (n > 0) {
+		in->len += (uint32_t)n;
+		c->in = NULL;
+		consume_chunk(c, in);
+	}
+	return n;
+}
+
+static ssize_t read_shared(struct conn *c)
+{
+	struct broker *b = c->broker;
+	size_t have = c->in ? c->in->len : 0, used;
+	ssize_t n = receive(c, b->input + have, CONN_INPUT - have);
+
+	if (n <= 0)
+		return n;
+	if (c->in) {
+		memcpy(b->input, c->in->bytes, have);
+		stock_put(&b->stock, c->in);
+		c->in = NULL;
+	}
+	have += (size_t)n;
+	used = consume(c, b->input, have);
+	if (used < have)
+		keep_rest(c, b->input + used, have - used);
+	return n;
+}
+
+/* Input that the socket does not show any more is read in the next turn, so that nobody gets more than one read. */
+static void read_on(struct conn *c)
+{
+	struct broker *b = c->broker;
+	struct transport *t = c->transport;
+
+	if (!t || t->pprev || !c->reading || !t->ops->pending(t))
+		return;
+	t->conn = c;
+	t->next = b->pending;
+	t->pprev = &b->pending;
+	if (t->next)
+		t->next->pprev = &t->next;
+	b->pending = t;
+	loop_arm(b->loop, &b->pending_timer, broker_now_ms(b));
+}
+
+void input_forget(struct transport *t)
+{
+	if (!t || !t->pprev)
+		return;
+	*t->pprev = t->next;
+	if (t->next)
+		t->next->pprev = t->pprev;
+	t->pprev = NULL;
+}
+
+void input_read(struct conn *c)
+{
+	ssize_t n = c->in && c->in->len > CONN_INPUT / 2 ? read_own(c) : read_shared(c);
+
+	if (n > 0) {
+		c->broker->stats.bytes_in += (uint64_t)n;
+		read_on(c);
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		conn_close(c, RC_OK, true);
+	} else if (c->transport) { /* a hand-shake goes on: it may want to write */
+		conn_want_events(c);
+	}
+}
+
+void input_read_pending(struct loop_timer *t)
+{
+	struct broker *b = (struct broker *)((char *)t - offsetof(struct broker, pending_timer));
+	struct transport *list = b->pending;
+
+	b->pending = NULL; /* those that have more still wait for the next turn */
+	if (list)
+		list->pprev = &list;
+	while (list) {
+		struct conn *c = list->conn;
+
+		input_forget(list);
+		if (c->reading && !c->doomed && (c->state == CONN_NEW || c->state == CONN_LIVE))
+			input_read(c);
+	}
+}
+
+void input_resume(struct conn *c)
+{
+	struct chunk *in = c->in;
+
+	c->held = false;
+	c->reading = true;
+	c->in = NULL;
+	if (in)
+		consume_chunk(c, in);
+	if (c->held || (c->state != CONN_NEW && c->state != CONN_LIVE))
+		return;
+	if (c->watch.fd < 0 && loop_watch(c->broker->loop, &c->watch, c->fd, EPOLLIN) < 0)
+		conn_doom(c, RC_UNSPECIFIED);
+	read_on(c);
+	conn_dirty(c);
+}
