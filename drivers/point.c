@@ -68,7 +68,7 @@ static const struct key_choice reports[] = {
 
 const struct key_choice payload_choices[] = {
 	{"json", PAYLOAD_JSON, "an object with value, time and quality"},
-	{"value", PAYLOAD_VALUE, "the bare value"},
+	{"value", PAYLOAD_VALUE, "the bare value; null while it is bad"},
 	{NULL, 0, NULL},
 };
 

@@ -30,10 +30,27 @@ static const char *quality_name(enum quality q)
 	return q == QUALITY_GOOD ? "good" : q == QUALITY_BAD ? "bad" : "stale";
 }
 
+/* `payload: value`: text as it is, all else as JSON writes it. An empty text is "", since an empty payload would clear
+ * the retained value. */
+static size_t encode_bare(char *out, size_t cap, const struct sample *s)
+{
+	struct json j = json_on(out, cap);
+
+	if (s->quality == QUALITY_BAD)
+		json_null(&j);
+	else if (s->value.kind == VALUE_TEXT && s->value.text.len > 0)
+		json_raw(&j, s->value.text.at, s->value.text.len);
+	else
+		put_value(&j, &s->value);
+	return json_done(&j);
+}
+
 size_t encode_sample(char *out, size_t cap, const struct sample *s)
 {
 	struct json j = json_on(out, cap);
 
+	if (s->point->payload == PAYLOAD_VALUE)
+		return encode_bare(out, cap, s);
 	json_open(&j, '{');
 	json_key(&j, "v");
 	if (s->quality == QUALITY_BAD)

@@ -10,7 +10,8 @@
 enum { ENCODE_MAX = 4096 };
 
 /* {"v":23.4,"t":1763689123123,"q":"good"}, with "u" where the point has a unit; a bad one carries v null, the reason
- * and when it was last good: {"v":null,"t":...,"q":"bad","r":"timeout","good":...}. Length, 0: longer than cap. */
+ * and when it was last good: {"v":null,"t":...,"q":"bad","r":"timeout","good":...}. With `payload: value` the value
+ * alone, null while it is bad. Length, 0: longer than cap. */
 size_t encode_sample(char *out, size_t cap, const struct sample *s);
 
 #endif

@@ -54,6 +54,32 @@ static void samples_become_json(void **state)
 	}
 }
 
+static void bare_values_stand_alone(void **state)
+{
+	static const struct point_opts bare = {.payload = PAYLOAD_VALUE, .unit = "V"};
+	static const struct {
+		struct sample s;
+		const char *text;
+	} cases[] = {
+		{{.point = &bare, .value = {VALUE_REAL, .r = (double)23.4f}, .wall_ms = 1}, "23.4"},
+		{{.point = &bare, .value = {VALUE_INT, .i = -7}, .wall_ms = 1}, "-7"},
+		{{.point = &bare, .value = {VALUE_BOOL, .b = false}, .wall_ms = 1}, "false"},
+		{{.point = &bare, .value = {VALUE_TEXT, .text = {"a\"b", 3}}, .wall_ms = 1}, "a\"b"},
+		{{.point = &bare, .value = {VALUE_TEXT, .text = {"", 0}}, .wall_ms = 1}, "\"\""},
+		{{.point = &bare, .value = {VALUE_REAL, .r = INFINITY}, .wall_ms = 1}, "null"},
+		{{.point = &bare, .quality = QUALITY_BAD, .reason = "crc", .wall_ms = 5}, "null"},
+		{{.point = &bare, .quality = QUALITY_STALE, .value = {VALUE_INT, .i = 7}, .wall_ms = 5}, "7"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char out[64];
+
+		assert_int_equal(encode_sample(out, sizeof(out), &cases[i].s), strlen(cases[i].text));
+		assert_string_equal(out, cases[i].text);
+	}
+}
+
 static void a_sample_that_does_not_fit_is_nothing(void **state)
 {
 	struct sample s = {.point = &plain, .value = {VALUE_TEXT, .text = {"0123456789", 10}}};
@@ -67,6 +93,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(samples_become_json),
+		cmocka_unit_test(bare_values_stand_alone),
 		cmocka_unit_test(a_sample_that_does_not_fit_is_nothing),
 	};
 
