@@ -34,8 +34,9 @@ struct field_line {
 	const struct clock *clock;
 	struct field_device *devices;
 	struct msg *port_health;
-	struct msg **stuck; /* the health that the lane has half-way: it goes on before any other */
-	struct msg *held;   /* the same for a sample */
+	struct cell port_reason; /* why the port is down, as the payload of a message; any thread looks */
+	struct msg **stuck;      /* the health that the lane has half-way: it goes on before any other */
+	struct msg *held;        /* the same for a sample */
 	uint32_t id;
 	char *fingerprint;
 	struct field_line *next;
@@ -145,10 +146,24 @@ static void take_device(
 		flush_health(fl);
 }
 
+static void keep_reason(struct field_line *fl, const char *reason)
+{
+	const struct msg_spec spec = {.topic = fl->opts->head.name,
+		.topic_len = (uint32_t)strlen(fl->opts->head.name),
+		.payload = reason ? reason : "",
+		.payload_len = reason ? (uint32_t)strlen(reason) : 0};
+	struct msg *m = msg_new(&spec);
+
+	if (m) /* else the one before stands; the log has this one */
+		cell_put(&fl->port_reason, m);
+	msg_unref(m);
+}
+
 static void take_port(void *ctx, const struct line_opts *l, bool up, const char *reason)
 {
 	struct field_line *fl = ctx;
 
+	keep_reason(fl, reason);
 	msg_unref(fl->port_health);
 	fl->port_health = health_of_line(fl->gen->opts->site, l->head.name, up, reason, fl->clock);
 	if (!fl->held)
@@ -181,6 +196,7 @@ static void field_line_free(struct field_line *fl)
 	msg_unref(fl->port_health);
 	msg_unref(fl->held);
 	free(fl->fingerprint);
+	cell_fini(&fl->port_reason);
 	generation_unref(fl->gen);
 	free(fl);
 }
@@ -216,6 +232,7 @@ static int field_line_new(
 
 	if (r < 0)
 		return r;
+	cell_init(&fl->port_reason);
 	fl->opts = opts;
 	fl->gen = generation_ref(gen);
 	fl->clock = f->clock;
@@ -362,6 +379,15 @@ const struct line *field_line_at(const struct field *f, size_t i, const struct l
 		fl = fl->next;
 	*opts = fl->opts;
 	return fl->line;
+}
+
+struct msg *field_line_reason(const struct field *f, size_t i)
+{
+	struct field_line *fl = f->lines;
+
+	while (i-- > 0)
+		fl = fl->next;
+	return cell_look(&fl->port_reason);
 }
 
 static void each_point_of(const struct field_line *fl, const struct field_device *d,

@@ -32,6 +32,8 @@ void field_stop(struct field *f); /* every line, at once; joins them */
 
 size_t field_lines(const struct field *f);
 const struct line *field_line_at(const struct field *f, size_t i, const struct line_opts **opts);
+/* Why the port of line i is as it is: the payload of a message, a reference for the caller; NULL: not known yet. */
+struct msg *field_line_reason(const struct field *f, size_t i);
 void field_each_point(struct field *f, void (*fn)(void *ctx, const struct field_point *p), void *ctx);
 
 #endif

@@ -120,19 +120,38 @@ static void device_line(FILE *out, const struct device_opts *o, const struct lin
 	fputc('\n', out);
 }
 
+/* Where it is and why it is down, or how it does. */
+static void line_state(FILE *out, const struct line_opts *o, const struct line_stats *st, const struct msg *reason)
+{
+	const char *where = o->port ? o->port : o->address;
+
+	fprintf(out, "line      %-20s %-10s ", o->head.name, st->up ? "up" : "down");
+	if (!st->up) {
+		fprintf(out, "%s%s", where ? where : "", where && reason && reason->payload_len ? ": " : "");
+		if (reason)
+			fprintf(out, "%.*s", (int)reason->payload_len, (const char *)msg_payload(reason));
+		fputc('\n', out);
+		return;
+	}
+	fprintf(out, "%" PRIu64 " samples, busy %u.%u %%", st->samples, st->busy_permille / 10, st->busy_permille % 10);
+	if (st->rate_permille < 1000)
+		fprintf(out, ", %u.%u %% of the wanted rate", st->rate_permille / 10, st->rate_permille % 10);
+	if (st->count[COUNT_GARBLED])
+		fprintf(out, ", %" PRIu64 " garbled replies", st->count[COUNT_GARBLED]);
+	fputc('\n', out);
+}
+
 static void line_lines(const struct gateway *g, FILE *out)
 {
 	for (size_t i = 0; i < field_lines(g->field); i++) {
 		const struct line_opts *o;
 		const struct line *l = field_line_at(g->field, i, &o);
+		struct msg *reason = field_line_reason(g->field, i);
 		struct line_stats st;
 
 		line_stats(l, &st);
-		fprintf(out,
-			"line      %-20s %-10s %" PRIu64 " samples, %" PRIu64
-			" garbled, busy %u.%u %%, %u.%u %% of the wanted rate\n",
-			o->head.name, st.up ? "up" : "down", st.samples, st.count[COUNT_GARBLED], st.busy_permille / 10,
-			st.busy_permille % 10, st.rate_permille / 10, st.rate_permille % 10);
+		line_state(out, o, &st, reason);
+		msg_unref(reason);
 		for (size_t d = 0; d < o->device_count; d++) {
 			struct line_device_stats ds;
 
