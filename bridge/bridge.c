@@ -123,6 +123,12 @@ static void rest(struct bridge *b, const char *why)
 	tell_state(b, BRIDGE_DOWN, sentence);
 }
 
+/* It ends by itself with 0 to give back what its libraries lost (run.c); at once after its start that is no reason. */
+static bool renews_itself(const struct bridge *b, const siginfo_t *info)
+{
+	return info->si_code == CLD_EXITED && info->si_status == 0 && loop_now_ms(b->loop) - b->started_ms >= STEADY_MS;
+}
+
 static void on_ended(struct loop_watch *w, uint32_t events)
 {
 	struct bridge *b = (struct bridge *)((char *)w - offsetof(struct bridge, ended));
@@ -132,6 +138,10 @@ static void on_ended(struct loop_watch *w, uint32_t events)
 	(void)events;
 	reap(b, &info);
 	describe_end(&info, why, sizeof(why));
+	if (!b->stopping && renews_itself(b, &info)) {
+		spawn(b);
+		return;
+	}
 	if (b->stopping) {
 		bool clean = info.si_code == CLD_EXITED && info.si_status == 0;
 

@@ -519,6 +519,11 @@ bool drain_stopped(const struct drain *d)
 	return d->phase == STOPPED;
 }
 
+bool drain_down(const struct drain *d)
+{
+	return d->phase == OFFLINE;
+}
+
 uint64_t drain_cursor(const struct drain *d)
 {
 	return pump_cursor(d);

@@ -45,6 +45,7 @@ void drain_turn(struct drain *d);            /* once a loop turn: timers that ar
 int64_t drain_due_ms(const struct drain *d); /* when drain_turn() is due without anything happening; -1: never */
 void drain_stop(struct drain *d);            /* goodbye within a few seconds */
 bool drain_stopped(const struct drain *d);
+bool drain_down(const struct drain *d); /* between two calls */
 
 uint64_t drain_cursor(const struct drain *d);
 void drain_counts(const struct drain *d, struct bridge_counts *out);

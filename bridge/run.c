@@ -24,7 +24,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { SEND_TIMEOUT_S = 10, COUNTS_MS = 1000, TELL_MS = 10 };
+enum { SEND_TIMEOUT_S = 10, COUNTS_MS = 1000, TELL_MS = 10, LINKS_MAX = 250 };
 
 struct run {
 	const struct bridge_opts *opts;
@@ -108,6 +108,16 @@ static void on_due(struct loop_timer *t)
 	soon((struct run *)((char *)t - offsetof(struct run, due)));
 }
 
+/* Paho forgets some memory with each link that dies under a parcel. A new process has none of it, and while the link
+ * is down nobody misses the old one. */
+static bool is_worn(const struct run *r)
+{
+	struct bridge_counts counts;
+
+	drain_counts(r->drain, &counts);
+	return counts.links >= LINKS_MAX && drain_down(r->drain);
+}
+
 /* When to be asked again; -1: main knows it all. */
 static int64_t tell_cursor(struct run *r)
 {
@@ -116,7 +126,7 @@ static int64_t tell_cursor(struct run *r)
 
 	if (word.a <= r->told)
 		return -1;
-	if (now < r->tell_ms && !drain_stopped(r->drain))
+	if (now < r->tell_ms && !drain_stopped(r->drain) && !is_worn(r))
 		return r->tell_ms;
 	r->told = word.a;
 	r->tell_ms = now + TELL_MS;
@@ -139,7 +149,7 @@ static void on_turn(struct loop_task *t)
 	drain_at(r->drain, loop_now_ms(r->loop));
 	drain_turn(r->drain);
 	due_ms = sooner(drain_due_ms(r->drain), tell_cursor(r));
-	if (drain_stopped(r->drain))
+	if (drain_stopped(r->drain) || is_worn(r))
 		end(r, 0);
 	if (due_ms >= 0)
 		loop_arm(r->loop, &r->due, due_ms);
