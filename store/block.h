@@ -82,6 +82,12 @@ void block_reset(struct block *b);
  * size fits into an empty block. 0, BLOCK_FULL or -ENOMEM. */
 int block_add(struct block *b, const struct block_record *r, uint64_t first);
 
+/* The counts of the classes in 16 bits each, as the row keeps them. */
+static inline uint64_t block_classes(const struct block_head *h)
+{
+	return h->count[0] | (uint64_t)h->count[1] << 16 | (uint64_t)h->count[2] << 32 | (uint64_t)h->count[3] << 48;
+}
+
 struct block_iter {
 	struct cursor c;
 	uint64_t first;

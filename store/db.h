@@ -51,6 +51,16 @@ struct db_block {
 	struct span data; /* db_block_head(): at is NULL, len is right */
 };
 
+static inline unsigned db_block_count(const struct db_block *b, unsigned class)
+{
+	return (unsigned)(b->classes >> 16 * class) & 0xffff;
+}
+
+static inline unsigned db_block_records(const struct db_block *b)
+{
+	return db_block_count(b, 0) + db_block_count(b, 1) + db_block_count(b, 2) + db_block_count(b, 3);
+}
+
 enum { DB_END = 1 };
 
 int db_block_put(struct db *d, const struct db_block *b);    /* -EEXIST: there is one with that last seq */

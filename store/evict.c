@@ -28,16 +28,6 @@ struct window {
 	size_t len, cap;
 };
 
-static unsigned has(const struct db_block *b, unsigned class)
-{
-	return (unsigned)(b->classes >> 16 * class) & 0xffff;
-}
-
-static unsigned records(const struct db_block *b)
-{
-	return has(b, 0) + has(b, 1) + has(b, 2) + has(b, 3);
-}
-
 /* --- choosing the window ---------------------------------------------------------------------------------------------- */
 
 /* The first block with the class, or EVICT_NONE; *after is where the search ended. */
@@ -45,7 +35,7 @@ static int find(struct db *d, enum msg_class class, uint64_t *after, struct db_b
 {
 	int r;
 
-	while ((r = db_block_head(d, *after, out)) == 0 && !has(out, class))
+	while ((r = db_block_head(d, *after, out)) == 0 && !db_block_count(out, class))
 		*after = out->last;
 	return r == DB_END ? EVICT_NONE : r;
 }
@@ -68,7 +58,7 @@ static int copy(struct db *d, struct window *w, uint64_t after)
 	}
 	if (r == 0) {
 		memcpy(w->bytes + w->len, b.data.at, b.data.len);
-		w->rows[w->count++] = (struct row){b.first, b.last, records(&b), w->len, b.data.len};
+		w->rows[w->count++] = (struct row){b.first, b.last, db_block_records(&b), w->len, b.data.len};
 		w->len += b.data.len;
 	}
 	db_block_done(d);
@@ -99,7 +89,7 @@ static int fill(struct db *d, const struct evict_opts *o, struct window *w, uint
 	while ((r = db_block_head(d, after, &b)) == 0) {
 		bool full = w->count == WINDOW_ROWS || (w->count > 0 && w->len + b.data.len > WINDOW_BYTES);
 
-		if (full || (!has(&b, o->class) && b.data.len > SMALL))
+		if (full || (!db_block_count(&b, o->class) && b.data.len > SMALL))
 			break;
 		r = copy(d, w, after);
 		if (r)
@@ -206,11 +196,10 @@ static int merge_gaps(void *ctx, const struct block_record *r)
 static int put_row(struct pass *p)
 {
 	const struct block_head *h = &p->block->head;
-	struct db_block b = {h->first, h->last, 0, h->from_ms, h->to_ms, {p->block->bytes, p->block->len}};
+	struct db_block b = {
+		h->first, h->last, block_classes(h), h->from_ms, h->to_ms, {p->block->bytes, p->block->len}};
 	int r;
 
-	for (int c = 0; c < 4; c++)
-		b.classes |= (uint64_t)h->count[c] << 16 * c;
 	r = db_block_put(p->db, &b);
 	p->last_row = h->last;
 	p->first = h->last + 1;
@@ -231,16 +220,7 @@ static int put(struct pass *p, const struct block_record *rec)
 static int put_gap(struct pass *p)
 {
 	uint8_t packed[GAP_PACKED_MAX];
-	struct block_record rec = {
-		.seq = p->gap.last,
-		.topic = {(const uint8_t *)p->opts->topic, strlen(p->opts->topic)},
-		.payload = {packed, gap_pack(&p->gap, packed)},
-		.wall_ms = p->opts->wall_ms,
-		.expiry_s = MSG_NEVER_EXPIRES,
-		.qos = 1,
-		.class = MSG_EVENT,
-		.gap = true,
-	};
+	struct block_record rec = gap_record(&p->gap, packed, p->gap.last, p->opts->topic, p->opts->wall_ms);
 
 	p->placed = true;
 	return put(p, &rec);

@@ -96,6 +96,19 @@ size_t gap_pack(const struct gap *g, uint8_t out[GAP_PACKED_MAX])
 	return (size_t)(at - out);
 }
 
+struct block_record gap_record(
+	const struct gap *g, uint8_t packed[GAP_PACKED_MAX], uint64_t seq, const char *topic, int64_t wall_ms)
+{
+	return (struct block_record){.seq = seq,
+		.topic = {(const uint8_t *)topic, strlen(topic)},
+		.payload = {packed, gap_pack(g, packed)},
+		.wall_ms = wall_ms,
+		.expiry_s = MSG_NEVER_EXPIRES,
+		.qos = 1,
+		.class = MSG_EVENT,
+		.gap = true};
+}
+
 int gap_unpack(struct gap *g, struct span packed)
 {
 	struct cursor c = cursor_on(packed.at, packed.len);

@@ -10,7 +10,7 @@
 #ifndef STORE_GAP_H
 #define STORE_GAP_H
 
-#include "base/cursor.h"
+#include "store/block.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,6 +45,9 @@ void gap_add(struct gap *g, uint64_t seq, unsigned class, int64_t wall_ms, struc
 void gap_merge(struct gap *g, const struct gap *other); /* one reason wins: damage */
 
 size_t gap_pack(const struct gap *g, uint8_t out[GAP_PACKED_MAX]);
+/* The gap as a record of the log, in the place of the last record that it stands for; packed must stay. */
+struct block_record gap_record(
+	const struct gap *g, uint8_t packed[GAP_PACKED_MAX], uint64_t seq, const char *topic, int64_t wall_ms);
 int gap_unpack(struct gap *g, struct span packed);           /* 0 or -EBADMSG */
 size_t gap_json(const struct gap *g, char *out, size_t cap); /* its length; 0: it did not fit */
 

@@ -188,10 +188,9 @@ static int skip_block(struct store_reader *r, uint64_t after, struct store_recor
 	gap_init(&g, GAP_DAMAGED);
 	g.first = b.first > after ? b.first : after + 1;
 	g.last = b.last;
-	for (int c = 0; c < 4; c++) {
-		g.classes[c] = b.classes >> 16 * c & 0xffff;
-		g.count += g.classes[c];
-	}
+	for (unsigned c = 0; c < 4; c++)
+		g.classes[c] = db_block_count(&b, c);
+	g.count = db_block_records(&b);
 	rec.payload.len = gap_json(&g, json, sizeof(json));
 	*out = (struct store_record){b.last, message(&rec), true};
 	return out->msg ? 0 : -ENOMEM;

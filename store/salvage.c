@@ -143,18 +143,16 @@ static int put(struct job *j, const struct db_block *b)
 static int put_packed(struct job *j, uint64_t first, uint64_t last)
 {
 	const struct block_head *h = &j->block->head;
-	struct db_block b = {first, last, 0, h->from_ms, h->to_ms, {j->block->bytes, j->block->len}};
+	struct db_block b = {first, last, block_classes(h), h->from_ms, h->to_ms, {j->block->bytes, j->block->len}};
 	int r;
 
-	for (int c = 0; c < 4; c++)
-		b.classes |= (uint64_t)h->count[c] << 16 * c;
 	r = put(j, &b);
 	block_reset(j->block);
 	return r;
 }
 
 /* count 0: not known. */
-static struct block_record gap_record(
+static struct block_record damage(
 	struct job *j, uint8_t packed[GAP_PACKED_MAX], uint64_t first, uint64_t last, uint64_t seq, uint64_t count)
 {
 	struct gap g;
@@ -165,20 +163,13 @@ static struct block_record gap_record(
 	g.count = count;
 	j->result->lost += count;
 	j->result->unknown |= count == 0;
-	return (struct block_record){.seq = seq,
-		.topic = {(const uint8_t *)j->opts->topic, strlen(j->opts->topic)},
-		.payload = {packed, gap_pack(&g, packed)},
-		.wall_ms = j->opts->wall_ms,
-		.expiry_s = MSG_NEVER_EXPIRES,
-		.qos = 1,
-		.class = MSG_EVENT,
-		.gap = true};
+	return gap_record(&g, packed, seq, j->opts->topic, j->opts->wall_ms);
 }
 
 static int put_hole(struct job *j, uint64_t first, uint64_t to, bool counted)
 {
 	uint8_t packed[GAP_PACKED_MAX];
-	struct block_record gap = gap_record(j, packed, first, to, to, counted ? to - first + 1 : 0);
+	struct block_record gap = damage(j, packed, first, to, to, counted ? to - first + 1 : 0);
 	int r;
 
 	block_reset(j->block);
@@ -219,15 +210,6 @@ static int tally(struct tally *t, const struct db_block *b)
 	return err == -ENOMEM ? err : 0;
 }
 
-static unsigned expected(const struct db_block *b)
-{
-	unsigned n = 0;
-
-	for (int c = 0; c < 4; c++)
-		n += (unsigned)(b->classes >> 16 * c) & 0xffff;
-	return n;
-}
-
 /* Into the block that is being packed; `first` of the row moves on when it is full. */
 static int add(struct job *j, const struct block_record *rec, uint64_t *first)
 {
@@ -246,10 +228,10 @@ static int put_mended(struct job *j, const struct db_block *b, const struct tall
 	struct block_iter it;
 	struct block_record rec, gap;
 	uint8_t packed[GAP_PACKED_MAX];
-	uint64_t lost = expected(b) > t->good ? expected(b) - t->good : 1, first = b->first;
+	uint64_t lost = db_block_records(b) > t->good ? db_block_records(b) - t->good : 1, first = b->first;
 	int err = block_iter_init(&it, b->data.at, b->data.len, b->first);
 
-	gap = gap_record(j, packed, b->first, b->last, t->hole ? t->hole : b->last, lost);
+	gap = damage(j, packed, b->first, b->last, t->hole ? t->hole : b->last, lost);
 	block_reset(j->block);
 	if (err == -EBADMSG)
 		err = BLOCK_END;
@@ -280,7 +262,7 @@ static int take(struct job *j, const struct db_block *b)
 	if (r < 0 || b->first <= j->at)
 		return r; /* a key out of order: a tree that is damaged says things twice */
 	j->result->records += t.good;
-	return t.damaged || t.good < expected(b) ? put_mended(j, b, &t) : put(j, b);
+	return t.damaged || t.good < db_block_records(b) ? put_mended(j, b, &t) : put(j, b);
 }
 
 /* Blocks that no tree leads to, for the seqs from `from` to `to`. What is below the floor is stale. */

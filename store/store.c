@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The writer thread. It sleeps on its mailbox, gathers what comes into a batch, and commits the batch when it is full,
- * when its time is up, or when nobody else seems to come. While it is in a commit the next batch piles up in the
- * mailbox, so batches grow with the cost of a flush and nobody waits for the disk but the writer. A commit that fails
- * leaves the batch where it is: nothing of it is acknowledged, and it is tried again. */
+/* What other threads call: they post to the writer's mailbox, or read atomics that it sets. */
 #include "store/store.h"
 
 #include "base/log.h"
-#include "base/mailbox.h"
-#include "base/owner.h"
-#include "store/queue.h"
+#include "store/store_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -24,94 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-	LINGER_US = 200,        /* without a newcomer for so long, senders that wait are not kept waiting */
-	ACK_US = 50 * 1000,     /* cursors ride along with the next commit, or are saved after this */
-	SCRUB_US = 1000 * 1000, /* after a start the blocks are looked at, so many bytes a time */
-	SCRUB_BYTES = 512 * 1024,
-	SWEEP_US = 10 * 1000 * 1000, /* history that has become too old is dropped this often */
-	RETRY_US = 100 * 1000,
-	RETRY_MAX_US = 2 * 1000 * 1000,
-	FAREWELLS = 5,  /* tries to commit the last batch of a stop */
-	MEND_AFTER = 3, /* failures in a row before the files are opened again */
-	TAKE = 256,
-	LETTER_BYTES = 256, /* of memory_bytes for one place in the mailbox */
-};
-
-enum letter_kind { LETTER_APPEND, LETTER_WAKE, LETTER_UPSTREAMS };
-
-/* Owner: the appending thread; what is atomic is the writer's to set. */
-struct store_source {
-	struct store *store;
-	unsigned number;
-	uint64_t ticket; /* given out last */
-	int event_fd;
-	atomic_uint_fast64_t committed;
-	atomic_bool signalled; /* event_fd is readable */
-	atomic_bool starved;   /* was told BUSY or FULL */
-	atomic_bool gone;
-};
-
-struct origin {
-	unsigned source;
-	uint64_t ticket;
-};
-
-struct batch {
-	struct msg **msgs;
-	struct origin *from;
-	size_t count, cap;
-	size_t bytes, bytes_cap;
-	size_t urgent;        /* senders wait for these */
-	size_t urgent_before; /* of the batch before */
-	int64_t first_us, last_us;
-};
-
-/* The upstreams, by number. */
-struct roster {
-	size_t count;
-	char **names;
-	atomic_uint_fast64_t *acked;
-};
-
-/* A letter whose sender waits. */
-struct change {
-	const struct roster *fresh;
-	int result;
-	sem_t done;
-};
-
-struct figures {
-	atomic_uint_fast64_t first_seq, last_seq, commits, records, evicted, failures, oldest_wall_ms, disk_bytes;
-};
-
-struct store {
-	struct owner owner; /* the writer thread, from store_open() on */
-	struct store_opts opts;
-	struct store_events events;
-	const struct clock *clock;
-	pthread_t thread;
-	bool started;
-	int dir_fd; /* locked: one weir for a directory */
-
-	/* any thread */
-	struct mailbox inbox;
-	size_t memory, largest;
-	atomic_size_t waiting_bytes, waiting;
-	atomic_bool full, stopping, ack_pending;
-	atomic_uint_fast64_t refused;
-	struct figures figures;
-	_Atomic(struct store_source *) sources[STORE_SOURCES];
-	atomic_uint source_count;
-	struct roster ups; /* changed by the thread that acknowledges, while the writer waits for nothing */
-
-	/* the writer */
-	struct queue *queue; /* NULL: could not be opened yet */
-	struct batch batch;
-	unsigned failures;                              /* in a row */
-	int64_t retry_us, acked_us, swept_us, scrub_us; /* scrub_us INT64_MAX: all was looked at */
-	bool troubled;
-};
+enum { LETTER_BYTES = 256 }; /* of memory_bytes for one place in the mailbox */
 
 /* --- sources -------------------------------------------------------------------------------------------------------- */
 
@@ -179,15 +83,6 @@ uint64_t store_source_committed(struct store_source *src)
 	return atomic_load(&src->committed);
 }
 
-static void signal_source(struct store_source *src)
-{
-	uint64_t one = 1;
-
-	/* A write of 1 to a counter that is at most 1 does not fail. */
-	if (!atomic_exchange(&src->signalled, true) && write(src->event_fd, &one, sizeof(one)) < 0)
-		atomic_store(&src->signalled, false);
-}
-
 static int post(struct store_source *src, struct msg *m)
 {
 	struct store *s = src->store;
@@ -213,8 +108,8 @@ int store_append(struct store_source *src, struct msg *m, uint64_t *ticket)
 	msg_ref(m);
 	r = atomic_load(&s->full) ? STORE_FULL : post(src, m);
 	if (r) {
-		/* The writer looks at starved after it has made room: one of us sees the other. */
-		atomic_store(&src->starved, true);
+		/* The writer looks at waits after it has made room: one of us sees the other. */
+		atomic_store(&src->waits, true);
 		r = atomic_load(&s->full) ? STORE_FULL : post(src, m);
 	}
 	if (r) {
@@ -273,186 +168,6 @@ void store_stats(struct store *s, struct store_stats *out)
 	};
 }
 
-/* --- the writer: gathering --------------------------------------------------------------------------------------------- */
-
-/* Somebody waits for the acknowledgement of this one. */
-static bool is_urgent(const struct msg *m)
-{
-	return m->qos > 0 && (m->origin == MSG_FROM_CLIENT || m->origin == MSG_FROM_BRIDGE);
-}
-
-static bool is_full(const struct batch *b)
-{
-	return b->count == b->cap || b->bytes >= b->bytes_cap;
-}
-
-static void gather_one(struct batch *b, const struct letter *l, int64_t now_us)
-{
-	struct msg *m = l->ptr;
-
-	if (b->count == 0)
-		b->first_us = now_us;
-	b->last_us = now_us;
-	b->msgs[b->count] = m;
-	b->from[b->count++] = (struct origin){l->num, l->val};
-	b->bytes += msg_bytes(m);
-	b->urgent += is_urgent(m);
-}
-
-/* --- the writer: committing -------------------------------------------------------------------------------------------- */
-
-static struct queue_time queue_now(const struct store *s)
-{
-	return (struct queue_time){clock_mono_ms(s->clock), clock_wall_ms(s->clock)};
-}
-
-static void publish_figures(struct store *s)
-{
-	struct queue_stats q;
-	struct figures *f = &s->figures;
-	bool full;
-
-	queue_stats(s->queue, &q);
-	atomic_store(&f->first_seq, q.first_seq);
-	atomic_store(&f->last_seq, q.last_seq);
-	atomic_store(&f->commits, q.commits);
-	atomic_store(&f->evicted, q.evicted);
-	atomic_store(&f->disk_bytes, (uint64_t)q.disk_bytes);
-	atomic_store(&f->oldest_wall_ms, (uint64_t)q.oldest_wall_ms);
-	/* What is in memory must still fit when no more is let in. */
-	full = s->opts.on_full == STORE_REFUSE && q.free_bytes < (int64_t)(s->memory + s->memory / 2);
-	atomic_store(&s->full, full);
-}
-
-static void collect_acks(struct store *s)
-{
-	atomic_store(&s->ack_pending, false); /* before the numbers are read: a later one posts again */
-	for (size_t i = 0; s->queue && i < s->ups.count; i++)
-		queue_acknowledge(s->queue, i, atomic_load(&s->ups.acked[i]));
-}
-
-static void trouble(struct store *s, int error)
-{
-	char sentence[300];
-	const char *what = error == -ENOSPC                      ? "there is no room on the disk"
-			   : error == -EBUSY                     ? "a reader holds back the write-ahead log"
-			   : error == -EROFS || error == -EACCES ? "the disk may not be written"
-								 : "the disk fails";
-
-	atomic_fetch_add(&s->figures.failures, 1);
-	if (s->troubled)
-		return;
-	snprintf(sentence, sizeof(sentence),
-		"%s: nothing is acknowledged, what comes waits in memory (store.memory_bytes) (%s)", what,
-		error == -EIO && s->queue ? queue_text(s->queue) : strerror(-error));
-	log_error("store state=trouble %s; next try in %d ms", sentence, RETRY_US / 1000);
-	s->troubled = true;
-	if (s->events.trouble)
-		s->events.trouble(s->events.ctx, sentence);
-}
-
-static void trouble_over(struct store *s)
-{
-	s->failures = 0;
-	if (!s->troubled)
-		return;
-	s->troubled = false;
-	log_info("store state=ok; the disk takes records again");
-	if (s->events.trouble)
-		s->events.trouble(s->events.ctx, NULL);
-}
-
-static void failed(struct store *s, int error, int64_t now_us)
-{
-	int64_t wait = RETRY_US;
-
-	trouble(s, error);
-	for (unsigned i = 0; i < s->failures && wait < RETRY_MAX_US; i++)
-		wait *= 2;
-	s->failures++;
-	s->retry_us = now_us + (wait < RETRY_MAX_US ? wait : RETRY_MAX_US);
-	if (!s->queue)
-		return;
-	if (error == -EBADMSG || (error == -EIO && s->failures % MEND_AFTER == 0)) {
-		int r = queue_mend(s->queue, error == -EBADMSG, queue_now(s));
-
-		if (r < 0)
-			log_error("store mend=failed error=%d; next try in %d ms", -r, (int)(wait / 1000));
-		else
-			s->retry_us = now_us;
-	}
-}
-
-/* Tells the sources how far they are; tickets ascend for each of them. */
-static void settle(struct store *s)
-{
-	struct batch *b = &s->batch;
-	unsigned n = atomic_load(&s->source_count);
-
-	for (size_t i = 0; i < b->count; i++) {
-		struct store_source *src = atomic_load_explicit(&s->sources[b->from[i].source], memory_order_relaxed);
-
-		atomic_store_explicit(&src->committed, b->from[i].ticket, memory_order_release);
-		atomic_store_explicit(&src->starved, true, memory_order_relaxed);
-		msg_unref(b->msgs[i]);
-	}
-	atomic_fetch_sub(&s->waiting, b->count);
-	atomic_fetch_sub(&s->waiting_bytes, b->bytes);
-	atomic_fetch_add(&s->figures.records, b->count);
-	b->urgent_before = b->urgent;
-	b->count = b->bytes = b->urgent = 0;
-	for (unsigned i = 0; i < n; i++) {
-		struct store_source *src = atomic_load(&s->sources[i]);
-
-		if (atomic_load(&src->starved) && atomic_exchange(&src->starved, false))
-			signal_source(src);
-	}
-}
-
-static int open_queue(struct store *s)
-{
-	struct queue_opts o = {
-		.dir = s->opts.dir,
-		.sync = s->opts.durability == STORE_POWER,
-		.preallocate = s->opts.preallocate,
-		.refuse = s->opts.on_full == STORE_REFUSE,
-		.max_bytes = s->opts.max_bytes,
-		.keep_ms = s->opts.keep_ms,
-		.keep_bytes = s->opts.keep_bytes,
-		.event_topic = s->opts.event_topic,
-	};
-	int r = queue_open(&s->queue, &o, (const char *const *)s->ups.names, s->ups.count, queue_now(s));
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < s->ups.count; i++)
-		atomic_store(&s->ups.acked[i], queue_cursor(s->queue, i));
-	publish_figures(s);
-	return 0;
-}
-
-static int commit(struct store *s, int64_t now_us)
-{
-	bool news = s->batch.count > 0;
-	int r = s->queue ? 0 : open_queue(s);
-
-	if (r == 0) {
-		collect_acks(s);
-		r = queue_commit(s->queue, s->batch.msgs, s->batch.count, queue_now(s));
-	}
-	if (r < 0) {
-		failed(s, r, now_us);
-		return r;
-	}
-	trouble_over(s);
-	publish_figures(s);
-	settle(s);
-	s->acked_us = s->swept_us = clock_mono_us(s->clock);
-	if (news && s->events.committed)
-		s->events.committed(s->events.ctx, atomic_load(&s->figures.last_seq));
-	return 0;
-}
-
 /* --- upstreams -------------------------------------------------------------------------------------------------- */
 
 static void roster_fini(struct roster *r)
@@ -496,140 +211,6 @@ int store_set_upstreams(struct store *s, const char *const *upstreams, size_t up
 		r = c.result;
 	roster_fini(r < 0 ? &fresh : &old);
 	return r;
-}
-
-/* On the writer: the sender sleeps, so both sides of the list are ours. */
-static void change_upstreams(struct store *s, struct change *c)
-{
-	collect_acks(s);
-	c->result = s->queue ? queue_set_upstreams(s->queue, (const char *const *)c->fresh->names, c->fresh->count) : 0;
-	if (c->result == 0)
-		s->ups = *c->fresh;
-	for (size_t i = 0; s->queue && i < s->ups.count; i++)
-		atomic_store(&s->ups.acked[i], queue_cursor(s->queue, i));
-	sem_post(&c->done);
-}
-
-static void take_letter(struct store *s, const struct letter *l, int64_t now_us)
-{
-	switch ((enum letter_kind)l->kind) {
-	case LETTER_APPEND: gather_one(&s->batch, l, now_us); break;
-	case LETTER_UPSTREAMS: change_upstreams(s, l->ptr); break;
-	case LETTER_WAKE: break;
-	}
-}
-
-static void gather(struct store *s, int64_t now_us)
-{
-	struct letter letters[TAKE];
-	struct batch *b = &s->batch;
-
-	/* Letters are taken as far as there is room for all of them: a batch may pass its bytes by one take. */
-	while (!is_full(b)) {
-		size_t room = b->cap - b->count, n = mailbox_take(&s->inbox, letters, room < TAKE ? room : TAKE);
-
-		for (size_t i = 0; i < n; i++)
-			take_letter(s, &letters[i], now_us);
-		if (n == 0)
-			break;
-	}
-}
-
-/* --- the writer: when ---------------------------------------------------------------------------------------------------- */
-
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t batch_due_us(const struct store *s)
-{
-	const struct batch *b = &s->batch;
-	int64_t due = b->first_us + s->opts.commit_ms * 1000;
-
-	if (is_full(b))
-		return 0;
-	if (b->urgent == 0)
-		return due;
-	/* A sender alone, one message at a time: there is nobody to wait for. */
-	return least(due, b->last_us + (b->urgent > 1 || b->urgent_before > 1 ? LINGER_US : 0));
-}
-
-/* When the next commit is due; INT64_MAX: not before something comes. */
-static int64_t due_us(const struct store *s)
-{
-	int64_t due = INT64_MAX;
-
-	if (s->batch.count > 0)
-		due = batch_due_us(s);
-	if (atomic_load(&s->ack_pending))
-		due = least(due, s->acked_us + ACK_US);
-	if (s->queue && queue_unsaved(s->queue))
-		due = least(due, s->acked_us);
-	if (s->opts.keep_ms > 0 && s->queue)
-		due = least(due, s->swept_us + SWEEP_US);
-	if (!s->queue)
-		due = least(due, s->retry_us);
-	return s->failures > 0 && due < s->retry_us ? s->retry_us : due;
-}
-
-static void sleep_until(struct store *s, int64_t due, int64_t now_us)
-{
-	struct pollfd p = {.fd = mailbox_fd(&s->inbox), .events = POLLIN};
-	int64_t us = due - now_us;
-	struct timespec t = {us / 1000000, us % 1000000 * 1000};
-
-	/* A full batch that cannot be committed leaves letters in the mailbox: they must not wake us. */
-	if (ppoll(is_full(&s->batch) ? NULL : &p, is_full(&s->batch) ? 0 : 1, due == INT64_MAX ? NULL : &t, NULL) < 0 &&
-		errno != EINTR)
-		abort(); /* a descriptor and a time of our own */
-}
-
-/* The last batch: more tries for a disk that is slow to come back would keep the gateway from stopping. */
-static void say_farewell(struct store *s)
-{
-	for (int i = 0; i < FAREWELLS; i++) {
-		int64_t now_us = clock_mono_us(s->clock);
-
-		gather(s, now_us);
-		if (commit(s, now_us) == 0 && mailbox_waiting(&s->inbox) == 0)
-			return;
-		if (s->failures > 0)
-			sleep_until(s, now_us + RETRY_US, now_us);
-		else
-			i = -1; /* it works, and there is more */
-	}
-	log_error("store stop=unclean lost=%zu; these were never acknowledged", (size_t)atomic_load(&s->waiting));
-}
-
-static void scrub(struct store *s, int64_t now_us)
-{
-	int r = s->queue ? queue_scrub(s->queue, SCRUB_BYTES) : 0;
-
-	s->scrub_us = r == QUEUE_SCRUBBED ? INT64_MAX : now_us + SCRUB_US;
-	if (r < 0)
-		failed(s, r, now_us);
-}
-
-static void *run(void *arg)
-{
-	struct store *s = arg;
-
-	owner_take(&s->owner);
-	while (!atomic_load(&s->stopping)) {
-		int64_t now_us = clock_mono_us(s->clock), due;
-
-		gather(s, now_us);
-		due = due_us(s);
-		if (due <= now_us)
-			(void)commit(s, now_us); /* a failure is in s->failures, and told */
-		else if (s->scrub_us <= now_us)
-			scrub(s, now_us);
-		else
-			sleep_until(s, least(due, s->scrub_us), now_us);
-	}
-	say_farewell(s);
-	return NULL;
 }
 
 /* --- opening and closing -------------------------------------------------------------------------------------------------- */
@@ -711,17 +292,17 @@ void store_close(struct store *s)
 /* A disk in trouble is waited for; anything else is for whoever starts us. */
 static int open_or_wait(struct store *s)
 {
-	int r = open_queue(s);
+	int r = writer_open_queue(s);
 
 	if (r != -ENOSPC && r != -EIO)
 		return r;
-	failed(s, r, clock_mono_us(s->clock));
+	writer_failed(s, r);
 	return 0;
 }
 
 static int start(struct store *s)
 {
-	int r = -pthread_create(&s->thread, NULL, run, s);
+	int r = -pthread_create(&s->thread, NULL, writer_run, s);
 
 	s->started = r == 0;
 	return r;

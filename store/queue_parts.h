@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* queue_parts.h - what the files of the queue share: queue.c commits, room.c makes room, queue_open.c opens and mends.
+ * Nobody else includes it.
+ */
+#ifndef STORE_QUEUE_PARTS_H
+#define STORE_QUEUE_PARTS_H
+
+#include "store/block.h"
+#include "store/db.h"
+#include "store/queue.h"
+#include "store/seqlimit.h"
+
+#include <limits.h>
+
+struct upstream {
+	char *mark; /* "cursor/NAME" */
+	uint64_t acked, saved;
+};
+
+/* What a transaction changes. */
+struct state {
+	uint64_t next_seq;
+	struct db_block head; /* the oldest block; only when !empty */
+	bool empty;
+	bool more; /* settled blocks are left to drop */
+	uint64_t evicted;
+	uint64_t evicted_to[4]; /* no record of the class in blocks up to here */
+	uint64_t gap_row;       /* the block that ends in the gap of the last eviction */
+	bool pressed;           /* had to evict, and has not got much room since */
+};
+
+struct queue {
+	struct db *db;
+	struct queue_opts opts;
+	char *dir, path[PATH_MAX];
+	struct block *block;
+	struct upstream *ups;
+	size_t up_count;
+	struct seqlimit limit;
+	struct state now;
+	uint64_t confirmed; /* the next seq as this process knows it; 0: the files were never open */
+	struct db_size size;
+	uint64_t commits, checkpoints, salvaged, lost;
+	uint64_t scrubbed; /* blocks up to this seq were looked at */
+};
+
+/* room.c: all within the transaction of a commit */
+int64_t room_wal_bytes(int64_t max_bytes);      /* a checkpoint when the WAL has grown to this */
+int64_t room_database_bytes(int64_t max_bytes); /* what is left for the database */
+int64_t room_free_pages(const struct db_size *s);
+uint64_t room_settled(const struct queue *q);                          /* every upstream has acknowledged up to here */
+int room_find_head(struct queue *q);                                   /* reads the oldest block's head again */
+int room_drop_settled(struct queue *q, int64_t wall_ms, bool pressed); /* history too when pressed */
+/* *floor: what is below this class is not let in. -ENOSPC: no room for any of them. */
+int room_make(struct queue *q, struct msg *const *msgs, size_t count, unsigned *floor, int64_t wall_ms);
+
+/* queue.c */
+int queue_reach(struct queue *q, uint64_t seq); /* the limit on the disk is above seq */
+int queue_save_cursors(struct queue *q);
+
+#endif

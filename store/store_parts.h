@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* store_parts.h - what the two files of the store share: store.c is what other threads call, writer.c is the thread.
+ * Nobody else includes it.
+ */
+#ifndef STORE_STORE_PARTS_H
+#define STORE_STORE_PARTS_H
+
+#include "base/mailbox.h"
+#include "base/owner.h"
+#include "store/queue.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+enum letter_kind { LETTER_APPEND, LETTER_WAKE, LETTER_UPSTREAMS };
+
+/* Owner: the appending thread; what is atomic is the writer's to set. */
+struct store_source {
+	struct store *store;
+	unsigned number;
+	uint64_t ticket; /* given out last */
+	int event_fd;
+	atomic_uint_fast64_t committed;
+	atomic_bool signalled; /* event_fd is readable */
+	atomic_bool waits;     /* to be signalled: was told BUSY or FULL, or has something in the last commit */
+	atomic_bool gone;
+};
+
+struct origin {
+	unsigned source;
+	uint64_t ticket;
+};
+
+struct batch {
+	struct msg **msgs;
+	struct origin *from;
+	size_t count, cap;
+	size_t bytes, bytes_cap;
+	size_t urgent;        /* senders wait for these */
+	size_t urgent_before; /* of the batch before */
+	int64_t first_us, last_us;
+};
+
+/* The upstreams, by number. */
+struct roster {
+	size_t count;
+	char **names;
+	atomic_uint_fast64_t *acked;
+};
+
+/* A letter whose sender waits. */
+struct change {
+	const struct roster *fresh;
+	int result;
+	sem_t done;
+};
+
+struct figures {
+	atomic_uint_fast64_t first_seq, last_seq, commits, records, evicted, failures, oldest_wall_ms, disk_bytes;
+};
+
+struct store {
+	struct owner owner; /* the writer thread, from store_open() on */
+	struct store_opts opts;
+	struct store_events events;
+	const struct clock *clock;
+	pthread_t thread;
+	bool started;
+	int dir_fd; /* locked: one weir for a directory */
+
+	/* any thread */
+	struct mailbox inbox;
+	size_t memory, largest;
+	atomic_size_t waiting_bytes, waiting;
+	atomic_bool full, stopping, ack_pending;
+	atomic_uint_fast64_t refused;
+	struct figures figures;
+	_Atomic(struct store_source *) sources[STORE_SOURCES];
+	atomic_uint source_count;
+	struct roster ups; /* changed by the thread that acknowledges, while the writer waits for nothing */
+
+	/* the writer */
+	struct queue *queue; /* NULL: could not be opened yet */
+	struct batch batch;
+	unsigned failures;                              /* in a row */
+	int64_t retry_us, acked_us, swept_us, scrub_us; /* scrub_us INT64_MAX: all was looked at */
+	bool troubled;
+};
+
+/* writer.c */
+void *writer_run(void *store);                  /* the thread, until store->stopping */
+int writer_open_queue(struct store *s);         /* before the thread starts, or on it */
+void writer_failed(struct store *s, int error); /* tells, and says when to try again */
+
+#endif
