@@ -3,6 +3,7 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "broker/clients.h"
 #include "broker/core.h"
 #include "broker/deliver.h"
 #include "broker/hold.h"
@@ -19,7 +20,7 @@
 #include <string.h>
 
 enum { INBOX = 4096, LETTERS = 256, STOP_MS = 500 };
-enum letter_kind { LETTER_PUBLISH, LETTER_ROUTES, LETTER_WHY, LETTER_RELOAD, LETTER_STOP };
+enum letter_kind { LETTER_PUBLISH, LETTER_ROUTES, LETTER_WHY, LETTER_CLIENTS, LETTER_RELOAD, LETTER_STOP };
 
 uint8_t *broker_scratch(struct broker *b, unsigned which, size_t size)
 {
@@ -92,6 +93,7 @@ static void read_letter(struct broker *b, const struct letter *l)
 		break;
 	case LETTER_ROUTES: subs_invalidate(&b->subs); break;
 	case LETTER_WHY: why_answer(b, l->ptr); break;
+	case LETTER_CLIENTS: clients_answer(b, l->ptr); break;
 	case LETTER_RELOAD: reload(b, l->ptr); break;
 	case LETTER_STOP: say_goodbye(b); break;
 	}
@@ -230,6 +232,8 @@ static void free_letters(struct broker *b)
 			free(l.ptr);
 		if (l.kind == LETTER_WHY)
 			why_free(l.ptr);
+		if (l.kind == LETTER_CLIENTS)
+			clients_free(l.ptr);
 	}
 }
 
@@ -360,5 +364,18 @@ int broker_why(struct broker *b, const char *client, const char *topic, broker_w
 	r = post(b, (struct letter){.kind = LETTER_WHY, .ptr = w});
 	if (r != 0)
 		why_free(w);
+	return r;
+}
+
+int broker_clients(struct broker *b, bool json, broker_why_fn *done, void *ctx)
+{
+	struct clients *q;
+	int r = clients_new(&q, json, done, ctx);
+
+	if (r < 0)
+		return r;
+	r = post(b, (struct letter){.kind = LETTER_CLIENTS, .ptr = q});
+	if (r != 0)
+		clients_free(q);
 	return r;
 }

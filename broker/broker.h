@@ -81,4 +81,8 @@ int broker_tap(struct broker *b, const char *filter, broker_tap_fn *fn, void *ct
 typedef void broker_why_fn(void *ctx, const char *text);
 int broker_why(struct broker *b, const char *client, const char *topic, broker_why_fn *done, void *ctx);
 
+/* Any thread: `weir clients`. Every session with its connection, as a table or as one JSON object a line; done() as
+ * for broker_why(). */
+int broker_clients(struct broker *b, bool json, broker_why_fn *done, void *ctx);
+
 #endif

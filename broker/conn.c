@@ -350,7 +350,7 @@ int conn_new_take(struct broker *b, int fd, struct transport *transport, bool al
 	c->transport = transport;
 	c->reading = true;
 	c->max_packet = UINT32_MAX;
-	c->last_rx_ms = broker_now_ms(b);
+	c->since_ms = c->last_rx_ms = broker_now_ms(b);
 	c->next = b->conns;
 	c->pprev = &b->conns;
 	if (c->next)

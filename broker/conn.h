@@ -49,13 +49,14 @@ struct conn {
 	struct conn *waiters;                 /* publishers held until this one has drained */
 	struct acks *acks;                    /* answers that wait for the store; NULL: none ever did */
 	struct aliases *aliases;
-	int64_t last_rx_ms, choked_ms;
+	int64_t last_rx_ms, choked_ms, since_ms;
 	uint64_t held_ticket;        /* of the held publish, when the store has it already */
 	struct transport *transport; /* owned; NULL: plain */
 	int fd;
 	uint32_t max_packet; /* towards the client */
 	uint32_t lingered;   /* bytes read away */
 	uint32_t in_flight;  /* QoS 1, 2 from the client, not answered in full */
+	uint32_t published, delivered;
 	uint16_t window_max; /* the client's receive maximum, or ours */
 	uint16_t keep_alive_s;
 	uint16_t alias_max; /* towards the client */

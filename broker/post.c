@@ -68,8 +68,11 @@ static bool by_reference(const struct post *p)
 	return p->payload.len >= POST_BY_REFERENCE;
 }
 
-static void count_sent(struct broker *b, size_t payload)
+static void count_sent(struct conn *c, size_t payload)
 {
+	struct broker *b = c->broker;
+
+	c->delivered++;
 	b->stats.packets_out++;
 	b->stats.publish_out++;
 	b->stats.publish_bytes_out += payload;
@@ -167,6 +170,6 @@ bool post_send(struct conn *c, struct post *p, const struct want *w)
 
 	if (!(own ? send_own(c, p, w) : send_layout(c, p, w)))
 		return false;
-	count_sent(c->broker, p->payload.len);
+	count_sent(c, p->payload.len);
 	return true;
 }

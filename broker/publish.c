@@ -102,10 +102,11 @@ static int make_post(struct conn *c, const struct packet *p, const struct publis
 	return 0;
 }
 
-static void count(struct broker *b, const struct publish *pub)
+static void count(struct conn *c, const struct publish *pub)
 {
-	b->stats.publish_in++;
-	b->stats.publish_bytes_in += pub->payload.len;
+	c->published++;
+	c->broker->stats.publish_in++;
+	c->broker->stats.publish_bytes_in += pub->payload.len;
 }
 
 static void retain(struct broker *b, struct post *post)
@@ -219,6 +220,6 @@ int publish_packet(struct conn *c, struct packet *p)
 	if (r == DISPATCH_HOLD)
 		c->held_again = true;
 	else
-		count(c->broker, &pub);
+		count(c, &pub);
 	return r;
 }

@@ -18,6 +18,7 @@ static const struct command {
 	{"reload", cmd_ask, "read the configuration again; mistakes are listed and change nothing"},
 	{"why", cmd_ask, "where a message would stop on its way: weir why CLIENT TOPIC"},
 	{"quarantine", cmd_quarantine, "what an upstream refused for good: weir quarantine [--config FILE] [UPSTREAM]"},
+	{"clients", cmd_ask, "who is connected to the broker, or expected back: weir clients [--json]"},
 	{"bridge", cmd_bridge, NULL},
 };
 

@@ -253,7 +253,7 @@ static void answer_reload(void *ctx, struct control_call *call, int count, char 
 /* --- answers of other threads ------------------------------------------------------------------------------- */
 
 /* On the broker's thread. */
-static void why_answered(void *ctx, const char *text)
+static void broker_answered(void *ctx, const char *text)
 {
 	struct control_call *call = ctx;
 	struct gateway *g = control_ctx(call);
@@ -273,14 +273,27 @@ void gateway_answer(struct gateway *g, struct letter l)
 	free(text);
 }
 
+static const char broker_busy[] = "the broker is busy; ask again\n";
+
 static void answer_why(void *ctx, struct control_call *call, int count, char **words)
 {
 	struct gateway *g = ctx;
-	static const char busy[] = "the broker is busy; ask again\n";
 
 	(void)count;
-	if (broker_why(g->broker, words[1], words[2], why_answered, call) != 0)
-		control_reply(call, false, busy, sizeof(busy) - 1);
+	if (broker_why(g->broker, words[1], words[2], broker_answered, call) != 0)
+		control_reply(call, false, broker_busy, sizeof(broker_busy) - 1);
+}
+
+static void answer_clients(void *ctx, struct control_call *call, int count, char **words)
+{
+	static const char wrong[] = "use it as: weir clients [--json]\n";
+	struct gateway *g = ctx;
+	bool json = count == 2 && strcmp(words[1], "--json") == 0;
+
+	if (count == 2 && !json)
+		control_reply(call, false, wrong, sizeof(wrong) - 1);
+	else if (broker_clients(g->broker, json, broker_answered, call) != 0)
+		control_reply(call, false, broker_busy, sizeof(broker_busy) - 1);
 }
 
 const struct control_verb gateway_verbs[] = {
@@ -288,5 +301,6 @@ const struct control_verb gateway_verbs[] = {
 	{"points", " [WORD]", 1, 2, answer_points},
 	{"reload", "", 1, 1, answer_reload},
 	{"why", " CLIENT TOPIC", 3, 3, answer_why},
+	{"clients", " [--json]", 1, 2, answer_clients},
 };
 const size_t gateway_verb_count = sizeof(gateway_verbs) / sizeof(gateway_verbs[0]);

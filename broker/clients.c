@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/clients.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "broker/core.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { LINE_MAX_LEN = 1024, ADDRESS_LEN = 64, ID_SHOWN = 40 };
+
+struct clients {
+	broker_why_fn *done;
+	void *ctx;
+	bool json;
+};
+
+int clients_new(struct clients **out, bool json, broker_why_fn *done, void *ctx)
+{
+	struct clients *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return -ENOMEM;
+	*q = (struct clients){done, ctx, json};
+	*out = q;
+	return 0;
+}
+
+void clients_free(struct clients *q)
+{
+	free(q);
+}
+
+static const char *version_text(uint8_t version)
+{
+	return version == 5 ? "5.0" : version == 4 ? "3.1.1" : "3.1";
+}
+
+/* Asked of the kernel when somebody looks, so that no connection pays for it. */
+static const char *address(const struct conn *c, char *out)
+{
+	struct sockaddr_storage a;
+	socklen_t len = sizeof(a);
+	char host[INET6_ADDRSTRLEN] = "";
+
+	if (getpeername(c->fd, (struct sockaddr *)&a, &len) < 0)
+		return "gone";
+	if (a.ss_family == AF_UNIX)
+		return "unix";
+	if (a.ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)&a;
+
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+		snprintf(out, ADDRESS_LEN, "%s:%u", host, ntohs(in->sin_port));
+	} else {
+		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&a;
+
+		inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof(host));
+		snprintf(out, ADDRESS_LEN, "[%s]:%u", host, ntohs(in->sin6_port));
+	}
+	return out;
+}
+
+static double rate(uint32_t count, int64_t ms)
+{
+	return ms > 0 ? count * 1000.0 / (double)ms : 0;
+}
+
+/* What the last column says: why this client gets less than it could. */
+static const char *remark(const struct session *s)
+{
+	const struct conn *c = s->conn;
+
+	if (!c)
+		return "away";
+	if (c->held)
+		return "held back: what it publishes waits for others";
+	if (conn_choked(c))
+		return "does not read";
+	if (s->window.used >= c->window_max)
+		return "does not acknowledge";
+	return "";
+}
+
+static void line(const struct broker *b, const struct session *s, FILE *out)
+{
+	const struct conn *c = s->conn;
+	int64_t up_ms = c ? broker_now_ms(b) - c->since_ms : 0;
+	char id[4 * ID_SHOWN], where[ADDRESS_LEN], in[32] = "-", to[32] = "-", window[32] = "-";
+
+	log_text(id, sizeof(id), s->client_id, s->client_id_len < ID_SHOWN ? s->client_id_len : ID_SHOWN);
+	if (c) {
+		snprintf(in, sizeof(in), "%.1f", rate(c->published, up_ms));
+		snprintf(to, sizeof(to), "%.1f", rate(c->delivered, up_ms));
+		snprintf(window, sizeof(window), "%u/%u", s->window.used, c->window_max);
+	}
+	fprintf(out, "%-24s %-5s %-22s %6u %9s %9s %11s %8u %8u  %s\n", id, version_text(s->version),
+		c ? address(c, where) : "-", s->sub_count, in, to, window, session_queued(s), s->dropped, remark(s));
+}
+
+static void object(const struct broker *b, const struct session *s, struct json *j)
+{
+	const struct conn *c = s->conn;
+	int64_t now_ms = broker_now_ms(b), up_ms = c ? now_ms - c->since_ms : 0;
+	char where[ADDRESS_LEN];
+
+	json_open(j, '{');
+	json_key(j, "client");
+	json_text(j, s->client_id, s->client_id_len);
+	json_key(j, "connected");
+	json_bool(j, c != NULL);
+	json_key(j, "version");
+	json_str(j, version_text(s->version));
+	json_key(j, "subscriptions");
+	json_uint(j, s->sub_count);
+	json_key(j, "queued");
+	json_uint(j, session_queued(s));
+	json_key(j, "queued_bytes");
+	json_uint(j, s->queue ? s->queue->bytes : 0);
+	json_key(j, "dropped");
+	json_uint(j, s->dropped);
+	json_key(j, "in_flight");
+	json_uint(j, s->window.used);
+	json_key(j, "session_expiry_s");
+	if (s->expiry_s == UINT32_MAX)
+		json_null(j);
+	else
+		json_uint(j, s->expiry_s);
+	if (c) {
+		json_key(j, "address");
+		json_str(j, address(c, where));
+		json_key(j, "connected_ms");
+		json_int(j, up_ms);
+		json_key(j, "silent_ms");
+		json_int(j, now_ms - c->last_rx_ms);
+		json_key(j, "keep_alive_s");
+		json_uint(j, c->keep_alive_s);
+		json_key(j, "window");
+		json_uint(j, c->window_max);
+		json_key(j, "published");
+		json_uint(j, c->published);
+		json_key(j, "delivered");
+		json_uint(j, c->delivered);
+		json_key(j, "published_per_s");
+		json_real32(j, (float)rate(c->published, up_ms));
+		json_key(j, "delivered_per_s");
+		json_real32(j, (float)rate(c->delivered, up_ms));
+		json_key(j, "remark");
+		json_str(j, remark(s));
+	}
+	json_close(j, '}');
+}
+
+/* One object a line: a program may read it as it comes, a person with jq. */
+static void write_json(const struct broker *b, const struct session *s, FILE *out)
+{
+	size_t cap = LINE_MAX_LEN + (size_t)s->client_id_len * 6; /* control bytes are escaped in six */
+	char small[LINE_MAX_LEN + 6 * ID_SHOWN], *buf = cap <= sizeof(small) ? small : malloc(cap);
+	struct json j = json_on(buf, buf ? cap : 0);
+
+	if (!buf)
+		return;
+	object(b, s, &j);
+	if (json_done(&j) > 0)
+		fprintf(out, "%s\n", buf);
+	if (buf != small)
+		free(buf);
+}
+
+static void write_all(const struct broker *b, const struct clients *q, FILE *out)
+{
+	uint32_t shown = 0;
+
+	if (!q->json)
+		fprintf(out, "%-24s %-5s %-22s %6s %9s %9s %11s %8s %8s\n", "client", "mqtt", "address", "subs", "in/s",
+			"out/s", "window", "queued", "dropped");
+	for (uint32_t i = 1; i < b->sessions.used && shown < CLIENTS_MAX; i++) {
+		const struct session *s = b->sessions.all[i];
+
+		if (!s || (uintptr_t)s & 1)
+			continue;
+		shown++;
+		if (q->json)
+			write_json(b, s, out);
+		else
+			line(b, s, out);
+	}
+	if (!q->json && b->sessions.count > shown)
+		fprintf(out, "and %u more\n", b->sessions.count - shown);
+	if (!q->json)
+		fprintf(out, "%u sessions, %u connected\n", b->sessions.count, b->stats.connected);
+}
+
+void clients_answer(struct broker *b, struct clients *q)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (out)
+		write_all(b, q, out);
+	q->done(q->ctx, out && fclose(out) == 0 ? text : "out of memory\n");
+	free(text);
+	clients_free(q);
+}
