@@ -354,6 +354,43 @@ static int on_subscribe(struct conn *n, const struct packet *packet)
 	return cursor_ok(&c) ? 0 : -EPROTO;
 }
 
+static bool unsubscribe(struct session *s, struct span filter)
+{
+	struct subscription **at = &s->subscriptions, *sub;
+
+	while (*at && (strlen((*at)->filter) != filter.len || memcmp((*at)->filter, filter.at, filter.len) != 0))
+		at = &(*at)->next;
+	sub = *at;
+	if (!sub)
+		return false;
+	*at = sub->next;
+	free(sub->filter);
+	free(sub);
+	return true;
+}
+
+static int on_unsubscribe(struct conn *n, const struct packet *packet)
+{
+	struct cursor c = packet->body;
+	uint16_t id = cursor_u16(&c);
+	struct props ignored = {0};
+	struct bytes codes = {0};
+
+	if (n->version == 5)
+		wire_props(&c, &ignored);
+	while (cursor_ok(&c) && cursor_left(&c) > 0)
+		bytes_u8(&codes, unsubscribe(n->session, cursor_span16(&c)) ? 0 : 0x11);
+	bytes_u8(&n->out, (unsigned)UNSUBACK << 4);
+	bytes_varint(&n->out, n->version == 5 ? 3 + codes.len : 2);
+	bytes_u16(&n->out, id);
+	if (n->version == 5) {
+		bytes_varint(&n->out, 0);
+		bytes_raw(&n->out, codes.at, codes.len);
+	}
+	bytes_free(&codes);
+	return cursor_ok(&c) ? 0 : -EPROTO;
+}
+
 static int on_ping(struct conn *n, const struct packet *packet)
 {
 	(void)packet;
@@ -443,6 +480,7 @@ static int (*const handlers[16])(struct conn *n, const struct packet *p) = {
 	[PUBREL] = on_pubrel,
 	[PUBCOMP] = on_ack,
 	[SUBSCRIBE] = on_subscribe,
+	[UNSUBSCRIBE] = on_unsubscribe,
 	[PINGREQ] = on_ping,
 	[DISCONNECT] = on_disconnect,
 };

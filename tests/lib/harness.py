@@ -348,8 +348,9 @@ class Account:
             except (ValueError, KeyError, TypeError):
                 self.strangers += 1
                 continue
+            seq = a.seq if a.seq != "-" else str(body.get("seq", "-"))  # MQTT 3.1.1 has it in the payload
             if key in seen:
-                if a.dup or (a.seq != "-" and a.seq in seen[key]):
+                if a.dup or (seq != "-" and seq in seen[key]):
                     self.marked += 1
                 elif key in self.resent and not self.once(body["p"]):
                     self.by_publisher += 1
@@ -357,9 +358,9 @@ class Account:
                     self.twice.append(key)
                 else:
                     self.unmarked.append(key)
-                seen[key].add(a.seq)
+                seen[key].add(seq)
                 continue
-            seen[key] = {a.seq}
+            seen[key] = {seq}
             self.arrived += 1
             lane = (body["p"], a.topic)
             if newest.get(lane, 0) > body["n"]:
