@@ -89,6 +89,51 @@ int merge_join(struct key_node *into, struct key_node *from_take, struct arena *
 	return wrong ? MERGE_WRONG : 0;
 }
 
+/* --- within one map ------------------------------------------------------------------------------------------ */
+
+/* Leaves out the children that are marked absent. */
+static void sift(struct key_node *map)
+{
+	struct key_node *c = map->first, *next;
+
+	map->first = map->last = NULL;
+	map->count = 0;
+	for (; c; c = next) {
+		next = c->next;
+		c->next = NULL;
+		if (!c->absent)
+			node_append(map, c);
+	}
+}
+
+int merge_twins(struct key_node *map, struct arena *a, struct key_report *r)
+{
+	const struct key_node *first;
+	bool wrong = false;
+	struct index ix;
+
+	if (map->count < 2)
+		return 0;
+	if (index_map(&ix, map, a) < 0)
+		return -ENOMEM;
+	first = ix.sorted[0];
+	for (size_t i = 1; i < ix.count; i++) {
+		struct key_node *n = (struct key_node *)ix.sorted[i];
+
+		if (strcmp(first->key, n->key) != 0) {
+			first = n;
+			continue;
+		}
+		report_at(r, REPORT_FAULT, n, "this key is given twice, first in line %d; keep one of them",
+			first->key_mark.line);
+		n->absent = true;
+		wrong = true;
+	}
+	if (wrong)
+		sift(map);
+	return wrong ? MERGE_WRONG : 0;
+}
+
 /* --- one below the other ------------------------------------------------------------------------------------- */
 
 static int lay_over(struct key_node *base, struct key_node *over, struct arena *a)

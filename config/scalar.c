@@ -2,10 +2,10 @@
 #include "config/scalar.h"
 
 #include "base/topic.h"
+#include "config/number.h"
 #include "config/suggest.h"
 #include "config/units.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -77,46 +77,7 @@ const char *scalar_choices(char *out, size_t cap, const struct key *key)
 	return out;
 }
 
-/* --- numbers, and the ways YAML readers misread them --------------------------------------------------------- */
-
-static bool digits(const char *s, const char *set)
-{
-	return *s && s[strspn(s, set)] == '\0';
-}
-
-static bool is_decimal(const char *s)
-{
-	s += *s == '-' || *s == '+';
-	return digits(s, "0123456789") && (s[0] != '0' || s[1] == '\0');
-}
-
-static bool is_hex(const char *s)
-{
-	return s[0] == '0' && s[1] == 'x' && digits(s + 2, "0123456789abcdefABCDEF");
-}
-
-static bool is_real(const char *s)
-{
-	size_t n;
-
-	s += *s == '-' || *s == '+';
-	if (s[0] == '0' && isdigit((unsigned char)s[1]))
-		return false;
-	n = strspn(s, "0123456789");
-	s += n;
-	if (*s == '.') {
-		size_t m = strspn(s + 1, "0123456789");
-
-		n = n && m;
-		s += m + 1;
-	}
-	if (n && (*s == 'e' || *s == 'E')) {
-		s += 1 + (s[1] == '-' || s[1] == '+');
-		n = strspn(s, "0123456789");
-		s += n;
-	}
-	return n && *s == '\0';
-}
+/* --- numbers ------------------------------------------------------------------------------------------------- */
 
 /* "; use 1 .. 247" */
 static const char *use_range(char out[80], const struct key *key)
@@ -129,65 +90,6 @@ static const char *use_range(char out[80], const struct key *key)
 	else
 		snprintf(out, 80, "; write digits, such as %s", key->type == KEY_REAL ? "0.1" : "10");
 	return out;
-}
-
-static bool sexagesimal(const char *s)
-{
-	return strchr(s, ':') && digits(s, "0123456789:") && isdigit((unsigned char)s[0]);
-}
-
-/* One comma among digits: 0,5 */
-static bool decimal_comma(const char *s)
-{
-	const char *comma = strchr(s, ',');
-
-	return comma && comma != s && digits(comma + 1, "0123456789") && digits(s, "-+0123456789,");
-}
-
-/* Why s is no number, where it looks like one to some eye. */
-static bool odd_number(const char *s, const struct key *key, struct scalar_fault *f)
-{
-	const char *bare = s + (*s == '-' || *s == '+');
-	struct node_quote q;
-
-	node_quote(&q, s);
-	if (bare[0] == '0' && digits(bare, "01234567"))
-		return fault(f, "%s is %lld (octal) to some YAML readers and %lld to others; write %lld", q.text,
-			strtoll(s, NULL, 8), strtoll(s, NULL, 10), strtoll(s, NULL, 10));
-	if (bare[0] == '0' && digits(bare, "0123456789"))
-		return fault(f, "%s begins with a zero; write %lld", q.text, strtoll(s, NULL, 10));
-	if (bare[0] == '0' && bare[1] && strchr("oObBX", bare[1]) && digits(bare + 2, "0123456789abcdefABCDEF"))
-		return fault(f, "%s is not a number that is read here; write it in decimal, or as 0x1f", q.text);
-	if (strchr(s, '_') && digits(bare, "0123456789_."))
-		return fault(
-			f, "%s has a `_` in it, which only some YAML readers skip; write the digits alone", q.text);
-	if (sexagesimal(s))
-		return fault(f, "%s is a number to base 60 to some YAML readers; write a plain number", q.text);
-	if (decimal_comma(s) && key->type == KEY_REAL)
-		return fault(f, "%s has a comma; write %.*s.%s", q.text, (int)strcspn(s, ","), s, strchr(s, ',') + 1);
-	if (isdigit((unsigned char)*bare) && isalpha((unsigned char)s[strlen(s) - 1]) &&
-		strspn(bare, "0123456789. ") >= 1 && !strpbrk(bare, "xX:/"))
-		return fault(f, "%s has a unit; write the number alone", q.text);
-	return true;
-}
-
-/* Quoted, or not a number at all. */
-static bool check_number(const char *s, const struct key_node *n, const struct key *key, struct scalar_fault *f)
-{
-	const char *what = key->type == KEY_INT ? "a whole number" : "a number";
-	struct node_quote q;
-	char use[80];
-	bool number = is_decimal(s) || is_hex(s) || (key->type == KEY_REAL && is_real(s));
-
-	if (number && n->quoted)
-		return fault(f, "\"%.40s\" is text, since it is in quotes; write %.40s without them", s, s);
-	if (number)
-		return true;
-	if (!odd_number(s, key, f))
-		return false;
-	if (key->type == KEY_INT && is_real(s))
-		return fault(f, "%s is not a whole number%s", node_quote(&q, s), use_range(use, key));
-	return fault(f, "%s is not %s%s", node_quote(&q, s), what, use_range(use, key));
 }
 
 static bool is_default(const struct key *key, int64_t v)
@@ -220,10 +122,10 @@ static bool parse_int(void *member, const struct key *key, const struct key_node
 	char use[80];
 	int64_t v;
 
-	if (!check_number(s, n, key, f))
+	if (!number_check(key, n, use_range(use, key), f))
 		return false;
 	errno = 0;
-	v = strtoll(s, NULL, is_hex(s) ? 16 : 10);
+	v = strtoll(s, NULL, number_base(s));
 	if (errno == ERANGE)
 		return fault(f, "%s is far too large%s", node_quote(&q, s), use_range(use, key));
 	if (!check_range(v, key, f))
@@ -238,7 +140,7 @@ static bool parse_real(void *member, const struct key *key, const struct key_nod
 	char use[80];
 	double v;
 
-	if (!check_number(n->text, n, key, f))
+	if (!number_check(key, n, use_range(use, key), f))
 		return false;
 	v = strtod(n->text, NULL);
 	if (!isfinite(v) || (key->rmin < key->rmax && (v < key->rmin || v > key->rmax)))

@@ -19,7 +19,8 @@ static const struct key *find_key(const struct key_table *table, const char *nam
 	return NULL;
 }
 
-const char *stray_article(char *out, size_t cap, const char *noun)
+/* "a line", "an upstream". Returns out. */
+static const char *article(char *out, size_t cap, const char *noun)
 {
 	snprintf(out, cap, "%s %s", strchr("aeiou", tolower((unsigned char)noun[0])) ? "an" : "a", noun);
 	return out;
@@ -136,7 +137,7 @@ static bool unknown_key(struct key_report *r, const struct key_table *root, cons
 	for (size_t i = 0; i < table->count; i++)
 		suggest_try(&s, table->keys[i].name);
 	node_path(where, sizeof(where), n);
-	stray_article(a, sizeof(a), table->name);
+	article(a, sizeof(a), table->name);
 	if (cut_by_comma(before, n))
 		report_add(r, REPORT_FAULT, n->key_mark, where,
 			"a comma separates keys here; write the number as %s.%s", before->text, n->key);
@@ -147,7 +148,7 @@ static bool unknown_key(struct key_report *r, const struct key_table *root, cons
 		report_add(r, REPORT_FAULT, n->key_mark, where, "%s has no such key; did you mean `%s`?", a, s.best);
 	else if (owner)
 		report_add(r, REPORT_FAULT, n->key_mark, where, "%s has no such key; it belongs to %s", a,
-			stray_article(b, sizeof(b), owner->name));
+			article(b, sizeof(b), owner->name));
 	else
 		report_add(r, REPORT_FAULT, n->key_mark, where, "%s has no such key; it knows %s", a,
 			list_keys(keys, sizeof(keys), table));
@@ -198,7 +199,7 @@ bool stray_check_name(struct key_report *r, const struct key_table *table, const
 
 	if (!key || key->table || n->kind != NODE_SCALAR || node_is_null(n))
 		return true;
-	stray_article(a, sizeof(a), table->name);
+	article(a, sizeof(a), table->name);
 	report_add(r, REPORT_FAULT, n->key_mark, node_path(where, sizeof(where), n),
 		"is a key of %s, not the name of one; indent it below the name", a);
 	return false;
@@ -217,7 +218,7 @@ bool stray_not_a_map(struct key_report *r, const struct key_table *table, const 
 	struct node_quote q;
 	char a[64], keys[60];
 
-	stray_article(a, sizeof(a), table->name);
+	article(a, sizeof(a), table->name);
 	if (n->kind == NODE_SCALAR && find_key(table, n->text))
 		report_at(r, REPORT_FAULT, n, "a colon is missing behind %s; write `key: value`",
 			node_quote(&q, n->text));

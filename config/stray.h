@@ -18,7 +18,4 @@ bool stray_check_name(struct key_report *r, const struct key_table *table, const
 /* n is a text or a list where the keys of table should be. */
 bool stray_not_a_map(struct key_report *r, const struct key_table *table, const struct key_node *n);
 
-/* "a line", "an upstream". Returns out. */
-const char *stray_article(char *out, size_t cap, const char *noun);
-
 #endif

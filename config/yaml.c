@@ -7,7 +7,8 @@
  */
 #include "config/yaml.h"
 
-#include "base/utf8.h"
+#include "config/encoding.h"
+#include "config/merge.h"
 #include "config/problem.h"
 #include "config/report.h"
 
@@ -255,47 +256,14 @@ static void on_list_end(struct reader *rd, const yaml_event_t *e)
 	rd->depth--;
 }
 
-/* Leaves out the children that are marked absent. */
-static void sift(struct key_node *map)
-{
-	struct key_node *c = map->first, *next;
-
-	map->first = map->last = NULL;
-	map->count = 0;
-	for (; c; c = next) {
-		next = c->next;
-		c->next = NULL;
-		if (!c->absent)
-			node_append(map, c);
-	}
-}
-
 static void on_map_end(struct reader *rd, const yaml_event_t *e)
 {
-	struct key_node *map = rd->stack[--rd->depth].node;
-	const struct key_node **sorted = map->count > 1 ? node_sorted(rd->arena, map) : NULL;
-	const struct key_node *first = sorted ? sorted[0] : NULL;
-	bool twice = false;
+	int r = merge_twins(rd->stack[--rd->depth].node, rd->arena, rd->report);
 
 	(void)e;
-	if (map->count > 1 && !sorted)
+	if (r < 0)
 		no_memory(rd);
-	for (size_t i = 1; sorted && i < map->count; i++) {
-		struct key_node *n = (struct key_node *)sorted[i];
-
-		if (strcmp(first->key, n->key) != 0) {
-			first = n;
-			continue;
-		}
-		report_at(rd->report, REPORT_FAULT, n, "this key is given twice, first in line %d; keep one of them",
-			first->key_mark.line);
-		n->absent = true;
-		twice = true;
-	}
-	if (twice) {
-		rd->wrong = true;
-		sift(map);
-	}
+	rd->wrong |= r > 0;
 }
 
 static bool is_open(const struct reader *rd, const struct key_node *n)
@@ -423,65 +391,19 @@ static void on_syntax(struct reader *rd)
 
 /* --- the bytes ----------------------------------------------------------------------------------------------- */
 
-static bool begins_with(const struct reader *rd, const char *bytes, size_t n)
-{
-	return rd->len >= n && memcmp(rd->text, bytes, n) == 0;
-}
-
-/* The first line that is not well-formed, then the first character in it. */
-static size_t first_bad_byte(const char *text, size_t len)
-{
-	size_t begin = 0, good;
-
-	while (begin < len) {
-		const char *nl = memchr(text + begin, '\n', len - begin);
-		size_t end = nl ? (size_t)(nl - text) + 1 : len;
-
-		if (!utf8_ok(text + begin, end - begin))
-			break;
-		begin = end;
-	}
-	for (good = begin; good < len;) {
-		size_t n = 1;
-
-		while (n < 4 && good + n < len && !utf8_ok(text + good, n))
-			n++;
-		if (!utf8_ok(text + good, n))
-			break;
-		good += n;
-	}
-	return good;
-}
-
 static bool check_bytes(struct reader *rd)
 {
-	struct key_mark mark = {rd->file, 0, 0};
 	struct problem_place at;
-	size_t bad;
+	char text[160];
 
 	if (rd->len > YAML_MAX_BYTES) {
-		wrong(rd, mark, "the file is larger than %d MiB; no configuration is", YAML_MAX_BYTES / 1024 / 1024);
+		wrong(rd, (struct key_mark){rd->file, 0, 0}, "the file is larger than %d MiB; no configuration is",
+			YAML_MAX_BYTES / 1024 / 1024);
 		return false;
 	}
-	if (begins_with(rd, "\xff\xfe", 2) || begins_with(rd, "\xfe\xff", 2)) {
-		wrong(rd, mark, "the file is in UTF-16; save it as UTF-8");
-		return false;
-	}
-	if (begins_with(rd, "\xef\xbb\xbf", 3)) { /* a byte order mark, as some editors write it */
-		rd->text += 3;
-		rd->len -= 3;
-	}
-	if (utf8_ok(rd->text, rd->len))
+	if (encoding_check(&rd->text, &rd->len, text, sizeof(text), &at))
 		return true;
-	bad = first_bad_byte(rd->text, rd->len);
-	at = problem_place(rd->text, bad);
-	mark.line = at.line;
-	mark.column = at.column;
-	if (rd->text[bad] == '\0')
-		wrong(rd, mark, "a NUL byte stands here; is this a text file?");
-	else
-		wrong(rd, mark, "the byte 0x%02x is not UTF-8; save the file as UTF-8, not as Latin-1 or Windows-1252",
-			(unsigned char)rd->text[bad]);
+	wrong(rd, (struct key_mark){rd->file, at.line, at.column}, "%s", text);
 	return false;
 }
 
