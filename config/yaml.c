@@ -13,7 +13,6 @@
 #include "config/report.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <yaml.h>
 

@@ -3,7 +3,7 @@
 
 configuration.md: each ```yaml block is a file, named in its first line (`# weir.yaml` begins a new site); each ```text
 block that begins with `$ weir ...` is what weir says of the files so far. reference.md and weir.yaml.5: what
-`weir check --reference` and `--manual` print.
+`weir check --reference` and `--manual` print. README.md: its examples are fine.
 
     test_docs.py WEIR [--write]     --write: what weir says, into both documents anew; then read the diff
 """
@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import textwrap
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent.parent / "docs"
 BLOCK = re.compile(r"^```(yaml|text)\n(.*?)^```$", re.M | re.S)
@@ -60,6 +61,20 @@ def check_examples(weir, write):
     return wrong
 
 
+def check_readme(weir):
+    """Each example of the README is a whole configuration."""
+    blocks = re.findall(r"^ *```yaml\n(.*?)^ *```$", (DOCS.parent / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    wrong = 0
+    with tempfile.TemporaryDirectory() as tmp:
+        path = pathlib.Path(tmp) / "README.yaml"
+        for block in blocks:
+            path.write_text(textwrap.dedent(block), encoding="utf-8")
+            done = subprocess.run([weir, "check", path], capture_output=True, text=True, timeout=20)
+            wrong += differ("", done.stderr if done.returncode else "", "README.md")
+    assert blocks, "README.md has lost its point map"
+    return wrong
+
+
 def check_reference(weir, write, option, name, key):
     said = subprocess.run([weir, "check", option], capture_output=True, text=True, timeout=20, check=True).stdout
     assert said.count(key) > 100, "the reference has hardly any keys"
@@ -75,7 +90,7 @@ def check_reference(weir, write, option, name, key):
 def main(args):
     weir = str(pathlib.Path(args[0]).resolve())
     write = "--write" in args
-    wrong = check_examples(weir, write)
+    wrong = check_examples(weir, write) + check_readme(weir)
     wrong += check_reference(weir, write, "--reference", "reference.md", "\n| `")
     wrong += check_reference(weir, write, "--manual", "weir.yaml.5", "\n.TP\n")
     print("docs: as the program has it" if not wrong else f"docs: {wrong} differ")
