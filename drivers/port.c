@@ -58,10 +58,16 @@ void port_close(int slot)
 
 /* --- what both ways share --- */
 
+/* Against other programs that lock, another weir first of all. */
 static int lock(int fd)
 {
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno == EWOULDBLOCK ? -EBUSY : -errno;
+}
+
+/* Against all others. Ends with the last close of the port, which for a pty may never come: whoever holds its other
+ * end often holds this one too, and a weir that was killed could not open it again. */
+static int lock_out(int fd)
+{
 	return ioctl(fd, TIOCEXCL) < 0 ? -errno : 0;
 }
 
@@ -169,6 +175,8 @@ static int setup_by_library(struct sp_port *port, int slot, const struct line_op
 
 	if (r == 0)
 		r = lock(fd);
+	if (r == 0)
+		r = lock_out(fd);
 	if (r == 0)
 		r = configure(port, l);
 	if (r == 0)
