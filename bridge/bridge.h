@@ -34,6 +34,7 @@ struct bridge_rule {
 	const char *out, *in, *both; /* filters, as the side that the message comes from names the topic */
 	const char *strip;           /* taken off the front of the topic on its way; */
 	const char *prefix;          /* then this is put in front. `both` means the way up, and undoes it coming down */
+	const char *topic; /* or all of the new topic: {1} is what the first + of the filter met, {#} the rest */
 	int64_t qos;
 	int retain; /* enum bridge_retain */
 };
@@ -55,6 +56,7 @@ struct bridge_opts {
 	bool clean;
 	int64_t session_expiry_ms;
 	int64_t window, window_bytes;
+	const char *proxy;        /* http://host:port, asked to CONNECT; NULL: none */
 	int64_t rate, rate_bytes; /* a second; 0: as fast as the link takes them */
 	int order;                /* enum bridge_order */
 	bool alarms_first;

@@ -23,6 +23,9 @@ static const struct key rule_keys[] = {
 		.help = "taken off the front of the topic on its way; for `both` the way up"},
 	{"prefix", KEY_TEXT, offsetof(struct bridge_rule, prefix),
 		.help = "put in front of the topic on its way, after strip; for `both` the way up"},
+	{"topic", KEY_TEXT, offsetof(struct bridge_rule, topic), .min = 1, .max = 1024,
+		.help = "in place of strip and prefix the whole new topic: {1} is what the first + of the filter met, "
+			"{2} the second, {#} what # met"},
 	{"qos", KEY_INT, offsetof(struct bridge_rule, qos), .min = 0, .max = 2, .dflt = "1",
 		.help = "1: until the upstream has acknowledged; 0: sent once, and lost if the link fails just then"},
 	{"retain", KEY_ENUM, offsetof(struct bridge_rule, retain), .choices = retain_choices, .dflt = "keep",
@@ -48,6 +51,15 @@ static void check_rule(void *item, struct key_report *report)
 		key_fault(report, rule, "qos",
 			"2 is not offered between weir and an upstream; use 1, where each record's seq tells a "
 			"duplicate");
+	if (rule->topic && (rule->prefix || rule->strip))
+		key_fault(report, rule, "topic",
+			"is the whole new topic; leave strip and prefix out, or leave out topic");
+	else if (rule->topic && rule->both)
+		key_fault(report, rule, "topic", "cannot be undone on the way down; use strip and prefix with `both`");
+	else if (rule->topic && ways == 1 && !rules_template_ok(rule->topic, rule->out ? rule->out : rule->in))
+		key_fault(report, rule, "topic",
+			"\"%s\" does not fit the filter; {1}, {2} ... stand for its + levels, {#} for its #",
+			rule->topic);
 	check_front(report, rule, "prefix", rule->prefix);
 	check_front(report, rule, "strip", rule->strip);
 }
@@ -115,6 +127,8 @@ static const struct key keys[] = {
 	{"username", KEY_TEXT, offsetof(struct bridge_opts, username), .min = 1, .max = 1024, .help = "to log in with"},
 	{"password_file", KEY_PATH, offsetof(struct bridge_opts, password_file),
 		.help = "file whose first line is the password; read anew for each connection"},
+	{"proxy", KEY_TEXT, offsetof(struct bridge_opts, proxy), .min = 8, .max = 400,
+		.help = "http://host:port of an HTTP proxy that is asked to CONNECT to the address"},
 	{"tls", KEY_TABLE, offsetof(struct bridge_opts, tls), .table = &tls_table, .help = "for encrypted addresses"},
 	{"keep_alive", KEY_TIME, offsetof(struct bridge_opts, keep_alive_ms), .min = 4000, .max = 3600000,
 		.dflt = "30s", .help = "an idle link that turned silent is found within one and a half of it"},
@@ -200,6 +214,12 @@ static void check_upstream(void *item, struct key_report *report)
 		key_fault(report, o, "password_file", "MQTT 3.1.1 has no password without a username; add username");
 	if (o->status[0] && rules_status_topic(o->status, "site", topic, sizeof(topic)) != 0)
 		key_fault(report, o, "status", "\"%s\" is no topic name; use plain levels and {site}", o->status);
+	if (o->proxy && strncmp(o->proxy, "http://", 7) != 0)
+		key_fault(report, o, "proxy", "\"%s\" is not an HTTP proxy; use http://host:port", o->proxy);
+	for (size_t i = 0; i < o->rules.count; i++)
+		if (o->version == BRIDGE_V311 && ((const struct bridge_rule *)o->rules.items)[i].both)
+			key_advice(report, o, "version",
+				"with 3.1.1 a `both` rule brings what went up down again as an echo; MQTT 5 does not");
 	if (o->mark == BRIDGE_MARK_NONE)
 		key_advice(report, o, "mark",
 			"without seq the receiver cannot tell a record that was sent again after a lost link");

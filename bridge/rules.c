@@ -77,14 +77,112 @@ const struct bridge_rule *rules_find(const struct bridge_opts *opts, enum rules_
 	return NULL;
 }
 
+/* --- templates --------------------------------------------------------------------------------------------------- */
+
+enum { CAPTURES = 9 };
+
+struct captures {
+	const char *at[CAPTURES + 1]; /* [0]: what # met */
+	size_t len[CAPTURES + 1];
+	size_t count; /* of + */
+	bool rest;
+};
+
+/* The filter matches the topic, so both are walked level by level. */
+static void capture(struct captures *c, const char *filter, const char *topic, size_t len)
+{
+	const char *end = topic + len;
+
+	*c = (struct captures){0};
+	for (;;) {
+		const char *level = memchr(topic, '/', (size_t)(end - topic));
+		size_t n = (size_t)((level ? level : end) - topic);
+
+		if (*filter == '#') {
+			c->at[0] = topic;
+			c->len[0] = (size_t)(end - topic);
+			c->rest = true;
+			return;
+		}
+		if (*filter == '+' && c->count < CAPTURES) {
+			c->at[++c->count] = topic;
+			c->len[c->count] = n;
+		}
+		filter = strchr(filter, '/');
+		if (!filter)
+			return;
+		filter++;
+		topic = level ? level + 1 : end; /* a/# meets a: the rest is empty */
+	}
+}
+
+/* {1} .. {9} and {#} of a template; -1: it is none of these. */
+static int place(const char *at)
+{
+	if (at[0] != '{' || at[1] == 0 || at[2] != '}')
+		return -1;
+	return at[1] == '#' ? 0 : at[1] >= '1' && at[1] <= '9' ? at[1] - '0' : -1;
+}
+
+static int fill(const char *template, const struct captures *c, char *out, size_t cap, size_t *out_len)
+{
+	size_t len = 0;
+
+	while (*template) {
+		int n = place(template);
+		const char *from = n < 0 ? template : c->at[n];
+		size_t more = n < 0 ? 1 : c->len[n];
+
+		if (len + more >= cap)
+			return RULES_UNFIT;
+		if (more > 0)
+			memcpy(out + len, from, more);
+		len += more;
+		template += n < 0 ? 1 : 3;
+	}
+	out[len] = 0;
+	*out_len = len;
+	return len > 0 ? 0 : RULES_UNFIT;
+}
+
+bool rules_template_ok(const char *template, const char *filter)
+{
+	struct captures c = {0};
+	char out[TOPIC_MAX_LEN + 1];
+	size_t len;
+
+	for (const char *f = filter; *f; f++) {
+		c.count += *f == '+';
+		c.rest = c.rest || *f == '#';
+	}
+	for (size_t i = 0; i <= CAPTURES; i++) {
+		c.at[i] = "x";
+		c.len[i] = 1;
+	}
+	for (const char *t = template; *t; t++) {
+		int n = place(t);
+
+		if ((*t == '{' && n < 0) || (n == 0 && !c.rest) || n > (int)c.count)
+			return false;
+	}
+	return fill(template, &c, out, sizeof(out), &len) == 0 && topic_check_name(out, len) == TOPIC_OK;
+}
+
 int rules_map(const struct bridge_rule *rule, enum rules_way way, const char *topic, size_t len, char *out, size_t cap,
 	size_t *out_len)
 {
 	bool undo = way == RULES_DOWN && rule->both;
 	const char *off = undo ? rule->prefix : rule->strip;
 	const char *on = undo ? rule->strip : rule->prefix;
-	int r = swap_front(off, on, topic, len, out, cap, out_len);
+	struct captures c;
+	int r;
 
+	if (rule->topic) {
+		capture(&c, filter_of(rule, way), topic, len);
+		r = fill(rule->topic, &c, out, cap, out_len);
+	} else {
+		r = swap_front(off, on, topic, len, out, cap, out_len);
+	}
 	if (r == 0 && topic_check_name(out, *out_len) != TOPIC_OK)
 		r = RULES_UNFIT;
 	return r;

@@ -16,6 +16,9 @@ enum { RULES_UNFIT = 1 };
 int rules_map(const struct bridge_rule *rule, enum rules_way way, const char *topic, size_t len, char *out, size_t cap,
 	size_t *out_len);
 
+/* A template of topics for a filter: it asks only for what the filter captures, and gives a valid name. */
+bool rules_template_ok(const char *template, const char *filter);
+
 /* What to subscribe to upstream for an `in` or `both` rule; RULES_UNFIT as above, or not a rule that comes down. */
 int rules_filter(const struct bridge_rule *rule, char *out, size_t cap);
 

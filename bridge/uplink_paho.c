@@ -542,6 +542,7 @@ static void set_options(struct paho *p, struct connecting *c, const struct uplin
 	c->o.automaticReconnect = 0;
 	c->o.retryInterval = 0;
 	c->o.username = o->username;
+	c->o.httpProxy = c->o.httpsProxy = o->proxy;
 	if (call->will)
 		set_will(c, call->will);
 }

@@ -6,13 +6,15 @@
 import json
 import os
 import signal
+import socket
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import paho.mqtt.client as mqtt
 
-from rig import SITE, run_cases, until
+from rig import SITE, free_port, run_cases, until
 
 def drains_in_order_and_says_hello_and_goodbye(rig):
     h = rig.begin()
@@ -167,7 +169,57 @@ def a_record_too_large_for_the_server_is_set_aside(rig):
     assert [k["seq"] for k in kept] == [2] and len(kept[0]["payload"]) == 5000, kept
 
 
+class Proxy:
+    """An HTTP proxy that knows CONNECT, and who asked for what."""
+
+    def __init__(self):
+        self.asked = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            client, _ = self.listener.accept()
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += client.recv(4096)
+            self.asked.append(head.split(b"\r\n")[0].decode())
+            host, port = head.split()[1].decode().rsplit(":", 1)
+            server = socket.create_connection((host, int(port)))
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            for a, b in ((client, server), (server, client)):
+                threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
+
+    def pump(self, a, b):
+        while data := a.recv(65536):
+            b.sendall(data)
+
+
+def a_proxy_is_asked_to_connect(rig):
+    proxy = Proxy()
+    rig.options += f"proxy: http://127.0.0.1:{proxy.port}\n"
+    h = rig.begin()
+    h.tell("add 500 200")
+    rig.expect(500)
+    assert proxy.asked == [f"CONNECT 127.0.0.1:{rig.broker.port} HTTP/1.1"], proxy.asked
+
+
+def websocket_drains(rig):
+    rig.broker.stop()
+    port = free_port()
+    with open(rig.broker.conf, "a", encoding="ascii") as f:
+        f.write(f"listener {port} 127.0.0.1\nprotocol websockets\n")
+    rig.broker.start()
+    rig.options = rig.options.replace(f"mqtt://127.0.0.1:{rig.broker.port}", f"ws://127.0.0.1:{port}/mqtt")
+    h = rig.begin()
+    h.tell("add 2000 200")
+    rig.expect(2000)
+
+
 CASES = {
+    a_proxy_is_asked_to_connect: {},
+    websocket_drains: {},
     drains_in_order_and_says_hello_and_goodbye: {},
     records_carry_seq_and_time_and_late: {},
     a_broker_that_is_killed_in_mid_drain_loses_nothing: {},

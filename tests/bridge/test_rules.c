@@ -78,6 +78,41 @@ static void topics_change_their_front_and_both_undoes_it(void **state)
 	}
 }
 
+static void templates_put_captured_levels_where_they_belong(void **state)
+{
+	static const struct {
+		const char *filter, *template, *topic, *want; /* want NULL: the template does not fit the filter */
+	} cases[] = {
+		{"plant/+/+", "fleet/{2}/{1}", "plant/a/b", "fleet/b/a"},
+		{"plant/#", "fleet/{#}", "plant/a/b/c", "fleet/a/b/c"},
+		{"plant/+/#", "{1}/x/{#}", "plant/a/b/c", "a/x/b/c"},
+		{"#", "up/{#}", "a", "up/a"},
+		{"plant/#", "all{#}", "plant", "all"}, /* # meets nothing */
+		{"plant/a", "fixed", "plant/a", "fixed"},
+		{"+/+", "{1}{2}", "/a", "a"}, /* an empty level */
+		{"+/x", "{1}-{1}", "a/x", "a-a"},
+		{"plant/+", "fleet/{2}", NULL, NULL},
+		{"plant/+", "fleet/{#}", NULL, NULL},
+		{"plant/+", "fleet/{name}", NULL, NULL},
+		{"plant/+", "fleet/+", NULL, NULL},
+		{"plant/+", "{", NULL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bridge_rule rule = {.out = cases[i].filter, .topic = cases[i].template};
+		char out[64];
+		size_t len = 0;
+
+		assert_int_equal(rules_template_ok(cases[i].template, cases[i].filter), cases[i].want != NULL);
+		if (!cases[i].want)
+			continue;
+		assert_int_equal(
+			rules_map(&rule, RULES_UP, cases[i].topic, strlen(cases[i].topic), out, sizeof(out), &len), 0);
+		assert_string_equal(out, cases[i].want);
+	}
+}
+
 static void a_topic_that_grows_past_the_buffer_is_unfit(void **state)
 {
 	const struct bridge_rule rule = {.out = "#", .prefix = "0123456789"};
@@ -123,6 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_rule_that_wants_a_topic_decides),
 		cmocka_unit_test(topics_change_their_front_and_both_undoes_it),
+		cmocka_unit_test(templates_put_captured_levels_where_they_belong),
 		cmocka_unit_test(a_topic_that_grows_past_the_buffer_is_unfit),
 		cmocka_unit_test(filters_to_subscribe_are_named_as_the_upstream_names_them),
 		cmocka_unit_test(status_topic_has_the_site_in_its_place),
