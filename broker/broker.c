@@ -11,6 +11,7 @@
 #include "broker/listen.h"
 #include "broker/ours.h"
 #include "broker/promise.h"
+#include "broker/rate.h"
 #include "broker/sys.h"
 #include "broker/why.h"
 #include "broker/will.h"
@@ -179,6 +180,7 @@ int broker_new(
 	b->inbox_watch.run = inbox_ready;
 	b->turn_end.run = turn_end;
 	b->pending_timer.run = input_read_pending;
+	b->rate_timer.run = rate_tick;
 	b->id_salt = backoff_random();
 	b->input = malloc(CONN_INPUT);
 	r = b->input ? open_parts(b) : -ENOMEM;

@@ -34,6 +34,9 @@ struct broker_opts {
 	int64_t max_session_expiry_ms; /* 0: no bound */
 
 	int64_t max_packet_size;
+	int64_t input_memory;
+	int64_t publish_rate;      /* messages a second from one client; 0: no bound */
+	int64_t publish_byte_rate; /* the same in bytes */
 	int64_t receive_maximum;
 	int64_t topic_alias_maximum;
 	int64_t max_qos;

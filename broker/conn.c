@@ -137,8 +137,7 @@ static void detach(struct conn *c, bool will)
 	hold_release(c->broker, &c->waiters);
 	promise_forget(c);
 	alias_forget(c);
-	stock_put(&c->broker->stock, c->in);
-	c->in = NULL;
+	input_drop(c);
 	c->held = false;
 }
 

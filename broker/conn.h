@@ -50,6 +50,7 @@ struct conn {
 	struct acks *acks;                    /* answers that wait for the store; NULL: none ever did */
 	struct aliases *aliases;
 	int64_t last_rx_ms, choked_ms, since_ms;
+	int64_t paid_us;             /* rate.c: what it published is paid for until then */
 	uint64_t held_ticket;        /* of the held publish, when the store has it already */
 	struct transport *transport; /* owned; NULL: plain */
 	int fd;

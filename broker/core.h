@@ -84,7 +84,9 @@ struct broker {
 	struct loop_timer retry;                  /* a tap, or a post of our own, was not taken */
 	struct ours *ours;                        /* our own messages that the store or a tap did not take yet */
 
-	uint64_t queued_bytes;
+	uint64_t queued_bytes, input_bytes;
+	struct conn *rate_waiters; /* published faster than they may */
+	struct loop_timer rate_timer;
 	uint64_t assigned; /* parts of assigned client ids */
 	uint32_t id_salt;
 	struct sys *sys;

@@ -1,12 +1,62 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/input.h"
 
+#include "base/log.h"
 #include "broker/core.h"
 #include "broker/dispatch.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+
+/* --- bytes kept between reads ------------------------------------------------------------------------------- */
+
+/* Packets that come in pieces may fill opts.input_memory; beyond it the connection with the largest piece goes. What a
+ * held connection keeps is not counted: it is complete, and waits for us. */
+static void evict(struct broker *b)
+{
+	struct conn *most = NULL;
+
+	for (struct conn *c = b->conns; c; c = c->next)
+		if (c->in && !c->held && !c->doomed && (!most || c->in->cap > most->in->cap))
+			most = c;
+	if (!most)
+		return;
+	b->stats.refused++;
+	log_debug("broker: packets that came in part fill input_memory; the largest, %u bytes so far, is given up",
+		most->in->len);
+	conn_doom(most, RC_QUOTA);
+}
+
+/* c->in changes only in keep() and take(), c->held never in between. */
+static void keep(struct conn *c, struct chunk *in)
+{
+	struct broker *b = c->broker;
+
+	c->in = in;
+	if (!in || c->held)
+		return;
+	b->input_bytes += in->cap;
+	if (b->input_bytes > (uint64_t)b->opts.input_memory)
+		evict(b);
+}
+
+static struct chunk *take(struct conn *c)
+{
+	struct chunk *in = c->in;
+
+	if (in && !c->held)
+		c->broker->input_bytes -= in->cap;
+	c->in = NULL;
+	return in;
+}
+
+void input_drop(struct conn *c)
+{
+	stock_put(&c->broker->stock, take(c));
+}
+
+/* --- packets ------------------------------------------------------------------------------------------------ */
 
 /* What is wrong with the packet as far as its header tells: found out before anything is kept for it. */
 static int check_header(const struct conn *c, const struct frame *f, int r)
@@ -50,17 +100,20 @@ static size_t consume(struct conn *c, uint8_t *bytes, size_t len)
 
 static void keep_rest(struct conn *c, const uint8_t *bytes, size_t len)
 {
+	struct chunk *in;
+
 	if (c->state != CONN_NEW && c->state != CONN_LIVE)
 		return;
 	if (len == 0)
 		return;
-	c->in = stock_get(&c->broker->stock, len);
-	if (!c->in) {
+	in = stock_get(&c->broker->stock, len);
+	if (!in) {
 		conn_doom(c, RC_UNSPECIFIED);
 		return;
 	}
-	memcpy(c->in->bytes, bytes, len);
-	c->in->len = (uint32_t)len;
+	memcpy(in->bytes, bytes, len);
+	in->len = (uint32_t)len;
+	keep(c, in);
 }
 
 static void consume_chunk(struct conn *c, struct chunk *in)
@@ -68,7 +121,7 @@ static void consume_chunk(struct conn *c, struct chunk *in)
 	size_t used = consume(c, in->bytes, in->len);
 
 	if (used == 0 && (c->state == CONN_NEW || c->state == CONN_LIVE)) {
-		c->in = in;
+		keep(c, in);
 		return;
 	}
 	if (used < in->len)
@@ -96,14 +149,14 @@ static ssize_t read_own(struct conn *c)
 		}
 		memcpy(larger->bytes, in->bytes, in->len);
 		larger->len = in->len;
-		stock_put(&c->broker->stock, in);
-		c->in = in = larger;
+		stock_put(&c->broker->stock, take(c));
+		keep(c, larger);
+		in = larger;
 	}
 	n = receive(c, in->bytes + in->len, in->cap - in->len);
 	if (n > 0) {
 		in->len += (uint32_t)n;
-		c->in = NULL;
-		consume_chunk(c, in);
+		consume_chunk(c, take(c));
 	}
 	return n;
 }
@@ -118,8 +171,7 @@ static ssize_t read_shared(struct conn *c)
 		return n;
 	if (c->in) {
 		memcpy(b->input, c->in->bytes, have);
-		stock_put(&b->stock, c->in);
-		c->in = NULL;
+		stock_put(&b->stock, take(c));
 	}
 	have += (size_t)n;
 	used = consume(c, b->input, have);
@@ -188,11 +240,10 @@ void input_read_pending(struct loop_timer *t)
 
 void input_resume(struct conn *c)
 {
-	struct chunk *in = c->in;
+	struct chunk *in = take(c);
 
 	c->held = false;
 	c->reading = true;
-	c->in = NULL;
 	if (in)
 		consume_chunk(c, in);
 	if (c->held || (c->state != CONN_NEW && c->state != CONN_LIVE))

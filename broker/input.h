@@ -3,7 +3,7 @@
  *
  * Owner     broker thread.
  * Memory    a connection owns a buffer only for a part of a packet, or for what was held. It grows with the bytes
- *           that come, not with what a header announces.
+ *           that come, not with what a header announces; opts.input_memory bounds them all together.
  */
 #ifndef BROKER_INPUT_H
 #define BROKER_INPUT_H
@@ -14,5 +14,6 @@ void input_read(struct conn *c);               /* the socket is readable */
 void input_read_pending(struct loop_timer *t); /* broker->pending_timer: transports that hold input of their own */
 void input_forget(struct transport *t);        /* it goes; NULL is fine */
 void input_resume(struct conn *c);             /* no longer held: first what was kept */
+void input_drop(struct conn *c);               /* what was kept */
 
 #endif

@@ -35,6 +35,14 @@ static const struct key keys[] = {
 		.dflt = "0ms", .help = "longest a session outlives its connection; 0: what the client asks for"},
 	{"max_packet_size", KEY_SIZE, OF(max_packet_size), .min = 1024, .max = 268435460, .dflt = "10MiB",
 		.help = "largest packet taken from a client"},
+	{"input_memory", KEY_SIZE, OF(input_memory), .min = 65536, .max = 1LL << 40, .dflt = "64MiB",
+		.help = "bytes of packets that came in part, of all clients together; beyond it the largest is given "
+			"up"},
+	{"publish_rate", KEY_INT, OF(publish_rate), .min = 0, .max = 100000000, .dflt = "0",
+		.help = "messages a second from one client, a second's worth at once; faster ones are slowed; 0: no "
+			"bound"},
+	{"publish_byte_rate", KEY_SIZE, OF(publish_byte_rate), .min = 0, .max = 1LL << 40, .dflt = "0",
+		.help = "the same in bytes of PUBLISH packets; 0: no bound"},
 	{"receive_maximum", KEY_INT, OF(receive_maximum), .min = 1, .max = 65535, .dflt = "1000",
 		.help = "QoS 1 and 2 messages an MQTT 5 client may have unanswered"},
 	{"topic_alias_maximum", KEY_INT, OF(topic_alias_maximum), .min = 0, .max = 65535, .dflt = "32",

@@ -6,6 +6,7 @@
 #include "broker/dispatch.h"
 #include "broker/hold.h"
 #include "broker/promise.h"
+#include "broker/rate.h"
 
 #include "base/utf8.h"
 
@@ -216,6 +217,8 @@ int publish_packet(struct conn *c, struct packet *p)
 		promise_answer(c, PKT_PUBREC, pub.id, RC_OK, c->session->last_ticket);
 		return 0;
 	}
+	if (!again && !rate_allows(c, p->total))
+		return DISPATCH_HOLD;
 	r = take_new(c, p, &pub, again);
 	if (r == DISPATCH_HOLD)
 		c->held_again = true;

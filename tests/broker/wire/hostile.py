@@ -45,6 +45,32 @@ def announcing_100_mb_costs_nothing_before_it_arrives(b, v):
     beside.works()
 
 
+@test(versions=(4, 5))
+def packets_that_never_end_are_bounded_together(b, v):
+    beside, before = Beside(b), b.resident()
+    crowd = []
+    for i in range(30):
+        c = b.client(v)
+        c.sock.settimeout(0.5)
+        c.send(b"\x30" + varint(5 * MB), string("big"))
+        crowd.append(c)
+    for part in range(20):  # 4 MB each, of 5
+        for c in crowd:
+            try:
+                c.sock.sendall(b"x" * (MB // 5))
+            except OSError:
+                pass  # given up already
+    beside.works()
+    grown(b, before, 30 * MB, "120 MB of packets in part")
+    whole = b.client(v)
+    topic = fresh()
+    whole.subscribe(topic)
+    whole.send(publish(v, topic, b"z" * (2 * MB)))
+    whole.receive(topic, b"z" * (2 * MB))
+    for c in crowd:
+        c.drop()
+
+
 @test(versions=(4,))
 def thousands_of_sockets_that_never_connect(b, v):
     beside, before = Beside(b), b.resident()
@@ -275,4 +301,4 @@ def retained_floods_are_bounded_or_refused(b, v):
     beside.works()
 
 
-main("broker:\n  max_queued_bytes: 8MiB\n  queue_memory: 16MiB\n")
+main("broker:\n  input_memory: 16MiB\n  max_queued_bytes: 8MiB\n  queue_memory: 16MiB\n")

@@ -287,6 +287,22 @@ def subscriptions_of_one_client_are_bounded(_, v):
         c.subscribe(names[1])  # replacing needs no room
 
 
+@test(versions=(4, 5))
+def a_publisher_beyond_its_rate_is_slowed_and_loses_nothing(_, v):
+    with broker("publish_rate: 100") as b:
+        topic = fresh()
+        s, p, beside = b.client(4), b.client(v), b.client(v)
+        s.subscribe(topic)
+        start = time.monotonic()
+        p.send(*[publish(v, topic, str(i)) for i in range(200)])
+        beside.publish(fresh(), "x", 1)
+        for i in range(200):
+            s.expect(PUBLISH, topic=topic, payload=str(i))
+        if time.monotonic() - start < 0.9:  # a hundred at once, a hundred in a second
+            raise Wrong("it was not slowed")
+        p.nothing()
+
+
 @test("MQTT-3.3.2-4", versions=(5,))
 def a_payload_that_is_not_the_utf8_it_says_is_refused(_, v):
     with broker("check_payload_format: true") as b:
