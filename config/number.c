@@ -90,6 +90,10 @@ static bool odd_number(const char *s, const struct key *key, struct scalar_fault
 		return fault(f, "%s is a number to base 60 to some YAML readers; write a plain number", q.text);
 	if (decimal_comma(s) && key->type == KEY_REAL)
 		return fault(f, "%s has a comma; write %.*s.%s", q.text, (int)strcspn(s, ","), s, strchr(s, ',') + 1);
+	if (isdigit((unsigned char)*bare) && strchr(s, '#'))
+		return fault(f, "%s has a comment glued to it; put a space before the `#`", q.text);
+	if (isdigit((unsigned char)*bare) && strchr(",;", s[strlen(s) - 1]))
+		return fault(f, "%s has a `%c` at its end; remove it", q.text, s[strlen(s) - 1]);
 	if (isdigit((unsigned char)*bare) && isalpha((unsigned char)s[strlen(s) - 1]) &&
 		strspn(bare, "0123456789. ") >= 1 && !strpbrk(bare, "xX:/"))
 		return fault(f, "%s has a unit; write the number alone", q.text);

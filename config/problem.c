@@ -170,7 +170,11 @@ static bool lacks_space(char *out, size_t cap, const char *text, size_t len, str
 		i++;
 	if (i == begin || i + 1 >= len || text[i] != ':' || isspace((unsigned char)text[i + 1]) || i - begin > 40)
 		return false;
-	snprintf(out, cap, "a space is missing after the colon; write `%.*s: ...`", (int)(i - begin), text + begin);
+	if (len - i > 2 && memcmp(text + i + 1, "\xc2\xa0", 2) == 0)
+		snprintf(out, cap, "a no-break space stands after the colon; write a plain one");
+	else
+		snprintf(out, cap, "a space is missing after the colon; write `%.*s: ...`", (int)(i - begin),
+			text + begin);
 	return true;
 }
 

@@ -213,6 +213,14 @@ static bool lacks_space(const char *s)
 	return n > 0 && s[n] == ':' && s[n + 1] && !isspace((unsigned char)s[n + 1]) && s[n + 1] != '/';
 }
 
+/* `baud=9600`, `baud = 9600` */
+static bool has_equals(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz_");
+
+	return n > 0 && s[n + strspn(s + n, " ")] == '=';
+}
+
 bool stray_not_a_map(struct key_report *r, const struct key_table *table, const struct key_node *n)
 {
 	struct node_quote q;
@@ -224,6 +232,9 @@ bool stray_not_a_map(struct key_report *r, const struct key_table *table, const 
 			node_quote(&q, n->text));
 	else if (n->kind == NODE_SCALAR && lacks_space(n->text))
 		report_at(r, REPORT_FAULT, n, "a space is missing after the colon in %s; write `key: value`",
+			node_quote(&q, n->text));
+	else if (n->kind == NODE_SCALAR && has_equals(n->text))
+		report_at(r, REPORT_FAULT, n, "%s has a `=` where a colon belongs; write `key: value`",
 			node_quote(&q, n->text));
 	else if (n->kind == NODE_SCALAR)
 		report_at(r, REPORT_FAULT, n, "%s is a map of keys (%s), not %s; write `key: value` below it", a,

@@ -109,10 +109,10 @@ static void take_key(struct reader *rd, struct frame *top, const struct key_node
 	const char *trouble = key_trouble(n, &spoils);
 
 	top->has_key = true;
-	top->drop = trouble != NULL;
+	top->drop = trouble || n->bad;
 	top->key_mark = n->mark;
 	top->key = n->text;
-	if (spoils)
+	if (spoils || n->bad)
 		top->node->bad = true;
 	if (trouble && !top->lost)
 		wrong(rd, n->mark, "%s", trouble);
@@ -195,6 +195,37 @@ static void check_tag(struct reader *rd, const yaml_char_t *tag, yaml_mark_t at)
 
 /* --- events -------------------------------------------------------------------------------------------------- */
 
+/* Characters that look like quotes or spaces to people and are letters to YAML: from documents and web pages. */
+static const struct look_alike {
+	const char *bytes, *what;
+	bool anywhere; /* else only where the text begins or ends */
+} look_alikes[] = {
+	{"\xe2\x80\x9c", "typographic quotes; write \" or '", false},
+	{"\xe2\x80\x9d", "typographic quotes; write \" or '", false},
+	{"\xe2\x80\x9e", "typographic quotes; write \" or '", false},
+	{"\xe2\x80\x98", "typographic quotes; write \" or '", false},
+	{"\xe2\x80\x99", "typographic quotes; write \" or '", false},
+	{"\xc2\xa0", "a no-break space; write a plain one, or quote the text if it belongs to it", true},
+	{"\xe2\x80\x8b", "a space of no width; remove it, or quote the text if it belongs to it", true},
+	{"\xef\xbb\xbf", "a byte order mark; remove it", true},
+};
+
+static void check_look_alikes(struct reader *rd, struct key_node *n)
+{
+	for (size_t i = 0; i < KEY_COUNT(look_alikes) && !n->quoted; i++) {
+		const struct look_alike *l = &look_alikes[i];
+		size_t len = strlen(l->bytes);
+		bool there = strncmp(n->text, l->bytes, len) == 0 || (l->anywhere && strstr(n->text, l->bytes)) ||
+			     (n->len >= len && strcmp(n->text + n->len - len, l->bytes) == 0);
+
+		if (!there)
+			continue;
+		wrong(rd, n->mark, "the text has %s", l->what);
+		n->bad = true;
+		return;
+	}
+}
+
 static void on_scalar(struct reader *rd, const yaml_event_t *e)
 {
 	const char *value = (const char *)e->data.scalar.value;
@@ -213,6 +244,7 @@ static void on_scalar(struct reader *rd, const yaml_event_t *e)
 	}
 	if (n->len != e->data.scalar.length)
 		wrong(rd, n->mark, "the text holds a NUL (`\\0`); remove it");
+	check_look_alikes(rd, n);
 	remember(rd, e->data.scalar.anchor, n);
 	add(rd, n);
 }

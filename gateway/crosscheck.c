@@ -228,11 +228,36 @@ static int check_endpoints(const struct gateway_opts *o, struct arena *a, struct
 	return 0;
 }
 
+/* Manuals number registers in two ways, 40101 and 100 for the same one; both are read, under names of their own. */
+static void check_address(
+	const struct point_opts *p, const char *key, int64_t address, int64_t base, struct key_report *report)
+{
+	if (key_given(p, key) && address > base && address < base + 10000)
+		key_advice(report, p, key,
+			"%lld is counted from 0 here; if it is the number of a manual that counts from %lld, write "
+			"`ref: %lld`",
+			(long long)address, (long long)base + 1, (long long)address);
+}
+
+static void check_points(const struct device_opts *d, struct key_report *report)
+{
+	const struct point_opts *points = d->points.items;
+
+	for (size_t i = 0; i < d->points.count; i++) {
+		if (points[i].head.wrong)
+			continue;
+		check_address(&points[i], "holding", points[i].holding, 40000, report);
+		check_address(&points[i], "input", points[i].input, 30000, report);
+		check_address(&points[i], "discrete", points[i].discrete, 10000, report);
+	}
+}
+
 static void check_devices(const struct gateway_opts *o, struct key_report *report)
 {
 	const struct device_opts *devices = o->devices.items;
 
 	for (size_t i = 0; i < o->devices.count; i++) {
+		check_points(&devices[i], report);
 		if (!devices[i].head.wrong && devices[i].points.count == 0)
 			key_advice(report, &devices[i], NULL, "the device has no points; nothing of it is read");
 	}
