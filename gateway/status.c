@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "drivers/opts.h"
 #include "gateway/health.h"
+#include "gateway/human.h"
 #include "gateway/internal.h"
 
 #include <errno.h>
@@ -22,37 +23,6 @@ static void answer_file(struct control_call *call, FILE *out, char **text, size_
 	free(*text);
 }
 
-static const char *age(char *out, size_t cap, int64_t ms)
-{
-	int64_t s = ms / 1000;
-
-	if (ms < 10000)
-		snprintf(out, cap, "%.1f s", (double)ms / 1000);
-	else if (s < 120)
-		snprintf(out, cap, "%" PRId64 " s", s);
-	else if (s < 7200)
-		snprintf(out, cap, "%" PRId64 " min", s / 60);
-	else if (s < 172800)
-		snprintf(out, cap, "%" PRId64 " h", s / 3600);
-	else
-		snprintf(out, cap, "%" PRId64 " days", s / 86400);
-	return out;
-}
-
-static const char *bytes(char *out, size_t cap, int64_t n)
-{
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-	double v = (double)n;
-	size_t u = 0;
-
-	while (v >= 1024 && u < 4) {
-		v /= 1024;
-		u++;
-	}
-	snprintf(out, cap, u == 0 || v >= 100 ? "%.0f %s" : "%.1f %s", v, units[u]);
-	return out;
-}
-
 /* --- status ------------------------------------------------------------------------------------------------- */
 
 static uint64_t behind(const struct gateway *g, size_t upstream, const struct store_stats *s)
@@ -67,10 +37,10 @@ static void queue_line(const struct gateway *g, FILE *out, const struct store_st
 	char now[32], max[32], old[32];
 	uint64_t kept = s->last_seq >= s->first_seq ? s->last_seq - s->first_seq + 1 : 0;
 
-	fprintf(out, "queue     %" PRIu64 " records kept, %s of %s on disk", kept,
-		bytes(now, sizeof(now), s->disk_bytes), bytes(max, sizeof(max), g->gen->opts->store.max_bytes));
+	fprintf(out, "queue     %" PRIu64 " records kept, %s of %s on disk", kept, human_bytes(now, s->disk_bytes),
+		human_bytes(max, g->gen->opts->store.max_bytes));
 	if (kept > 0 && s->oldest_wall_ms > 0)
-		fprintf(out, ", oldest %s", age(old, sizeof(old), clock_wall_ms(g->clock) - s->oldest_wall_ms));
+		fprintf(out, ", oldest %s", human_age(old, clock_wall_ms(g->clock) - s->oldest_wall_ms));
 	if (s->waiting > 0)
 		fprintf(out, ", %" PRIu64 " waiting for the disk", s->waiting);
 	if (s->evicted > 0)
@@ -168,8 +138,7 @@ static void status_text(const struct gateway *g, FILE *out)
 
 	store_stats(g->store, &s);
 	fprintf(out, "weir %s   site %s   up %s%s\n", WEIR_VERSION, gateway_site(g),
-		age(up, sizeof(up), clock_wall_ms(g->clock) - g->started_wall_ms),
-		g->phase == RUNNING ? "" : "   stopping");
+		human_age(up, clock_wall_ms(g->clock) - g->started_wall_ms), g->phase == RUNNING ? "" : "   stopping");
 	queue_line(g, out, &s);
 	upstream_lines(g, out, &s);
 	line_lines(g, out);
@@ -208,7 +177,7 @@ static void point_line(void *ctx, const struct field_point *p)
 		return;
 	if (p->newest)
 		fprintf(l->out, "%-40s %-60.*s %s ago\n", p->topic, (int)p->newest->payload_len,
-			(const char *)msg_payload(p->newest), age(old, sizeof(old), l->now_ms - p->newest->wall_ms));
+			(const char *)msg_payload(p->newest), human_age(old, l->now_ms - p->newest->wall_ms));
 	else
 		fprintf(l->out, "%-40s nothing yet\n", p->topic);
 }

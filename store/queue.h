@@ -66,7 +66,7 @@ struct queue_stats {
 	uint64_t first_seq, last_seq; /* on disk; first > last: none */
 	uint64_t evicted, salvaged, lost;
 	uint64_t commits, checkpoints;
-	int64_t disk_bytes, free_bytes; /* taken by the files; free within them */
+	int64_t disk_bytes, free_bytes; /* in use; what may still come */
 	int64_t oldest_wall_ms;
 };
 void queue_stats(const struct queue *q, struct queue_stats *out);

@@ -106,4 +106,21 @@ void store_reader_close(struct store_reader *r);
 int store_read(struct store_reader *r, uint64_t after, struct store_record *out, size_t max);
 int store_read_cursor(struct store_reader *r, const char *upstream, uint64_t *seq);
 
+/* --- looking on: any process, while the gateway runs and while it does not ------------------------------------ */
+
+/* What the log holds behind a seq, from the heads of its blocks alone. */
+struct store_summary {
+	uint64_t first_seq, last_seq; /* first > last: nothing */
+	uint64_t records, bytes;
+	uint64_t classes[4];    /* records of each; gaps are not counted */
+	int64_t from_ms, to_ms; /* by their sources */
+	uint64_t recent_bytes;  /* of blocks with a record at or after since_ms */
+	int64_t recent_from_ms; /* the first of these begins here */
+	int64_t used_bytes;     /* of the database file */
+};
+int store_summarize(struct store_summary *out, const char *dir, uint64_t after, int64_t since_ms);
+int store_cursors(const char *dir, void (*each)(void *ctx, const char *upstream, uint64_t seq), void *ctx);
+/* *after: a seq with no record at or after wall_ms at or before it, or next to none: times need not ascend. */
+int store_find_time(const char *dir, int64_t wall_ms, uint64_t *after);
+
 #endif

@@ -309,6 +309,42 @@ static void an_upstream_that_is_gone_from_the_configuration_holds_nothing_back(v
 	assert_int_equal(store_cursor(r->store, 1), 100);
 }
 
+static void count_cursor(void *ctx, const char *upstream, uint64_t seq)
+{
+	uint64_t *sum = ctx;
+
+	assert_true(strcmp(upstream, "cloud") == 0 || strcmp(upstream, "plant") == 0);
+	*sum += seq;
+}
+
+static void a_summary_counts_what_is_behind_a_seq(void **state)
+{
+	struct rig *r = *state;
+	struct store_summary s;
+	uint64_t sum = 0, after;
+
+	open_rig(r);
+	for (uint64_t n = 1; n <= 1000; n += 100)
+		append_many(r, n, n + 99);
+	assert_int_equal(store_acknowledge(r->store, 0, 40), 0);
+	assert_int_equal(store_acknowledge(r->store, 1, 2), 0);
+	append_many(r, 1001, 1001);
+	assert_int_equal(store_summarize(&s, r->dir, 0, 0), 0);
+	assert_int_equal(s.first_seq, 1);
+	assert_int_equal(s.last_seq, 1001);
+	assert_int_equal(s.records, 1001);
+	assert_int_equal(s.classes[MSG_TELEMETRY], 1001);
+	assert_int_equal(s.from_ms, 1700000000001);
+	assert_int_equal(s.to_ms, 1700000001001);
+	assert_int_equal(store_cursors(r->dir, count_cursor, &sum), 0);
+	assert_int_equal(sum, 42);
+	assert_int_equal(store_find_time(r->dir, 1700000000501, &after), 0);
+	assert_true(after <= 500);
+	assert_int_equal(store_summarize(&s, r->dir, 1001, 0), 0);
+	assert_true(s.first_seq > s.last_seq);
+	assert_int_equal(store_summarize(&s, "/nonexistent", 0, 0), -ENOENT);
+}
+
 int main(void)
 {
 #define IN_RIG(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -321,6 +357,7 @@ int main(void)
 		IN_RIG(records_go_when_the_slowest_upstream_has_them_and_not_before),
 		IN_RIG(a_second_weir_on_the_directory_is_refused),
 		IN_RIG(sources_keep_tickets_of_their_own),
+		IN_RIG(a_summary_counts_what_is_behind_a_seq),
 		IN_RIG(an_upstream_that_is_gone_from_the_configuration_holds_nothing_back),
 	};
 
