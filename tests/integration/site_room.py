@@ -59,7 +59,7 @@ class Site(harness.Room):
     def build(self, upstream="stub", version=5, field=True, every="100ms", store="max_bytes: 256MiB", bridge="",
               stop_timeout="10s", broken=None, wrap=()):
         self.broker = harness.free_port()
-        self.once = lambda p: p % 2 == 0
+        self.once, self.kills = lambda p: p % 2 == 0, 0
         if field:
             self.bus = self.sim(f"line bus {self.dir}/bus units=1-2 baud=115200")
         if upstream == "stub":
@@ -78,6 +78,7 @@ class Site(harness.Room):
                        "field": FIELD.format(dir=self.dir, every=every) if field else ""}
         self.gateway = self.weir(CONFIG.format(**self.values), wrap=wrap)
         self.loads = []
+        self.local = self.recorder(self.broker, name="local", topic="plant/bus/#", qos=1, mqtt=5) if field else None
         return self
 
     def configure(self, **values):
@@ -100,6 +101,7 @@ class Site(harness.Room):
         """-9 to the gateway; what it started must notice and go."""
         below = self.gateway.descendants()
         self.gateway.kill()
+        self.kills += 1
         harness.wait(lambda: not any(alive(pid) for pid in below), 20, "the bridge process ends with the gateway")
 
     def bridge_pid(self):
@@ -120,6 +122,25 @@ class Site(harness.Room):
 
     def upstream_is(self, state):
         return re.search(rf"^upstream +\S+ +{state}\b", self.status(), re.M) is not None
+
+    def check_readings(self, uncommitted=0):
+        """Each reading that local clients saw reached the cloud, but for those `uncommitted` at a kill; and what
+        nobody saw, weir says that it could not read. Both in ascending order. Returns how many there were."""
+        text, said, total = self.status(), [], 0
+        unread = sum(int(n) for n in re.findall(r"(\d+) (?:time-outs|garbled)", text))
+        for device in ("a", "b"):
+            topic = f"plant/bus/{device}/readings"
+            here = good_values(harness.read_arrivals(self.local.journal), topic)
+            there = list(dict.fromkeys(good_values(self.arrivals(), topic)))  # each where it first came
+            lost = sorted(set(here) - set(there))
+            skipped = int(max(here) - min(here) + 1 - len(set(here)))
+            late = [later for earlier, later in zip(there, there[1:]) if later < earlier]
+            total += len(there)
+            said.append(f"{device}: {len(there)} arrived, {len(lost)} lost of {len(set(here))} seen, {skipped} never read, {len(late)} out of order")
+            if len(lost) > uncommitted or late or (not uncommitted and skipped > unread):
+                raise harness.Failed(f"{said}: lost {lost[:10]}, out of order {late[:10]}, {unread} failed readings\n{text}")
+        print("; ".join(said))
+        return total
 
     def received(self):
         return (self.recorder_ or self.up).stats()["received" if self.recorder_ else "messages"]
@@ -158,9 +179,9 @@ class Site(harness.Room):
         return str(account)
 
 
-def good_values(site, topic):
+def good_values(arrivals, topic):
     """The values of a point, in the order of their arrival."""
-    bodies = [json.loads(a.payload) for a in site.arrivals() if a.topic == topic]
+    bodies = [json.loads(a.payload) for a in arrivals if a.topic == topic]
     return [body["v"] for body in bodies if body["q"] == "good"]
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 
 from site_room import Site, good_values  # first: it knows where harness is
-from harness import Failed, Skipped, check_counter, read_lines, run, wait
+from harness import Failed, Skipped, read_lines, run, wait
 
 
 def silent_link_is_found_by_the_watchdog():
@@ -74,7 +74,7 @@ def dead_slave_does_not_slow_its_neighbour():
             raise Failed(f"published as bad {len(bad)} times: {[a.payload for a in bad][:4]}")
         site.bus.tell("fault bus 1 none")
         wait(lambda: newest(site, "plant/bus/a/readings")["q"] == "good", 20, "a is good again")
-        check_counter(site.arrivals(), "plant/bus/b/readings")
+        site.check_readings()
         return f"50 readings of the neighbour took {took:.1f} s of 5 s; the dead one was asked {asked} times: {bad[0].payload}"
 
 
@@ -92,7 +92,7 @@ def replies_gone_wrong_never_become_values():
             last = newest(site, "plant/bus/a/readings").get("v") or 0
             wait(lambda: (newest(site, "plant/bus/a/readings").get("v") or 0) > last, 20, f"a recovers from: {fault}")
         for device in ("a", "b"):
-            values = good_values(site, f"plant/bus/{device}/readings")
+            values = good_values(site.arrivals(), f"plant/bus/{device}/readings")
             if any(later <= earlier for earlier, later in zip(values, values[1:])):
                 raise Failed(f"{device}: not ascending, so a reply was taken for another's: {values}")
         stats = site.bus.stats()
@@ -159,8 +159,8 @@ def sighup_changes_what_changed_and_nothing_else():
                                              "readings: {holding: 0, type: uint32}, unit-id: {holding: 7, type: uint16}", 1)
         site.configure(field=field)
         site.gateway.signal(signal.SIGHUP)
-        wait(lambda: good_values(site, "plant/bus/a/unit-id"), 20, "the new point is read")
-        if good_values(site, "plant/bus/a/unit-id")[0] != 1:
+        wait(lambda: good_values(site.arrivals(), "plant/bus/a/unit-id"), 20, "the new point is read")
+        if good_values(site.arrivals(), "plant/bus/a/unit-id")[0] != 1:
             raise Failed("the new point has a wrong value")
         bad = site.values["field"].replace("baud: 115200", "baud: fast")
         mark = len(site.gateway.text())
@@ -174,7 +174,7 @@ def sighup_changes_what_changed_and_nothing_else():
         stats = load.stats()
         if stats["connects"] != 4:
             raise Failed(f"local clients noticed: {stats}")
-        check_counter(site.arrivals(), "plant/bus/b/readings")
+        site.check_readings()
         return site.check()
 
 

@@ -388,24 +388,6 @@ class Account:
             raise Failed("nothing was acknowledged: that proves nothing")
 
 
-def check_counter(arrivals, topic, modulo=1 << 32):
-    """A point that goes up by one with each reading: nothing may be missing between the first and the last that
-    arrived. Returns how many there are."""
-    values, last = [], None
-    for a in arrivals:
-        if a.topic != topic:
-            continue
-        body = json.loads(a.payload)
-        if body.get("q", "good") == "good":
-            values.append(int(round(body["v"])))
-    for value in values:
-        if last is not None and value > last + 1:
-            raise Failed(f"{topic}: from {last} to {value}, {value - last - 1} missing")
-        if last is None or value > last:
-            last = value
-    return len(set(values))
-
-
 def run(tests):
     """Runs the named functions of a test file, or those named on its command line; the exit status."""
     wanted, failed = sys.argv[1:], 0
