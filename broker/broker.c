@@ -13,6 +13,7 @@
 #include "broker/promise.h"
 #include "broker/rate.h"
 #include "broker/sys.h"
+#include "broker/unrest.h"
 #include "broker/why.h"
 #include "broker/will.h"
 
@@ -161,6 +162,8 @@ static int open_parts(struct broker *b)
 	if (r == 0)
 		r = promise_start(b);
 	if (r == 0)
+		r = unrest_new(&b->unrest);
+	if (r == 0)
 		r = sys_start(b);
 	return r == 0 ? listen_set(b, &o->listeners) : r;
 }
@@ -249,6 +252,7 @@ void broker_free(struct broker *b)
 		listen_close(b);
 	}
 	sys_free(b);
+	unrest_free(b->unrest);
 	ours_free(b);
 	free_letters(b);
 	mailbox_fini(&b->inbox);
@@ -380,4 +384,10 @@ int broker_clients(struct broker *b, bool json, broker_why_fn *done, void *ctx)
 	if (r != 0)
 		clients_free(q);
 	return r;
+}
+
+void broker_on_notice(struct broker *b, broker_notice_fn *fn, void *ctx)
+{
+	b->notice = fn;
+	b->notice_ctx = ctx;
 }

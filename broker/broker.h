@@ -88,4 +88,9 @@ int broker_why(struct broker *b, const char *client, const char *topic, broker_w
  * for broker_why(). */
 int broker_clients(struct broker *b, bool json, broker_why_fn *done, void *ctx);
 
+/* Something unusual, for people: a kind (a word) and a sentence, both living only during the call, on the broker thread;
+ * at most one per kind, client and minute. Before broker_start(). */
+typedef void broker_notice_fn(void *ctx, const char *kind, const char *sentence);
+void broker_on_notice(struct broker *b, broker_notice_fn *fn, void *ctx);
+
 #endif

@@ -5,6 +5,7 @@
 #include "broker/delivery.h"
 #include "broker/dispatch.h"
 #include "broker/encode.h"
+#include "broker/unrest.h"
 #include "broker/will.h"
 
 #include <errno.h>
@@ -126,6 +127,7 @@ static void take_over(struct session *s, bool clean)
 	struct conn *old = s->conn;
 
 	log_debug("client=%s taken over by a new connection", s->client_id);
+	unrest_saw(s->broker, UNREST_TAKEN_OVER, s->client_id, s->client_id_len);
 	if (s->will && s->will->delay_s > 0 && !resumed)
 		s->will->delay_s = 0;
 	conn_close(old, RC_TAKEN_OVER, true);
@@ -197,6 +199,8 @@ static int let_in(struct conn *c, const struct connect *m)
 	b->stats.connects++;
 	if (++b->stats.connected > b->stats.connected_max)
 		b->stats.connected_max = b->stats.connected;
+	if (m->client_id.len > 0)
+		unrest_saw(b, UNREST_COMES_BACK, c->session->client_id, c->session->client_id_len);
 	send_connack(c, m, present && m->version != MQTT_31, m->client_id.len == 0 ? assigned : NULL);
 	conn_rearm(c);
 	if (present)

@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 struct listener;
+struct unrest;
 
 struct stats {
 	uint64_t bytes_in, bytes_out, packets_in, packets_out;
@@ -90,6 +91,9 @@ struct broker {
 	uint64_t assigned; /* parts of assigned client ids */
 	uint32_t id_salt;
 	struct sys *sys;
+	struct unrest *unrest;
+	broker_notice_fn *notice; /* NULL: nobody asked */
+	void *notice_ctx;
 	struct stats stats;
 };
 

@@ -7,6 +7,7 @@
 #include "broker/hold.h"
 #include "broker/promise.h"
 #include "broker/rate.h"
+#include "broker/unrest.h"
 
 #include "base/utf8.h"
 
@@ -64,6 +65,7 @@ static bool is_ours(const struct publish *pub)
 
 static int deny(struct conn *c, const struct publish *pub)
 {
+	unrest_saw(c->broker, UNREST_REFUSED, c->session->client_id, c->session->client_id_len);
 	if (pub->qos > 0)
 		promise_answer(c, answer_type[pub->qos], pub->id, c->version == MQTT_5 ? RC_NOT_AUTHORIZED : RC_OK, 0);
 	return 0;

@@ -3,6 +3,7 @@
 
 #include "broker/core.h"
 #include "broker/hold.h"
+#include "broker/unrest.h"
 
 enum { TICK_MS = 20, SECOND_US = 1000000 };
 
@@ -34,6 +35,7 @@ bool rate_allows(struct conn *c, size_t bytes)
 		return true;
 	if (rate_take(&c->paid_us, &b->opts, bytes, broker_now_ms(b)))
 		return true;
+	unrest_saw(b, UNREST_SLOWED, c->session->client_id, c->session->client_id_len);
 	hold_conn(c, &b->rate_waiters);
 	if (!b->rate_timer.armed)
 		loop_arm(b->loop, &b->rate_timer, broker_now_ms(b) + TICK_MS);

@@ -40,6 +40,21 @@ static void trouble(void *ctx, const char *sentence)
 		free(l.ptr); /* the store has logged it */
 }
 
+/* On the broker's thread. The kind stands before the sentence, with a NUL between them. */
+static void noticed(void *ctx, const char *kind, const char *sentence)
+{
+	struct gateway *g = ctx;
+	size_t kind_len = strlen(kind) + 1, len = strlen(sentence) + 1;
+	char *both = malloc(kind_len + len);
+
+	if (!both)
+		return; /* the broker has logged it */
+	memcpy(both, kind, kind_len);
+	memcpy(both + kind_len, sentence, len);
+	if (mailbox_post(&g->inbox, (struct letter){.kind = LETTER_NOTICE, .ptr = both}) != 0)
+		free(both);
+}
+
 /* --- on main's loop ----------------------------------------------------------------------------------------- */
 
 static void store_trouble(struct gateway *g, char *sentence)
@@ -50,6 +65,12 @@ static void store_trouble(struct gateway *g, char *sentence)
 		&g->outbox, health_event(gateway_site(g), sentence ? "store-trouble" : "store-well", text, g->clock));
 	notify_status("%s", text);
 	free(sentence);
+}
+
+static void broker_notice(struct gateway *g, char *both)
+{
+	outbox_post_take(&g->outbox, health_event(gateway_site(g), both, both + strlen(both) + 1, g->clock));
+	free(both);
 }
 
 static void inbox_ready(struct loop_watch *w, uint32_t events)
@@ -67,6 +88,7 @@ static void inbox_ready(struct loop_watch *w, uint32_t events)
 			break;
 		case LETTER_TROUBLE: store_trouble(g, letters[i].ptr); break;
 		case LETTER_ANSWER: gateway_answer(g, letters[i]); break;
+		case LETTER_NOTICE: broker_notice(g, letters[i].ptr); break;
 		}
 	}
 }
@@ -195,8 +217,10 @@ static int open_broker(struct gateway *g)
 	struct persist persist = lane_persist(g->broker_lane);
 	int r = broker_new(&g->broker, &g->gen->opts->broker, &persist, g->clock);
 
-	if (r == 0)
+	if (r == 0) {
+		broker_on_notice(g->broker, noticed, g);
 		r = broker_start(g->broker);
+	}
 	if (r == 0)
 		route_set_broker(g->route, g->broker);
 	return r;

@@ -23,7 +23,7 @@
 enum stop_phase { RUNNING, DRAINING, LEAVING, STOPPED };
 
 /* Letters to main: from the store's thread and from the broker's. */
-enum gateway_letter { LETTER_NEWS, LETTER_TROUBLE, LETTER_ANSWER };
+enum gateway_letter { LETTER_NEWS, LETTER_TROUBLE, LETTER_ANSWER, LETTER_NOTICE };
 
 /* Owner: main thread. Others reach it only through ->inbox, ->last_seq and ->news_posted. */
 struct gateway {

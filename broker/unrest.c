@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/unrest.h"
+
+#include "base/log.h"
+#include "broker/core.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ID_SHOWN = 60, TEXT_MAX = 512 };
+
+static const struct {
+	uint32_t count; /* within the window, before it is said */
+	const char *event, *who, *what, *advice;
+} kinds[UNREST_KINDS] = {
+	[UNREST_COMES_BACK] = {20, "client-comes-back", "client", "connected",
+		"its link is bad, or it gives up too soon"},
+	[UNREST_TAKEN_OVER] = {5, "client-id-twice", "client id", "was taken over",
+		"two clients use it: give one of them another"},
+	[UNREST_SLOWED] = {1, "client-slowed", "client",
+		"published faster than publish_rate and publish_byte_rate allow", "it is slowed"},
+	[UNREST_REFUSED] = {1, "client-refused", "client", "was refused what it published or subscribed to",
+		"weir why says where it stops"},
+};
+
+struct slot {
+	uint64_t hash;
+	int64_t since_ms;
+	uint32_t count;
+};
+
+struct unrest {
+	struct slot slot[UNREST_SLOTS];
+};
+
+int unrest_new(struct unrest **out)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out ? 0 : -ENOMEM;
+}
+
+void unrest_free(struct unrest *u)
+{
+	free(u);
+}
+
+/* FNV-1a with the broker's seed, so that a client cannot choose whose place it takes. */
+static uint64_t hash_of(uint64_t seed, enum unrest_kind kind, const char *s, size_t len)
+{
+	uint64_t h = seed ^ 14695981039346656037u ^ (uint64_t)kind << 32;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (uint8_t)s[i]) * 1099511628211u;
+	return h ^ h >> 29;
+}
+
+static void say(struct broker *b, enum unrest_kind kind, const char *client, size_t len, const struct slot *s)
+{
+	char id[4 * ID_SHOWN], text[TEXT_MAX];
+	long long seconds = (broker_now_ms(b) - s->since_ms + 999) / 1000;
+
+	log_text(id, sizeof(id), client, len < ID_SHOWN ? len : ID_SHOWN);
+	snprintf(text, sizeof(text), "%s %s %s %u time%s within %lld s; %s", kinds[kind].who, id, kinds[kind].what,
+		s->count, s->count == 1 ? "" : "s", seconds > 0 ? seconds : 1, kinds[kind].advice);
+	log_warn("event=%s %s", kinds[kind].event, text);
+	if (b->notice)
+		b->notice(b->notice_ctx, kinds[kind].event, text);
+}
+
+void unrest_saw(struct broker *b, enum unrest_kind kind, const char *client, size_t len)
+{
+	uint64_t hash = hash_of(b->sessions.seed, kind, client, len);
+	struct slot *s = &b->unrest->slot[hash % UNREST_SLOTS];
+	int64_t now_ms = broker_now_ms(b);
+
+	if (s->hash != hash || now_ms - s->since_ms >= UNREST_WINDOW_MS)
+		*s = (struct slot){.hash = hash, .since_ms = now_ms};
+	s->count++;
+	if (s->count == kinds[kind].count)
+		say(b, kind, client, len, s);
+}

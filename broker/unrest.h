@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* unrest.h - what is unusual about a client and nobody would otherwise hear of: it comes back again and again, two
+ * clients fight for one id, it is slowed for publishing too fast, it publishes or subscribes where it may not.
+ *
+ * Owner     broker thread.
+ * Memory    a fixed table, found by a hash of client id and kind; a newer client takes the place of an older one that
+ *           hashes alike, so under a crowd of ids something may go unsaid, and nothing is said twice.
+ * Said      once per window and client: when the count of that kind is reached within UNREST_WINDOW_MS, with the
+ *           sentence to the gateway's event topic and to the log.
+ */
+#ifndef BROKER_UNREST_H
+#define BROKER_UNREST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct broker;
+
+enum unrest_kind { UNREST_COMES_BACK, UNREST_TAKEN_OVER, UNREST_SLOWED, UNREST_REFUSED, UNREST_KINDS };
+
+enum { UNREST_WINDOW_MS = 60000, UNREST_SLOTS = 1024 };
+
+struct unrest;
+
+int unrest_new(struct unrest **out);
+void unrest_free(struct unrest *u); /* NULL is fine */
+void unrest_saw(struct broker *b, enum unrest_kind kind, const char *client, size_t len);
+
+#endif

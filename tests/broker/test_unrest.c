@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/unrest.h"
+
+#include "tests/broker/rig.h"
+#include "tests/lib/test.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct said {
+	unsigned count;
+	char kind[64], text[600];
+};
+
+static void notice(void *ctx, const char *kind, const char *sentence)
+{
+	struct said *s = ctx;
+
+	s->count++;
+	snprintf(s->kind, sizeof(s->kind), "%s", kind);
+	snprintf(s->text, sizeof(s->text), "%s", sentence);
+}
+
+static void up(struct rig *r, struct said *s)
+{
+	*s = (struct said){0};
+	rig_defaults(r);
+	rig_start(r, NULL);
+	broker_on_notice(r->broker, notice, s);
+}
+
+static void a_client_that_comes_back_twenty_times_is_told_once_a_minute(void **state)
+{
+	struct rig r;
+	struct said s;
+
+	(void)state;
+	up(&r, &s);
+	for (int minute = 1; minute <= 2; minute++) {
+		for (int i = 0; i < 40; i++) {
+			close(rig_connect(&r, 4, "flaky", true));
+			rig_pass_ms(&r, 500);
+			assert_int_equal(s.count, (unsigned)(i >= 19 ? minute : minute - 1));
+		}
+		rig_pass_ms(&r, 60000);
+	}
+	assert_string_equal(s.kind, "client-comes-back");
+	assert_non_null(strstr(s.text, "client flaky connected 20 times within 10 s"));
+	rig_stop(&r);
+}
+
+static void one_that_comes_back_now_and_then_is_not_worth_a_word(void **state)
+{
+	struct rig r;
+	struct said s;
+
+	(void)state;
+	up(&r, &s);
+	for (int i = 0; i < 60; i++) {
+		close(rig_connect(&r, 4, "cron", true));
+		rig_pass_ms(&r, 4000);
+	}
+	assert_int_equal(s.count, 0);
+	rig_stop(&r);
+}
+
+static void an_id_that_two_clients_fight_for_is_told(void **state)
+{
+	struct rig r;
+	struct said s;
+	int fd[6];
+
+	(void)state;
+	up(&r, &s);
+	for (int i = 0; i < 6; i++)
+		fd[i] = rig_connect(&r, 5, "hmi 1", true);
+	assert_int_equal(s.count, 1);
+	assert_string_equal(s.kind, "client-id-twice");
+	assert_non_null(strstr(s.text, "client id \"hmi 1\" was taken over 5 times"));
+	rig_stop(&r);
+	for (int i = 0; i < 6; i++)
+		close(fd[i]);
+}
+
+static void a_publisher_that_is_slowed_is_told_and_others_are_not(void **state)
+{
+	struct rig r;
+	struct said s;
+	uint8_t p[64];
+	int fast, slow;
+
+	(void)state;
+	rig_defaults(&r);
+	r.opts.publish_rate = 5;
+	rig_start(&r, NULL);
+	s = (struct said){0};
+	broker_on_notice(r.broker, notice, &s);
+	fast = rig_connect(&r, 4, "fast", true);
+	slow = rig_connect(&r, 4, "slow", true);
+	for (uint16_t i = 1; i <= 3; i++)
+		rig_send(&r, slow, p, rig_publish(p, 4, "a", "x", 0, 0));
+	rig_turn(&r);
+	assert_int_equal(s.count, 0);
+	for (uint16_t i = 1; i <= 20; i++)
+		rig_send(&r, fast, p, rig_publish(p, 4, "a", "x", 0, 0));
+	rig_pass_ms(&r, 10000);
+	assert_int_equal(s.count, 1);
+	assert_string_equal(s.kind, "client-slowed");
+	assert_non_null(strstr(s.text, "client fast published faster"));
+	rig_stop(&r);
+	close(fast);
+	close(slow);
+}
+
+static void writing_to_sys_is_told(void **state)
+{
+	struct rig r;
+	struct said s;
+	uint8_t p[64];
+	int fd;
+
+	(void)state;
+	up(&r, &s);
+	fd = rig_connect(&r, 4, "curious", true);
+	rig_send(&r, fd, p, rig_publish(p, 4, "$SYS/broker/uptime", "0", 0, 0));
+	rig_turn(&r);
+	assert_int_equal(s.count, 1);
+	assert_string_equal(s.kind, "client-refused");
+	rig_stop(&r);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_client_that_comes_back_twenty_times_is_told_once_a_minute),
+		cmocka_unit_test(one_that_comes_back_now_and_then_is_not_worth_a_word),
+		cmocka_unit_test(an_id_that_two_clients_fight_for_is_told),
+		cmocka_unit_test(a_publisher_that_is_slowed_is_told_and_others_are_not),
+		cmocka_unit_test(writing_to_sys_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
