@@ -98,7 +98,7 @@ static void open_port(struct line *l)
 	if (r == -ECANCELED)
 		return;
 	if (r < 0) {
-		port_failed(l, strerror(-r));
+		port_failed(l, l->opts->port ? port_reason(-r) : strerror(-r));
 		return;
 	}
 	l->port_up = true;

@@ -2,6 +2,8 @@
 /* The keys of lines and devices, and what must hold between them. */
 #include "drivers/opts.h"
 
+#include "drivers/ports.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +97,8 @@ static bool has_port(const void *item)
 static const struct key line_keys[] = {
 	{"driver", KEY_ENUM, AT(driver), .required = true, .choices = drivers, .help = "what is spoken on the line"},
 	{"port", KEY_TEXT, AT(port), .min = 1, .max = 4095, SERIAL_LINES,
-		.help = "the serial port: a path, also one of /dev/serial/by-id"},
+		.help = "the serial port: a path, also one of /dev/serial/by-id, or "
+			"`usb:VID:PID[:SERIAL[:INTERFACE]]` as `weir ports` shows it"},
 	{"address", KEY_TEXT, AT(address), .min = 1, .max = 300, TCP_LINES,
 		.help = "host, or host:port; the port is 502 when it is not given"},
 	{"baud", KEY_INT, AT(baud), .min = 50, .max = 4000000, .dflt = "19200", SERIAL_LINES,
@@ -166,11 +169,17 @@ static const struct key device_keys[] = {
 static void check_line_keys(void *item, struct key_report *report)
 {
 	struct line_opts *l = item;
+	struct ports_id id;
 	char host[256];
 	uint16_t port;
 
 	if (is_serial_port(l) && !l->port)
 		key_fault(report, l, NULL, "has no port; use `port: /dev/ttyUSB0` or the like");
+	if (is_serial_port(l) && l->port && ports_is_usb(l->port) && !ports_parse(&id, l->port))
+		key_fault(report, l, "port",
+			"`%s` names no USB adapter; use usb:VID:PID, with four hexadecimal digits each, or "
+			"usb:VID:PID:SERIAL:INTERFACE, as `weir ports` shows it",
+			l->port);
 	if (is_tcp(l) && !l->address)
 		key_fault(report, l, NULL, "has no address; use `address: 192.0.2.7` or `address: host:port`");
 	if (is_tcp(l) && l->address && !address_parse(l->address, host, sizeof(host), &port))

@@ -6,6 +6,7 @@
 #include "drivers/port.h"
 
 #include "base/log.h"
+#include "drivers/ports.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -250,15 +251,31 @@ static int is_pty(const char *path, bool *pty)
 	return 0;
 }
 
+/* The device that the configuration means, at this moment: an adapter that was plugged in again may have another
+ * name. libserialport takes no symbolic links. */
+static int resolve(char path[PATH_MAX], const char *port)
+{
+	char found[PORTS_PATH_CAP];
+	struct ports_id id;
+	int r = 0;
+
+	if (ports_is_usb(port)) {
+		r = ports_parse(&id, port) ? ports_find(found, &id, "/sys", "/dev") : -EINVAL;
+		port = found;
+	}
+	if (r == 0 && !realpath(port, path))
+		r = -errno;
+	return r;
+}
+
 int port_open_serial(int slot, const struct line_opts *l, enum port_way way)
 {
 	char path[PATH_MAX];
 	bool pty = false;
-	int r;
+	int r = resolve(path, l->port);
 
-	if (!realpath(l->port, path))
-		return -errno;
-	r = is_pty(path, &pty);
+	if (r == 0)
+		r = is_pty(path, &pty);
 	if (r < 0)
 		return r;
 	if (way == PORT_BY_HAND || (way == PORT_BY_KIND && pty))
@@ -271,4 +288,24 @@ int port_open(int slot, const struct line_opts *l, int stop_fd)
 	if (l->driver == DRIVER_MODBUS_TCP || l->driver == DRIVER_RTU_OVER_TCP)
 		return port_open_tcp(slot, l, stop_fd);
 	return port_open_serial(slot, l, PORT_BY_KIND);
+}
+
+const char *port_reason(int error)
+{
+	static const struct {
+		int error;
+		const char *text;
+	} reasons[] = {
+		{ENOENT, "no such port; `weir ports` lists those that are there"},
+		{ENOTUNIQ, "several adapters fit; name the serial number or the interface, too (`weir ports`)"},
+		{EBUSY, "another program has it open"},
+		{EACCES, "this user may not open it; serial ports belong to the group dialout"},
+		{ENOTTY, "it is not a serial port"},
+		{ENOTSUP, "the adapter cannot do these settings (baud, bits, parity, stop)"},
+	};
+
+	for (size_t i = 0; i < KEY_COUNT(reasons); i++)
+		if (reasons[i].error == error)
+			return reasons[i].text;
+	return strerror(error);
 }

@@ -5,7 +5,7 @@
  * Slot      libmodbus aborts the process on a descriptor of 1024 or more, and a port may come back when thousands of
  *           clients are connected. So each line takes a low descriptor at its start and keeps it for life: open on
  *           /dev/null while there is no port, replaced by dup3() when there is one.
- * Outcomes  -ENOENT no such port, -EBUSY somebody else has it, -EACCES, -ENOTTY, -ENOTSUP a setting it cannot do,
+ * Outcomes  -ENOENT no such port, -ENOTUNIQ several fit, -EBUSY somebody else has it, -EACCES, -ENOTTY, -ENOTSUP a setting it cannot do,
  *           and what connecting can say. Nothing is left open then.
  */
 #ifndef DRIVERS_PORT_H
@@ -25,5 +25,6 @@ int port_open(int slot, const struct line_opts *l, int stop_fd); /* by l->driver
 int port_open_serial(int slot, const struct line_opts *l, enum port_way way);
 int port_open_tcp(int slot, const struct line_opts *l, int stop_fd); /* drivers/tcp.c */
 void port_close(int slot);
+const char *port_reason(int error); /* why it does not open, for a person; error > 0 */
 
 #endif

@@ -12,6 +12,7 @@ static const struct command {
 } commands[] = {
 	{"run", cmd_run, "run the gateway: weir run [--config FILE]"},
 	{"check", cmd_check, "find every mistake in a configuration: weir check [--print | --plan] [FILE]"},
+	{"ports", cmd_ports, "serial ports of this machine, who has each, and what to write to use one"},
 	{"broker", cmd_broker, "run the MQTT broker alone: weir broker [--bind ADDR]... [--config FILE]"},
 	{"status", cmd_ask, "how the running gateway is: queue, upstreams, lines, devices"},
 	{"points", cmd_ask, "what every point holds now: weir points [WORD]"},
