@@ -27,6 +27,7 @@ struct msg *msg_new(const struct msg_spec *spec)
 	m->expiry_s = spec->expiry_s;
 	m->taken_ms = spec->taken_ms;
 	m->wall_ms = spec->wall_ms;
+	m->once = spec->once;
 	m->qos = spec->qos;
 	m->retain = spec->retain;
 	m->class = (uint8_t)spec->class;

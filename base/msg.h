@@ -37,6 +37,7 @@ struct msg_spec {
 	uint32_t expiry_s;  /* from taken_ms on; MSG_NEVER_EXPIRES */
 	int64_t taken_ms;   /* monotonic: when weir got it */
 	int64_t wall_ms;    /* when it came to be, by its source */
+	uint64_t once;      /* not 0: the store remembers with the record that this was taken, until it is released */
 };
 
 struct msg {
@@ -46,6 +47,7 @@ struct msg {
 	uint32_t expiry_s;
 	int64_t taken_ms;
 	int64_t wall_ms;
+	uint64_t once;
 	uint8_t qos;
 	uint8_t retain;
 	uint8_t class;

@@ -4,6 +4,7 @@
 #include "broker/delivery.h"
 #include "broker/dispatch.h"
 #include "broker/encode.h"
+#include "broker/hold.h"
 #include "broker/promise.h"
 
 static void send(struct conn *c, uint8_t type, uint16_t id, uint8_t reason)
@@ -65,9 +66,21 @@ static int pubcomp(struct conn *c, const struct answer *a)
 /* PUBCOMP says that the message is safe, so it waits for the commit of everything before it. */
 static int pubrel(struct conn *c, const struct answer *a)
 {
-	bool known = idset_drop(&c->session->received, a->id);
+	struct session *s = c->session;
+	uint64_t ticket;
 
-	promise_answer(c, PKT_PUBCOMP, a->id, known ? RC_OK : RC_ID_NOT_FOUND, known ? c->session->last_ticket : 0);
+	if (!idset_has(&s->received, a->id)) {
+		promise_answer(c, PKT_PUBCOMP, a->id, RC_ID_NOT_FOUND, 0);
+		return 0;
+	}
+	if (exact_release(s, a->id, &ticket) == PERSIST_BUSY) {
+		hold_conn(c, &c->broker->store_waiters);
+		return DISPATCH_HOLD;
+	}
+	if (ticket > s->last_ticket)
+		s->last_ticket = ticket;
+	idset_drop(&s->received, a->id);
+	promise_answer(c, PKT_PUBCOMP, a->id, RC_OK, s->last_ticket);
 	return 0;
 }
 

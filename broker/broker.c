@@ -164,6 +164,8 @@ static int open_parts(struct broker *b)
 	if (r == 0)
 		r = unrest_new(&b->unrest);
 	if (r == 0)
+		r = exact_start(b);
+	if (r == 0)
 		r = sys_start(b);
 	return r == 0 ? listen_set(b, &o->listeners) : r;
 }
@@ -215,6 +217,7 @@ void broker_stop(struct broker *b)
 
 static void free_sessions(struct broker *b)
 {
+	b->freeing = true;
 	for (uint32_t i = 1; i < b->sessions.used; i++) {
 		struct session *s = b->sessions.all[i];
 
@@ -251,6 +254,7 @@ void broker_free(struct broker *b)
 		free_sessions(b);
 		listen_close(b);
 	}
+	exact_fini(b);
 	sys_free(b);
 	unrest_free(b->unrest);
 	ours_free(b);

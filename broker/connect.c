@@ -162,6 +162,10 @@ static int open_session(struct conn *c, const struct connect *m, struct span id,
 		will_free(will);
 		return r;
 	}
+	if (m->clean)
+		exact_forget(b, id.at, id.len);
+	else
+		*present |= exact_restore(s);
 	will_free(s->will); /* delayed, and the client is back in time [MQTT-3.1.3-9] */
 	s->will = will;
 	if (will)

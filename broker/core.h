@@ -12,6 +12,7 @@
 #include "broker/broker.h"
 #include "broker/conn.h"
 #include "broker/decode.h"
+#include "broker/exact.h"
 #include "broker/post.h"
 #include "broker/retain.h"
 #include "broker/route.h"
@@ -54,7 +55,7 @@ struct broker {
 	struct mailbox inbox;
 	struct loop_watch inbox_watch;
 	pthread_t thread;
-	bool started, stopping;
+	bool started, stopping, freeing;
 
 	struct listener **listeners; /* NULL where one could not be opened */
 	size_t listener_count;
@@ -85,6 +86,7 @@ struct broker {
 	struct loop_timer retry;                  /* a tap, or a post of our own, was not taken */
 	struct ours *ours;                        /* our own messages that the store or a tap did not take yet */
 
+	struct exact exact;
 	uint64_t queued_bytes, input_bytes;
 	struct conn *rate_waiters; /* published faster than they may */
 	struct loop_timer rate_timer;

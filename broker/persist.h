@@ -10,6 +10,7 @@
 
 #include "base/msg.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct persist_ops {
@@ -21,6 +22,12 @@ struct persist_ops {
 	bool (*selects)(void *ctx, const char *topic, size_t len);
 	uint64_t (*committed)(void *ctx); /* also clears wake_fd */
 	int (*wake_fd)(void *ctx);
+
+	/* Exactly once. A message with msg.once set is remembered by that key in the transaction that keeps it, until
+	 * release(): 0 with a ticket, or PERSIST_BUSY. once() lists what a restart found, ascending, valid for ever. Both
+	 * NULL: nothing is remembered over a restart. */
+	int (*release)(void *ctx, uint64_t once, uint64_t *ticket);
+	const uint64_t *(*once)(void *ctx, size_t *count);
 };
 
 enum { PERSIST_BUSY = 1, PERSIST_FULL = 2 };

@@ -15,6 +15,7 @@ void post_init(struct post *p, struct session *from)
 	p->from = from;
 	p->origin = from ? MSG_FROM_CLIENT : MSG_FROM_GATEWAY;
 	p->origin_id = from ? from->index : 0;
+	p->once = 0;
 	for (int i = 0; i < POST_LAYOUTS; i++)
 		p->layout[i].bytes = NULL;
 }
@@ -50,6 +51,7 @@ struct msg *post_msg(struct broker *b, struct post *p)
 		.expiry_s = p->expiry_s,
 		.taken_ms = broker_now_ms(b),
 		.wall_ms = clock_wall_ms(b->clock),
+		.once = p->once,
 	});
 	p->owns_msg = true;
 	return p->msg;

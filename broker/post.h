@@ -38,6 +38,7 @@ struct post {
 	bool retain;
 	uint8_t origin;
 	uint32_t origin_id;
+	uint64_t once;        /* 0, or see exact.h */
 	struct session *from; /* NULL: the gateway's */
 	struct msg *msg;      /* borrowed from whoever made it, or made here: post_fini() */
 	bool owns_msg;

@@ -202,6 +202,7 @@ static void store_woke(struct loop_watch *w, uint32_t events)
 
 	(void)events;
 	b->committed = b->persist.ops->committed(b->persist.ctx);
+	exact_retry(b);
 	release_all(b);
 	hold_release(b, &b->store_waiters);
 	if (ours_waiting(b))

@@ -30,10 +30,17 @@ static int check_limits(const struct conn *c, const struct publish *pub)
 	return 0;
 }
 
-/* A QoS 2 message that came before: no second delivery, and no second place in the window [MQTT-4.3.3-10]. */
+/* A QoS 2 message that came before: no second delivery, and no second place in the window [MQTT-4.3.3-10]. What is
+ * known from before a restart may be stale: there only DUP, which every resending has, makes it the same. */
 static bool is_repeated(const struct conn *c, const struct publish *pub)
 {
-	return pub->qos == 2 && idset_has(&c->session->received, pub->id);
+	struct idset *ids = &c->session->received;
+
+	if (pub->qos != 2 || !idset_has(ids, pub->id))
+		return false;
+	if (!pub->dup && idset_flags(ids, pub->id) & IDSET_RESTORED)
+		return !idset_drop(ids, pub->id);
+	return true;
 }
 
 static int count_in_flight(struct conn *c)
@@ -132,7 +139,7 @@ static int deliver(struct conn *c, const struct route *r, const struct publish *
 	if (pub->qos > 0) {
 		bool nobody = taken == 0 && r->target_count + r->group_count == 0 && !r->selected;
 
-		if (pub->qos == 2 && idset_add(&c->session->received, pub->id) < 0)
+		if (pub->qos == 2 && idset_add(&c->session->received, pub->id, post->once != 0 ? IDSET_STORED : 0) < 0)
 			return RC_UNSPECIFIED;
 		promise_answer(c, answer_type[pub->qos], pub->id, nobody ? RC_NO_SUBSCRIBERS : RC_OK, c->held_ticket);
 	}
@@ -193,6 +200,8 @@ static int take_new(struct conn *c, const struct packet *p, struct publish *pub,
 		return refuse(c, pub, RC_QUOTA);
 	if (make_post(c, p, pub, &post) < 0)
 		return RC_UNSPECIFIED;
+	if (pub->qos == 2 && r->selected)
+		post.once = exact_key(c->session, pub->id);
 	fault = take(c, r, pub, &post);
 	post_fini(&post);
 	return fault;

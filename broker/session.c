@@ -198,6 +198,7 @@ void session_end(struct session *s)
 
 	if (s->will)
 		will_publish(s);
+	exact_session_ends(s);
 	leave_subs(s);
 	pass_on(s);
 	drop_window(s);

@@ -109,35 +109,45 @@ void window_fini(struct window *w)
 
 /* --- the set ------------------------------------------------------------------------------------------------ */
 
+static uint16_t id_of(uint32_t slot)
+{
+	return (uint16_t)slot;
+}
+
 bool idset_has(const struct idset *s, uint16_t id)
 {
-	return s->cap > 0 && s->slots[id & (s->cap - 1)] == id;
+	return id != 0 && s->cap > 0 && id_of(s->slots[id & (s->cap - 1)]) == id;
+}
+
+unsigned idset_flags(const struct idset *s, uint16_t id)
+{
+	return idset_has(s, id) ? s->slots[id & (s->cap - 1)] >> 16 : 0;
 }
 
 static int grow_set(struct idset *s)
 {
 	uint32_t cap = s->cap > 0 ? s->cap * 2 : FIRST_SLOTS;
-	uint16_t *slots = calloc(cap, sizeof(*slots));
+	uint32_t *slots = calloc(cap, sizeof(*slots));
 
 	if (!slots)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < s->cap; i++)
 		if (s->slots[i] != 0)
-			slots[s->slots[i] & (cap - 1)] = s->slots[i];
+			slots[id_of(s->slots[i]) & (cap - 1)] = s->slots[i];
 	free(s->slots);
 	s->slots = slots;
 	s->cap = cap;
 	return 0;
 }
 
-int idset_add(struct idset *s, uint16_t id)
+int idset_add(struct idset *s, uint16_t id, unsigned flags)
 {
 	if (idset_has(s, id))
 		return 0;
 	while (s->cap == 0 || s->slots[id & (s->cap - 1)] != 0)
 		if (grow_set(s) < 0)
 			return -ENOMEM;
-	s->slots[id & (s->cap - 1)] = id;
+	s->slots[id & (s->cap - 1)] = flags << 16 | id;
 	s->used++;
 	return 0;
 }

@@ -50,14 +50,21 @@ struct delivery *window_next(const struct window *w, const struct delivery *afte
 struct delivery *window_from(const struct window *w, uint16_t id); /* the first with this id or a later one */
 void window_fini(struct window *w);                                /* the messages are the caller's */
 
+/* What is known of an id besides. */
+enum idset_flag {
+	IDSET_STORED = 1,   /* the store remembers it: see msg.once */
+	IDSET_RESTORED = 2, /* from before a restart: only a PUBLISH with DUP is the same one */
+};
+
 struct idset {
-	uint16_t *slots;
+	uint32_t *slots; /* flags << 16 | id */
 	uint32_t cap, used;
 };
 
 bool idset_has(const struct idset *s, uint16_t id);
-int idset_add(struct idset *s, uint16_t id);   /* 0 or -ENOMEM; known already is fine */
-bool idset_drop(struct idset *s, uint16_t id); /* was it there */
+int idset_add(struct idset *s, uint16_t id, unsigned flags); /* 0 or -ENOMEM; known already: keeps its flags */
+unsigned idset_flags(const struct idset *s, uint16_t id);    /* 0 also where the id is not */
+bool idset_drop(struct idset *s, uint16_t id);               /* was it there */
 void idset_fini(struct idset *s);
 
 #endif

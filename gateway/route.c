@@ -185,6 +185,20 @@ static int persist_wake_fd(void *ctx)
 	return store_source_fd(l->source);
 }
 
+static int persist_release(void *ctx, uint64_t once, uint64_t *ticket)
+{
+	struct lane *l = ctx;
+
+	return store_release(l->source, once, ticket) == STORE_BUSY ? PERSIST_BUSY : 0;
+}
+
+static const uint64_t *persist_once(void *ctx, size_t *count)
+{
+	struct lane *l = ctx;
+
+	return store_once(l->route->store, count);
+}
+
 struct persist lane_persist(struct lane *l)
 {
 	static const struct persist_ops ops = {
@@ -192,6 +206,8 @@ struct persist lane_persist(struct lane *l)
 		.selects = persist_selects,
 		.committed = persist_committed,
 		.wake_fd = persist_wake_fd,
+		.release = persist_release,
+		.once = persist_once,
 	};
 
 	return l->source ? (struct persist){&ops, l} : (struct persist){0};

@@ -152,6 +152,8 @@ static int change(struct queue *q, struct msg *const *msgs, size_t count, struct
 		r = queue_save_cursors(q);
 	if (r == 0)
 		r = append(q, msgs, count, floor, now);
+	if (r == 0)
+		r = once_save(q, msgs, count, now.wall_ms);
 	return r == 0 ? save_counter(q, &before) : r;
 }
 
@@ -203,6 +205,7 @@ int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct 
 	for (size_t i = 0; i < q->up_count; i++)
 		q->ups[i].saved = q->ups[i].acked;
 	q->confirmed = q->now.next_seq;
+	q->forget_count = 0;
 	q->commits++;
 	tell_pressure(q, &before);
 	/* The commit stands whatever becomes of the checkpoint, which is tried again after the next one. */

@@ -50,6 +50,11 @@ int queue_set_upstreams(struct queue *q, const char *const *upstreams, size_t co
 int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now);
 const char *queue_text(const struct queue *q); /* what went wrong last */
 
+/* What must not be taken twice (msg.once): remembered in the transaction that takes it, until it is forgotten with a
+ * commit. keys are borrowed until that commit has returned 0. */
+void queue_forget(struct queue *q, const uint64_t *keys, size_t count);
+const uint64_t *queue_once(const struct queue *q, size_t *count); /* remembered when the queue was opened; ascending */
+
 /* After a failure: opens the files again; when the file is damaged (-EBADMSG), sets it aside and salvages it. */
 int queue_mend(struct queue *q, bool damaged, struct queue_time now);
 

@@ -133,6 +133,8 @@ static int load_all(struct queue *q)
 
 	if (r == 0)
 		r = load_upstreams(q);
+	if (r == 0)
+		r = once_load(q, q->opened_ms);
 	return r;
 }
 
@@ -276,11 +278,13 @@ static void dispose(struct queue *q)
 	if (q->ups)
 		free_upstreams(q->ups, q->up_count);
 	free(q->dir);
+	free(q->once);
 	free(q);
 }
 
 int queue_mend(struct queue *q, bool damaged, struct queue_time now)
 {
+	q->opened_ms = now.wall_ms;
 	if (damaged && q->db)
 		return start_over(q, now);
 	detach(q);
@@ -295,6 +299,7 @@ int queue_open(struct queue **out, const struct queue_opts *opts, const char *co
 
 	if (r == 0) {
 		q->opts = *opts;
+		q->opened_ms = now.wall_ms;
 		q->dir = strdup(opts->dir);
 		q->opts.dir = q->dir;
 		r = q->dir ? make_upstreams(&q->ups, upstreams, count) : -ENOMEM;

@@ -41,6 +41,11 @@ struct queue {
 	uint64_t confirmed; /* the next seq as this process knows it; 0: the files were never open */
 	struct db_size size;
 	uint64_t commits, checkpoints, salvaged, lost;
+	const uint64_t *forget; /* with the next commit */
+	size_t forget_count;
+	uint64_t *once; /* as it was when the files were opened */
+	size_t once_count;
+	int64_t opened_ms; /* wall */
 	uint64_t scrubbed; /* blocks up to this seq were looked at */
 };
 
@@ -53,6 +58,10 @@ int room_find_head(struct queue *q);                                   /* reads 
 int room_drop_settled(struct queue *q, int64_t wall_ms, bool pressed); /* history too when pressed */
 /* *floor: what is below this class is not let in. -ENOSPC: no room for any of them. */
 int room_make(struct queue *q, struct msg *const *msgs, size_t count, unsigned *floor, int64_t wall_ms);
+
+/* once.c: within a transaction */
+int once_load(struct queue *q, int64_t wall_ms);
+int once_save(struct queue *q, struct msg *const *msgs, size_t count, int64_t wall_ms);
 
 /* queue.c */
 int queue_reach(struct queue *q, uint64_t seq); /* the limit on the disk is above seq */

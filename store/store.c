@@ -122,6 +122,26 @@ int store_append(struct store_source *src, struct msg *m, uint64_t *ticket)
 	return 0;
 }
 
+int store_release(struct store_source *src, uint64_t once, uint64_t *ticket)
+{
+	struct letter l = {LETTER_RELEASE, src->number, src->ticket + 1, (void *)(uintptr_t)once};
+
+	_Static_assert(sizeof(uintptr_t) == sizeof(once), "a key fits a pointer");
+	if (mailbox_post(&src->store->inbox, l) != 0) {
+		atomic_store(&src->waits, true);
+		if (mailbox_post(&src->store->inbox, l) != 0)
+			return STORE_BUSY;
+	}
+	*ticket = ++src->ticket;
+	return 0;
+}
+
+const uint64_t *store_once(const struct store *s, size_t *count)
+{
+	*count = s->once_count;
+	return s->once;
+}
+
 /* --- any thread ------------------------------------------------------------------------------------------------------ */
 
 static void wake(struct store *s)
@@ -240,9 +260,12 @@ static int size_memory(struct store *s)
 	s->batch.cap = (size_t)s->opts.batch;
 	s->batch.msgs = calloc(s->batch.cap, sizeof(*s->batch.msgs));
 	s->batch.from = calloc(s->batch.cap, sizeof(*s->batch.from));
+	s->batch.released = calloc(s->batch.cap, sizeof(*s->batch.released));
+	s->batch.released_from = calloc(s->batch.cap, sizeof(*s->batch.released_from));
 	letters = s->memory / LETTER_BYTES;
 	r = mailbox_init(&s->inbox, letters < 256 ? 256 : letters);
-	return r == 0 && (!s->batch.msgs || !s->batch.from) ? -ENOMEM : r;
+	return r == 0 && (!s->batch.msgs || !s->batch.from || !s->batch.released || !s->batch.released_from) ? -ENOMEM
+													     : r;
 }
 
 static void free_sources(struct store *s)
@@ -282,6 +305,9 @@ void store_close(struct store *s)
 	roster_fini(&s->ups);
 	free(s->batch.msgs);
 	free(s->batch.from);
+	free(s->batch.released);
+	free(s->batch.released_from);
+	free(s->once);
 	if (s->dir_fd >= 0)
 		close(s->dir_fd);
 	free((char *)s->opts.dir);
@@ -297,6 +323,22 @@ static int open_or_wait(struct store *s)
 	if (r != -ENOSPC && r != -EIO)
 		return r;
 	writer_failed(s, r);
+	return 0;
+}
+
+/* For readers on other threads, whatever becomes of the queue's own list. */
+static int copy_once(struct store *s)
+{
+	size_t count = 0;
+	const uint64_t *keys = s->queue ? queue_once(s->queue, &count) : NULL;
+
+	if (count == 0)
+		return 0;
+	s->once = malloc(count * sizeof(*keys));
+	if (!s->once)
+		return -ENOMEM;
+	memcpy(s->once, keys, count * sizeof(*keys));
+	s->once_count = count;
 	return 0;
 }
 
@@ -329,6 +371,8 @@ int store_open(struct store **out, const struct store_opts *opts, const char *co
 		r = lock_dir(s);
 	if (r == 0)
 		r = open_or_wait(s);
+	if (r == 0)
+		r = copy_once(s);
 	if (r == 0)
 		r = start(s);
 	if (r < 0) {

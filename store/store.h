@@ -76,6 +76,11 @@ int store_append(struct store_source *src, struct msg *m, uint64_t *ticket); /* 
 int store_source_fd(const struct store_source *src);       /* readable after a commit, or when no longer busy */
 uint64_t store_source_committed(struct store_source *src); /* clears the descriptor; tickets up to this are safe */
 
+/* Forgets a msg.once that was taken; safe with its ticket, in the order of store_append(). 0 or STORE_BUSY. */
+int store_release(struct store_source *src, uint64_t once, uint64_t *ticket);
+/* What was taken and not released when the store was opened; ascending, valid until store_close(). */
+const uint64_t *store_once(const struct store *s, size_t *count);
+
 /* --- cursors and numbers: one thread, but for store_stats(), which any may call ------------------------------------------------------------------------- */
 
 /* Upstream number `upstream` (place in the list of store_open) has acknowledged everything up to seq. */

@@ -14,7 +14,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-enum letter_kind { LETTER_APPEND, LETTER_WAKE, LETTER_UPSTREAMS };
+enum letter_kind { LETTER_APPEND, LETTER_RELEASE, LETTER_WAKE, LETTER_UPSTREAMS };
 
 /* Owner: the appending thread; what is atomic is the writer's to set. */
 struct store_source {
@@ -37,6 +37,9 @@ struct batch {
 	struct msg **msgs;
 	struct origin *from;
 	size_t count, cap;
+	uint64_t *released; /* keys to be forgotten, also at most cap */
+	struct origin *released_from;
+	size_t released_count;
 	size_t bytes, bytes_cap;
 	size_t urgent;        /* senders wait for these */
 	size_t urgent_before; /* of the batch before */
@@ -79,6 +82,8 @@ struct store {
 	struct figures figures;
 	_Atomic(struct store_source *) sources[STORE_SOURCES];
 	atomic_uint source_count;
+	uint64_t *once; /* as it was at the start */
+	size_t once_count;
 	struct roster ups; /* changed by the thread that acknowledges, while the writer waits for nothing */
 
 	/* the writer */

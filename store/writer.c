@@ -36,7 +36,7 @@ static bool is_urgent(const struct msg *m)
 
 static bool is_full(const struct batch *b)
 {
-	return b->count == b->cap || b->bytes >= b->bytes_cap;
+	return b->count == b->cap || b->released_count == b->cap || b->bytes >= b->bytes_cap;
 }
 
 static void gather_one(struct batch *b, const struct letter *l, int64_t now_us)
@@ -50,6 +50,16 @@ static void gather_one(struct batch *b, const struct letter *l, int64_t now_us)
 	b->from[b->count++] = (struct origin){l->num, l->val};
 	b->bytes += msg_bytes(m);
 	b->urgent += is_urgent(m);
+}
+
+static void gather_release(struct batch *b, const struct letter *l, int64_t now_us)
+{
+	if (b->count == 0)
+		b->first_us = now_us;
+	b->last_us = now_us;
+	b->released[b->released_count] = (uintptr_t)l->ptr;
+	b->released_from[b->released_count++] = (struct origin){l->num, l->val};
+	b->urgent++;
 }
 
 /* --- the writer: committing -------------------------------------------------------------------------------------------- */
@@ -145,24 +155,32 @@ static void signal_source(struct store_source *src)
 		atomic_store(&src->signalled, false);
 }
 
-/* Tells the sources how far they are; tickets ascend for each of them. */
+static void settle_one(struct store *s, const struct origin *from)
+{
+	struct store_source *src = atomic_load_explicit(&s->sources[from->source], memory_order_relaxed);
+
+	if (from->ticket > atomic_load_explicit(&src->committed, memory_order_relaxed))
+		atomic_store_explicit(&src->committed, from->ticket, memory_order_release);
+	atomic_store_explicit(&src->waits, true, memory_order_relaxed);
+}
+
+/* Tells the sources how far they are: messages and releases share the tickets of a source. */
 static void settle(struct store *s)
 {
 	struct batch *b = &s->batch;
 	unsigned n = atomic_load(&s->source_count);
 
 	for (size_t i = 0; i < b->count; i++) {
-		struct store_source *src = atomic_load_explicit(&s->sources[b->from[i].source], memory_order_relaxed);
-
-		atomic_store_explicit(&src->committed, b->from[i].ticket, memory_order_release);
-		atomic_store_explicit(&src->waits, true, memory_order_relaxed);
+		settle_one(s, &b->from[i]);
 		msg_unref(b->msgs[i]);
 	}
+	for (size_t i = 0; i < b->released_count; i++)
+		settle_one(s, &b->released_from[i]);
 	atomic_fetch_sub(&s->waiting, b->count);
 	atomic_fetch_sub(&s->waiting_bytes, b->bytes);
 	atomic_fetch_add(&s->figures.records, b->count);
 	b->urgent_before = b->urgent;
-	b->count = b->bytes = b->urgent = 0;
+	b->count = b->released_count = b->bytes = b->urgent = 0;
 	for (unsigned i = 0; i < n; i++) {
 		struct store_source *src = atomic_load(&s->sources[i]);
 
@@ -200,6 +218,7 @@ static int commit(struct store *s)
 
 	if (r == 0) {
 		collect_acks(s);
+		queue_forget(s->queue, s->batch.released, s->batch.released_count);
 		r = queue_commit(s->queue, s->batch.msgs, s->batch.count, queue_now(s));
 	}
 	if (r < 0) {
@@ -231,6 +250,7 @@ static void take_letter(struct store *s, const struct letter *l, int64_t now_us)
 {
 	switch ((enum letter_kind)l->kind) {
 	case LETTER_APPEND: gather_one(&s->batch, l, now_us); break;
+	case LETTER_RELEASE: gather_release(&s->batch, l, now_us); break;
 	case LETTER_UPSTREAMS: change_upstreams(s, l->ptr); break;
 	case LETTER_WAKE: break;
 	}
@@ -243,7 +263,8 @@ static void gather(struct store *s, int64_t now_us)
 
 	/* Letters are taken as far as there is room for all of them: a batch may pass its bytes by one take. */
 	while (!is_full(b)) {
-		size_t room = b->cap - b->count, n = mailbox_take(&s->inbox, letters, room < TAKE ? room : TAKE);
+		size_t used = b->count > b->released_count ? b->count : b->released_count;
+		size_t room = b->cap - used, n = mailbox_take(&s->inbox, letters, room < TAKE ? room : TAKE);
 
 		for (size_t i = 0; i < n; i++)
 			take_letter(s, &letters[i], now_us);
@@ -277,7 +298,7 @@ static int64_t due_us(const struct store *s)
 {
 	int64_t due = INT64_MAX;
 
-	if (s->batch.count > 0)
+	if (s->batch.count + s->batch.released_count > 0)
 		due = batch_due_us(s);
 	if (atomic_load(&s->ack_pending))
 		due = least(due, s->acked_us + ACK_US);

@@ -13,6 +13,9 @@ struct fake_store {
 	int fd, answer;
 	uint64_t kept, committed;
 	char last_topic[64];
+	uint64_t last_once, released, remembered[4];
+	size_t remembered_count;
+	int release_answer;
 };
 
 static int fake_keep(void *ctx, struct msg *m, uint64_t *ticket)
@@ -22,6 +25,7 @@ static int fake_keep(void *ctx, struct msg *m, uint64_t *ticket)
 	if (s->answer != 0)
 		return s->answer;
 	*ticket = ++s->kept;
+	s->last_once = m->once;
 	snprintf(s->last_topic, sizeof(s->last_topic), "%s", msg_topic(m));
 	return 0;
 }
@@ -47,7 +51,33 @@ static int fake_wake_fd(void *ctx)
 	return ((struct fake_store *)ctx)->fd;
 }
 
-static const struct persist_ops ops = {fake_keep, fake_selects, fake_committed, fake_wake_fd};
+static int fake_release(void *ctx, uint64_t once, uint64_t *ticket)
+{
+	struct fake_store *s = ctx;
+
+	if (s->release_answer != 0)
+		return s->release_answer;
+	s->released = once;
+	*ticket = ++s->kept;
+	return 0;
+}
+
+static const uint64_t *fake_once(void *ctx, size_t *count)
+{
+	struct fake_store *s = ctx;
+
+	*count = s->remembered_count;
+	return s->remembered;
+}
+
+static const struct persist_ops ops = {
+	.keep = fake_keep,
+	.selects = fake_selects,
+	.committed = fake_committed,
+	.wake_fd = fake_wake_fd,
+	.release = fake_release,
+	.once = fake_once,
+};
 
 static void commit(struct rig *r, struct fake_store *s, uint64_t up_to)
 {
@@ -305,6 +335,106 @@ static void receive_maximum_counts_answers_that_wait_for_the_store(void **state)
 	close_bench(&b);
 }
 
+/* --- exactly once --------------------------------------------------------------------------------------------- */
+
+static void qos_2_carries_a_key_and_pubcomp_waits_for_its_release(void **state)
+{
+	struct bench b;
+	uint8_t p[4];
+
+	(void)state;
+	open_bench(&b, 4);
+	publish(&b, "up/a", 4, 9);
+	assert_int_equal(b.store.last_once & 0xffff, 9);
+	assert_true(b.store.last_once >> 16 != 0);
+	commit(&b.rig, &b.store, 1);
+	expect_answer(&b, PKT_PUBREC, 9);
+	b.store.release_answer = PERSIST_BUSY; /* first it cannot be released */
+	rig_send(&b.rig, b.publisher, p, rig_answer(p, PKT_PUBREL, 9));
+	expect_nothing(&b);
+	b.store.release_answer = 0;
+	commit(&b.rig, &b.store, 1);
+	assert_int_equal(b.store.released, b.store.last_once);
+	expect_nothing(&b); /* released, and not committed */
+	commit(&b.rig, &b.store, 2);
+	expect_answer(&b, PKT_PUBCOMP, 9);
+	publish(&b, "up/a", 2, 10);
+	assert_int_equal(b.store.last_once, 0); /* QoS 1 may come twice */
+	close_bench(&b);
+}
+
+/* The key of client "pub" and this id, as the broker makes it. */
+static uint64_t key_of_pub(uint16_t id)
+{
+	struct bench b;
+	uint64_t key;
+
+	open_bench(&b, 4);
+	publish(&b, "up/a", 4, id);
+	key = b.store.last_once;
+	close_bench(&b);
+	return key;
+}
+
+static void after_a_restart(struct bench *b, uint64_t key, bool clean)
+{
+	memset(b, 0, sizeof(*b));
+	b->version = 4;
+	b->store.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	b->store.remembered[0] = 77 << 16 | 5; /* somebody else's */
+	b->store.remembered[1] = key;
+	b->store.remembered_count = 2;
+	rig_defaults(&b->rig);
+	rig_start(&b->rig, &(struct persist){&ops, &b->store});
+	b->publisher = rig_connect(&b->rig, 4, "pub", clean);
+	b->subscriber = rig_connect(&b->rig, 4, "sub", true);
+	rig_subscribed(&b->rig, b->subscriber, 4, "#", 0);
+}
+
+static void what_was_taken_before_a_restart_is_not_taken_again(void **state)
+{
+	uint64_t key = key_of_pub(9);
+	struct bench b;
+	uint8_t p[4];
+
+	(void)state;
+	after_a_restart(&b, key, false);
+	publish(&b, "up/a", 4 | 8, 9);
+	expect_answer(&b, PKT_PUBREC, 9);
+	assert_int_equal(b.store.kept, 0);
+	rig_expect(&b.rig, b.subscriber, "", 0);
+	rig_send(&b.rig, b.publisher, p, rig_answer(p, PKT_PUBREL, 9));
+	assert_int_equal(b.store.released, key);
+	commit(&b.rig, &b.store, 1);
+	expect_answer(&b, PKT_PUBCOMP, 9);
+	close_bench(&b);
+}
+
+static void an_id_from_before_a_restart_without_dup_is_a_new_message(void **state)
+{
+	uint64_t key = key_of_pub(9);
+	struct bench b;
+
+	(void)state;
+	after_a_restart(&b, key, false);
+	publish(&b, "up/a", 4, 9);
+	assert_int_equal(b.store.kept, 1);
+	commit(&b.rig, &b.store, 1);
+	expect_answer(&b, PKT_PUBREC, 9);
+	close_bench(&b);
+}
+
+static void a_client_that_begins_anew_is_forgotten(void **state)
+{
+	uint64_t key = key_of_pub(9);
+	struct bench b;
+
+	(void)state;
+	after_a_restart(&b, key, true);
+	assert_int_equal(b.store.released, key);
+	close_bench(&b);
+}
+
 /* --- taps ---------------------------------------------------------------------------------------------------- */
 
 struct tapped {
@@ -394,6 +524,10 @@ int main(void)
 		cmocka_unit_test(a_full_store_closes_a_3_1_1_publisher_and_never_acknowledges),
 		cmocka_unit_test(an_error_of_the_store_is_no_acknowledgement),
 		cmocka_unit_test(receive_maximum_counts_answers_that_wait_for_the_store),
+		cmocka_unit_test(qos_2_carries_a_key_and_pubcomp_waits_for_its_release),
+		cmocka_unit_test(what_was_taken_before_a_restart_is_not_taken_again),
+		cmocka_unit_test(an_id_from_before_a_restart_without_dup_is_a_new_message),
+		cmocka_unit_test(a_client_that_begins_anew_is_forgotten),
 		cmocka_unit_test(a_tap_that_says_not_now_holds_the_publisher_and_is_asked_again),
 		cmocka_unit_test(a_will_that_an_upstream_wants_goes_to_the_store_even_if_it_is_busy_first),
 	};

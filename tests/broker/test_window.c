@@ -113,13 +113,15 @@ static void the_set_holds_what_was_added_whatever_the_ids(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(ids); i++) {
 		assert_false(idset_has(&s, ids[i]));
-		assert_int_equal(idset_add(&s, ids[i]), 0);
-		assert_int_equal(idset_add(&s, ids[i]), 0);
+		assert_int_equal(idset_add(&s, ids[i], (unsigned)(i % 3)), 0);
+		assert_int_equal(idset_add(&s, ids[i], (unsigned)(i % 3)), 0);
 	}
 	assert_int_equal(s.used, COUNT(ids));
 	assert_false(idset_has(&s, 0));
-	for (size_t i = 0; i < COUNT(ids); i++)
+	for (size_t i = 0; i < COUNT(ids); i++) {
+		assert_int_equal(idset_flags(&s, ids[i]), i % 3);
 		assert_true(idset_drop(&s, ids[i]));
+	}
 	assert_false(idset_drop(&s, 7));
 	assert_int_equal(s.used, 0);
 	idset_fini(&s);

@@ -32,6 +32,22 @@ int store_append(struct store_source *src, struct msg *m, uint64_t *ticket)
 	return append_says;
 }
 
+int store_release(struct store_source *src, uint64_t once, uint64_t *ticket)
+{
+	(void)src;
+	(void)once;
+	if (append_says == 0)
+		*ticket = (uint64_t)++appended;
+	return append_says;
+}
+
+const uint64_t *store_once(const struct store *s, size_t *count)
+{
+	(void)s;
+	*count = 0;
+	return NULL;
+}
+
 int store_source_fd(const struct store_source *src)
 {
 	(void)src;
