@@ -175,10 +175,11 @@ static struct route *duplicate(const struct route *from, const char *topic)
 	size_t size = sizeof(*from) + from->target_count * sizeof(struct target) + numbers * sizeof(uint32_t) +
 		      from->topic_len;
 	struct route *to = size <= UINT32_MAX ? malloc(size) : NULL;
-	char *at = (char *)(to + 1);
+	char *at;
 
 	if (!to)
 		return NULL;
+	at = (char *)(to + 1);
 	*to = *from;
 	to->bytes = (uint32_t)size;
 	to->targets = copy(&at, from->targets, from->target_count * sizeof(struct target));
