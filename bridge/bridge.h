@@ -76,7 +76,7 @@ enum bridge_state { BRIDGE_DOWN, BRIDGE_CONNECTING, BRIDGE_UP };
 
 /* What the process counted since it started; a new process begins again at zero. */
 struct bridge_counts {
-	uint64_t sent, acknowledged, refused, quarantined, skipped, resent, links, inbound;
+	uint64_t sent, acknowledged, refused, quarantined, skipped, expired, resent, links, inbound;
 	uint64_t cursor, in_flight;
 };
 

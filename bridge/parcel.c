@@ -110,14 +110,14 @@ static bool may_have_members(const struct bridge_opts *opts, const struct msg *m
 
 /* --- the parcel ------------------------------------------------------------------------------------------------ */
 
+/* 0: none. Time that ran backwards does not make a message live longer. */
 static uint32_t expiry_left(const struct msg *m, int64_t now_ms)
 {
-	int64_t left;
+	int64_t age_s = (now_ms - m->taken_ms) / 1000;
 
-	if (m->expiry_s == MSG_NEVER_EXPIRES)
-		return MSG_NEVER_EXPIRES;
-	left = (int64_t)m->expiry_s - (now_ms - m->taken_ms) / 1000;
-	return left < 1 ? 1 : left > m->expiry_s ? m->expiry_s : (uint32_t)left;
+	if (m->expiry_s == MSG_NEVER_EXPIRES || age_s <= 0)
+		return m->expiry_s;
+	return age_s >= m->expiry_s ? 0 : m->expiry_s - (uint32_t)age_s;
 }
 
 static bool retained(const struct bridge_rule *rule, const struct msg *m)
@@ -154,6 +154,8 @@ int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridg
 		.qos = rule ? (uint8_t)rule->qos : 1,
 		.retain = retained(rule, m),
 	};
+	if (out->expiry_s == 0)
+		return PARCEL_EXPIRED;
 	r = name_it(out, s, rule, m);
 	if (r != 0 || opts->mark == BRIDGE_MARK_NONE)
 		return r;

@@ -56,8 +56,9 @@ struct parcel_facts {
 int parcel_init(struct parcel_scratch *s);
 void parcel_fini(struct parcel_scratch *s); /* zeroed is fine */
 
-/* rule NULL: a gap record, which keeps its name. PARCEL_UNFIT: its topic has no valid name upstream. */
-enum { PARCEL_UNFIT = 1 };
+/* rule NULL: a gap record, which keeps its name. PARCEL_UNFIT: its topic has no valid name upstream.
+ * PARCEL_EXPIRED: its publisher wanted it gone by now [MQTT-3.3.2-5]. */
+enum { PARCEL_UNFIT = 1, PARCEL_EXPIRED = 2 };
 int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridge_opts *opts,
 	const struct bridge_rule *rule, const struct msg *m, const struct parcel_facts *facts);
 

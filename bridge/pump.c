@@ -272,6 +272,11 @@ static int send_slot(struct drain *d, size_t lane, struct flight_slot *slot)
 
 	if (r < 0)
 		return r;
+	if (r == PARCEL_EXPIRED) {
+		d->counts.expired++;
+		flight_done(&l->flight, slot);
+		return 0;
+	}
 	if (r == PARCEL_UNFIT) {
 		quarantine(d, l, slot, 0x90);
 		return 0;

@@ -113,6 +113,41 @@ static void rule_decides_topic_qos_and_retain(void **state)
 	msg_unref(m);
 }
 
+static void a_message_is_not_sent_after_its_expiry_and_says_what_is_left(void **state)
+{
+	static const struct {
+		uint32_t expiry_s;
+		int64_t age_ms;
+		uint32_t left; /* 0: not sent */
+	} cases[] = {
+		{60, 0, 60},
+		{60, 10500, 50},
+		{60, 59999, 1},
+		{60, 60000, 0},
+		{60, 1000000, 0},
+		{60, -5000, 60},
+		{0, 0, 0},
+		{MSG_NEVER_EXPIRES, INT64_C(1) << 50, MSG_NEVER_EXPIRES},
+	};
+	const struct bridge_opts o = {.version = BRIDGE_V5};
+	struct parcel_scratch s;
+	struct parcel p;
+
+	(void)state;
+	assert_int_equal(parcel_init(&s), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct msg *m = message("x", MSG_FROM_CLIENT, cases[i].expiry_s);
+		struct parcel_facts f = {.seq = 1, .now_ms = m->taken_ms + cases[i].age_ms};
+		int r = parcel_make(&p, &s, &o, &plain, m, &f);
+
+		assert_int_equal(r, cases[i].left ? 0 : PARCEL_EXPIRED);
+		if (cases[i].left)
+			assert_int_equal(p.expiry_s, cases[i].left);
+		msg_unref(m);
+	}
+	parcel_fini(&s);
+}
+
 /* Against a PUBLISH counted by hand. */
 static void wire_size_is_that_of_the_packet(void **state)
 {
@@ -139,6 +174,7 @@ int main(void)
 		cmocka_unit_test(mqtt_5_tells_seq_time_and_late_as_user_properties),
 		cmocka_unit_test(mqtt_3_1_1_tells_it_in_json_objects_of_our_own),
 		cmocka_unit_test(rule_decides_topic_qos_and_retain),
+		cmocka_unit_test(a_message_is_not_sent_after_its_expiry_and_says_what_is_left),
 		cmocka_unit_test(wire_size_is_that_of_the_packet),
 	};
 
