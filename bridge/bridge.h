@@ -45,17 +45,30 @@ struct bridge_tls {
 	bool verify;
 };
 
+enum bridge_token_kind { BRIDGE_TOKEN_NONE, BRIDGE_TOKEN_SAS, BRIDGE_TOKEN_JWT };
+
+/* A password made for a while; the link is dialled anew before it runs out. */
+struct bridge_token {
+	struct key_head head;
+	int kind; /* enum bridge_token_kind */
+	const char *key, *audience;
+	int64_t lifetime_ms;
+};
+
 struct bridge_opts {
 	struct key_head head;    /* head.name: the upstream's name */
 	struct key_list address; /* of const char *, tried in turn */
 	int version;             /* enum bridge_version */
 	const char *client_id;   /* NULL: the site's name */
 	const char *username, *password_file;
+	int preset; /* enum preset */
+	struct bridge_token token;
 	struct bridge_tls tls;
 	int64_t keep_alive_ms, connect_timeout_ms, ack_timeout_ms;
 	bool clean;
 	int64_t session_expiry_ms;
 	int64_t window, window_bytes;
+	int64_t max_packet;       /* of a PUBLISH to this upstream; 0: what the server says */
 	const char *proxy;        /* http://host:port, asked to CONNECT; NULL: none */
 	int64_t rate, rate_bytes; /* a second; 0: as fast as the link takes them */
 	int order;                /* enum bridge_order */

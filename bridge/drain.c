@@ -170,6 +170,8 @@ static void go_online(struct drain *d, const struct uplink_event *e)
 	struct status facts = status_facts(d, d->counts.links == 0 ? "start" : "reconnect");
 
 	d->limits = e->limits;
+	if (d->opts->max_packet > 0 && (d->limits.max_packet == 0 || d->opts->max_packet < d->limits.max_packet))
+		d->limits.max_packet = (uint32_t)d->opts->max_packet;
 	d->phase_due_ms = -1;
 	if (wants_other_keep_alive(d)) {
 		d->keep_alive_s = d->limits.keep_alive_s;
@@ -322,10 +324,14 @@ static bool should_go_home(const struct drain *d)
 	return d->address != 0 && d->opts->return_ms > 0 && d->now_ms - d->up_ms >= d->opts->return_ms;
 }
 
-static void go_home(struct drain *d)
+/* A token is good for a while, and servers cut whoever stays longer: better at a time of ours. */
+static int64_t token_due_ms(const struct drain *d)
 {
-	log_info("upstream=%s leaves address=%s for the first of its list", d->opts->head.name, address(d));
-	d->address = 0;
+	return d->opts->token.kind == BRIDGE_TOKEN_NONE ? -1 : d->up_ms + d->opts->token.lifetime_ms / 5 * 4;
+}
+
+static void dial_anew(struct drain *d)
+{
 	d->was_up = false;
 	d->env.uplink->ops->hang_up(d->env.uplink);
 	pump_link_lost(d);
@@ -342,7 +348,13 @@ static void watch(struct drain *d)
 	if (d->now_ms - d->up_ms >= STEADY_MS)
 		backoff_reset(&d->backoff);
 	if (should_go_home(d)) {
-		go_home(d);
+		log_info("upstream=%s leaves address=%s for the first of its list", d->opts->head.name, address(d));
+		d->address = 0;
+		dial_anew(d);
+		return;
+	}
+	if (token_due_ms(d) >= 0 && d->now_ms >= token_due_ms(d)) {
+		dial_anew(d);
 		return;
 	}
 	if (at < 0 || d->now_ms < at)
@@ -504,6 +516,7 @@ int64_t drain_due_ms(const struct drain *d)
 		return d->now_ms;
 	due = sooner(due, silent_at_ms(d));
 	due = sooner(due, d->send_due_ms);
+	due = sooner(due, token_due_ms(d));
 	if (d->address != 0 && d->opts->return_ms > 0)
 		due = sooner(due, d->up_ms + d->opts->return_ms);
 	return due;

@@ -2,6 +2,7 @@
 #include "bridge/bridge.h"
 
 #include "base/topic.h"
+#include "bridge/preset.h"
 #include "bridge/rules.h"
 
 #include <string.h>
@@ -95,6 +96,36 @@ static void check_tls(void *item, struct key_report *report)
 static const struct key_table tls_table = KEY_TABLE_OF(
 	"tls", struct bridge_tls, tls_keys, .check = check_tls, .help = "For mqtts:// and wss:// addresses.");
 
+/* --- token ------------------------------------------------------------------------------------------------------- */
+
+static const struct key_choice token_kinds[] = {
+	{"none", BRIDGE_TOKEN_NONE, "no token"},
+	{"sas", BRIDGE_TOKEN_SAS, "Azure's shared access signature; key holds the shared access key in base64"},
+	{"jwt", BRIDGE_TOKEN_JWT, "a JSON web token, signed RS256 or ES256 by the private key in key (PEM)"},
+	{NULL, 0, NULL},
+};
+
+static const struct key token_keys[] = {
+	{"kind", KEY_ENUM, offsetof(struct bridge_token, kind), .choices = token_kinds, .dflt = "none",
+		.help = "what is made"},
+	{"key", KEY_PATH, offsetof(struct bridge_token, key), .help = "file with the key that it is made with"},
+	{"audience", KEY_TEXT, offsetof(struct bridge_token, audience), .min = 1, .max = 256,
+		.help = "whom it is for; sas: {host}/devices/{client_id} when absent, jwt: the host"},
+	{"lifetime", KEY_TIME, offsetof(struct bridge_token, lifetime_ms), .min = 60000, .max = 86400000, .dflt = "1h",
+		.help = "how long one is good; the link is dialled anew with another at four fifths of it"},
+};
+
+static void check_token(void *item, struct key_report *report)
+{
+	const struct bridge_token *t = item;
+
+	if (t->kind != BRIDGE_TOKEN_NONE && !t->key)
+		key_fault(report, t, "kind", "there is no key to make it with; name its file with `key`");
+}
+
+static const struct key_table token_table = KEY_TABLE_OF("token", struct bridge_token, token_keys, .check = check_token,
+	.help = "A password that is made anew for each connection, and good for a while.");
+
 /* --- an upstream ------------------------------------------------------------------------------------------------- */
 
 static const struct key_choice versions[] = {
@@ -120,6 +151,8 @@ static const struct key_choice marks[] = {
 static const struct key keys[] = {
 	{"address", KEY_LIST, offsetof(struct bridge_opts, address), .required = true,
 		.help = "mqtt://host:1883, mqtts://host:8883, ws:// or wss://; several are tried in turn"},
+	{"preset", KEY_ENUM, offsetof(struct bridge_opts, preset), .choices = preset_choices, .dflt = "none",
+		.help = "a service whose limits are known; sets what is not written, refuses what it would refuse"},
 	{"version", KEY_ENUM, offsetof(struct bridge_opts, version), .choices = versions, .dflt = "5",
 		.help = "of MQTT"},
 	{"client_id", KEY_TEXT, offsetof(struct bridge_opts, client_id), .min = 1, .max = 128,
@@ -127,6 +160,8 @@ static const struct key keys[] = {
 	{"username", KEY_TEXT, offsetof(struct bridge_opts, username), .min = 1, .max = 1024, .help = "to log in with"},
 	{"password_file", KEY_PATH, offsetof(struct bridge_opts, password_file),
 		.help = "file whose first line is the password; read anew for each connection"},
+	{"token", KEY_TABLE, offsetof(struct bridge_opts, token), .table = &token_table,
+		.help = "in place of password_file"},
 	{"proxy", KEY_TEXT, offsetof(struct bridge_opts, proxy), .min = 8, .max = 400,
 		.help = "http://host:port of an HTTP proxy that is asked to CONNECT to the address"},
 	{"tls", KEY_TABLE, offsetof(struct bridge_opts, tls), .table = &tls_table, .help = "for encrypted addresses"},
@@ -149,6 +184,8 @@ static const struct key keys[] = {
 		.help = "records in flight at most; the server's receive maximum may lower it"},
 	{"window_bytes", KEY_SIZE, offsetof(struct bridge_opts, window_bytes), .min = 1024, .max = 64 * 1024 * 1024,
 		.dflt = "256KiB", .help = "bytes in flight at most, but always one record"},
+	{"max_packet", KEY_SIZE, offsetof(struct bridge_opts, max_packet), .min = 0, .max = 268435460, .dflt = "0",
+		.help = "longer ones are set aside unsent; 0: what the server says, and without a word of it any"},
 	{"rate", KEY_INT, offsetof(struct bridge_opts, rate), .min = 0, .max = 1000000, .dflt = "0",
 		.help = "records a second at most; 0: as fast as the link takes them"},
 	{"rate_bytes", KEY_SIZE, offsetof(struct bridge_opts, rate_bytes), .min = 0, .max = INT64_C(10) << 30,
@@ -204,10 +241,13 @@ static void check_addresses(const struct bridge_opts *o, struct key_report *repo
 
 static void check_upstream(void *item, struct key_report *report)
 {
-	const struct bridge_opts *o = item;
+	struct bridge_opts *o = item;
 	char topic[TOPIC_MAX_LEN + 1];
 
 	check_addresses(o, report);
+	preset_apply(o, report);
+	if (o->token.kind != BRIDGE_TOKEN_NONE && o->password_file)
+		key_fault(report, o, "password_file", "there is a token for a password already; leave one of them out");
 	if (o->backoff_max_ms < o->backoff_ms)
 		key_fault(report, o, "backoff_max", "is shorter than backoff; make it at least as long");
 	if (o->password_file && !o->username && o->version == BRIDGE_V311)

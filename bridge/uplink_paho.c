@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "bridge/credentials.h"
+#include "bridge/preset.h"
+#include "bridge/token.h"
 #include "bridge/wire.h"
 
 #include <MQTTAsync.h>
@@ -434,7 +436,7 @@ struct connecting {
 	MQTTProperties props;
 	MQTTProperty prop[3];
 	unsigned char alpn[64];
-	char password[PASSWORD_MAX];
+	char password[PASSWORD_MAX], username[512];
 };
 
 static void set_tls(struct connecting *c, const struct bridge_tls *tls, struct ticket *t)
@@ -511,7 +513,8 @@ static void set_version(struct connecting *c, const struct bridge_opts *o, bool 
 
 /* What the files of this call have to say; read anew each time, so that what was renewed counts with the next call.
  * CREDENTIALS_BAD: why is a sentence. */
-static int set_credentials(struct connecting *c, const struct bridge_opts *o, bool tls, struct ticket *t, char *why)
+static int set_credentials(struct connecting *c, const struct bridge_opts *o, bool tls, struct ticket *t,
+	const struct token_facts *facts, char *why)
 {
 	size_t len;
 	int r = 0;
@@ -519,6 +522,15 @@ static int set_credentials(struct connecting *c, const struct bridge_opts *o, bo
 	if (tls) {
 		r = credentials_check(&o->tls, clock_wall_ms(&clock_system) / 1000, why, TEXT_MAX);
 		set_tls(c, &o->tls, t);
+	}
+	if (r == 0 && o->token.kind != BRIDGE_TOKEN_NONE) {
+		r = token_make(&o->token, facts, c->password, TOKEN_MAX, why, TEXT_MAX);
+		c->o.password = c->password;
+	}
+	if (r == 0 && o->preset == PRESET_AZURE && !o->username) {
+		snprintf(c->username, sizeof(c->username), "%s/%s/?api-version=2021-04-12", facts->host,
+			facts->client_id);
+		c->o.username = c->username;
 	}
 	if (r == 0 && o->password_file) {
 		r = credentials_password(o->password_file, c->password, sizeof(c->password), &len, why, TEXT_MAX);
@@ -581,7 +593,8 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 	uint32_t number = ++p->calls ? p->calls : ++p->calls; /* never 0 */
 	struct ticket *t = &p->tickets[p->o.tags + number % CALL_TICKETS];
 	struct connecting *c = calloc(1, sizeof(*c));
-	char uri[512], why[TEXT_MAX];
+	char uri[512], host[256], why[TEXT_MAX];
+	struct token_facts facts = {host, p->o.client_id, clock_wall_ms(&clock_system) / 1000};
 	bool tls = false;
 	int r = c ? 0 : -ENOMEM;
 
@@ -590,13 +603,15 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 	p->tls_text[0] = 0;
 	if (r == 0)
 		r = uri_of(call->address, uri, sizeof(uri), &tls);
+	if (r == 0 && !preset_host(call->address, host, sizeof(host)))
+		r = -EINVAL;
 	if (r == 0)
 		r = make_handle(p, uri, t);
 	if (r == 0) {
 		set_options(p, c, call, t);
 		p->tls = tls;
 		atomic_store(&p->live, number);
-		if (set_credentials(c, p->o.opts, tls, t, why) != 0)
+		if (set_credentials(c, p->o.opts, tls, t, &facts, why) != 0)
 			post(t, L_DOWN, 0, strdup(why));
 		else
 			r = MQTTAsync_connect(p->handle, &c->o) == MQTTASYNC_SUCCESS ? 0 : -ECONNREFUSED;

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "bridge/preset.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct key_choice preset_choices[] = {
+	{"none", PRESET_NONE, "a broker that tells its limits itself, as MQTT 5 lets it"},
+	{"aws", PRESET_AWS,
+		"AWS IoT Core: certificates, ALPN on port 443, packets of 128 KiB, 100 unacknowledged, 100 records and "
+		"512 KiB "
+		"a second"},
+	{"azure", PRESET_AZURE,
+		"Azure IoT Hub: MQTT 3.1.1, its user name, no retained messages, packets of 256 KiB; topics under "
+		"devices/{client_id}/messages/events/"},
+	{"hivemq", PRESET_HIVEMQ, "HiveMQ: MQTT 5, it tells its limits"},
+	{"emqx", PRESET_EMQX, "EMQX: MQTT 5, it tells its limits"},
+	{"mosquitto", PRESET_MOSQUITTO, "Mosquitto: MQTT 5, it tells its limits"},
+	{"rabbitmq", PRESET_RABBITMQ, "RabbitMQ before 3.13: MQTT 3.1.1 only"},
+	{"nats", PRESET_NATS, "NATS with JetStream: MQTT 3.1.1, packets of 1 MiB, a window it keeps up with"},
+	{NULL, 0, NULL},
+};
+
+/* 0 and NULL: nothing is known to matter. */
+static const struct row {
+	int version;
+	bool encrypted, certificate, no_retain;
+	int64_t max_packet, window, rate, rate_bytes;
+	int64_t keep_alive_max_ms, session_max_ms;
+	const char *alpn_443;
+} rows[] = {
+	[PRESET_NONE] = {0},
+	[PRESET_AWS] = {.version = BRIDGE_V5,
+		.encrypted = true,
+		.max_packet = 128 * 1024,
+		.window = 100,
+		.rate = 100,
+		.rate_bytes = 512 * 1024,
+		.keep_alive_max_ms = 1200 * 1000,
+		.session_max_ms = INT64_C(604800) * 1000,
+		.alpn_443 = "x-amzn-mqtt-ca",
+		.certificate = true},
+	[PRESET_AZURE] = {.version = BRIDGE_V311,
+		.encrypted = true,
+		.no_retain = true,
+		.max_packet = 256 * 1024,
+		.keep_alive_max_ms = 1767 * 1000},
+	[PRESET_HIVEMQ] = {.version = BRIDGE_V5},
+	[PRESET_EMQX] = {.version = BRIDGE_V5},
+	[PRESET_MOSQUITTO] = {.version = BRIDGE_V5},
+	[PRESET_RABBITMQ] = {.version = BRIDGE_V311, .session_max_ms = 0},
+	[PRESET_NATS] = {.version = BRIDGE_V311, .max_packet = 1024 * 1024, .window = 100},
+};
+
+static const char *name(const struct bridge_opts *o)
+{
+	return preset_choices[o->preset].name;
+}
+
+bool preset_host(const char *address, char *out, size_t cap)
+{
+	const char *from = strstr(address, "://");
+	size_t len;
+
+	if (!from)
+		return false;
+	from += 3;
+	len = *from == '[' ? strcspn(from, "]") + 1 : strcspn(from, ":/");
+	if (len == 0 || len >= cap)
+		return false;
+	memcpy(out, from, len);
+	out[len] = 0;
+	return true;
+}
+
+static bool ends_with_port(const char *address, const char *port)
+{
+	const char *slash = strchr(strstr(address, "://") ? strstr(address, "://") + 3 : address, '/');
+	size_t len = slash ? (size_t)(slash - address) : strlen(address), n = strlen(port);
+
+	return len > n && memcmp(address + len - n, port, n) == 0;
+}
+
+/* A number nobody wrote becomes what the service takes; one that was written and is more is a mistake. */
+static void limit(struct key_report *report, struct bridge_opts *o, const char *key, int64_t *value, int64_t most,
+	const char *unit, int64_t per)
+{
+	if (most == 0)
+		return;
+	if (!key_given(o, key))
+		*value = *value == 0 || *value > most ? most : *value;
+	else if (*value > most || *value == 0)
+		key_fault(report, o, key, "is more than %s takes; use at most %lld%s", name(o), (long long)(most / per),
+			unit);
+}
+
+static void check_addresses(struct bridge_opts *o, const struct row *row, struct key_report *report)
+{
+	const char *const *address = o->address.items;
+
+	for (size_t i = 0; i < o->address.count; i++) {
+		bool encrypted = strncmp(address[i], "mqtts://", 8) == 0 || strncmp(address[i], "wss://", 6) == 0;
+
+		if (row->encrypted && !encrypted)
+			key_fault(report, o, "address",
+				"\"%s\" is not encrypted, and %s takes nothing else; use mqtts://", address[i],
+				name(o));
+		if (row->alpn_443 && !o->tls.alpn && strncmp(address[i], "mqtts://", 8) == 0 &&
+			ends_with_port(address[i], ":443"))
+			o->tls.alpn = row->alpn_443;
+	}
+}
+
+static void check_retain(struct bridge_opts *o, struct key_report *report)
+{
+	struct bridge_rule *rules = o->rules.items;
+
+	for (size_t i = 0; i < o->rules.count; i++) {
+		if (rules[i].retain == BRIDGE_RETAIN_SET)
+			key_fault(report, &rules[i], "retain", "%s keeps no retained messages; use clear", name(o));
+		rules[i].retain = BRIDGE_RETAIN_CLEAR;
+	}
+}
+
+/* The hub knows a device by its name and closes the connection on any topic that is not the device's. */
+static void check_azure(struct bridge_opts *o, struct key_report *report)
+{
+	const struct bridge_rule *rules = o->rules.items;
+	char events[160];
+
+	if (!o->client_id) {
+		key_fault(report, o, "client_id", "azure needs it; give the device's name in the hub");
+		return;
+	}
+	if (!key_given(o, "status"))
+		o->status = ""; /* there is no topic for it */
+	snprintf(events, sizeof(events), "devices/%s/messages/", o->client_id);
+	for (size_t i = 0; i < o->rules.count; i++) {
+		const char *up = rules[i].topic ? rules[i].topic : rules[i].prefix;
+
+		if (rules[i].out && (!up || strncmp(up, events, strlen(events)) != 0))
+			key_fault(report, &rules[i], "out",
+				"azure takes only topics under %sevents/; use `prefix: %sevents/`", events, events);
+	}
+}
+
+void preset_apply(struct bridge_opts *o, struct key_report *report)
+{
+	const struct row *row = &rows[o->preset];
+
+	if (row->version && !key_given(o, "version"))
+		o->version = row->version;
+	else if (row->version == BRIDGE_V311 && o->version != BRIDGE_V311)
+		key_fault(report, o, "version", "%s speaks 3.1.1; use 3.1.1 or leave it out", name(o));
+	check_addresses(o, row, report);
+	limit(report, o, "max_packet", &o->max_packet, row->max_packet, " bytes", 1);
+	limit(report, o, "window", &o->window, row->window, "", 1);
+	limit(report, o, "rate", &o->rate, row->rate, " a second", 1);
+	limit(report, o, "rate_bytes", &o->rate_bytes, row->rate_bytes, " bytes a second", 1);
+	limit(report, o, "keep_alive", &o->keep_alive_ms, row->keep_alive_max_ms, "s", 1000);
+	limit(report, o, "session_expiry", &o->session_expiry_ms, row->session_max_ms, "s", 1000);
+	if (row->certificate && !o->tls.cert && o->token.kind == BRIDGE_TOKEN_NONE)
+		key_fault(report, o, "tls", "%s knows a device by its certificate; give tls.cert and tls.key", name(o));
+	if (row->no_retain)
+		check_retain(o, report);
+	if (o->preset == PRESET_AZURE)
+		check_azure(o, report);
+}
