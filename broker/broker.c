@@ -3,6 +3,7 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "broker/auth.h"
 #include "broker/clients.h"
 #include "broker/core.h"
 #include "broker/deliver.h"
@@ -10,6 +11,7 @@
 #include "broker/input.h"
 #include "broker/listen.h"
 #include "broker/ours.h"
+#include "broker/policy.h"
 #include "broker/promise.h"
 #include "broker/rate.h"
 #include "broker/sys.h"
@@ -74,16 +76,44 @@ static void say_goodbye(struct broker *b)
 	loop_arm(b->loop, &b->stop_timer, broker_now_ms(b) + (b->conns ? STOP_MS : 0));
 }
 
-/* Limits count from now on; what is beyond a lowered one already is left as it is. */
-static void reload(struct broker *b, struct broker_opts *o)
+struct reload {
+	struct broker_opts opts; /* numbers only are used: its texts and lists may be gone */
+	struct policy *policy;
+};
+
+static void reload_free(struct reload *r)
+{
+	if (!r)
+		return;
+	policy_free(r->policy);
+	free(r);
+}
+
+static void set_opts(struct broker *b, const struct broker_opts *o)
 {
 	b->opts = *o;
 	b->opts.listeners = (struct key_list){0};
+	b->opts.users = NULL;
+}
+
+static int set_policy(struct broker *b, struct policy *p)
+{
+	auth_set_users_take(b->auth, p->users);
+	p->users = NULL;
+	return listen_set(b, &p->doors);
+}
+
+/* Limits count from now on; what is beyond a lowered one already is left as it is. */
+static void reload(struct broker *b, struct reload *fresh)
+{
+	const struct broker_opts *o = &fresh->opts;
+
+	set_opts(b, o);
 	retain_limit(&b->retain, (uint32_t)o->max_retained_messages, (uint64_t)o->max_retained_bytes);
 	sys_rearm(b);
-	if (listen_set(b, &o->listeners) < 0)
+	if (set_policy(b, fresh->policy) < 0)
 		log_warn("broker: not every listener could be opened; the others serve");
-	free(o);
+	reload_free(fresh);
 }
 
 static void read_letter(struct broker *b, const struct letter *l)
@@ -167,7 +197,21 @@ static int open_parts(struct broker *b)
 		r = exact_start(b);
 	if (r == 0)
 		r = sys_start(b);
-	return r == 0 ? listen_set(b, &o->listeners) : r;
+	if (r == 0)
+		r = auth_new(&b->auth, b);
+	return r;
+}
+
+static int apply_policy(struct broker *b, const struct broker_opts *opts)
+{
+	struct policy *p;
+	int r = policy_new(&p, opts);
+
+	if (r == 0) {
+		r = set_policy(b, p);
+		policy_free(p);
+	}
+	return r;
 }
 
 int broker_new(
@@ -178,7 +222,7 @@ int broker_new(
 
 	if (!b)
 		return -ENOMEM;
-	b->opts = *opts;
+	set_opts(b, opts);
 	if (persist)
 		b->persist = *persist;
 	b->clock = clock;
@@ -189,6 +233,8 @@ int broker_new(
 	b->id_salt = backoff_random();
 	b->input = malloc(CONN_INPUT);
 	r = b->input ? open_parts(b) : -ENOMEM;
+	if (r == 0)
+		r = apply_policy(b, opts);
 	if (r < 0) {
 		broker_free(b);
 		return r;
@@ -237,7 +283,7 @@ static void free_letters(struct broker *b)
 		if (l.kind == LETTER_PUBLISH)
 			msg_unref(l.ptr);
 		if (l.kind == LETTER_RELOAD)
-			free(l.ptr);
+			reload_free(l.ptr);
 		if (l.kind == LETTER_WHY)
 			why_free(l.ptr);
 		if (l.kind == LETTER_CLIENTS)
@@ -255,6 +301,7 @@ void broker_free(struct broker *b)
 		listen_close(b);
 	}
 	exact_fini(b);
+	auth_free(b->auth);
 	sys_free(b);
 	unrest_free(b->unrest);
 	ours_free(b);
@@ -328,39 +375,17 @@ int broker_routes_changed(struct broker *b)
 	return post(b, (struct letter){.kind = LETTER_ROUTES});
 }
 
-/* One block, so that it outlives the configuration it was read from. */
-static struct broker_opts *copy_opts(const struct broker_opts *o)
-{
-	const struct broker_listener *from = o->listeners.items;
-	size_t size = sizeof(*o) + o->listeners.count * sizeof(*from);
-	struct broker_listener *to;
-	struct broker_opts *copy;
-	char *text;
-
-	for (size_t i = 0; i < o->listeners.count; i++)
-		size += strlen(from[i].bind) + 1;
-	copy = malloc(size);
-	if (!copy)
-		return NULL;
-	*copy = *o;
-	to = (struct broker_listener *)(copy + 1);
-	text = (char *)(to + o->listeners.count);
-	copy->listeners.items = to;
-	for (size_t i = 0; i < o->listeners.count; i++) {
-		to[i] = from[i];
-		to[i].bind = text;
-		text = stpcpy(text, from[i].bind) + 1;
-	}
-	return copy;
-}
-
 int broker_reload(struct broker *b, const struct broker_opts *opts)
 {
-	struct broker_opts *copy = copy_opts(opts);
-	int r = copy ? post(b, (struct letter){.kind = LETTER_RELOAD, .ptr = copy}) : -ENOMEM;
+	struct reload *l = calloc(1, sizeof(*l));
+	int r = l ? policy_new(&l->policy, opts) : -ENOMEM;
 
+	if (r == 0) {
+		l->opts = *opts;
+		r = post(b, (struct letter){.kind = LETTER_RELOAD, .ptr = l});
+	}
 	if (r != 0)
-		free(copy);
+		reload_free(l);
 	return r;
 }
 

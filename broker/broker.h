@@ -16,15 +16,28 @@ struct broker;
 
 struct broker_listener {
 	struct key_head head;
-	const char *bind; /* "0.0.0.0:1883", "[::]:1883", ":1883" (both families), "unix:/run/weir/mqtt.sock" */
+	const char *bind; /* "0.0.0.0:1883", "[::]:1883", ":1883" (both families), "unix:/run/weir/mqtt.sock",
+			   * "systemd:NAME" */
 	bool allow_anonymous;
+	unsigned versions;       /* enum broker_versions */
+	int64_t max_connections; /* 0: those of the broker */
+	const char *mode;        /* unix: octal; NULL: as the umask has it */
+	bool peer_user;          /* unix */
+	bool proxy_protocol;
+	int client_id; /* enum broker_client_id */
 };
+enum broker_versions { BROKER_TAKES_31 = 1, BROKER_TAKES_311 = 2, BROKER_TAKES_5 = 4, BROKER_TAKES_ALL = 7 };
+enum broker_client_id { BROKER_CLIENT_ID_ANY, BROKER_CLIENT_ID_USER };
+/* One with the usual terms at this address: anonymous clients only where nobody but this machine can come from. */
+struct broker_listener broker_listener_at(const char *bind);
+bool broker_bind_is_local(const char *bind);
 
 enum broker_queue_policy { BROKER_DROP_OLDEST, BROKER_DROP_NEWEST };
 
 struct broker_opts {
 	struct key_head head;
 	struct key_list listeners; /* of struct broker_listener */
+	const char *users;         /* file; NULL: none */
 
 	int64_t max_connections;
 	int64_t max_sessions;

@@ -5,6 +5,7 @@
 #include "broker/alias.h"
 #include "broker/core.h"
 #include "broker/delivery.h"
+#include "broker/door.h"
 #include "broker/encode.h"
 #include "broker/hold.h"
 #include "broker/input.h"
@@ -185,6 +186,8 @@ static void conn_free(struct conn *c)
 	loop_disarm(b->loop, &c->timer);
 	input_forget(c->transport);
 	transport_free(c->transport);
+	door_leave(c->door);
+	door_unref(c->door);
 	close(c->fd);
 	out_clear(&c->out, &b->stock);
 	*c->pprev = c->next;
@@ -330,26 +333,39 @@ static void timer_ran(struct loop_timer *t)
 	conn_rearm(c);
 }
 
-int conn_new_take(struct broker *b, int fd, struct transport *transport, bool allow_anonymous)
+static struct conn *make(struct broker *b, int fd, struct door *door)
 {
 	struct conn *c = calloc(1, sizeof(*c));
-	int r = c ? loop_watch(b->loop, &c->watch, fd, EPOLLIN) : -ENOMEM;
 
-	if (r < 0) {
+	if (!c)
+		return NULL;
+	if (door_transport(door, &c->transport, fd) < 0 || loop_watch(b->loop, &c->watch, fd, EPOLLIN) < 0) {
+		transport_free(c->transport);
 		free(c);
-		transport_free(transport);
-		close(fd);
-		return r;
+		return NULL;
 	}
 	c->watch.run = ready;
 	c->timer.run = timer_ran;
 	c->broker = b;
 	c->fd = fd;
-	c->allow_anonymous = allow_anonymous;
-	c->transport = transport;
+	c->door = door_ref(door);
 	c->reading = true;
 	c->max_packet = UINT32_MAX;
 	c->since_ms = c->last_rx_ms = broker_now_ms(b);
+	return c;
+}
+
+int conn_new(struct broker *b, int fd, struct door *door)
+{
+	bool room = door_enter(door);
+	struct conn *c = room ? make(b, fd, door) : NULL;
+
+	if (!c) {
+		if (room)
+			door_leave(door);
+		close(fd);
+		return room ? -ENOMEM : CONN_REFUSED;
+	}
 	c->next = b->conns;
 	c->pprev = &b->conns;
 	if (c->next)

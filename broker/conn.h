@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct broker;
+struct door;
 struct session;
 struct acks;
 struct aliases;
@@ -53,6 +54,7 @@ struct conn {
 	int64_t paid_us;             /* rate.c: what it published is paid for until then */
 	uint64_t held_ticket;        /* of the held publish, when the store has it already */
 	struct transport *transport; /* owned; NULL: plain */
+	struct door *door;           /* a reference; NULL: open to anybody */
 	int fd;
 	uint32_t max_packet; /* towards the client */
 	uint32_t lingered;   /* bytes read away */
@@ -63,12 +65,15 @@ struct conn {
 	uint16_t alias_max; /* towards the client */
 	uint16_t held_taps;
 	uint8_t state, version;
-	uint8_t doom; /* reason to close with */
-	bool dirty, doomed, held, held_kept, held_again, slow, blocked, pump, reading, shut, allow_anonymous;
+	uint8_t doom;    /* reason to close with */
+	uint8_t verdict; /* auth.c: on the password of the CONNECT that is held */
+	bool dirty, doomed, held, held_kept, held_again, slow, blocked, pump, reading, shut, by_password;
 };
 
-/* Takes the socket and what stands before it (NULL: nothing), also on failure. */
-int conn_new_take(struct broker *b, int fd, struct transport *t, bool allow_anonymous);
+/* Takes the socket, also on failure; its own reference to the door (NULL: one that is open to anybody). CONN_REFUSED: the
+ * door has enough connections. */
+enum { CONN_REFUSED = 1 };
+int conn_new(struct broker *b, int fd, struct door *door);
 void conn_send(struct conn *c, const void *bytes, size_t len);
 void conn_send_payload(struct conn *c, struct msg *m);
 void conn_dirty(struct conn *c); /* flush it at the end of the turn */

@@ -2,14 +2,17 @@
 /* CONNECT: everything that could refuse it is looked at before anything is changed, so that a refused client has no
  * effect on the running session of its name [MQTT-3.1.4-2]. */
 #include "base/log.h"
+#include "broker/auth.h"
 #include "broker/delivery.h"
 #include "broker/dispatch.h"
+#include "broker/door.h"
 #include "broker/encode.h"
 #include "broker/unrest.h"
 #include "broker/will.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- refusing ----------------------------------------------------------------------------------------------- */
@@ -48,8 +51,8 @@ static int check(const struct conn *c, const struct connect *m)
 
 	if (props_has(&m->props, PROP_AUTH_METHOD)) /* [MQTT-4.12.0-1] */
 		return RC_BAD_AUTH_METHOD;
-	if (!c->allow_anonymous)
-		return m->has_user ? RC_BAD_LOGIN : RC_NOT_AUTHORIZED;
+	if (!door_takes(c->door, m->version))
+		return RC_BAD_VERSION;
 	if (m->client_id.len == 0 && (!o->allow_empty_client_id || m->version == MQTT_31))
 		return RC_BAD_CLIENT_ID;
 	if (m->client_id.len == 0 && m->version == MQTT_311 && !m->clean) /* 3.1.1 [MQTT-3.1.3-8] */
@@ -58,6 +61,38 @@ static int check(const struct conn *c, const struct connect *m)
 		return RC_NO_QOS;
 	if (m->will && m->will_retain && !o->retain_available)
 		return RC_NO_RETAIN;
+	return 0;
+}
+
+/* Whose session it would be. It stays with the user that began it: a client id is easy to guess, and with it would come
+ * what is queued for somebody else. */
+static int check_owner(const struct conn *c, const struct connect *m, const char *user)
+{
+	const struct session *s = sessions_find(&c->broker->sessions, m->client_id.at, m->client_id.len);
+	size_t len = strlen(user);
+	bool same = m->client_id.len == len && memcmp(m->client_id.at, user, len) == 0;
+	char id[96];
+
+	if (c->door && c->door->client_id == BROKER_CLIENT_ID_USER && len > 0 && !same)
+		return RC_BAD_CLIENT_ID;
+	if (!s || !s->user || strcmp(s->user, user) == 0)
+		return 0;
+	log_warn("client=%s refused: its session belongs to user %s until it ends; take another client id",
+		log_text(id, sizeof(id), m->client_id.at, m->client_id.len), s->user);
+	return RC_NOT_AUTHORIZED;
+}
+
+static int set_owner(struct session *s, const char *user)
+{
+	char *copy;
+
+	if (user[0] == '\0' || (s->user && strcmp(s->user, user) == 0))
+		return 0;
+	copy = strdup(user);
+	if (!copy)
+		return -ENOMEM;
+	free(s->user);
+	s->user = copy;
 	return 0;
 }
 
@@ -139,7 +174,7 @@ static bool too_many(const struct broker *b, struct span id)
 	return b->sessions.count >= (uint64_t)b->opts.max_sessions && !sessions_find(&b->sessions, id.at, id.len);
 }
 
-static int open_session(struct conn *c, const struct connect *m, struct span id, bool *present)
+static int open_session(struct conn *c, const struct connect *m, struct span id, const char *user, bool *present)
 {
 	struct broker *b = c->broker;
 	struct session *s = sessions_find(&b->sessions, id.at, id.len);
@@ -158,6 +193,8 @@ static int open_session(struct conn *c, const struct connect *m, struct span id,
 	}
 	*present = s != NULL;
 	r = s ? 0 : session_new(&s, b, id.at, id.len);
+	if (r == 0 && (r = set_owner(s, user)) < 0 && !*present)
+		session_end(s);
 	if (r < 0) {
 		will_free(will);
 		return r;
@@ -185,7 +222,7 @@ static struct span assign_id(struct broker *b, char *out, size_t cap)
 	return id;
 }
 
-static int let_in(struct conn *c, const struct connect *m)
+static int let_in(struct conn *c, const struct connect *m, const char *user)
 {
 	struct broker *b = c->broker;
 	char assigned[64];
@@ -195,7 +232,7 @@ static int let_in(struct conn *c, const struct connect *m)
 	if (too_many(b, id))
 		return refuse(c, m->version, RC_QUOTA);
 	set_terms(c, m);
-	if (open_session(c, m, id, &present) < 0) {
+	if (open_session(c, m, id, user, &present) < 0) {
 		c->state = CONN_NEW;
 		return refuse(c, m->version, RC_UNAVAILABLE);
 	}
@@ -215,6 +252,7 @@ static int let_in(struct conn *c, const struct connect *m)
 int connect_packet(struct conn *c, struct packet *p)
 {
 	struct connect m = {0};
+	char user[PEER_USER_MAX];
 	int r = decode_connect(p->body, &m);
 
 	/* [MQTT-1.5.5-1] for the length of CONNECT itself: its version is known only now */
@@ -222,7 +260,13 @@ int connect_packet(struct conn *c, struct packet *p)
 		r = RC_MALFORMED;
 	if (r == 0)
 		r = check(c, &m);
+	if (r == 0)
+		r = auth_check(c, &m, user);
+	if (r == AUTH_LATER)
+		return DISPATCH_HOLD;
+	if (r == 0)
+		r = check_owner(c, &m, user);
 	if (r != 0)
 		return refuse(c, m.version, (uint8_t)r);
-	return let_in(c, &m);
+	return let_in(c, &m, user);
 }

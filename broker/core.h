@@ -96,6 +96,7 @@ struct broker {
 	struct unrest *unrest;
 	broker_notice_fn *notice; /* NULL: nobody asked */
 	void *notice_ctx;
+	struct auth *auth;
 	struct stats stats;
 };
 

@@ -91,7 +91,7 @@ static void come(struct play *p, int who)
 
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
 	p->fd[who] = pair[0];
-	must(conn_new_take(p->b, pair[1], NULL, true) == 0);
+	must(conn_new(p->b, pair[1], NULL) == 0);
 	if (who == RAW)
 		return;
 	if (who == WITNESS)

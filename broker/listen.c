@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "broker/core.h"
+#include "broker/inherit.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,12 +22,11 @@ struct listener {
 	struct loop_watch watch;
 	struct loop_timer pause;
 	struct broker *broker;
-	char *bind;
+	struct door *door; /* a reference */
 	int fd, port;
-	bool allow_anonymous;
 };
 
-static const char unix_prefix[] = "unix:";
+static const char unix_prefix[] = "unix:", inherit_prefix[] = "systemd:";
 
 int listen_port(const struct broker *b, size_t listener)
 {
@@ -69,7 +70,7 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 		if (b->conn_count >= (uint64_t)b->opts.max_connections) {
 			b->stats.refused++;
 			close(fd);
-		} else if (conn_new_take(b, fd, NULL, l->allow_anonymous) < 0) {
+		} else if (conn_new(b, fd, l->door) != 0) {
 			b->stats.refused++;
 		}
 	}
@@ -104,7 +105,7 @@ static int bind_to(const struct sockaddr *a, socklen_t len, bool both_families)
 	if (r == 0 && a->sa_family == AF_INET6 &&
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, both_families ? &off : &on, sizeof(on)) < 0)
 		r = -errno;
-	if (r == 0 && (bind(fd, a, len) < 0 || listen(fd, BACKLOG) < 0))
+	if (r == 0 && (bind(fd, a, len) < 0 || (a->sa_family != AF_UNIX && listen(fd, BACKLOG) < 0)))
 		r = -errno;
 	if (r < 0) {
 		close(fd);
@@ -125,15 +126,25 @@ static void remove_stale(const struct sockaddr_un *a)
 	close(fd);
 }
 
-static int open_unix(const char *path)
+/* Its mode is set before anybody can connect: until listen() they are refused. */
+static int open_unix(const char *path, unsigned mode)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd;
 
 	if (strlen(path) >= sizeof(a.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(a.sun_path, path);
 	remove_stale(&a);
-	return bind_to((struct sockaddr *)&a, sizeof(a), false);
+	fd = bind_to((struct sockaddr *)&a, sizeof(a), false);
+	if (fd >= 0 && ((mode != 0 && chmod(path, mode) < 0) || listen(fd, BACKLOG) < 0)) {
+		int r = -errno;
+
+		close(fd);
+		unlink(path);
+		return r;
+	}
+	return fd;
 }
 
 /* "host:port", "[v6]:port", ":port"; without a host: both families, or IPv4 alone where there is no IPv6. */
@@ -168,13 +179,24 @@ static int open_tcp(const char *spec)
 	return r;
 }
 
+static bool is_unix(const char *bind)
+{
+	return strncmp(bind, unix_prefix, sizeof(unix_prefix) - 1) == 0;
+}
+
 static int open_socket(struct listener *l)
 {
-	size_t n = sizeof(unix_prefix) - 1;
-	int r = strncmp(l->bind, unix_prefix, n) == 0 ? open_unix(l->bind + n) : open_tcp(l->bind);
+	const char *at = l->door->bind;
+	int r;
 
+	if (is_unix(at))
+		r = open_unix(at + sizeof(unix_prefix) - 1, l->door->mode);
+	else if (strncmp(at, inherit_prefix, sizeof(inherit_prefix) - 1) == 0)
+		r = inherit_socket(at + sizeof(inherit_prefix) - 1);
+	else
+		r = open_tcp(at);
 	if (r < 0) {
-		log_error("broker: cannot listen on %s: %s", l->bind, strerror(-r));
+		log_error("broker: cannot listen on %s: %s", at, strerror(-r));
 		return r;
 	}
 	l->fd = r;
@@ -184,21 +206,19 @@ static int open_socket(struct listener *l)
 
 static void close_one(struct listener *l)
 {
-	size_t n = sizeof(unix_prefix) - 1;
-
 	if (!l)
 		return;
 	loop_unwatch(l->broker->loop, &l->watch);
 	loop_disarm(l->broker->loop, &l->pause);
 	if (l->fd >= 0)
 		close(l->fd);
-	if (l->fd >= 0 && strncmp(l->bind, unix_prefix, n) == 0)
-		unlink(l->bind + n);
-	free(l->bind);
+	if (l->fd >= 0 && is_unix(l->door->bind))
+		unlink(l->door->bind + sizeof(unix_prefix) - 1);
+	door_unref(l->door);
 	free(l);
 }
 
-static int open_one(struct listener **out, struct broker *b, const struct broker_listener *opts)
+static int open_one(struct listener **out, struct broker *b, struct door *door)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	int r;
@@ -207,8 +227,8 @@ static int open_one(struct listener **out, struct broker *b, const struct broker
 		return -ENOMEM;
 	*l = (struct listener){
 		.broker = b, .fd = -1, .watch = {.fd = -1, .run = acceptable}, .pause = {.run = pause_over}};
-	l->bind = strdup(opts->bind);
-	r = l->bind ? open_socket(l) : -ENOMEM;
+	l->door = door_ref(door);
+	r = open_socket(l);
 	if (r < 0) {
 		close_one(l);
 		return r;
@@ -223,7 +243,7 @@ static struct listener *take_open(struct broker *b, const char *bind)
 	for (size_t i = 0; i < b->listener_count; i++) {
 		struct listener *l = b->listeners[i];
 
-		if (l && strcmp(l->bind, bind) == 0) {
+		if (l && strcmp(l->door->bind, bind) == 0) {
 			b->listeners[i] = NULL;
 			return l;
 		}
@@ -231,27 +251,37 @@ static struct listener *take_open(struct broker *b, const char *bind)
 	return NULL;
 }
 
-int listen_set(struct broker *b, const struct key_list *listeners)
+/* What is open gets the new terms for the connections to come. */
+static void change_terms(struct listener *l, struct door *door)
 {
-	const struct broker_listener *opts = listeners->items;
-	struct listener **fresh = calloc(listeners->count > 0 ? listeners->count : 1, sizeof(struct listener *));
+	door_replace(l->door, door);
+	door_unref(l->door);
+	l->door = door_ref(door);
+	if (is_unix(door->bind) && door->mode != 0 && chmod(door->bind + sizeof(unix_prefix) - 1, door->mode) < 0)
+		log_warn("broker: cannot change the mode of %s: %s", door->bind, strerror(errno));
+}
+
+int listen_set(struct broker *b, const struct doors *doors)
+{
+	struct listener **fresh = calloc(doors->count > 0 ? doors->count : 1, sizeof(struct listener *));
 	int result = 0;
 
 	if (!fresh)
 		return -ENOMEM;
-	for (size_t i = 0; i < listeners->count; i++)
-		fresh[i] = take_open(b, opts[i].bind);
-	listen_close(b); /* first: a new one may want the address of an old one */
-	for (size_t i = 0; i < listeners->count; i++) {
-		int r = fresh[i] ? 0 : open_one(&fresh[i], b, &opts[i]);
-
+	for (size_t i = 0; i < doors->count; i++) {
+		fresh[i] = take_open(b, doors->list[i]->bind);
 		if (fresh[i])
-			fresh[i]->allow_anonymous = opts[i].allow_anonymous;
+			change_terms(fresh[i], doors->list[i]);
+	}
+	listen_close(b); /* first: a new one may want the address of an old one */
+	for (size_t i = 0; i < doors->count; i++) {
+		int r = fresh[i] ? 0 : open_one(&fresh[i], b, doors->list[i]);
+
 		if (r < 0 && result == 0)
 			result = r;
 	}
 	b->listeners = fresh;
-	b->listener_count = listeners->count;
+	b->listener_count = doors->count;
 	return result;
 }
 

@@ -8,7 +8,7 @@
 #ifndef BROKER_LISTEN_H
 #define BROKER_LISTEN_H
 
-#include "config/key.h"
+#include "broker/door.h"
 
 #include <stddef.h>
 
@@ -16,7 +16,7 @@ struct broker;
 
 /* These from now on: what is open already stays open, what is not in the list closes (its connections stay). What
  * cannot be opened is logged, and the first such error returned after the others were tried. */
-int listen_set(struct broker *b, const struct key_list *listeners);
+int listen_set(struct broker *b, const struct doors *doors);
 void listen_close(struct broker *b);
 int listen_port(const struct broker *b, size_t listener); /* 0: a unix socket; negative: none such */
 

@@ -1,17 +1,85 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/broker.h"
 
+#include <string.h>
+
 #define OF(member) offsetof(struct broker_opts, member)
+
+#define AT(member) offsetof(struct broker_listener, member)
+
+static const struct key_choice versions[] = {
+	{"3.1", BROKER_TAKES_31, "MQTT 3.1"},
+	{"3.1.1", BROKER_TAKES_311, "MQTT 3.1.1"},
+	{"5.0", BROKER_TAKES_5, "MQTT 5.0"},
+	{0},
+};
+
+static const struct key_choice client_ids[] = {
+	{"any", BROKER_CLIENT_ID_ANY, "what the client likes"},
+	{"user", BROKER_CLIENT_ID_USER, "the user name, so that nobody can take the place of another user's client"},
+	{0},
+};
+
+static bool is_unix(const void *item)
+{
+	const struct broker_listener *l = item;
+
+	return l->bind && strncmp(l->bind, "unix:", 5) == 0;
+}
+
+bool broker_bind_is_local(const char *bind)
+{
+	static const char *const local[] = {"unix:", "127.", "[::1]:", "localhost:"};
+
+	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+		if (strncmp(bind, local[i], strlen(local[i])) == 0)
+			return true;
+	return false;
+}
+
+struct broker_listener broker_listener_at(const char *bind)
+{
+	return (struct broker_listener){
+		.bind = bind, .allow_anonymous = broker_bind_is_local(bind), .versions = BROKER_TAKES_ALL};
+}
 
 static const struct key listener_keys[] = {
 	{"bind", KEY_TEXT, offsetof(struct broker_listener, bind), .required = true,
-		.help = "address and port, `0.0.0.0:1883`, `[::1]:1883`, `:1883` for IPv4 and IPv6, or `unix:/path`"},
-	{"allow_anonymous", KEY_BOOL, offsetof(struct broker_listener, allow_anonymous), .dflt = "true",
-		.help = "let in clients that present no user name"},
+		.help = "address and port, `0.0.0.0:1883`, `[::1]:1883`, `:1883` for IPv4 and IPv6, `unix:/path`, or "
+			"`systemd:NAME` for a socket of a systemd socket unit"},
+	{"allow_anonymous", KEY_BOOL, AT(allow_anonymous),
+		.help = "let in clients that present no user name; without this line: only at a loopback address and a "
+			"unix socket without `peer_user`"},
+	{"versions", KEY_FLAGS, AT(versions), .choices = versions, .dflt = "3.1, 3.1.1, 5.0",
+		.help = "versions of MQTT that are spoken here"},
+	{"max_connections", KEY_INT, AT(max_connections), .min = 0, .max = 1000000, .dflt = "0",
+		.help = "connections at once through this listener; 0: as many as the broker takes"},
+	{"client_id", KEY_ENUM, AT(client_id), .choices = client_ids, .dflt = "any",
+		.help = "what the client id must be"},
+	{"mode", KEY_TEXT, AT(mode), .min = 3, .max = 4, .applies = is_unix, .applies_to = "unix sockets",
+		.help = "permissions of the socket, such as \"0660\"; without this line: what the umask leaves"},
+	{"peer_user", KEY_BOOL, AT(peer_user), .dflt = "false", .applies = is_unix, .applies_to = "unix sockets",
+		.help = "the user of the process that connects is the user of the client; no password is asked for"},
+	{"proxy_protocol", KEY_BOOL, AT(proxy_protocol), .dflt = "false",
+		.help = "every connection begins with a header of PROXY protocol version 2, from a load balancer that "
+			"is trusted to say who is behind it"},
 };
 
-static const struct key_table listener_table =
-	KEY_TABLE_OF("listener", struct broker_listener, listener_keys, .help = "Where on-site clients connect.");
+static void check_listener(void *item, struct key_report *report)
+{
+	struct broker_listener *l = item;
+
+	if (!key_given(l, "allow_anonymous"))
+		l->allow_anonymous = broker_bind_is_local(l->bind) && !l->peer_user;
+	if (l->mode && strspn(l->mode, "01234567") != strlen(l->mode))
+		key_fault(report, l, "mode", "`%s` is not octal; write it like \"0660\"", l->mode);
+	if (l->client_id == BROKER_CLIENT_ID_USER && l->allow_anonymous)
+		key_fault(report, l, "client_id",
+			"a client without a user name cannot have it as its id; say allow_anonymous: false");
+}
+
+static const struct key_table listener_table = KEY_TABLE_OF("listener", struct broker_listener, listener_keys,
+	.help = "Where on-site clients connect.", .check = check_listener);
 
 static const struct key_choice policies[] = {
 	{"drop-oldest", BROKER_DROP_OLDEST, "make room for the new message"},
@@ -20,7 +88,11 @@ static const struct key_choice policies[] = {
 };
 
 static const struct key keys[] = {
-	{"listeners", KEY_LIST, OF(listeners), .table = &listener_table, .help = "where clients connect"},
+	{"listeners", KEY_LIST, OF(listeners), .table = &listener_table, .max = 64, .help = "where clients connect"},
+	{"users", KEY_PATH, OF(users), .min = 1, .max = 4000,
+		.help = "file of user names and hashed passwords, made by `weir user add` or by mosquitto_passwd; "
+			"clients "
+			"that present a user name must be in it"},
 	{"max_connections", KEY_INT, OF(max_connections), .min = 1, .max = 1000000, .dflt = "10000",
 		.help = "connections at once; one more is closed"},
 	{"max_sessions", KEY_INT, OF(max_sessions), .min = 1, .max = 10000000, .dflt = "100000",
@@ -71,5 +143,21 @@ static const struct key keys[] = {
 		.help = "how often `$SYS/broker/...` is brought up to date; 0: never"},
 };
 
-const struct key_table broker_table =
-	KEY_TABLE_OF("broker", struct broker_opts, keys, .help = "The local MQTT broker, for MQTT 3.1, 3.1.1 and 5.0.");
+/* What starts, and is hardly what was meant. */
+static void check_broker(void *item, struct key_report *report)
+{
+	const struct broker_opts *o = item;
+	const struct broker_listener *l = o->listeners.items;
+
+	for (size_t i = 0; i < o->listeners.count; i++) {
+		if (!l[i].allow_anonymous && !o->users && !l[i].peer_user)
+			key_advice(report, &l[i], NULL,
+				"lets in nobody: there are no `users:`, and allow_anonymous is not true");
+		else if (l[i].allow_anonymous && !broker_bind_is_local(l[i].bind))
+			key_advice(report, &l[i], "allow_anonymous",
+				"lets in anybody who can reach %s; give them `users:` and a password", l[i].bind);
+	}
+}
+
+const struct key_table broker_table = KEY_TABLE_OF("broker", struct broker_opts, keys,
+	.help = "The local MQTT broker, for MQTT 3.1, 3.1.1 and 5.0.", .check = check_broker);

@@ -19,12 +19,19 @@
 struct conn;
 struct transport;
 
+/* What a layer knows of the other end; empty: nothing. */
+struct transport_peer {
+	char address[56];
+	char user[256];
+};
+
 struct transport_ops {
 	ssize_t (*read)(struct transport *t, void *to, size_t len);              /* as recv() */
 	ssize_t (*write)(struct transport *t, const struct iovec *v, int count); /* as writev() */
 	int (*flush)(struct transport *t); /* output of its own: 0 none left, TRANSPORT_BLOCKED, -errno */
 	bool (*pending)(const struct transport *t);
 	void (*shut)(struct transport *t); /* no more output will come: says goodbye as far as the socket takes it */
+	bool (*peer)(const struct transport *t, struct transport_peer *out); /* NULL: knows nothing; true: it did */
 	void (*free)(struct transport *t);
 };
 enum { TRANSPORT_BLOCKED = 1 };

@@ -12,6 +12,7 @@ int cmd_broker(int argc, char **argv);
 int cmd_quarantine(int argc, char **argv);
 int cmd_queue(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_user(int argc, char **argv);
 int cmd_bridge(int argc, char **argv); /* the process of one upstream; started by weir itself */
 int cmd_ask(int argc, char **argv);    /* every verb that the running gateway answers over its control socket */
 

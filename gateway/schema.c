@@ -238,8 +238,6 @@ char *gateway_fixed_text(const struct gateway_opts *o)
 	put_name(&s, "site", o->site);
 	put_name(&s, "control", o->control);
 	put(&s, &store_table, &o->store);
-	put_name(&s, "part", "broker");
-	put(&s, &broker_table, &o->broker);
 	return sheet_close_take(&s);
 }
 

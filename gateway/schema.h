@@ -54,7 +54,7 @@ size_t gateway_point_topic(char *out, size_t cap, const struct gateway_opts *o, 
 	const struct device_opts *d, const struct point_opts *p);
 
 /* YAML that is equal exactly when the part reads the same: a line with its devices, an upstream, and what a reload
- * cannot change (site, control, store, broker). To be freed; NULL: no memory. */
+ * cannot change (site, control, store). To be freed; NULL: no memory. */
 char *gateway_line_text(const struct gateway_opts *o, const struct line_opts *l);
 char *gateway_upstream_text(const struct gateway_opts *o, const struct bridge_opts *u);
 char *gateway_fixed_text(const struct gateway_opts *o);

@@ -288,7 +288,7 @@ static const struct {
 	{"cmd/#", "cmd/+", false, true, false},
 	{"c.example", "d.example", false, false, false},
 	{"64MiB", "65MiB", false, false, true},
-	{"127.0.0.1:1883", "127.0.0.1:1884", false, false, true},
+	{"127.0.0.1:1883", "127.0.0.1:1884", false, false, false},
 	{"site: plant-04", "site: plant-05", true, true, true},
 	{"site: plant-04", "site: plant-04\ntopic: \"{site}/{device}/{point}\"", true, false, false},
 	{"  pump:", "  bump:", true, false, false},

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* A password goes: known already? else a job: wait for the address's delay, then to the hashing thread, then back, and
+ * the CONNECT is handled once more with the verdict in the connection. */
+#include "broker/auth.h"
+
+#include "base/log.h"
+#include "broker/core.h"
+#include "broker/door.h"
+#include "broker/levels.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum verdict { VERDICT_NONE, VERDICT_GOOD, VERDICT_BAD };
+enum letter_kind { LETTER_JOB, LETTER_END };
+
+struct job {
+	struct loop_timer delay;
+	struct auth *auth;
+	struct job *next, **pprev;
+	struct conn *waiter; /* one or none: gone meanwhile */
+	struct users *users;
+	const struct user *user;
+	uint32_t address; /* its place in the table */
+	bool good;        /* the hashing thread's answer */
+	uint8_t proof[CRYPTO_SHA256];
+	size_t len;
+	uint8_t password[];
+};
+
+/* An address with failures; what hashes to the same place takes it over, with its failures. */
+struct address {
+	uint32_t hash;
+	uint16_t failures, jobs;
+	int64_t next_ms;
+};
+
+struct auth {
+	struct broker *broker;
+	struct users *users;
+	struct job *jobs;
+	unsigned job_count;
+	struct mailbox in, out; /* to the hashing thread, and back; each holds AUTH_JOBS and the end */
+	struct loop_watch answers;
+	pthread_t thread;
+	bool started;
+	atomic_bool ending;
+	uint8_t key[32]; /* of the proofs */
+	uint8_t known[AUTH_KNOWN][CRYPTO_SHA256];
+	struct address addresses[AUTH_ADDRESSES];
+};
+
+/* --- the hashing thread ------------------------------------------------------------------------------------- */
+
+static void hash_one(struct auth *a, struct letter l)
+{
+	struct job *j = l.ptr;
+
+	if (atomic_load(&a->ending))
+		return;
+	j->good = users_verify(j->user, j->password, j->len);
+	if (mailbox_post(&a->out, l) != 0)
+		log_error("broker: the answer for a password had no room");
+}
+
+/* Behind everything else on a machine that has little to spare. */
+static void *hash_passwords(void *arg)
+{
+	struct auth *a = arg;
+	struct pollfd p = {.fd = mailbox_fd(&a->in), .events = POLLIN};
+	struct letter l;
+
+	if (setpriority(PRIO_PROCESS, (id_t)gettid(), 10) < 0)
+		log_debug("broker: passwords are checked at full priority: %s", strerror(errno));
+	while (!atomic_load(&a->ending)) {
+		if (poll(&p, 1, -1) < 0 && errno != EINTR)
+			return NULL;
+		while (mailbox_take(&a->in, &l, 1) == 1)
+			if (l.kind == LETTER_JOB)
+				hash_one(a, l);
+	}
+	return NULL;
+}
+
+/* --- jobs --------------------------------------------------------------------------------------------------- */
+
+static void job_free(struct job *j)
+{
+	struct auth *a = j->auth;
+
+	loop_disarm(a->broker->loop, &j->delay);
+	*j->pprev = j->next;
+	if (j->next)
+		j->next->pprev = j->pprev;
+	a->job_count--;
+	a->addresses[j->address].jobs--;
+	users_unref(j->users);
+	crypto_wipe(j->password, j->len);
+	free(j);
+}
+
+static void failed(struct auth *a, struct address *from)
+{
+	int64_t now_ms = broker_now_ms(a->broker), delay_ms = AUTH_DELAY_MS;
+
+	if (from->failures < UINT16_MAX)
+		from->failures++;
+	if (from->failures < AUTH_FREE)
+		return;
+	for (unsigned i = AUTH_FREE; i < from->failures && delay_ms < AUTH_DELAY_MAX_MS; i++)
+		delay_ms *= 2;
+	from->next_ms = now_ms + (delay_ms < AUTH_DELAY_MAX_MS ? delay_ms : AUTH_DELAY_MAX_MS);
+}
+
+static void remember(struct auth *a, const uint8_t *proof)
+{
+	memcpy(a->known[(proof[0] | proof[1] << 8) % AUTH_KNOWN], proof, CRYPTO_SHA256);
+}
+
+static bool is_known(const struct auth *a, const uint8_t *proof)
+{
+	return crypto_equal(a->known[(proof[0] | proof[1] << 8) % AUTH_KNOWN], proof, CRYPTO_SHA256);
+}
+
+static void answered(struct auth *a, struct job *j)
+{
+	struct address *from = &a->addresses[j->address];
+	struct conn *c = j->waiter;
+
+	if (j->good) {
+		remember(a, j->proof);
+		from->failures /= 2;
+	} else {
+		failed(a, from);
+	}
+	if (c) {
+		c->verdict = j->good ? VERDICT_GOOD : VERDICT_BAD;
+		conn_release(a->broker, &j->waiter);
+	}
+	job_free(j);
+}
+
+static void answers_ready(struct loop_watch *w, uint32_t events)
+{
+	struct auth *a = (struct auth *)(void *)((char *)w - offsetof(struct auth, answers));
+	struct letter l;
+
+	(void)events;
+	while (mailbox_take(&a->out, &l, 1) == 1)
+		answered(a, l.ptr);
+}
+
+static void delay_over(struct loop_timer *t)
+{
+	struct job *j = (struct job *)(void *)((char *)t - offsetof(struct job, delay));
+
+	if (!j->waiter) { /* it did not wait */
+		job_free(j);
+		return;
+	}
+	if (mailbox_post(&j->auth->in, (struct letter){.kind = LETTER_JOB, .ptr = j}) != 0) {
+		j->good = false; /* cannot be: it holds all jobs */
+		answered(j->auth, j);
+	}
+}
+
+/* The same password of the same user as of this file, and nobody else's, has this proof. */
+static int prove(struct auth *a, uint8_t out[CRYPTO_SHA256], const struct connect *m, const struct user *u)
+{
+	uint8_t both[2 * CRYPTO_SHA256];
+	int r = crypto_hmac_sha256(both, a->key, sizeof(a->key), m->password.at, m->password.len);
+
+	if (r == 0)
+		r = crypto_hmac_sha256(both + CRYPTO_SHA256, a->key, sizeof(a->key), u->hash, sizeof(u->hash));
+	if (r == 0)
+		r = crypto_hmac_sha256(out, both, sizeof(both), u->name, strlen(u->name));
+	crypto_wipe(both, sizeof(both));
+	return r;
+}
+
+/* Its address without the port: failures count for all ports of it. */
+static uint32_t address_of(const struct conn *c)
+{
+	char text[PEER_ADDRESS_MAX];
+	const char *colon;
+
+	peer_address(c, text, sizeof(text));
+	colon = strncmp(text, "unix", 4) == 0 ? NULL : strrchr(text, ':');
+	return levels_hash(text, colon ? (size_t)(colon - text) : strlen(text));
+}
+
+static int start_job(
+	struct auth *a, struct conn *c, const struct connect *m, const struct user *u, const uint8_t *proof)
+{
+	uint32_t hash = address_of(c), place = hash % AUTH_ADDRESSES;
+	struct address *from = &a->addresses[place];
+	int64_t now_ms = broker_now_ms(a->broker);
+	struct job *j;
+
+	if (!a->started || a->job_count >= AUTH_JOBS || from->jobs >= AUTH_JOBS_EACH)
+		return RC_BUSY;
+	j = calloc(1, sizeof(*j) + m->password.len);
+	if (!j)
+		return RC_UNAVAILABLE;
+	*j = (struct job){.delay.run = delay_over,
+		.auth = a,
+		.users = users_ref(a->users),
+		.user = u,
+		.address = place,
+		.len = m->password.len,
+		.next = a->jobs,
+		.pprev = &a->jobs};
+	memcpy(j->proof, proof, CRYPTO_SHA256);
+	if (m->password.len > 0)
+		memcpy(j->password, m->password.at, m->password.len);
+	if (a->jobs)
+		a->jobs->pprev = &j->next;
+	a->jobs = j;
+	a->job_count++;
+	from->hash = hash;
+	from->jobs++;
+	conn_hold(c, &j->waiter);
+	if (from->next_ms > now_ms)
+		loop_arm(a->broker->loop, &j->delay, from->next_ms);
+	else
+		delay_over(&j->delay);
+	return AUTH_LATER;
+}
+
+/* --- deciding ----------------------------------------------------------------------------------------------- */
+
+static int check_password(struct auth *a, struct conn *c, const struct connect *m)
+{
+	const struct user *u = users_find(a->users, (const char *)m->user.at, m->user.len);
+	uint8_t proof[CRYPTO_SHA256] = {0};
+	enum verdict verdict = (enum verdict)c->verdict;
+
+	c->verdict = VERDICT_NONE;
+	if (verdict == VERDICT_GOOD)
+		return 0;
+	if (verdict == VERDICT_BAD)
+		return RC_BAD_LOGIN;
+	if (u && prove(a, proof, m, u) < 0)
+		return RC_UNAVAILABLE;
+	if (u && is_known(a, proof))
+		return 0;
+	return start_job(a, c, m, u, proof);
+}
+
+static int name_user(char user[PEER_USER_MAX], struct span name)
+{
+	if (name.len >= PEER_USER_MAX)
+		return RC_BAD_LOGIN;
+	memcpy(user, name.at, name.len);
+	user[name.len] = '\0';
+	return 0;
+}
+
+int auth_check(struct conn *c, const struct connect *m, char user[PEER_USER_MAX])
+{
+	struct auth *a = c->broker->auth;
+	bool anonymous = !c->door || c->door->allow_anonymous;
+	int r;
+
+	user[0] = '\0';
+	c->by_password = false;
+	if (peer_user(c, user, PEER_USER_MAX))
+		return 0;
+	if (!m->has_user || (!a->users && anonymous))
+		return anonymous ? 0 : RC_NOT_AUTHORIZED;
+	if (!a->users)
+		return RC_BAD_LOGIN;
+	r = check_password(a, c, m);
+	if (r == 0)
+		r = name_user(user, m->user);
+	c->by_password = r == 0;
+	return r;
+}
+
+/* --- life --------------------------------------------------------------------------------------------------- */
+
+/* Who is gone from the file, or has another password now, is not let stay on the old one. */
+static void show_out(struct auth *a, const struct users *fresh)
+{
+	for (struct conn *c = a->broker->conns; c; c = c->next) {
+		const char *name = c->session && c->by_password ? c->session->user : NULL;
+		size_t len = name ? strlen(name) : 0;
+
+		if (name && !users_same(users_find(a->users, name, len), users_find(fresh, name, len)))
+			conn_doom(c, RC_NOT_AUTHORIZED);
+	}
+}
+
+static int start(struct auth *a)
+{
+	int r = crypto_random(a->key, sizeof(a->key));
+
+	if (r == 0)
+		r = mailbox_init(&a->in, AUTH_JOBS + 1);
+	if (r == 0)
+		r = mailbox_init(&a->out, AUTH_JOBS + 1);
+	if (r == 0)
+		r = loop_watch(a->broker->loop, &a->answers, mailbox_fd(&a->out), EPOLLIN);
+	if (r == 0)
+		r = -pthread_create(&a->thread, NULL, hash_passwords, a);
+	a->started = r == 0;
+	return r;
+}
+
+void auth_set_users_take(struct auth *a, struct users *users)
+{
+	int r = users && !a->started ? start(a) : 0;
+
+	show_out(a, users);
+	users_unref(a->users);
+	a->users = users;
+	if (r < 0)
+		log_error("broker: passwords cannot be checked: %s; nobody who has one gets in", strerror(-r));
+}
+
+int auth_new(struct auth **out, struct broker *b)
+{
+	struct auth *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	a->broker = b;
+	a->answers = (struct loop_watch){.fd = -1, .run = answers_ready};
+	*out = a;
+	return 0;
+}
+
+void auth_free(struct auth *a)
+{
+	if (!a)
+		return;
+	atomic_store(&a->ending, true);
+	if (a->started && mailbox_post(&a->in, (struct letter){.kind = LETTER_END}) != 0)
+		log_debug("broker: the hashing thread has letters to wake up by");
+	if (a->started)
+		pthread_join(a->thread, NULL);
+	loop_unwatch(a->broker->loop, &a->answers);
+	while (a->jobs)
+		job_free(a->jobs);
+	mailbox_fini(&a->in);
+	mailbox_fini(&a->out);
+	users_unref(a->users);
+	free(a);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "broker/door.h"
+
+#include "broker/broker.h"
+#include "broker/packet.h"
+#include "broker/proxy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- life --------------------------------------------------------------------------------------------------- */
+
+struct door *door_ref(struct door *d)
+{
+	if (d)
+		d->refs++;
+	return d;
+}
+
+void door_unref(struct door *d)
+{
+	while (d && --d->refs == 0) {
+		struct door *heir = d->heir;
+
+		free(d->bind);
+		free(d);
+		d = heir;
+	}
+}
+
+static int door_new(struct door **out, const struct broker_listener *o)
+{
+	struct door *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	*d = (struct door){
+		.refs = 1,
+		.bind = strdup(o->bind),
+		.versions = o->versions != 0 ? o->versions : BROKER_TAKES_ALL,
+		.mode = o->mode ? (unsigned)strtoul(o->mode, NULL, 8) : 0,
+		.max_connections = (uint32_t)o->max_connections,
+		.allow_anonymous = o->allow_anonymous,
+		.peer_user = o->peer_user,
+		.proxy = o->proxy_protocol,
+		.client_id = o->client_id,
+	};
+	if (!d->bind) {
+		door_unref(d);
+		return -ENOMEM;
+	}
+	*out = d;
+	return 0;
+}
+
+int doors_new(struct doors *out, const struct key_list *listeners)
+{
+	const struct broker_listener *opts = listeners->items;
+	struct doors d = {calloc(listeners->count > 0 ? listeners->count : 1, sizeof(struct door *)), 0};
+	int r = d.list ? 0 : -ENOMEM;
+
+	for (; r == 0 && d.count < listeners->count; d.count += r == 0)
+		r = door_new(&d.list[d.count], &opts[d.count]);
+	if (r < 0) {
+		doors_free(&d);
+		return r;
+	}
+	*out = d;
+	return 0;
+}
+
+void doors_free(struct doors *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		door_unref(d->list[i]);
+	free(d->list);
+	*d = (struct doors){0};
+}
+
+void door_replace(struct door *old, struct door *fresh)
+{
+	fresh->connections = old->connections;
+	old->heir = door_ref(fresh);
+}
+
+/* --- connections -------------------------------------------------------------------------------------------- */
+
+bool door_enter(struct door *d)
+{
+	if (!d)
+		return true;
+	if (d->max_connections > 0 && d->connections >= d->max_connections)
+		return false;
+	d->connections++;
+	return true;
+}
+
+void door_leave(struct door *d)
+{
+	while (d && d->heir)
+		d = d->heir;
+	if (d)
+		d->connections--;
+}
+
+int door_transport(const struct door *d, struct transport **out, int fd)
+{
+	*out = NULL;
+	return d && d->proxy ? proxy_new(out, fd) : 0;
+}
+
+bool door_takes(const struct door *d, uint8_t version)
+{
+	static const unsigned flag[] = {
+		[MQTT_31] = BROKER_TAKES_31, [MQTT_311] = BROKER_TAKES_311, [MQTT_5] = BROKER_TAKES_5};
+
+	return !d || version >= sizeof(flag) / sizeof(flag[0]) || d->versions & flag[version];
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* door.h - the terms on which one listener lets clients in: what the configuration says of it, made ready.
+ *
+ * Owner     made by any thread (files are read then), the broker thread's from doors_new() on. Each of its connections
+ *           holds a reference: a listener may be changed or closed while they stay.
+ * Bounds    max_connections of the listener, over reloads too: what replaces a door takes over its count.
+ */
+#ifndef BROKER_DOOR_H
+#define BROKER_DOOR_H
+
+#include "broker/transport.h"
+#include "config/key.h"
+
+#include <stdint.h>
+
+struct door {
+	uint32_t refs;
+	char *bind;
+	unsigned versions; /* enum broker_versions */
+	unsigned mode;     /* of a unix socket */
+	uint32_t max_connections, connections;
+	bool allow_anonymous, peer_user, proxy;
+	int client_id;     /* enum broker_client_id */
+	struct door *heir; /* what replaced it at a reload; a reference */
+};
+
+struct doors {
+	struct door **list; /* NULL where one was taken */
+	size_t count;
+};
+
+int doors_new(struct doors *out, const struct key_list *listeners); /* of struct broker_listener; logs what is wrong */
+void doors_free(struct doors *d);
+
+struct door *door_ref(struct door *d);
+void door_unref(struct door *d); /* NULL is fine */
+void door_replace(struct door *old, struct door *fresh);
+
+bool door_enter(struct door *d); /* one connection more; false: there are too many. NULL is a door without bounds */
+void door_leave(struct door *d);
+/* What its connections have between themselves and their socket; NULL in *out: nothing. */
+int door_transport(const struct door *d, struct transport **out, int fd);
+bool door_takes(const struct door *d, uint8_t version);
+
+#endif
