@@ -122,7 +122,7 @@ static int read_all(struct broker_opts *o, struct request *q, struct arena *a)
 
 static void reload(struct broker *b, struct request *q)
 {
-	struct broker_opts o;
+	struct broker_opts o = {0};
 	struct arena *a;
 	int r = arena_new(&a, ARENA_CAP);
 
@@ -177,7 +177,7 @@ static int serve(const struct broker_opts *o, struct request *q)
 int cmd_broker(int argc, char **argv)
 {
 	struct request q = {0};
-	struct broker_opts o;
+	struct broker_opts o = {0};
 	struct arena *a = NULL;
 	int r = read_arguments(argc, argv, &q);
 
