@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "broker/core.h"
 #include "broker/door.h"
+#include "broker/hold.h"
 #include "broker/levels.h"
 
 #include <errno.h>
@@ -140,7 +141,7 @@ static void answered(struct auth *a, struct job *j)
 	}
 	if (c) {
 		c->verdict = j->good ? VERDICT_GOOD : VERDICT_BAD;
-		conn_release(a->broker, &j->waiter);
+		hold_release(a->broker, &j->waiter);
 	}
 	job_free(j);
 }
@@ -191,7 +192,7 @@ static uint32_t address_of(const struct conn *c)
 
 	peer_address(c, text, sizeof(text));
 	colon = strncmp(text, "unix", 4) == 0 ? NULL : strrchr(text, ':');
-	return levels_hash(text, colon ? (size_t)(colon - text) : strlen(text));
+	return levels_hash(c->broker->sessions.seed, text, colon ? (size_t)(colon - text) : strlen(text));
 }
 
 static int start_job(
@@ -224,7 +225,7 @@ static int start_job(
 	a->job_count++;
 	from->hash = hash;
 	from->jobs++;
-	conn_hold(c, &j->waiter);
+	hold_conn(c, &j->waiter);
 	if (from->next_ms > now_ms)
 		loop_arm(a->broker->loop, &j->delay, from->next_ms);
 	else

@@ -4,15 +4,14 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "broker/core.h"
+#include "broker/peer.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-enum { LINE_MAX_LEN = 1024, ADDRESS_LEN = 64, ID_SHOWN = 40 };
+enum { LINE_MAX_LEN = 1024, ID_SHOWN = 40 };
 
 struct clients {
 	broker_why_fn *done;
@@ -41,31 +40,6 @@ static const char *version_text(uint8_t version)
 	return version == 5 ? "5.0" : version == 4 ? "3.1.1" : "3.1";
 }
 
-/* Asked of the kernel when somebody looks, so that no connection pays for it. */
-static const char *address(const struct conn *c, char *out)
-{
-	struct sockaddr_storage a;
-	socklen_t len = sizeof(a);
-	char host[INET6_ADDRSTRLEN] = "";
-
-	if (getpeername(c->fd, (struct sockaddr *)&a, &len) < 0)
-		return "gone";
-	if (a.ss_family == AF_UNIX)
-		return "unix";
-	if (a.ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)&a;
-
-		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-		snprintf(out, ADDRESS_LEN, "%s:%u", host, ntohs(in->sin_port));
-	} else {
-		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&a;
-
-		inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof(host));
-		snprintf(out, ADDRESS_LEN, "[%s]:%u", host, ntohs(in->sin6_port));
-	}
-	return out;
-}
-
 static double rate(uint32_t count, int64_t ms)
 {
 	return ms > 0 ? count * 1000.0 / (double)ms : 0;
@@ -91,7 +65,7 @@ static void line(const struct broker *b, const struct session *s, FILE *out)
 {
 	const struct conn *c = s->conn;
 	int64_t up_ms = c ? broker_now_ms(b) - c->since_ms : 0;
-	char id[4 * ID_SHOWN], where[ADDRESS_LEN], in[32] = "-", to[32] = "-", window[32] = "-";
+	char id[4 * ID_SHOWN], where[PEER_ADDRESS_MAX], in[32] = "-", to[32] = "-", window[32] = "-";
 
 	log_text(id, sizeof(id), s->client_id, s->client_id_len < ID_SHOWN ? s->client_id_len : ID_SHOWN);
 	if (c) {
@@ -100,18 +74,22 @@ static void line(const struct broker *b, const struct session *s, FILE *out)
 		snprintf(window, sizeof(window), "%u/%u", s->window.used, c->window_max);
 	}
 	fprintf(out, "%-24s %-5s %-22s %6u %9s %9s %11s %8u %8u  %s\n", id, version_text(s->version),
-		c ? address(c, where) : "-", s->sub_count, in, to, window, session_queued(s), s->dropped, remark(s));
+		c ? peer_address(c, where, sizeof(where)) : "-", s->sub_count, in, to, window, session_queued(s), s->dropped, remark(s));
 }
 
 static void object(const struct broker *b, const struct session *s, struct json *j)
 {
 	const struct conn *c = s->conn;
 	int64_t now_ms = broker_now_ms(b), up_ms = c ? now_ms - c->since_ms : 0;
-	char where[ADDRESS_LEN];
+	char where[PEER_ADDRESS_MAX];
 
 	json_open(j, '{');
 	json_key(j, "client");
 	json_text(j, s->client_id, s->client_id_len);
+	if (s->user) {
+		json_key(j, "user");
+		json_str(j, s->user);
+	}
 	json_key(j, "connected");
 	json_bool(j, c != NULL);
 	json_key(j, "version");
@@ -133,7 +111,7 @@ static void object(const struct broker *b, const struct session *s, struct json 
 		json_uint(j, s->expiry_s);
 	if (c) {
 		json_key(j, "address");
-		json_str(j, address(c, where));
+		json_str(j, peer_address(c, where, sizeof(where)));
 		json_key(j, "connected_ms");
 		json_int(j, up_ms);
 		json_key(j, "silent_ms");
