@@ -124,8 +124,10 @@ def a_socket_of_systemd_serves_by_its_name(_, v):
         config = pathlib.Path(folder, "weir.yaml")
         config.write_text('broker: {listeners: [{bind: "systemd:mqtt", allow_anonymous: true}]}\n')
         fd = server.fileno()
-        run = subprocess.Popen(["sh", "-c", f'LISTEN_PID=$$ exec "$@" 3<&{fd}', "sh", os.environ["WEIR"], "broker",
-                                "--config", str(config)], pass_fds=(fd,), stderr=subprocess.PIPE,
+        start = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid()); "
+                 "os.execv(sys.argv[2], sys.argv[2:])")
+        run = subprocess.Popen([sys.executable, "-c", start, str(fd), os.environ["WEIR"], "broker", "--config",
+                                str(config)], pass_fds=(fd,), stderr=subprocess.PIPE,
                                env=dict(os.environ, LISTEN_FDS="1", LISTEN_FDNAMES="mqtt"))
         try:
             Client(type("At", (), {"host": "127.0.0.1", "port": port}), v)
