@@ -74,7 +74,8 @@ static void line(const struct broker *b, const struct session *s, FILE *out)
 		snprintf(window, sizeof(window), "%u/%u", s->window.used, c->window_max);
 	}
 	fprintf(out, "%-24s %-5s %-22s %6u %9s %9s %11s %8u %8u  %s\n", id, version_text(s->version),
-		c ? peer_address(c, where, sizeof(where)) : "-", s->sub_count, in, to, window, session_queued(s), s->dropped, remark(s));
+		c ? peer_address(c, where, sizeof(where)) : "-", s->sub_count, in, to, window, session_queued(s),
+		s->dropped, remark(s));
 }
 
 static void object(const struct broker *b, const struct session *s, struct json *j)

@@ -13,7 +13,6 @@ static const struct command {
 	{"run", cmd_run, "run the gateway: weir run [--config FILE]"},
 	{"check", cmd_check, "find every mistake in a configuration: weir check [--print | --plan] [FILE]"},
 	{"ports", cmd_ports, "serial ports of this machine, who has each, and what to write to use one"},
-	{"broker", cmd_broker, "run the MQTT broker alone: weir broker [--bind ADDR]... [--config FILE]"},
 	{"broker", cmd_broker, "run the MQTT broker alone: weir broker [--bind ADDR]... [--anonymous] [--config FILE]"},
 	{"user", cmd_user, "who may connect to the broker: weir user add|remove|list FILE [NAME]"},
 	{"status", cmd_ask, "how the running gateway is: queue, upstreams, lines, devices"},
