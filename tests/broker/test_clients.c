@@ -65,7 +65,7 @@ static void connected_and_away_are_told_apart(void **state)
 	rig_turn(&r);
 	rig_pass_ms(&r, 1000);
 	shows(ask(&r, false), "2 sessions, 1 connected\n");
-	shows(answer, "hmi-1                    5.0   unix ");
+	shows(answer, "hmi-1                    5.0   unix:");
 	shows(answer, "away\n");
 	shows(ask(&r, true),
 		"{\"client\":\"hmi-1\",\"connected\":true,\"version\":\"5.0\",\"subscriptions\":0,\"queued\":0,");
