@@ -125,7 +125,8 @@ static void on_connected(void *ctx, MQTTAsync_successData *data)
 
 static void on_refused5(void *ctx, MQTTAsync_failureData5 *data)
 {
-	uint8_t code = (uint8_t)data->reasonCode;
+	/* The reason of a CONNACK comes as the code; failures of Paho's own are below 0. */
+	uint8_t code = data->code >= 0x80 && data->code <= 0xff ? (uint8_t)data->code : (uint8_t)data->reasonCode;
 
 	post(ctx, L_DOWN, code, code >= 0x80 ? NULL : text_of("connect", data->code, data->message));
 }
