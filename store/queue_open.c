@@ -179,7 +179,7 @@ static void detach(struct queue *q)
 static int start_over(struct queue *q, struct queue_time now)
 {
 	struct salvage_opts o = {q->opts.dir, db_opts(q), q->opts.event_topic, q->limit.limit, now.wall_ms};
-	struct salvage_result done;
+	struct relog_result done;
 	int r;
 
 	log_error("store file=%s state=damaged reason=\"%s\"; what can be read is salvaged", q->path, db_text(q->db));

@@ -11,6 +11,7 @@
 #define STORE_SALVAGE_H
 
 #include "store/db.h"
+#include "store/relog.h"
 
 struct salvage_opts {
 	const char *dir;
@@ -20,14 +21,8 @@ struct salvage_opts {
 	int64_t wall_ms;
 };
 
-struct salvage_result {
-	uint64_t records; /* read */
-	uint64_t lost;    /* known to be lost */
-	bool unknown;     /* and there may be more */
-};
-
 int salvage_resume(const char *dir, int64_t wall_ms);    /* before queue.db is opened */
 int salvage_stale_wal(const char *dir, int64_t wall_ms); /* after a clean end: a WAL with something in it is not ours */
-int salvage(const struct salvage_opts *opts, struct salvage_result *out);
+int salvage(const struct salvage_opts *opts, struct relog_result *out);
 
 #endif
