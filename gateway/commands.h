@@ -13,6 +13,8 @@ int cmd_quarantine(int argc, char **argv);
 int cmd_queue(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_user(int argc, char **argv);
+int cmd_backup(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
 int cmd_bridge(int argc, char **argv); /* the process of one upstream; started by weir itself */
 int cmd_ask(int argc, char **argv);    /* every verb that the running gateway answers over its control socket */
 

@@ -22,6 +22,8 @@ static const struct command {
 	{"queue", cmd_queue, "what the store holds, for whom, and how long it will last: weir queue [--config FILE]"},
 	{"export", cmd_export,
 		"records as CSV or JSON: weir export [--topic FILTER] [--from TIME] [--to TIME] [--format csv|json]"},
+	{"backup", cmd_backup, "the queue and the configuration into an archive: weir backup [--config FILE] ARCHIVE"},
+	{"restore", cmd_restore, "the queue out of an archive, gateway stopped: weir restore [--config FILE] ARCHIVE"},
 	{"quarantine", cmd_quarantine, "what an upstream refused for good: weir quarantine [--config FILE] [UPSTREAM]"},
 	{"clients", cmd_ask, "who is connected to the broker, or expected back: weir clients [--json]"},
 	{"bridge", cmd_bridge, NULL},

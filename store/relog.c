@@ -231,12 +231,28 @@ static int bridge_hole(struct job *j, uint64_t to, bool counted)
 	return r == 0 && j->at < to ? put_hole(j, j->at + 1, to, counted) : r;
 }
 
+/* The writer has dropped more than the hole since we were there: what was copied is settled as well, and goes. */
+static int catch_up(struct job *j, const struct db_block *b)
+{
+	struct db_block oldest;
+	int r = db_block_head(j->opts->from, 0, &oldest);
+
+	if (r != 0 || oldest.first <= j->at)
+		return r < 0 ? r : 0;
+	r = db_block_drop(j->opts->to, 0, j->at);
+	j->at = b->first - 1;
+	j->result->records = 0;
+	return r;
+}
+
 /* At the old end there may be history that was acknowledged, or a first block that is part of it: no hole. */
 static int take_from_tree(struct job *j, const struct db_block *b)
 {
 	bool known = j->at > 0 || (j->floor != UINT64_MAX && b->first > j->floor + 1);
-	int r = known && b->first > 0 ? bridge_hole(j, b->first - 1, true) : 0;
+	int r = j->opts->in_use && j->at > 0 && b->first > j->at + 1 ? catch_up(j, b) : 0;
 
+	if (r == 0 && known && b->first > 0)
+		r = bridge_hole(j, b->first - 1, true);
 	return r < 0 ? r : take(j, b);
 }
 
@@ -307,9 +323,11 @@ static bool copy_mark(void *ctx, const char *name, uint64_t value)
 {
 	struct marks *m = ctx;
 
-	if (strncmp(name, "cursor/", 7) != 0 || value >= m->job->opts->seq_limit)
+	bool cursor = strncmp(name, "cursor/", 7) == 0;
+
+	if ((cursor && value >= m->job->opts->seq_limit) || (!cursor && strncmp(name, "once/", 5) != 0))
 		return true;
-	if (value < m->job->floor)
+	if (cursor && value < m->job->floor)
 		m->job->floor = value;
 	m->result = db_mark_set(m->job->opts->to, name, value);
 	return m->result == 0;

@@ -27,6 +27,7 @@ static int set_aside(int dir_fd, const char *const *ends, size_t count, int64_t 
 	char from[64], to[64], when[32];
 	time_t t = (time_t)(wall_ms / 1000);
 	struct tm tm;
+	bool had = faccessat(dir_fd, "queue.db", F_OK, 0) == 0;
 	int r = 0;
 
 	gmtime_r(&t, &tm);
@@ -38,7 +39,9 @@ static int set_aside(int dir_fd, const char *const *ends, size_t count, int64_t 
 	}
 	if (r == 0 && fsync(dir_fd) < 0)
 		r = -errno;
-	log_error("store file=queue.db%s kept_as=queue-%s.db%s error=%d", ends[count - 1], when, ends[count - 1], -r);
+	if (had)
+		log_warn("store file=queue.db%s kept_as=queue-%s.db%s error=%d", ends[count - 1], when, ends[count - 1],
+			-r);
 	return r;
 }
 

@@ -128,4 +128,19 @@ int store_cursors(const char *dir, void (*each)(void *ctx, const char *upstream,
 /* *after: a seq with no record at or after wall_ms at or before it, or next to none: times need not ascend. */
 int store_find_time(const char *dir, int64_t wall_ms, uint64_t *after);
 
+/* --- backup: a copy of the log and its cursors in one file ------------------------------------------------------ */
+
+struct store_copy {
+	uint64_t records, last_seq; /* copied, and the last of them */
+	uint64_t next_seq;          /* where the copy goes on */
+	uint64_t lost;              /* damaged in the original */
+};
+
+/* Of a running gateway or not; its writer is not held up. to must not exist. The log up to the last commit, the cursors
+ * as they were before: what they lag is sent again. */
+int store_backup(const char *dir, const char *to, struct store_copy *out);
+/* Into a directory that no gateway uses (-EBUSY). The log that was there is kept as queue-TIME.db; seqs go on above all
+ * that were given out before or after the backup. */
+int store_restore(const char *dir, const char *from, struct store_copy *out);
+
 #endif
