@@ -322,7 +322,6 @@ struct marks {
 static bool copy_mark(void *ctx, const char *name, uint64_t value)
 {
 	struct marks *m = ctx;
-
 	bool cursor = strncmp(name, "cursor/", 7) == 0;
 
 	if ((cursor && value >= m->job->opts->seq_limit) || (!cursor && strncmp(name, "once/", 5) != 0))

@@ -60,7 +60,7 @@ static void a_backup_under_load_is_one_whole_stretch_of_the_log(void **state)
 	s.opts.max_bytes = 64 << 20;
 	assert_int_equal(sender_open(&s), 0);
 	assert_int_equal(pthread_create(&thread, NULL, send, &load), 0);
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 4; i++) {
 		struct store_copy done, back;
 		struct ledger l = {0};
 		uint64_t safe = store_source_committed(s.source);
