@@ -165,12 +165,15 @@ class Told(Program):
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(20)
             s.connect(str(self.socket))
-            s.sendall("".join(line + "\n" for line in lines).encode())
-            while len(re.findall(r"^(?:ok|error: .*)$", said, re.M)) < len(lines):
-                got = s.recv(65536)
-                if not got:
-                    raise Failed(f"{self.name} hung up on {lines}")
-                said += got.decode()
+            try:
+                s.sendall("".join(line + "\n" for line in lines).encode())
+                while len(re.findall(r"^(?:ok|error: .*)$", said, re.M)) < len(lines):
+                    got = s.recv(65536)
+                    if not got:
+                        raise Failed(f"{self.name} hung up on {lines}")
+                    said += got.decode()
+            except OSError as error:
+                raise Failed(f"{self.name}: {lines}: {error}") from None
         if "error:" in said:
             raise Failed(f"{self.name}: {lines}: {said}")
         return said

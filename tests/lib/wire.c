@@ -62,6 +62,8 @@ void bytes_string(struct bytes *b, const char *s)
 
 void bytes_drop(struct bytes *b, size_t len)
 {
+	if (len == 0)
+		return;
 	b->len -= len;
 	memmove(b->at, b->at + len, b->len);
 }
