@@ -16,7 +16,7 @@
  *   lose-acks               takes and journals, and resets the connection instead of acknowledging
  *   puback CODE FILTER      refuses topics that the filter matches with this reason (MQTT 5)
  *   receive-maximum N       told in CONNACK; more in flight is counted as `overruns`
- *   max-packet N            drops a connection that sends a larger packet
+ *   max-packet N            told in CONNACK; drops a connection that sends a larger packet
  *   slow MS                 acknowledges so much later
  *   disconnect [CODE]       drops every connection, on MQTT 5 with this reason
  *   forget                  drops every session
@@ -448,7 +448,7 @@ static int on_connect(struct conn *n, const struct packet *packet)
 	n->version = p.version;
 	text_of(p.client, n->client, sizeof(n->client));
 	if (c->refuse) {
-		wire_connack(&n->out, n->version, false, (uint8_t)c->refuse, 0);
+		wire_connack(&n->out, n->version, false, (uint8_t)c->refuse, 0, 0);
 		return -ECONNREFUSED;
 	}
 	take_over(n);
@@ -466,7 +466,7 @@ static int on_connect(struct conn *n, const struct packet *packet)
 		bytes_raw(&n->will, p.will_payload.at, p.will_payload.len);
 	}
 	journal_connect(n, &p, present);
-	wire_connack(&n->out, n->version, present, 0, (uint16_t)c->receive_maximum);
+	wire_connack(&n->out, n->version, present, 0, (uint16_t)c->receive_maximum, (uint32_t)c->max_packet);
 	for (struct outgoing *o = n->session->first; o; o = o->next)
 		send_outgoing(n, o);
 	return 0;

@@ -239,17 +239,22 @@ void wire_ack(struct bytes *b, enum wire_type type, uint16_t id, int version, ui
 		bytes_u8(b, reason);
 }
 
-void wire_connack(struct bytes *b, int version, bool present, uint8_t reason, uint16_t receive_maximum)
+void wire_connack(
+	struct bytes *b, int version, bool present, uint8_t reason, uint16_t receive_maximum, uint32_t maximum_packet)
 {
 	struct bytes body = {0};
 
 	bytes_u8(&body, present);
 	bytes_u8(&body, reason);
 	if (version == 5) {
-		bytes_varint(&body, receive_maximum ? 3 : 0);
+		bytes_varint(&body, (receive_maximum ? 3U : 0U) + (maximum_packet ? 5U : 0U));
 		if (receive_maximum) {
 			bytes_u8(&body, 33);
 			bytes_u16(&body, receive_maximum);
+		}
+		if (maximum_packet) {
+			bytes_u8(&body, 39);
+			bytes_u32(&body, maximum_packet);
 		}
 	}
 	frame(b, CONNACK, 0, &body);

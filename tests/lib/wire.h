@@ -84,7 +84,8 @@ int wire_connect(const struct packet *p, struct connect *out); /* 0 or -EPROTO *
 
 /* Packets that are an id and a reason: PUBACK, PUBREC, PUBREL, PUBCOMP. */
 void wire_ack(struct bytes *b, enum wire_type type, uint16_t id, int version, uint8_t reason);
-void wire_connack(struct bytes *b, int version, bool present, uint8_t reason, uint16_t receive_maximum);
+void wire_connack(struct bytes *b, int version, bool present, uint8_t reason, uint16_t receive_maximum,
+	uint32_t maximum_packet); /* 0: not told */
 void wire_make_connect(struct bytes *b, int version, const char *client, bool clean, uint16_t keepalive);
 void wire_make_publish(struct bytes *b, int version, const char *topic, const void *payload, size_t len, uint8_t qos,
 	bool dup, bool retain, uint16_t id);

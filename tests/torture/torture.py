@@ -267,7 +267,7 @@ topic plant/# out 1
         self.make_disk(dice)
         self.broker, self.up = harness.free_port(), self.cloud()
         self.link = self.linkcut(self.up.port)
-        self.loads, self.recorder_, self.kills = [], None, 0
+        self.loads, self.recorder_, self.kills, self.restarts = [], None, 0, 0
         version = dice.choice(("mqttv50", "mqttv50", "mqttv50", "mqttv311"))
         config = self.dir / "mosquitto.conf"
         config.write_text(self.CONFIG.format(broker=self.broker, link=self.link.port, data=self.data, version=version))
