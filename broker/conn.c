@@ -171,6 +171,7 @@ void conn_close(struct conn *c, uint8_t reason, bool will)
 		return;
 	}
 	c->state = CONN_LINGER;
+	c->lingered = 0;
 	c->reading = true;
 	if (c->watch.fd < 0 && loop_watch(c->broker->loop, &c->watch, c->fd, EPOLLIN) < 0)
 		conn_doom(c, RC_OK);
@@ -290,14 +291,19 @@ static int64_t keep_alive_due_ms(const struct conn *c)
 	return c->keep_alive_s > 0 ? c->last_rx_ms + (int64_t)c->keep_alive_s * 1500 : INT64_MAX; /* [MQTT-3.1.2-22] */
 }
 
+static uint32_t choked_for_ms(const struct conn *c)
+{
+	return ((uint32_t)broker_now_ms(c->broker) | 1) - c->choked_ms;
+}
+
 void conn_rearm(struct conn *c)
 {
-	int64_t due_ms = keep_alive_due_ms(c), choke_ms;
+	int64_t due_ms = keep_alive_due_ms(c), now_ms = broker_now_ms(c->broker), choke_ms;
 
 	if (c->waiters) {
 		if (c->choked_ms == 0)
-			c->choked_ms = broker_now_ms(c->broker);
-		choke_ms = c->choked_ms + CONN_GRACE_MS;
+			c->choked_ms = (uint32_t)now_ms | 1;
+		choke_ms = now_ms + CONN_GRACE_MS - (int64_t)choked_for_ms(c);
 		due_ms = choke_ms < due_ms ? choke_ms : due_ms;
 	}
 	if (due_ms < INT64_MAX)
@@ -325,7 +331,7 @@ static void timer_ran(struct loop_timer *t)
 		conn_close(c, RC_KEEP_ALIVE, true);
 		return;
 	}
-	if (c->choked_ms > 0 && (!c->waiters || now_ms >= c->choked_ms + CONN_GRACE_MS)) {
+	if (c->choked_ms > 0 && (!c->waiters || choked_for_ms(c) >= CONN_GRACE_MS)) {
 		c->slow = c->waiters != NULL;
 		c->choked_ms = 0;
 		hold_unchoke(c);

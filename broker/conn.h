@@ -50,24 +50,25 @@ struct conn {
 	struct conn *waiters;                 /* publishers held until this one has drained */
 	struct acks *acks;                    /* answers that wait for the store; NULL: none ever did */
 	struct aliases *aliases;
-	int64_t last_rx_ms, choked_ms, since_ms;
+	int64_t last_rx_ms, since_ms;
 	int64_t paid_us;             /* rate.c: what it published is paid for until then */
-	uint64_t held_ticket;        /* of the held publish, when the store has it already */
 	struct transport *transport; /* owned; NULL: plain */
 	struct door *door;           /* a reference; NULL: open to anybody */
 	int fd;
-	uint32_t max_packet; /* towards the client */
-	uint32_t lingered;   /* bytes read away */
-	uint32_t in_flight;  /* QoS 1, 2 from the client, not answered in full */
+	union {
+		uint32_t max_packet; /* towards the client */
+		uint32_t lingered;   /* CONN_LINGER: bytes read away */
+	};
+	uint32_t choked_ms; /* since when others wait for it: the clock's low bits, 0 not */
+	uint32_t in_flight; /* QoS 1, 2 from the client, not answered in full */
 	uint32_t published, delivered;
 	uint16_t window_max; /* the client's receive maximum, or ours */
 	uint16_t keep_alive_s;
 	uint16_t alias_max; /* towards the client */
-	uint16_t held_taps;
 	uint8_t state, version;
 	uint8_t doom;    /* reason to close with */
 	uint8_t verdict; /* auth.c: on the password of the CONNECT that is held */
-	bool dirty, doomed, held, held_kept, held_again, slow, blocked, pump, reading, shut, by_password;
+	bool dirty, doomed, held, held_again, slow, blocked, pump, reading, shut, by_password;
 };
 
 /* Takes the socket, also on failure; its own reference to the door (NULL: one that is open to anybody). CONN_REFUSED: the

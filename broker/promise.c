@@ -26,6 +26,7 @@ struct acks {
 	struct ack *ring;
 	uint32_t cap, head, count;
 	bool listed;
+	struct progress held;
 };
 
 static int keep(struct broker *b, struct post *p, struct progress *progress)
@@ -66,11 +67,6 @@ int promise_take(struct broker *b, const struct route *r, struct post *p, bool s
 	return 0;
 }
 
-struct conn **promise_waiters(struct broker *b, const struct progress *p)
-{
-	return p->kept ? &b->tap_waiters : &b->store_waiters;
-}
-
 /* --- answers ------------------------------------------------------------------------------------------------ */
 
 static void send_answer(struct conn *c, const struct ack *a)
@@ -89,6 +85,21 @@ static struct acks *acks_of(struct conn *c)
 	if (!c->acks)
 		c->acks = calloc(1, sizeof(*c->acks));
 	return c->acks;
+}
+
+struct progress promise_progress(const struct conn *c)
+{
+	return c->acks ? c->acks->held : (struct progress){0};
+}
+
+int promise_hold(struct conn *c, const struct progress *p)
+{
+	struct acks *w = acks_of(c);
+
+	if (!w)
+		return -ENOMEM;
+	w->held = *p;
+	return 0;
 }
 
 static int push(struct conn *c, const struct ack *a)

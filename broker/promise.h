@@ -30,6 +30,8 @@ void promise_forget(struct conn *c);     /* the connection goes */
 
 int promise_start(struct broker *b); /* watches the store */
 void promise_retry_later(struct broker *b);
-struct conn **promise_waiters(struct broker *b, const struct progress *p); /* where a held publisher waits */
+/* How far the publish at hand of a held connection has come; nothing for others. */
+struct progress promise_progress(const struct conn *c);
+int promise_hold(struct conn *c, const struct progress *p); /* 0 or -ENOMEM */
 
 #endif

@@ -127,7 +127,7 @@ static void retain(struct broker *b, struct post *post)
 		b->stats.publish_dropped++;
 }
 
-static int deliver(struct conn *c, const struct route *r, const struct publish *pub, struct post *post)
+static int deliver(struct conn *c, const struct route *r, const struct publish *pub, struct post *post, uint64_t ticket)
 {
 	struct broker *b = c->broker;
 	struct conn *choker;
@@ -139,37 +139,42 @@ static int deliver(struct conn *c, const struct route *r, const struct publish *
 	if (pub->qos > 0) {
 		bool nobody = taken == 0 && r->target_count + r->group_count == 0 && !r->selected;
 
-		if (pub->qos == 2 && idset_add(&c->session->received, pub->id, post->once != 0 ? IDSET_STORED : 0) < 0)
-			return RC_UNSPECIFIED;
-		promise_answer(c, answer_type[pub->qos], pub->id, nobody ? RC_NO_SUBSCRIBERS : RC_OK, c->held_ticket);
+		promise_answer(c, answer_type[pub->qos], pub->id, nobody ? RC_NO_SUBSCRIBERS : RC_OK, ticket);
 	}
 	if (choker && choker != c)
 		hold_conn(c, &choker->waiters);
 	return 0;
 }
 
-static int take(struct conn *c, const struct route *r, const struct publish *pub, struct post *post)
+/* Held with the packet: what was done of it is not done again. */
+static int wait_for_room(struct conn *c, const struct route *r, const struct progress *progress)
 {
 	struct broker *b = c->broker;
-	struct progress progress = {c->held_ticket, c->held_taps, c->held_kept};
-	int result = promise_take(b, r, post, false, &progress);
+	bool tap = progress->kept || !r->selected;
 
-	c->held_ticket = progress.ticket;
-	c->held_taps = progress.taps;
-	c->held_kept = progress.kept;
-	if (result == PROMISE_LATER) {
-		if (progress.kept || !r->selected)
-			promise_retry_later(b);
-		hold_conn(c, progress.kept || !r->selected ? &b->tap_waiters : &b->store_waiters);
-		return DISPATCH_HOLD;
-	}
+	if (promise_hold(c, progress) < 0)
+		return RC_UNSPECIFIED;
+	if (tap)
+		promise_retry_later(b);
+	hold_conn(c, tap ? &b->tap_waiters : &b->store_waiters);
+	return DISPATCH_HOLD;
+}
+
+static int take(struct conn *c, const struct route *r, const struct publish *pub, struct post *post, bool again)
+{
+	struct progress progress = again ? promise_progress(c) : (struct progress){0};
+	bool kept = progress.kept;
+	int result = promise_take(c->broker, r, post, false, &progress);
+
+	/* known from the moment the store has it, even if the client goes before the answer */
+	if (pub->qos == 2 && result != PROMISE_FULL && (result == 0 || (progress.kept && !kept)) &&
+		idset_add(&c->session->received, pub->id, post->once != 0 ? IDSET_STORED : 0) < 0)
+		return RC_UNSPECIFIED;
 	if (progress.ticket > c->session->last_ticket)
 		c->session->last_ticket = progress.ticket;
-	result = result == PROMISE_FULL ? refuse(c, pub, RC_QUOTA) : deliver(c, r, pub, post);
-	c->held_ticket = 0;
-	c->held_taps = 0;
-	c->held_kept = false;
-	return result;
+	if (result == PROMISE_LATER)
+		return wait_for_room(c, r, &progress);
+	return result == PROMISE_FULL ? refuse(c, pub, RC_QUOTA) : deliver(c, r, pub, post, progress.ticket);
 }
 
 /* Where we can say so, a message that cannot be retained is refused as a whole; else it is delivered and counted. */
@@ -180,12 +185,12 @@ static bool retain_room(const struct broker *b, const struct publish *pub)
 	return pub->payload.len == 0 || retain_fits(&b->retain, (const char *)pub->topic.at, pub->topic.len, bytes);
 }
 
-static int take_new(struct conn *c, const struct packet *p, struct publish *pub, bool counted)
+static int take_new(struct conn *c, const struct packet *p, struct publish *pub, bool again)
 {
 	struct broker *b = c->broker;
 	const struct route *r;
 	struct post post;
-	int fault = counted || pub->qos == 0 ? 0 : count_in_flight(c);
+	int fault = again || pub->qos == 0 ? 0 : count_in_flight(c);
 
 	if (fault != 0)
 		return fault;
@@ -202,14 +207,14 @@ static int take_new(struct conn *c, const struct packet *p, struct publish *pub,
 		return RC_UNSPECIFIED;
 	if (pub->qos == 2 && r->selected)
 		post.once = exact_key(c->session, pub->id);
-	fault = take(c, r, pub, &post);
+	fault = take(c, r, pub, &post, again);
 	post_fini(&post);
 	return fault;
 }
 
 int publish_packet(struct conn *c, struct packet *p)
 {
-	bool again = c->held_kept || c->held_taps > 0 || c->held_again;
+	bool again = c->held_again; /* it was held, and begins where it stopped */
 	struct publish pub;
 	int r = decode_publish(p->flags, p->body, c->version, &pub);
 
@@ -224,7 +229,7 @@ int publish_packet(struct conn *c, struct packet *p)
 		hold_conn(c, &c->broker->store_waiters);
 		return DISPATCH_HOLD;
 	}
-	if (is_repeated(c, &pub)) {
+	if (!again && is_repeated(c, &pub)) {
 		promise_answer(c, PKT_PUBREC, pub.id, RC_OK, c->session->last_ticket);
 		return 0;
 	}

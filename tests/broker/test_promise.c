@@ -482,6 +482,35 @@ static void a_tap_that_says_not_now_holds_the_publisher_and_is_asked_again(void 
 	close(store.fd);
 }
 
+static void a_qos_2_publish_whose_client_goes_while_a_tap_thinks_is_kept_once(void **state)
+{
+	struct fake_store store = {.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+	struct tapped slow = {.willing = false};
+	struct rig r;
+	uint8_t p[64], want[64];
+	int publisher;
+
+	(void)state;
+	rig_defaults(&r);
+	rig_start(&r, &(struct persist){&ops, &store});
+	assert_int_equal(broker_tap(r.broker, "up/+", tap, &slow), 0);
+	publisher = rig_connect(&r, 4, "pub", false);
+	rig_send(&r, publisher, p, rig_publish(p, 4, "up/a", "x", 4, 5));
+	assert_int_equal(store.kept, 1);
+	commit(&r, &store, 1);
+	close(publisher);
+	rig_pass_ms(&r, 100);
+	slow.willing = true;
+	rig_pass_ms(&r, 100);
+	publisher = rig_connect(&r, 4, "pub", false);
+	rig_send(&r, publisher, p, rig_publish(p, 4, "up/a", "x", 4 | 8, 5));
+	rig_expect(&r, publisher, want, rig_answer(want, PKT_PUBREC, 5));
+	assert_int_equal(store.kept, 1);
+	close(publisher);
+	rig_stop(&r);
+	close(store.fd);
+}
+
 /* --- wills --------------------------------------------------------------------------------------------------- */
 
 static void a_will_that_an_upstream_wants_goes_to_the_store_even_if_it_is_busy_first(void **state)
@@ -529,6 +558,7 @@ int main(void)
 		cmocka_unit_test(an_id_from_before_a_restart_without_dup_is_a_new_message),
 		cmocka_unit_test(a_client_that_begins_anew_is_forgotten),
 		cmocka_unit_test(a_tap_that_says_not_now_holds_the_publisher_and_is_asked_again),
+		cmocka_unit_test(a_qos_2_publish_whose_client_goes_while_a_tap_thinks_is_kept_once),
 		cmocka_unit_test(a_will_that_an_upstream_wants_goes_to_the_store_even_if_it_is_busy_first),
 	};
 
