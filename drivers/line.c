@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 enum {
+	INBOX_CAP = 64,
 	PORT_RETRY_MS = 200, /* looking for a device node costs nothing */
 	ACCOUNT_US = 5000000,
 	LONGEST_WAIT_US = 1000000, /* a turn at least so often, for the account */
@@ -114,7 +115,7 @@ static void open_port(struct line *l)
 
 /* --- jobs and probes --- */
 
-static void settle(struct line *l, size_t device, enum outcome o, const char *reason)
+void line_settle(struct line *l, size_t device, enum outcome o, const char *reason)
 {
 	switch (o) {
 	case OUTCOME_OK:
@@ -149,7 +150,7 @@ static void run_job(struct line *l, struct job *j, bool alone)
 	line_count_device(l, j->device, COUNT_REQUESTS, 1);
 	o = l->ops->run(l->driver, j, &reason);
 	l->busy_us += line_now_us(l) - from_us;
-	settle(l, j->device, o, reason);
+	line_settle(l, j->device, o, reason);
 	schedule_done(j, line_now_us(l), alone);
 	/* What failed is wanted again before its next turn, once the device may be asked. */
 	if (health->state == DEVICE_RETRYING && j->due_us > health->held_until_us)
@@ -166,7 +167,7 @@ static void run_probe(struct line *l, size_t device)
 	line_count_device(l, device, COUNT_REQUESTS, 1);
 	o = l->ops->probe(l->driver, device, &reason);
 	l->busy_us += line_now_us(l) - from_us;
-	settle(l, device, o, reason);
+	line_settle(l, device, o, reason);
 }
 
 /* The offline device whose probe is due longest, if the line has the time for it: nobody wants it meanwhile, or the
@@ -207,7 +208,8 @@ static void take_input(struct line *l)
 
 static void wait_until(struct line *l, int64_t until_us)
 {
-	struct pollfd p[2] = {{.fd = l->stop_fd, .events = POLLIN}, {.fd = l->watch_fd, .events = POLLIN}};
+	struct pollfd p[3] = {{.fd = l->stop_fd, .events = POLLIN}, {.fd = l->watch_fd, .events = POLLIN},
+		{.fd = mailbox_fd(&l->inbox), .events = POLLIN}};
 	int64_t left_us = until_us - line_now_us(l);
 	struct timespec left;
 
@@ -216,7 +218,7 @@ static void wait_until(struct line *l, int64_t until_us)
 	if (left_us > LONGEST_WAIT_US)
 		left_us = LONGEST_WAIT_US;
 	left = (struct timespec){.tv_sec = left_us / 1000000, .tv_nsec = left_us % 1000000 * 1000};
-	if (ppoll(p, 2, &left, NULL) <= 0)
+	if (ppoll(p, 3, &left, NULL) <= 0)
 		return;
 	if (p[1].revents & (POLLERR | POLLHUP | POLLNVAL))
 		port_lost(l, "port");
@@ -264,6 +266,8 @@ static void turn(struct line *l)
 	size_t device;
 
 	account(l, now_us);
+	if (line_run_errand(l))
+		return;
 	if (!l->port_up) {
 		if (l->port_retry_us <= now_us)
 			open_port(l);
@@ -292,6 +296,7 @@ static void *run(void *arg)
 	l->window_us = line_now_us(l);
 	while (!line_stopping(l))
 		turn(l);
+	line_drop_errands(l);
 	if (l->port_up && l->ops->close)
 		l->ops->close(l->driver);
 	owner_release(&l->owner);
@@ -336,7 +341,7 @@ int line_new(struct line **out, const struct line_opts *opts, const struct line_
 	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->stop_fd >= 0)
 		l->slot = port_slot_take();
-	r = l->stop_fd < 0 ? -errno : l->slot < 0 ? l->slot : 0;
+	r = l->stop_fd < 0 ? -errno : l->slot < 0 ? l->slot : mailbox_init(&l->inbox, INBOX_CAP);
 	if (r == 0)
 		r = make_devices(l);
 	if (r == 0)
@@ -392,6 +397,7 @@ void line_free(struct line *l)
 		free(l->devices[i].points);
 	free(l->devices);
 	schedule_fini(&l->schedule);
+	mailbox_fini(&l->inbox);
 	port_slot_free(l->slot);
 	if (l->stop_fd >= 0)
 		close(l->stop_fd);

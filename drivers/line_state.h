@@ -7,6 +7,7 @@
 #define DRIVERS_LINE_STATE_H
 
 #include "base/backoff.h"
+#include "base/mailbox.h"
 #include "base/owner.h"
 #include "drivers/device.h"
 #include "drivers/ops.h"
@@ -32,6 +33,7 @@ struct line {
 	void *driver; /* owned: the driver's own state */
 	struct schedule schedule;
 	struct line_device *devices; /* opts->device_count */
+	struct mailbox inbox;        /* errands; any thread posts */
 	pthread_t thread;
 	bool started;
 	int stop_fd; /* an eventfd: written once, never read */
@@ -57,6 +59,11 @@ bool line_stopping(const struct line *l);
 /* Health of a device, told to the sink and the log when it changed. */
 void line_step(struct line *l, size_t device, enum device_event event, const char *reason);
 void line_all_bad(struct line *l, size_t device, const char *reason);
+void line_settle(struct line *l, size_t device, enum outcome o, const char *reason);
 void line_count_device(struct line *l, size_t device, enum line_counter what, uint64_t n);
+
+/* drivers/errand.c: begins the next errand, if one waits; false when none does. */
+bool line_run_errand(struct line *l);
+void line_drop_errands(struct line *l); /* the line stops: each is done with ERRAND_STOPPED */
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "drivers/blocks.h"
 #include "drivers/decode.h"
+#include "drivers/encode.h"
 #include "drivers/ops.h"
 #include "drivers/port.h"
 #include "drivers/rtu.h"
@@ -140,20 +141,25 @@ static enum outcome exchange_once(struct modbus *m, struct exchange *x)
 }
 
 /* A TCP server may have closed the connection since the last request: asked once more on a new one. */
-static enum outcome exchange(struct modbus *m, size_t device, const struct request *q, struct exchange *x)
+static enum outcome exchange_with(struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us)
 {
 	enum outcome o;
 
-	*x = (struct exchange){.request = q,
-		.reply = &m->reply,
-		.timeout_us = line_timeout_us(m->line, device),
-		.echo = m->opts->echo};
+	*x = (struct exchange){.request = q, .reply = &m->reply, .timeout_us = timeout_us, .echo = m->opts->echo};
 	o = exchange_once(m, x);
 	if (o == OUTCOME_GONE && m->opts->driver == DRIVER_MODBUS_TCP && m->spoiled)
 		o = exchange_once(m, x);
 	count_noise(m);
 	line_count(m->line, COUNT_FOREIGN, x->foreign);
-	if (o == OUTCOME_OK || o == OUTCOME_REFUSED) {
+	return o;
+}
+
+static enum outcome exchange(struct modbus *m, size_t device, const struct request *q, struct exchange *x)
+{
+	enum outcome o = exchange_with(m, q, x, line_timeout_us(m->line, device));
+
+	/* Nobody answers a broadcast: that it went out says nothing of anyone. */
+	if ((o == OUTCOME_OK || o == OUTCOME_REFUSED) && x->done_us > 0) {
 		int64_t pause_us = 1000 * m->opts->devices[device]->pause_ms - m->wire.silence_us;
 
 		line_answered(m->line, device, x->first_us - x->sent_us);
@@ -225,6 +231,104 @@ static enum outcome probe(void *self, size_t device, const char **reason)
 	return o;
 }
 
+/* --- errands --- */
+
+static struct request write_request(const struct modbus *m, const struct errand *e)
+{
+	const struct point_opts *p = e->point;
+
+	return (struct request){.unit = (uint8_t)m->opts->devices[e->device]->unit, .address = p->address, .count = 1};
+}
+
+/* The other bits of the register stay as they are: read, changed, written, with nothing in between on this line. */
+static enum outcome merge_field(struct modbus *m, const struct errand *e, struct request *q, struct exchange *x)
+{
+	struct request read = *q;
+	uint16_t mask = encode_mask(e->point);
+	enum outcome o;
+
+	if (e->point->order & ORDER_SWAP_BYTES)
+		mask = (uint16_t)(mask >> 8 | mask << 8);
+	read.function = FC_READ_HOLDING;
+	o = exchange(m, e->device, &read, x);
+	if (o == OUTCOME_OK)
+		q->regs[0] = (uint16_t)((m->reply.regs[0] & ~mask) | (q->regs[0] & mask));
+	return o;
+}
+
+static enum outcome write_registers(struct modbus *m, const struct errand *e, struct exchange *x)
+{
+	struct request q = write_request(m, e);
+	int r = encode_registers(e->point, &e->value, q.regs);
+	enum outcome o = OUTCOME_OK;
+
+	if (r != 0) {
+		x->reason = encode_reason(r);
+		return OUTCOME_REFUSED;
+	}
+	q.count = (uint16_t)point_words(e->point);
+	q.function = q.count == 1 ? FC_WRITE_REGISTER : FC_WRITE_REGISTERS;
+	if (e->point->width > 0)
+		o = merge_field(m, e, &q, x);
+	return o == OUTCOME_OK ? exchange(m, e->device, &q, x) : o;
+}
+
+static enum outcome write_coil(struct modbus *m, const struct errand *e, struct exchange *x)
+{
+	struct request q = write_request(m, e);
+
+	q.function = FC_WRITE_COIL;
+	q.regs[0] = encode_bool(&e->value);
+	return exchange(m, e->device, &q, x);
+}
+
+static enum outcome read_back(struct modbus *m, struct errand *e, struct exchange *x)
+{
+	struct request q = write_request(m, e);
+	enum outcome o;
+
+	q.function = read_function[e->point->source];
+	q.count = (uint16_t)point_words(e->point);
+	o = exchange(m, e->device, &q, x);
+	if (o != OUTCOME_OK)
+		return o;
+	e->has_back = (pdu_is_bits(q.function) ? decode_bit(e->point, m->reply.bits[0], &e->back)
+					       : decode_registers(e->point, m->reply.regs, e->text, &e->back)) == 0;
+	return o;
+}
+
+/* A device that takes a write and refuses to have it read is believed; one that falls silent is not. */
+static enum outcome write_point(void *self, struct errand *e, const char **reason)
+{
+	struct modbus *m = self;
+	struct exchange x = {0};
+	enum outcome o = e->point->source == SOURCE_COIL ? write_coil(m, e, &x) : write_registers(m, e, &x);
+
+	if (o == OUTCOME_OK && (m->opts->driver != DRIVER_MODBUS_RTU || m->opts->devices[e->device]->unit != 0)) {
+		o = read_back(m, e, &x);
+		if (o == OUTCOME_REFUSED)
+			o = OUTCOME_OK;
+	}
+	*reason = o == OUTCOME_OK ? NULL : x.reason;
+	return o;
+}
+
+static enum outcome read_table(void *self, struct errand *e, const char **reason)
+{
+	struct modbus *m = self;
+	struct request q = {.unit = (uint8_t)(e->unit < 0 ? m->opts->devices[e->device]->unit : e->unit),
+		.function = read_function[e->source],
+		.address = e->address,
+		.count = e->count};
+	struct exchange x;
+	enum outcome o = exchange_with(m, &q, &x, e->timeout_us ? e->timeout_us : line_timeout_us(m->line, e->device));
+
+	*reason = x.reason;
+	for (size_t i = 0; o == OUTCOME_OK && i < e->count; i++)
+		e->regs[i] = pdu_is_bits(q.function) ? m->reply.bits[i] : m->reply.regs[i];
+	return o;
+}
+
 const struct driver_ops modbus_ops = {
 	.name = "modbus",
 	.make = make,
@@ -234,4 +338,6 @@ const struct driver_ops modbus_ops = {
 	.run = run,
 	.probe = probe,
 	.input = input,
+	.write = write_point,
+	.read = read_table,
 };

@@ -10,6 +10,7 @@
 #define DRIVERS_OPS_H
 
 #include "drivers/driver.h"
+#include "drivers/errand.h"
 #include "drivers/opts.h"
 #include "drivers/schedule.h"
 
@@ -55,6 +56,10 @@ struct driver_ops {
 	enum outcome (*probe)(void *self, size_t device, const char **reason);
 	/* Bytes wait at the watched descriptor. NULL: nothing is watched. */
 	enum outcome (*input)(void *self, const char **reason);
+	/* Writes a point (the value was checked) and reads it back into e->back; reads registers into e->regs. OUTCOME_OK
+	 * with e->has_back unset: there is nothing to read back. NULL: no such thing. */
+	enum outcome (*write)(void *self, struct errand *e, const char **reason);
+	enum outcome (*read)(void *self, struct errand *e, const char **reason);
 };
 
 extern const struct driver_ops *const registry[DRIVER_COUNT]; /* by enum line_driver */

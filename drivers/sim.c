@@ -2,6 +2,7 @@
 /* Made-up values, for trying things out; and the model for a new driver. What every driver does is here: make() turns
  * points into jobs, run() turns a job into values. There is no port to open and nobody who could be silent. */
 #include "drivers/decode.h"
+#include "drivers/encode.h"
 #include "drivers/ops.h"
 
 #include <errno.h>
@@ -13,6 +14,8 @@ struct source {
 	const struct point_opts *point;
 	size_t device;
 	double now; /* of a walk or a counter */
+	bool held;  /* somebody has written it: it stays so */
+	struct value written;
 	uint64_t random;
 };
 
@@ -138,7 +141,7 @@ static enum outcome run(void *self, const struct job *j, const char **reason)
 	struct sim *sim = self;
 	struct source *s = &sim->sources[j->what];
 	int64_t now_us = clock_mono_us(sim->clock);
-	struct value v = convert(s->point, next(s, now_us));
+	struct value v = s->held ? s->written : convert(s->point, next(s, now_us));
 
 	(void)reason;
 	line_answered(sim->line, s->device, -1);
@@ -146,9 +149,33 @@ static enum outcome run(void *self, const struct job *j, const char **reason)
 	return OUTCOME_OK;
 }
 
+static enum outcome write_point(void *self, struct errand *e, const char **reason)
+{
+	struct sim *sim = self;
+
+	for (size_t i = 0; i < sim->count; i++) {
+		struct source *s = &sim->sources[i];
+
+		if (s->point != e->point)
+			continue;
+		if (e->value.kind == VALUE_TEXT) {
+			*reason = encode_reason(ENCODE_NOT_A_VALUE);
+			return OUTCOME_REFUSED;
+		}
+		s->held = true;
+		s->written = e->value;
+		e->back = e->value;
+		e->has_back = true;
+		return OUTCOME_OK;
+	}
+	*reason = "no such point";
+	return OUTCOME_REFUSED;
+}
+
 const struct driver_ops sim_ops = {
 	.name = "sim",
 	.make = make,
 	.free = make_free,
 	.run = run,
+	.write = write_point,
 };

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include "drivers/errand.h"
+
+#include "base/log.h"
+#include "drivers/encode.h"
+#include "drivers/line_state.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+const char *errand_end_name(enum errand_end end)
+{
+	static const char *const names[] = {[ERRAND_OK] = "ok",
+		[ERRAND_MISMATCH] = "mismatch",
+		[ERRAND_REFUSED] = "refused",
+		[ERRAND_FAILED] = "failed",
+		[ERRAND_EXPIRED] = "expired",
+		[ERRAND_STOPPED] = "stopped"};
+
+	return names[end];
+}
+
+int line_submit(struct line *l, struct errand *e)
+{
+	if (e->kind == ERRAND_WRITE ? !l->ops->write : !l->ops->read)
+		return -ENOTSUP;
+	e->posted_us = line_now_us(l);
+	return mailbox_post(&l->inbox, (struct letter){.kind = (uint32_t)e->kind, .ptr = e}) == 0 ? 0 : LINE_BUSY;
+}
+
+static void finish(struct line *l, struct errand *e, enum errand_end end, const char *reason)
+{
+	e->end = end;
+	e->reason = reason;
+	e->ended_us = line_now_us(l);
+	e->done(e);
+}
+
+/* As far as the device's own resolution goes: what was asked, rounded to its registers, must be what they hold. */
+static bool reads_back(const struct point_opts *p, const struct value *want, const struct value *back)
+{
+	double step = fabs(p->scale) / 2 * 1.000001;
+
+	if (want->kind == VALUE_TEXT || back->kind == VALUE_TEXT)
+		return want->kind == back->kind && want->text.len == back->text.len &&
+		       memcmp(want->text.at, back->text.at, want->text.len) == 0;
+	if (back->kind == VALUE_BOOL)
+		return encode_bool(want) == back->b;
+	if (p->type == TYPE_FLOAT16 || p->type == TYPE_FLOAT32 || p->type == TYPE_FLOAT64)
+		step = fabs(encode_number(want)) * (p->type == TYPE_FLOAT16 ? 1e-3 : 1e-6) + 1e-30;
+	if (p->decimals >= 0)
+		step += pow(10, (double)-p->decimals) / 2;
+	return fabs(encode_number(want) - encode_number(back)) <= step;
+}
+
+/* What is known of the point before it is written: for the audit. */
+static void note_old(const struct line *l, struct errand *e)
+{
+	const struct point_opts *first = l->opts->devices[e->device]->points.items;
+	const struct report_state *s = &l->devices[e->device].points[e->point - first];
+
+	e->has_old = s->told && !s->bad && s->last.kind != VALUE_TEXT && s->last.kind != VALUE_NONE;
+	e->old = s->last;
+}
+
+static enum errand_end end_of(enum outcome o)
+{
+	switch (o) {
+	case OUTCOME_OK: return ERRAND_OK;
+	case OUTCOME_REFUSED: return ERRAND_REFUSED;
+	case OUTCOME_STOPPED: return ERRAND_STOPPED;
+	default: return ERRAND_FAILED;
+	}
+}
+
+static void run_write(struct line *l, struct errand *e)
+{
+	const char *reason = NULL;
+	int r = encode_check(e->point, &e->value);
+	enum outcome o;
+
+	if (!e->point->writable || r != 0) {
+		finish(l, e, ERRAND_REFUSED, r != 0 ? encode_reason(r) : "not writable");
+		return;
+	}
+	note_old(l, e);
+	o = l->ops->write(l->driver, e, &reason);
+	line_settle(l, e->device, o, reason);
+	if (o == OUTCOME_OK && e->has_back) {
+		line_good(l, e->device, e->point, &e->back, line_now_us(l));
+		if (!reads_back(e->point, &e->value, &e->back)) {
+			finish(l, e, ERRAND_MISMATCH, "reads back differently");
+			return;
+		}
+	}
+	finish(l, e, end_of(o), reason);
+}
+
+/* A question to a unit that is no device of the line says nothing about the health of any. */
+static void run_read(struct line *l, struct errand *e)
+{
+	const char *reason = NULL;
+	enum outcome o = l->ops->read(l->driver, e, &reason);
+
+	if (e->unit < 0 || o == OUTCOME_GONE)
+		line_settle(l, e->device, o, reason);
+	finish(l, e, end_of(o), reason);
+}
+
+bool line_run_errand(struct line *l)
+{
+	struct letter letter;
+	struct errand *e;
+
+	if (mailbox_take(&l->inbox, &letter, 1) == 0)
+		return false;
+	e = letter.ptr;
+	e->begun_us = line_now_us(l);
+	if (e->expires_us > 0 && e->begun_us > e->expires_us)
+		finish(l, e, ERRAND_EXPIRED, "too old");
+	else if (!l->port_up)
+		finish(l, e, ERRAND_FAILED, "port");
+	else if (e->kind == ERRAND_WRITE)
+		run_write(l, e);
+	else
+		run_read(l, e);
+	l->busy_us += line_now_us(l) - e->begun_us;
+	return true;
+}
+
+void line_drop_errands(struct line *l)
+{
+	struct letter letter;
+
+	while (mailbox_take(&l->inbox, &letter, 1) > 0)
+		finish(l, letter.ptr, ERRAND_STOPPED, "stopped");
+}
