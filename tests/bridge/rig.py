@@ -74,7 +74,7 @@ class Subscriber:
     """Everything under a filter, in the order of arrival: (topic, payload, {property: value}, retain)."""
 
     def __init__(self, port, filters=("#",)):
-        self.got = []
+        self.got, self.stamped = [], []  # stamped: (wall clock, properties) of records
         self.filters = filters
         self.ready = threading.Event()
         self.client = mqtt.Client(client_id=f"watch{port}", protocol=mqtt.MQTTv5)
@@ -94,6 +94,8 @@ class Subscriber:
     def message(self, _client, _data, m):
         props = dict(getattr(m.properties, "UserProperty", []))
         self.got.append((m.topic, m.payload.decode(), props, m.retain))
+        if "seq" in props:
+            self.stamped.append((time.time(), props))
 
     def records(self):
         return [g for g in self.got if not g[0].startswith(SITE + "/weir/")]
@@ -198,9 +200,13 @@ class Rig:
         self.broker.stop()
         shutil.rmtree(self.dir)
 
-    def expect(self, count, seconds=30):
+    def expect_all(self, count, seconds=30):
         until(f"{count} records", lambda: len({r[1] for r in self.watch.records()}) >= count, seconds)
         until("the cursor at the end", lambda: self.host.acked() >= count, seconds)
+
+    def expect(self, count, seconds=30):
+        """All of them, in order per topic, once or marked."""
+        self.expect_all(count, seconds)
         a = account(self.watch.records(), count)
         assert a["lost"] == 0 and a["reordered"] == 0 and a["unmarked"] == 0, a
         return a

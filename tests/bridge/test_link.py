@@ -169,6 +169,26 @@ def a_record_too_large_for_the_server_is_set_aside(rig):
     assert [k["seq"] for k in kept] == [2] and len(kept[0]["payload"]) == 5000, kept
 
 
+def live_first_is_fresh_while_a_limited_backlog_drains(rig):
+    rig.broker.stop()
+    h = rig.begin()
+    h.tell("add 12000 200")
+    until("a failed dial", lambda: h.said("state down"))
+    rig.broker.start()
+    until("draining", lambda: h.acked() > 0)
+    for _ in range(120):
+        h.tell("add 1 200")
+        time.sleep(0.03)
+    rig.expect_all(12120)
+    live = [r for r in rig.watch.stamped if "late" not in r[1]]
+    ages = sorted(at * 1000 - int(props["t"]) for at, props in live)
+    p99 = ages[int(len(ages) * 0.99)]
+    print(f"    {len(live)} live records beside a backlog at 1000/s: p99 {p99:.0f} ms, worst {ages[-1]:.0f} ms old")
+    assert len(live) >= 100 and p99 < 2000, (len(live), ages[-5:])
+    numbers = [json.loads(r[1])["n"] for r in rig.watch.records() if r[2].get("late")]
+    assert numbers == sorted(numbers)
+
+
 class Proxy:
     """An HTTP proxy that knows CONNECT, and who asked for what."""
 
@@ -218,6 +238,7 @@ def websocket_drains(rig):
 
 
 CASES = {
+    live_first_is_fresh_while_a_limited_backlog_drains: {"extra": "order: live-first\nrate: 1000\n"},
     a_proxy_is_asked_to_connect: {},
     websocket_drains: {},
     drains_in_order_and_says_hello_and_goodbye: {},
