@@ -57,22 +57,6 @@ static const char *name(const struct bridge_opts *o)
 	return preset_choices[o->preset].name;
 }
 
-bool preset_host(const char *address, char *out, size_t cap)
-{
-	const char *from = strstr(address, "://");
-	size_t len;
-
-	if (!from)
-		return false;
-	from += 3;
-	len = *from == '[' ? strcspn(from, "]") + 1 : strcspn(from, ":/");
-	if (len == 0 || len >= cap)
-		return false;
-	memcpy(out, from, len);
-	out[len] = 0;
-	return true;
-}
-
 static bool ends_with_port(const char *address, const char *port)
 {
 	const char *slash = strchr(strstr(address, "://") ? strstr(address, "://") + 3 : address, '/');

@@ -23,7 +23,4 @@ extern const struct key_choice preset_choices[];
 
 void preset_apply(struct bridge_opts *o, struct key_report *report);
 
-/* "mqtts://host:8883/path" -> its host, in out. false: it has none, or it does not fit. */
-bool preset_host(const char *address, char *out, size_t cap);
-
 #endif

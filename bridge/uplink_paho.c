@@ -10,10 +10,11 @@
 #include "bridge/uplink_paho.h"
 
 #include "base/clock.h"
-#include "base/cursor.h"
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "bridge/address.h"
 #include "bridge/credentials.h"
+#include "bridge/paho_props.h"
 #include "bridge/preset.h"
 #include "bridge/token.h"
 #include "bridge/wire.h"
@@ -28,7 +29,6 @@
 
 enum {
 	CALL_TICKETS = 8,
-	MAX_PROPS = 64,
 	INBOUND_MAX = 64, /* unacknowledged from the server; each is handed on before the next is read */
 	UNTAKEN_STATUS = 3,
 	PASSWORD_MAX = 65535,
@@ -53,7 +53,7 @@ struct paho {
 	struct ticket *tickets;  /* tags, then CALL_TICKETS */
 	bool tls;                /* this call is encrypted */
 	char tls_text[TEXT_MAX]; /* what OpenSSL said of this call */
-	MQTTProperty props[MAX_PROPS];
+	MQTTProperty props[PAHO_PROPS_MAX];
 };
 
 static struct paho *of(struct uplink *u)
@@ -85,22 +85,6 @@ static char *text_of(const char *what, int code, const char *said)
 	return text;
 }
 
-static void learn(struct uplink_limits *l, const MQTTProperties *props)
-{
-	for (int i = 0; i < props->count; i++) {
-		const MQTTProperty *p = &props->array[i];
-
-		switch ((int)p->identifier) {
-		case MQTTPROPERTY_CODE_RECEIVE_MAXIMUM: l->receive_max = (uint16_t)p->value.integer2; break;
-		case MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE: l->keep_alive_s = (uint16_t)p->value.integer2; break;
-		case MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE: l->max_packet = p->value.integer4; break;
-		case MQTTPROPERTY_CODE_MAXIMUM_QOS: l->max_qos = p->value.byte; break;
-		case MQTTPROPERTY_CODE_RETAIN_AVAILABLE: l->no_retain = p->value.byte == 0; break;
-		default: break;
-		}
-	}
-}
-
 static void came_up(const struct ticket *t, bool session_present, const MQTTProperties *props)
 {
 	struct uplink_limits *l = malloc(sizeof(*l));
@@ -108,7 +92,7 @@ static void came_up(const struct ticket *t, bool session_present, const MQTTProp
 	if (l) {
 		*l = (struct uplink_limits){.session_present = session_present, .max_qos = 2};
 		if (props)
-			learn(l, props);
+			paho_props_learn(l, props);
 	}
 	post(t, l ? L_UP : L_DOWN, 0, l);
 }
@@ -237,44 +221,6 @@ static struct msg *msg_of(const char *topic, size_t len, const MQTTAsync_message
 	return msg_new(&spec);
 }
 
-/* The properties that go on with the message, as they stand on the wire. Returns their length. */
-static size_t write_props(const MQTTProperties *props, uint8_t *out, size_t cap, uint32_t *expiry_s)
-{
-	uint8_t *at = out;
-
-	for (int i = 0; i < props->count; i++) {
-		const MQTTProperty *p = &props->array[i];
-		const MQTTLenString *strings[2] = {&p->value.data, &p->value.value};
-		int count = p->identifier == MQTTPROPERTY_CODE_USER_PROPERTY ? 2 : 1;
-
-		switch ((int)p->identifier) {
-		case MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL: *expiry_s = p->value.integer4; continue;
-		case MQTTPROPERTY_CODE_PAYLOAD_FORMAT_INDICATOR:
-			if (cap - (size_t)(at - out) < 2)
-				return (size_t)(at - out);
-			*at++ = (uint8_t)p->identifier;
-			*at++ = p->value.byte;
-			continue;
-		case MQTTPROPERTY_CODE_CONTENT_TYPE:
-		case MQTTPROPERTY_CODE_RESPONSE_TOPIC:
-		case MQTTPROPERTY_CODE_CORRELATION_DATA:
-		case MQTTPROPERTY_CODE_USER_PROPERTY: break;
-		default: continue;
-		}
-		if (cap - (size_t)(at - out) <
-			5u + (size_t)strings[0]->len + (count == 2 ? (size_t)strings[1]->len : 0))
-			return (size_t)(at - out);
-		*at++ = (uint8_t)p->identifier;
-		for (int s = 0; s < count; s++) {
-			*at++ = (uint8_t)(strings[s]->len >> 8);
-			*at++ = (uint8_t)strings[s]->len;
-			memcpy(at, strings[s]->data, (size_t)strings[s]->len);
-			at += strings[s]->len;
-		}
-	}
-	return (size_t)(at - out);
-}
-
 /* Paho sends PUBACK or PUBREC when this returns, whatever it returns: 0 only makes it keep the message in memory and
  * ask again. A message that nobody took must therefore not let us return. */
 static int on_message(void *ctx, char *topic, int topic_len, MQTTAsync_message *m)
@@ -284,7 +230,7 @@ static int on_message(void *ctx, char *topic, int topic_len, MQTTAsync_message *
 	size_t len = topic_len > 0 ? (size_t)topic_len : strlen(topic);
 	uint32_t expiry_s = MSG_NEVER_EXPIRES;
 	uint8_t props[4096];
-	size_t props_len = write_props(&m->properties, props, sizeof(props), &expiry_s);
+	size_t props_len = paho_props_write(&m->properties, props, sizeof(props), &expiry_s);
 	struct msg *mine = msg_of(topic, len, m, expiry_s, props, props_len);
 	int r = mine ? o->message(o->ctx, mine) : -ENOMEM;
 
@@ -385,41 +331,6 @@ bool paho_deliver(struct paho *p)
 }
 
 /* --- calling ------------------------------------------------------------------------------------------------------ */
-
-static const char *scheme_of(const char *address, bool *tls)
-{
-	static const struct {
-		const char *ours, *paho;
-		bool tls;
-	} schemes[] = {
-		{"mqtt://", "tcp://", false},
-		{"mqtts://", "ssl://", true},
-		{"ws://", "ws://", false},
-		{"wss://", "wss://", true},
-	};
-
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-		if (strncmp(address, schemes[i].ours, strlen(schemes[i].ours)) == 0) {
-			*tls = schemes[i].tls;
-			return schemes[i].paho;
-		}
-	return NULL;
-}
-
-static int uri_of(const char *address, char *out, size_t cap, bool *tls)
-{
-	const char *scheme = scheme_of(address, tls);
-	const char *rest = scheme ? strstr(address, "://") + 3 : NULL;
-	const char *bracket = rest ? strchr(rest, ']') : NULL;
-	const char *port = rest ? strchr(bracket ? bracket : rest, ':') : NULL;
-	const char *def = "";
-
-	if (!scheme)
-		return -EINVAL;
-	if (!port && !strchr(rest, '/'))
-		def = scheme[0] == 'w' ? *tls ? ":443" : ":80" : *tls ? ":8883" : ":1883";
-	return snprintf(out, cap, "%s%s%s", scheme, rest, def) < (int)cap ? 0 : -ENAMETOOLONG;
-}
 
 /* Paho pings after one keep alive without traffic and gives up one and a half later, looking once a second. Sent in
  * this proportion, a silent link is found within 1.5 times what was configured. */
@@ -603,8 +514,8 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 	*t = (struct ticket){p, number, 0};
 	p->tls_text[0] = 0;
 	if (r == 0)
-		r = uri_of(call->address, uri, sizeof(uri), &tls);
-	if (r == 0 && !preset_host(call->address, host, sizeof(host)))
+		r = address_uri(call->address, uri, sizeof(uri), &tls);
+	if (r == 0 && !address_host(call->address, host, sizeof(host)))
 		r = -EINVAL;
 	if (r == 0)
 		r = make_handle(p, uri, t);
@@ -626,70 +537,6 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 }
 
 /* --- parcels ------------------------------------------------------------------------------------------------------ */
-
-static MQTTProperty *next_prop(struct paho *p, MQTTProperties *out, int code)
-{
-	MQTTProperty *prop;
-
-	if (out->count == MAX_PROPS)
-		return NULL;
-	prop = &p->props[out->count++];
-	prop->identifier = (enum MQTTPropertyCodes)code;
-	return prop;
-}
-
-static MQTTLenString len_string(struct span s)
-{
-	return (MQTTLenString){(int)s.len, (char *)(uintptr_t)s.at};
-}
-
-/* The message's own, from the wire; stops at what is not a property of a PUBLISH that goes on. */
-static void own_props(struct paho *p, MQTTProperties *out, const struct parcel *parcel)
-{
-	struct cursor c = cursor_on(parcel->props, parcel->props_len);
-
-	while (cursor_left(&c) > 0) {
-		uint32_t code = cursor_varint(&c);
-		MQTTProperty *prop = next_prop(p, out, (int)code);
-
-		if (!prop)
-			return;
-		switch (code) {
-		case MQTTPROPERTY_CODE_PAYLOAD_FORMAT_INDICATOR: prop->value.byte = cursor_u8(&c); break;
-		case MQTTPROPERTY_CODE_CONTENT_TYPE:
-		case MQTTPROPERTY_CODE_RESPONSE_TOPIC:
-		case MQTTPROPERTY_CODE_CORRELATION_DATA: prop->value.data = len_string(cursor_span16(&c)); break;
-		case MQTTPROPERTY_CODE_USER_PROPERTY:
-			prop->value.data = len_string(cursor_span16(&c));
-			prop->value.value = len_string(cursor_span16(&c));
-			break;
-		default: c.bad = true; break;
-		}
-		if (!cursor_ok(&c)) {
-			out->count--;
-			return;
-		}
-	}
-}
-
-static void fill_props(struct paho *p, MQTTProperties *out, const struct parcel *parcel)
-{
-	MQTTProperty *prop;
-
-	*out = (MQTTProperties){.array = p->props, .max_count = MAX_PROPS};
-	for (size_t i = 0; i < parcel->note_count; i++) {
-		const struct parcel_note *n = &parcel->notes[i];
-
-		prop = next_prop(p, out, MQTTPROPERTY_CODE_USER_PROPERTY);
-		prop->value.data = len_string((struct span){(const uint8_t *)n->name, n->name_len});
-		prop->value.value = len_string((struct span){(const uint8_t *)n->value, n->value_len});
-	}
-	if (parcel->expiry_s != MSG_NEVER_EXPIRES) {
-		prop = next_prop(p, out, MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL);
-		prop->value.integer4 = parcel->expiry_s;
-	}
-	own_props(p, out, parcel);
-}
 
 static struct ticket *ticket(struct paho *p, uint32_t tag)
 {
@@ -727,7 +574,7 @@ static int publish(struct uplink *u, uint32_t tag, const struct parcel *parcel)
 	if (p->o.opts->version == BRIDGE_V5) {
 		ro.onSuccess5 = on_sent5;
 		ro.onFailure5 = on_not_sent5;
-		fill_props(p, &m.properties, parcel); /* copied by Paho */
+		paho_props_fill(&m.properties, p->props, parcel); /* copied by Paho */
 	} else {
 		ro.onSuccess = on_sent;
 	}

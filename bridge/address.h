@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* address.h - where an upstream is: mqtt://host[:port], mqtts://, ws://host[:port][/path], wss://. Pure. */
+#ifndef BRIDGE_ADDRESS_H
+#define BRIDGE_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* As Paho names it, with the port that the scheme has by default. -EINVAL: no such scheme; -ENAMETOOLONG. */
+int address_uri(const char *address, char *out, size_t cap, bool *tls);
+
+bool address_host(const char *address, char *out, size_t cap); /* false: it has none, or it does not fit */
+
+#endif
