@@ -251,7 +251,7 @@ static void append(struct queue *q, uint64_t records, size_t batch)
 	}
 }
 
-/* The append-only file: length, sum and time in front of topic and payload, one write and one fdatasync a batch, in a
+/* The append-only file: length, a sum of every byte and the time in front of topic and payload, one write and one fdatasync a batch, in a
  * file that was given its room before, as the queue's was. */
 static void append_log(int fd, uint64_t records, size_t batch)
 {
@@ -266,7 +266,7 @@ static void append_log(int fd, uint64_t records, size_t batch)
 			size_t size = m->topic_len + 1 + m->payload_len;
 			uint32_t sum = 0;
 
-			for (size_t k = 0; k < size; k += 4)
+			for (size_t k = 0; k < size; k++)
 				sum = (sum << 5 | sum >> 27) ^ (uint8_t)from[k];
 			memcpy(buffer + len, &size, 8);
 			memcpy(buffer + len + 8, &sum, 4);
