@@ -137,7 +137,8 @@ static void timer_ran(struct loop_timer *t)
 
 int session_new(struct session **out, struct broker *b, const void *client_id, size_t len)
 {
-	struct session *s = calloc(1, sizeof(*s) + len + 1);
+	size_t size = offsetof(struct session, client_id) + len + 1;
+	struct session *s = calloc(1, size > sizeof(*s) ? size : sizeof(*s));
 	int r;
 
 	if (!s)
