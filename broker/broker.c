@@ -94,12 +94,15 @@ static void set_opts(struct broker *b, const struct broker_opts *o)
 	b->opts = *o;
 	b->opts.listeners = (struct key_list){0};
 	b->opts.users = NULL;
+	b->opts.groups = b->opts.acl = (struct key_list){0};
 }
 
 static int set_policy(struct broker *b, struct policy *p)
 {
 	auth_set_users_take(b->auth, p->users);
 	p->users = NULL;
+	rights_set_take(b, p->acl);
+	p->acl = NULL;
 	return listen_set(b, &p->doors);
 }
 
@@ -302,6 +305,8 @@ void broker_free(struct broker *b)
 	}
 	exact_fini(b);
 	auth_free(b->auth);
+	acl_free(b->acl);
+	free(b->told);
 	sys_free(b);
 	unrest_free(b->unrest);
 	ours_free(b);

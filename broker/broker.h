@@ -26,6 +26,18 @@ struct broker_listener {
 	bool proxy_protocol;
 	int client_id; /* enum broker_client_id */
 };
+struct broker_group {
+	struct key_head head;
+	struct key_list users; /* of texts */
+};
+
+enum broker_right { BROKER_READ = 1, BROKER_WRITE = 2, BROKER_SUBSCRIBE = 4 };
+struct broker_rule {
+	struct key_head head;
+	struct key_list users, groups, clients, topics; /* of texts */
+	unsigned allow, deny;                           /* enum broker_right; one of them is 0 */
+};
+
 enum broker_versions { BROKER_TAKES_31 = 1, BROKER_TAKES_311 = 2, BROKER_TAKES_5 = 4, BROKER_TAKES_ALL = 7 };
 enum broker_client_id { BROKER_CLIENT_ID_ANY, BROKER_CLIENT_ID_USER };
 /* One with the usual terms at this address: anonymous clients only where nobody but this machine can come from. */
@@ -38,6 +50,8 @@ struct broker_opts {
 	struct key_head head;
 	struct key_list listeners; /* of struct broker_listener */
 	const char *users;         /* file; NULL: none */
+	struct key_list groups;    /* of struct broker_group */
+	struct key_list acl;       /* of struct broker_rule; empty: everybody may everything */
 
 	int64_t max_connections;
 	int64_t max_sessions;

@@ -82,6 +82,17 @@ static int check_owner(const struct conn *c, const struct connect *m, const char
 	return RC_NOT_AUTHORIZED;
 }
 
+static int check_will(const struct conn *c, const struct connect *m, const char *user)
+{
+	struct acl_who who = {user[0] != '\0' ? user : NULL, (const char *)m->client_id.at, m->client_id.len};
+	const char *topic = (const char *)m->will_topic.at;
+
+	if (!m->will || acl_may(c->broker->acl, &who, BROKER_WRITE, topic, m->will_topic.len, NULL))
+		return 0;
+	rights_refused(c->broker, &who, BROKER_WRITE, topic, m->will_topic.len);
+	return RC_NOT_AUTHORIZED;
+}
+
 static int set_owner(struct session *s, const char *user)
 {
 	char *copy;
@@ -93,6 +104,9 @@ static int set_owner(struct session *s, const char *user)
 		return -ENOMEM;
 	free(s->user);
 	s->user = copy;
+	rights_forget(s);
+	if (s->broker->acl && s->sub_count > 0) /* its subscriptions are in routes under what it was before */
+		subs_invalidate(&s->broker->subs);
 	return 0;
 }
 
@@ -266,6 +280,8 @@ int connect_packet(struct conn *c, struct packet *p)
 		return DISPATCH_HOLD;
 	if (r == 0)
 		r = check_owner(c, &m, user);
+	if (r == 0)
+		r = check_will(c, &m, user);
 	if (r != 0)
 		return refuse(c, m.version, (uint8_t)r);
 	return let_in(c, &m, user);

@@ -15,6 +15,7 @@
 #include "broker/exact.h"
 #include "broker/post.h"
 #include "broker/retain.h"
+#include "broker/rights.h"
 #include "broker/route.h"
 #include "broker/session.h"
 #include "broker/share.h"
@@ -28,7 +29,7 @@ struct unrest;
 struct stats {
 	uint64_t bytes_in, bytes_out, packets_in, packets_out;
 	uint64_t publish_in, publish_out, publish_dropped, publish_bytes_in, publish_bytes_out;
-	uint64_t accepted, connects, refused, expired, stored, store_refused;
+	uint64_t accepted, connects, refused, expired, stored, store_refused, acl_refused;
 	uint32_t connected, connected_max;
 };
 
@@ -97,6 +98,8 @@ struct broker {
 	broker_notice_fn *notice; /* NULL: nobody asked */
 	void *notice_ctx;
 	struct auth *auth;
+	struct acl *acl; /* NULL: everybody may everything */
+	uint64_t *told;  /* rights.c: refusals that were logged */
 	struct stats stats;
 };
 
@@ -104,6 +107,12 @@ struct broker {
 uint8_t *broker_scratch(struct broker *b, unsigned which, size_t size);
 
 void broker_pause_inbox(struct broker *b); /* while posts wait; goes on when none do */
+
+/* See rights.h. */
+static inline bool rights_read(const struct session *s, const char *topic, size_t len)
+{
+	return !s->broker->acl || rights_read_slow(s, topic, len);
+}
 
 static inline int64_t broker_now_ms(const struct broker *b)
 {

@@ -179,7 +179,7 @@ static bool to_share(
 {
 	struct share *share = share_at(b, number);
 	struct sub member;
-	struct session *s = share ? share_choose(b, share, not_to, &member) : NULL;
+	struct session *s = share ? share_choose(b, share, not_to, p->topic, &member) : NULL;
 	uint32_t id;
 	struct terms t;
 
@@ -230,6 +230,8 @@ void deliver_retained(struct session *s, struct msg *m, uint32_t opts)
 	struct conn *choker = NULL;
 	struct post p;
 
+	if (!rights_read(s, msg_topic(m), m->topic_len))
+		return;
 	post_from_msg(&p, m, broker_now_ms(s->broker));
 	to_session(s, &p, &t, &choker);
 }

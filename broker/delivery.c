@@ -100,6 +100,8 @@ static bool send_kept(struct session *s, const struct delivery *d, bool dup)
 	uint32_t one;
 	struct want w = {.qos = d->flags & DELIVERY_QOS, .retain = d->flags & DELIVERY_RETAIN, .dup = dup, .id = d->id};
 
+	if (!rights_read(s, msg_topic(d->msg), d->msg->topic_len)) /* a right may be gone since it was queued */
+		return false;
 	post_from_msg(&p, d->msg, broker_now_ms(s->broker));
 	w.ids = ids_of(s, d, &one, &w.id_count);
 	return post_send(s->conn, &p, &w);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/broker.h"
 
+#include "base/topic.h"
+
 #include <string.h>
 
 #define OF(member) offsetof(struct broker_opts, member)
@@ -81,6 +83,70 @@ static void check_listener(void *item, struct key_report *report)
 static const struct key_table listener_table = KEY_TABLE_OF("listener", struct broker_listener, listener_keys,
 	.help = "Where on-site clients connect.", .check = check_listener);
 
+#undef AT
+#define AT(member) offsetof(struct broker_rule, member)
+
+static const struct key group_keys[] = {
+	{"users", KEY_LIST, offsetof(struct broker_group, users), .required = true, .help = "names of its users"},
+};
+static const struct key_table group_table =
+	KEY_TABLE_OF("group", struct broker_group, group_keys, .help = "Users that rules speak of together.");
+
+static const struct key_choice rights[] = {
+	{"read", BROKER_READ, "get messages on the topic"},
+	{"write", BROKER_WRITE, "publish to it, the will too"},
+	{"subscribe", BROKER_SUBSCRIBE, "subscribe to filters that the rule's filter covers"},
+	{"all", BROKER_READ | BROKER_WRITE | BROKER_SUBSCRIBE, "all of these"},
+	{0},
+};
+
+static const struct key rule_keys[] = {
+	{"user", KEY_LIST, AT(users),
+		.help = "whom it is about: user names, `*` for any text in them, `anonymous` for clients without; "
+			"without "
+			"`user` and `group`: everybody"},
+	{"group", KEY_LIST, AT(groups), .help = "or the users of these groups"},
+	{"client", KEY_LIST, AT(clients), .help = "only with these client ids, `*` for any text in them"},
+	{"allow", KEY_FLAGS, AT(allow), .choices = rights, .help = "what they may"},
+	{"deny", KEY_FLAGS, AT(deny), .choices = rights, .help = "or what they may not, whatever other rules allow"},
+	{"topic", KEY_LIST, AT(topics), .required = true,
+		.help = "topic filters; %u in them is the user name, %c the client id"},
+};
+
+/* As a client would have it, with names for the patterns. */
+static enum topic_fault check_filter(const char *filter)
+{
+	char text[1024];
+	size_t n = 0;
+
+	for (const char *p = filter; *p; p++) {
+		if (n + 1 >= sizeof(text))
+			return TOPIC_TOO_LONG;
+		p += p[0] == '%' && (p[1] == 'u' || p[1] == 'c');
+		text[n++] = *p;
+	}
+	return topic_check_filter(text, n);
+}
+
+static void check_rule(void *item, struct key_report *report)
+{
+	const struct broker_rule *r = item;
+	const char *const *filters = r->topics.items;
+
+	if ((r->allow != 0) == (r->deny != 0))
+		key_fault(report, r, NULL, "a rule either allows or denies; write one of `allow:` and `deny:`");
+	for (size_t i = 0; i < r->topics.count; i++) {
+		enum topic_fault fault = check_filter(filters[i]);
+
+		if (fault != TOPIC_OK)
+			key_fault(report, r, "topic", "`%s` is not a topic filter: it %s", filters[i],
+				topic_fault_text(fault));
+	}
+}
+
+static const struct key_table rule_table = KEY_TABLE_OF("rule", struct broker_rule, rule_keys,
+	.help = "One rule. Rules that deny are looked at first; then one that allows is needed.", .check = check_rule);
+
 static const struct key_choice policies[] = {
 	{"drop-oldest", BROKER_DROP_OLDEST, "make room for the new message"},
 	{"drop-newest", BROKER_DROP_NEWEST, "keep what is queued"},
@@ -93,6 +159,10 @@ static const struct key keys[] = {
 		.help = "file of user names and hashed passwords, made by `weir user add` or by mosquitto_passwd; "
 			"clients "
 			"that present a user name must be in it"},
+	{"groups", KEY_MAP, OF(groups), .table = &group_table, .help = "groups of users, for the rules"},
+	{"acl", KEY_LIST, OF(acl), .table = &rule_table,
+		.help = "who may read, write and subscribe to what; without rules everybody may everything, with rules "
+			"nobody may what no rule allows"},
 	{"max_connections", KEY_INT, OF(max_connections), .min = 1, .max = 1000000, .dflt = "10000",
 		.help = "connections at once; one more is closed"},
 	{"max_sessions", KEY_INT, OF(max_sessions), .min = 1, .max = 10000000, .dflt = "100000",
@@ -143,12 +213,37 @@ static const struct key keys[] = {
 		.help = "how often `$SYS/broker/...` is brought up to date; 0: never"},
 };
 
+static bool known_group(const struct broker_opts *o, const char *name)
+{
+	const struct broker_group *g = o->groups.items;
+
+	for (size_t i = 0; i < o->groups.count; i++)
+		if (g[i].head.name && strcmp(g[i].head.name, name) == 0)
+			return true;
+	return false;
+}
+
+static void check_groups(const struct broker_opts *o, struct key_report *report)
+{
+	const struct broker_rule *rule = o->acl.items;
+
+	for (size_t i = 0; i < o->acl.count; i++) {
+		const char *const *names = rule[i].groups.items;
+
+		for (size_t j = 0; j < rule[i].groups.count; j++)
+			if (!known_group(o, names[j]))
+				key_fault(
+					report, &rule[i], "group", "there is no group `%s` in broker.groups", names[j]);
+	}
+}
+
 /* What starts, and is hardly what was meant. */
 static void check_broker(void *item, struct key_report *report)
 {
 	const struct broker_opts *o = item;
 	const struct broker_listener *l = o->listeners.items;
 
+	check_groups(o, report);
 	for (size_t i = 0; i < o->listeners.count; i++) {
 		if (!l[i].allow_anonymous && !o->users && !l[i].peer_user)
 			key_advice(report, &l[i], NULL,

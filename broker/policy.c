@@ -28,6 +28,8 @@ int policy_new(struct policy **out, const struct broker_opts *opts)
 
 	if (r == 0)
 		r = read_users(&p->users, opts->users);
+	if (r == 0)
+		r = acl_new(&p->acl, opts);
 	if (r < 0) {
 		policy_free(p);
 		return r;
@@ -42,5 +44,6 @@ void policy_free(struct policy *p)
 		return;
 	doors_free(&p->doors);
 	users_unref(p->users);
+	acl_free(p->acl);
 	free(p);
 }

@@ -7,6 +7,7 @@
 #ifndef BROKER_POLICY_H
 #define BROKER_POLICY_H
 
+#include "broker/acl.h"
 #include "broker/broker.h"
 #include "broker/door.h"
 #include "broker/users.h"
@@ -14,6 +15,7 @@
 struct policy {
 	struct doors doors;
 	struct users *users; /* NULL: nobody has a password */
+	struct acl *acl;     /* NULL: no rules */
 };
 
 int policy_new(struct policy **out, const struct broker_opts *opts); /* what is wrong is logged */

@@ -63,19 +63,24 @@ static int refuse(struct conn *c, const struct publish *pub, uint8_t reason)
 	return 0;
 }
 
-/* `$SYS` is ours: acknowledged and dropped where there is no way to say so [3.1.1 MQTT-3.3.5-2]. */
+/* `$SYS` is ours, and so is what the rules refuse: acknowledged and dropped where there is no way to say so [3.1.1 MQTT-3.3.5-2]. */
 static bool is_ours(const struct publish *pub)
 {
 	return pub->topic.len >= 4 && memcmp(pub->topic.at, "$SYS", 4) == 0 &&
 	       (pub->topic.len == 4 || pub->topic.at[4] == '/');
 }
 
-static int deny(struct conn *c, const struct publish *pub)
+static int deny_by_rule(struct conn *c, const struct publish *pub)
 {
-	unrest_saw(c->broker, UNREST_REFUSED, c->session->client_id, c->session->client_id_len);
 	if (pub->qos > 0)
 		promise_answer(c, answer_type[pub->qos], pub->id, c->version == MQTT_5 ? RC_NOT_AUTHORIZED : RC_OK, 0);
 	return 0;
+}
+
+static int deny(struct conn *c, const struct publish *pub)
+{
+	unrest_saw(c->broker, UNREST_REFUSED, c->session->client_id, c->session->client_id_len);
+	return deny_by_rule(c, pub);
 }
 
 /* The packet came as it will go out to receivers of the same version: it is its own first layout. */
@@ -199,6 +204,8 @@ static int take_new(struct conn *c, const struct packet *p, struct publish *pub,
 		return fault != 0 ? fault : RC_UNSPECIFIED;
 	if (is_ours(pub))
 		return deny(c, pub);
+	if (b->acl && !rights_write_slow(c->session, r, (const char *)pub->topic.at, pub->topic.len))
+		return deny_by_rule(c, pub);
 	if (pub->format == 1 && b->opts.check_payload_format && !utf8_ok(pub->payload.at, pub->payload.len))
 		return refuse(c, pub, RC_BAD_PAYLOAD);
 	if (pub->retain && c->version == MQTT_5 && pub->qos > 0 && !retain_room(b, pub))

@@ -36,6 +36,8 @@ void routes_fini(struct routes *r)
 
 struct build {
 	struct broker *b;
+	const char *topic;
+	size_t len;
 	struct routes *r;
 	uint32_t target_count, id_count, group_count, tap_count;
 	bool failed;
@@ -99,6 +101,8 @@ static bool add_target(struct build *u, const struct sub *sub)
 	bool no_local = sub->opts & SUB_NO_LOCAL;
 	struct target *t;
 
+	if (s->broker->acl && !rights_read_slow(s, u->topic, u->len))
+		return true;
 	if (s->route_mark != u->r->mark) {
 		if (!room((void **)&u->r->targets, &u->r->target_cap, u->target_count + 1, sizeof(*u->r->targets)))
 			return false;
@@ -136,14 +140,15 @@ static void collect(void *ctx, uint32_t node, const struct sub *sub)
 static struct route *build(struct broker *b, const char *topic, size_t len, uint32_t hash)
 {
 	struct routes *r = &b->routes;
-	struct build u = {.b = b, .r = r};
+	struct build u = {.b = b, .topic = topic, .len = len, .r = r};
 
 	r->mark++;
 	r->built++;
 	subs_match(&b->subs, topic, len, collect, &u);
 	if (u.failed)
 		return NULL;
-	r->passing = (struct route){.bucket = subs_bucket(topic, len),
+	r->passing = (struct route){.serial = r->built,
+		.bucket = subs_bucket(topic, len),
 		.hash = hash,
 		.target_count = u.target_count,
 		.group_count = u.group_count,

@@ -30,6 +30,7 @@ struct target {
 };
 
 struct route {
+	uint64_t serial; /* of the building; no other was or will be */
 	uint64_t generation;
 	uint32_t hash, bytes, bucket;
 	uint32_t target_count, group_count, tap_count, id_count;

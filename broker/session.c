@@ -116,6 +116,7 @@ static void session_free(struct session *s)
 	window_fini(&s->window);
 	idset_fini(&s->received);
 	will_free(s->will);
+	rights_forget(s);
 	free(s->user);
 	free(s);
 }

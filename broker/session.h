@@ -34,6 +34,7 @@ struct will {
 struct session {
 	struct conn *conn; /* NULL: not connected */
 	struct broker *broker;
+	struct rights *rights;       /* NULL: nothing was asked yet */
 	char *user;                  /* who it belongs to; NULL: to nobody by name */
 	struct session_queue *queue; /* NULL: nothing was ever queued */
 	struct will *will;           /* NULL: none */

@@ -171,7 +171,8 @@ static int rank(const struct session *s)
 	return conn_choked(s->conn) || (s->queue && s->queue->acked.count > 0) ? 2 : 3;
 }
 
-struct session *share_choose(struct broker *b, struct share *s, const struct session *not_to, struct sub *sub)
+struct session *share_choose(
+	struct broker *b, struct share *s, const struct session *not_to, struct span topic, struct sub *sub)
 {
 	struct session *best = NULL;
 	int best_rank = 0;
@@ -182,7 +183,7 @@ struct session *share_choose(struct broker *b, struct share *s, const struct ses
 		struct session *one = sessions_at(&b->sessions, s->members[at].who);
 		int r = one != not_to ? rank(one) : 0;
 
-		if (r > best_rank) {
+		if (r > best_rank && rights_read(one, (const char *)topic.at, topic.len)) {
 			best = one;
 			best_rank = r;
 			best_at = at;

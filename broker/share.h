@@ -9,6 +9,7 @@
 #ifndef BROKER_SHARE_H
 #define BROKER_SHARE_H
 
+#include "base/cursor.h"
 #include "broker/subs.h"
 
 struct broker;
@@ -34,7 +35,8 @@ bool share_leave(struct broker *b, uint32_t share, uint32_t who);
 /* The share of that name on this filter; 0xffffffff: none. */
 uint32_t share_find(struct broker *b, const char *name, size_t name_len, const char *filter, size_t len);
 struct share *share_at(const struct broker *b, uint32_t share); /* NULL: gone */
-/* Who gets the next message, but not `not_to`; NULL: nobody. The member's subscription through *sub. */
-struct session *share_choose(struct broker *b, struct share *s, const struct session *not_to, struct sub *sub);
+/* Who gets the next message on this topic, but not `not_to`; NULL: nobody. The member's subscription through *sub. */
+struct session *share_choose(
+	struct broker *b, struct share *s, const struct session *not_to, struct span topic, struct sub *sub);
 
 #endif

@@ -53,6 +53,11 @@ static bool has_already(const struct session *s, const struct filter *f)
 	return false;
 }
 
+static bool may_subscribe(struct session *s, const struct filter *f)
+{
+	return !s->broker->acl || rights_subscribe(s, (const char *)f->filter.at, f->filter.len);
+}
+
 static uint8_t subscribe_one(struct session *s, struct filter *f, uint32_t id, bool *fresh)
 {
 	const struct broker_opts *o = &s->broker->opts;
@@ -62,6 +67,8 @@ static uint8_t subscribe_one(struct session *s, struct filter *f, uint32_t id, b
 
 	if (f->refuse != 0)
 		return f->refuse;
+	if (!may_subscribe(s, f))
+		return RC_NOT_AUTHORIZED;
 	if (s->sub_count >= (uint64_t)o->max_subscriptions && !has_already(s, f))
 		return RC_QUOTA;
 	r = f->group.len > 0 ? subscribe_shared(s, f, sub) : subscribe_plain(s, f, sub);

@@ -24,6 +24,10 @@ struct sys {
 	struct load load[RATES];
 };
 
+static uint64_t acl_refused(const struct broker *b)
+{
+	return b->stats.acl_refused;
+}
 static uint64_t clients_connected(const struct broker *b)
 {
 	return b->stats.connected;
@@ -155,6 +159,7 @@ static const struct {
 	{"clients/expired", clients_expired, ""},
 	{"connections/accepted", connections, ""},
 	{"connections/refused", refused, ""},
+	{"acl/refused", acl_refused, ""},
 	{"upstream/messages/stored", stored, ""},
 	{"upstream/messages/refused", store_refused, ""},
 	{"uptime", uptime_s, " seconds"},

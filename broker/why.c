@@ -102,6 +102,7 @@ struct matches {
 	const struct session *s;
 	struct text *t;
 	unsigned count, qos;
+	bool may_read;
 	char filter[TOPIC_MAX_LEN + 1];
 };
 
@@ -160,12 +161,38 @@ static void say_window(struct text *t, const struct broker *b, const struct sess
 	say(t, "\n");
 }
 
+static void say_permission(struct text *t, const struct session *s, const char *topic, bool *may_read)
+{
+	static const struct {
+		enum broker_right right;
+		const char *verb;
+	} asked[] = {{BROKER_READ, "read"}, {BROKER_WRITE, "write"}};
+	struct acl_who who = rights_who(s);
+
+	*may_read = rights_read(s, topic, strlen(topic));
+	if (!s->broker->acl) {
+		say(t, "permission: every client may read and write every topic\n");
+		return;
+	}
+	say(t, "permission: as user %.100s", s->user ? s->user : "anonymous");
+	for (size_t i = 0; i < 2; i++) {
+		const struct acl_rule *by;
+		bool may = acl_may(s->broker->acl, &who, asked[i].right, topic, strlen(topic), &by);
+
+		say(t, "%s it %s %s this topic (%s%s)", i > 0 ? "," : "", may ? "may" : "may not", asked[i].verb,
+			by ? "the rule in " : "no rule allows it", by ? by->where : "");
+	}
+	say(t, "\n");
+}
+
 static void say_verdict(struct text *t, const struct session *s, const struct matches *m)
 {
 	const struct conn *c = s->conn;
 
 	if (m->count == 0)
 		say(t, "verdict: stops at the subscription: none of its %u filters matches\n", s->sub_count);
+	else if (!m->may_read)
+		say(t, "verdict: stops at the permission\n");
 	else if (!c && s->expiry_s == 0)
 		say(t, "verdict: stops at the session: it is ending\n");
 	else if (!c && m->qos == 0)
@@ -226,7 +253,7 @@ static void explain(struct text *t, struct broker *b, const struct why *w)
 		say(t, "  none\n");
 	if (m->count > SHOW_FILTERS)
 		say(t, "  and %u more\n", m->count - SHOW_FILTERS);
-	say(t, "permission: every client may read every topic\n");
+	say_permission(t, s, w->topic, &m->may_read);
 	say_window(t, b, s);
 	say_verdict(t, s, m);
 	free(m);

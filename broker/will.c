@@ -51,6 +51,17 @@ void will_free(struct will *w)
 	free(w);
 }
 
+/* It was asked at CONNECT, but a right may be gone since then. */
+static bool may_write(const struct session *s, const struct msg *m)
+{
+	struct acl_who who = rights_who(s);
+
+	if (acl_may(s->broker->acl, &who, BROKER_WRITE, msg_topic(m), m->topic_len, NULL))
+		return true;
+	rights_refused(s->broker, &who, BROKER_WRITE, msg_topic(m), m->topic_len);
+	return false;
+}
+
 /* Its expiry counts from now on, so it is made anew with the time of today. */
 void will_publish(struct session *s)
 {
@@ -75,6 +86,11 @@ void will_publish(struct session *s)
 	});
 
 	s->will = NULL;
+	if (b->acl && !may_write(s, m)) {
+		msg_unref(now);
+		will_free(w);
+		return;
+	}
 	if (now)
 		ours_publish(b, now, OURS_KEEP);
 	else
