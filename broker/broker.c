@@ -20,6 +20,7 @@
 #include "broker/will.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -355,6 +356,19 @@ int broker_tap(struct broker *b, const char *filter, broker_tap_fn *fn, void *ct
 	}
 	b->taps[b->tap_count++] = (struct tap){copy, fn, ctx};
 	return 0;
+}
+
+void broker_origin_name(const struct broker *b, const struct msg *m, char *out, size_t cap)
+{
+	const struct session *s = m->origin == MSG_FROM_CLIENT ? sessions_at(&b->sessions, m->origin_id) : NULL;
+
+	if (s)
+		snprintf(out, cap, "client %.*s", (int)s->client_id_len, s->client_id);
+	else
+		snprintf(out, cap, "%s",
+			m->origin == MSG_FROM_BRIDGE   ? "an upstream"
+			: m->origin == MSG_FROM_CLIENT ? "a client that has left"
+						       : "weir");
 }
 
 /* --- any thread --------------------------------------------------------------------------------------------- */

@@ -105,6 +105,8 @@ int broker_reload(struct broker *b, const struct broker_opts *opts);
  * post. false: not taken now; the broker holds back the publisher as for PERSIST_BUSY. Before broker_start(). */
 typedef bool broker_tap_fn(void *ctx, struct msg *m);
 int broker_tap(struct broker *b, const char *filter, broker_tap_fn *fn, void *ctx);
+/* From a tap: who sent it, for people: "client hmi-2", "an upstream", "weir". */
+void broker_origin_name(const struct broker *b, const struct msg *m, char *out, size_t cap);
 
 /* Any thread: `weir why`. Where would a message on this topic stop on its way to this client? done() is called once
  * on the broker thread with text that lives only during the call. 0 or BROKER_BUSY (done is not called). */

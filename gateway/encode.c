@@ -13,7 +13,7 @@ static void put_real(struct json *j, double v)
 		json_real(j, v);
 }
 
-static void put_value(struct json *j, const struct value *v)
+void encode_value(struct json *j, const struct value *v)
 {
 	switch (v->kind) {
 	case VALUE_NONE: json_null(j); break;
@@ -41,7 +41,7 @@ static size_t encode_bare(char *out, size_t cap, const struct sample *s)
 	else if (s->value.kind == VALUE_TEXT && s->value.text.len > 0)
 		json_raw(&j, s->value.text.at, s->value.text.len);
 	else
-		put_value(&j, &s->value);
+		encode_value(&j, &s->value);
 	return json_done(&j);
 }
 
@@ -56,7 +56,7 @@ size_t encode_sample(char *out, size_t cap, const struct sample *s)
 	if (s->quality == QUALITY_BAD)
 		json_null(&j);
 	else
-		put_value(&j, &s->value);
+		encode_value(&j, &s->value);
 	json_key(&j, "t");
 	json_int(&j, s->wall_ms);
 	json_key(&j, "q");

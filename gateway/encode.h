@@ -3,11 +3,14 @@
 #ifndef GATEWAY_ENCODE_H
 #define GATEWAY_ENCODE_H
 
+#include "base/json.h"
 #include "drivers/driver.h"
 
 #include <stddef.h>
 
 enum { ENCODE_MAX = 4096 };
+
+void encode_value(struct json *j, const struct value *v); /* null when there is none */
 
 /* {"v":23.4,"t":1763689123123,"q":"good"}, with "u" where the point has a unit; a bad one carries v null, the reason
  * and when it was last good: {"v":null,"t":...,"q":"bad","r":"timeout","good":...}. With `payload: value` the value

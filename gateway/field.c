@@ -404,6 +404,28 @@ static void each_point_of(const struct field_line *fl, const struct field_device
 	}
 }
 
+static bool find_in(struct field_line *fl, size_t device, const char *topic, size_t len, struct field_target *out)
+{
+	struct field_device *d = &fl->devices[device];
+	struct point_opts *points = d->opts->points.items;
+
+	for (size_t i = 0; i < d->opts->points.count; i++)
+		if (strncmp(d->points[i].topic, topic, len) == 0 && d->points[i].topic[len] == 0) {
+			*out = (struct field_target){fl->line, device, &points[i], cell_look(&d->points[i].newest)};
+			return true;
+		}
+	return false;
+}
+
+bool field_find(struct field *f, const char *topic, size_t len, struct field_target *out)
+{
+	for (struct field_line *fl = f->lines; fl; fl = fl->next)
+		for (size_t i = 0; i < fl->opts->device_count; i++)
+			if (find_in(fl, i, topic, len, out))
+				return true;
+	return false;
+}
+
 void field_each_point(struct field *f, void (*fn)(void *ctx, const struct field_point *p), void *ctx)
 {
 	for (const struct field_line *fl = f->lines; fl; fl = fl->next)

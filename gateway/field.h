@@ -22,6 +22,14 @@ struct field_point {
 	struct msg *newest;
 };
 
+/* A point to be written: where it is, and what it holds (the caller's reference). */
+struct field_target {
+	struct line *line;
+	size_t device; /* its place in the line's list */
+	const struct point_opts *point;
+	struct msg *newest; /* NULL before the first sample */
+};
+
 int field_new(struct field **out, struct route *route, const struct clock *clock);
 void field_free(struct field *f); /* stops what runs; NULL is fine */
 
@@ -34,6 +42,7 @@ size_t field_lines(const struct field *f);
 const struct line *field_line_at(const struct field *f, size_t i, const struct line_opts **opts);
 /* Why the port of line i is as it is: the payload of a message, a reference for the caller; NULL: not known yet. */
 struct msg *field_line_reason(const struct field *f, size_t i);
+bool field_find(struct field *f, const char *topic, size_t len, struct field_target *out);
 void field_each_point(struct field *f, void (*fn)(void *ctx, const struct field_point *p), void *ctx);
 
 #endif

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { INBOX_CAP = 256, HEALTH_EVERY_MS = 30000 };
+enum { INBOX_CAP = 256, HEALTH_EVERY_MS = 30000, COMMAND_LEVELS = 10 };
 
 #define of(member, ptr) ((struct gateway *)(void *)((char *)(ptr)-offsetof(struct gateway, member)))
 
@@ -89,8 +89,11 @@ static void inbox_ready(struct loop_watch *w, uint32_t events)
 		case LETTER_TROUBLE: store_trouble(g, letters[i].ptr); break;
 		case LETTER_ANSWER: gateway_answer(g, letters[i]); break;
 		case LETTER_NOTICE: broker_notice(g, letters[i].ptr); break;
+		case LETTER_COMMAND: setter_command(g->setter, letters[i]); break;
+		case LETTER_WRITTEN: break; /* the sweep below finds it */
 		}
 	}
+	setter_sweep(g->setter);
 }
 
 static void signal_ready(struct loop_watch *w, uint32_t events)
@@ -212,15 +215,40 @@ static int open_route(struct gateway *g)
 	return r;
 }
 
+/* The lines come later: nothing may be read before there is where to put it. */
+static int open_field(struct gateway *g)
+{
+	int r = setter_new(&g->setter, &g->inbox, LETTER_COMMAND, LETTER_WRITTEN, g->clock);
+
+	return r < 0 ? r : field_new(&g->field, g->route, g->clock);
+}
+
+/* `.../set` at any depth a topic of a point may have. */
+static int tap_commands(struct gateway *g)
+{
+	char filter[COMMAND_LEVELS * 2 + sizeof("set")] = "set";
+	int r = 0;
+
+	for (int levels = 1; r == 0 && levels <= COMMAND_LEVELS; levels++) {
+		memmove(filter + 2, filter, strlen(filter) + 1);
+		memcpy(filter, "+/", 2);
+		r = broker_tap(g->broker, filter, setter_take, g->setter);
+	}
+	return r;
+}
+
 static int open_broker(struct gateway *g)
 {
 	struct persist persist = lane_persist(g->broker_lane);
 	int r = broker_new(&g->broker, &g->gen->opts->broker, &persist, g->clock);
 
-	if (r == 0) {
-		broker_on_notice(g->broker, noticed, g);
+	if (r < 0)
+		return r;
+	broker_on_notice(g->broker, noticed, g);
+	setter_wire(g->setter, &(struct setter_deps){g->field, &g->outbox, g->broker, g->gen->opts->site});
+	r = tap_commands(g);
+	if (r == 0)
 		r = broker_start(g->broker);
-	}
 	if (r == 0)
 		route_set_broker(g->route, g->broker);
 	return r;
@@ -237,15 +265,6 @@ static int open_upstreams(struct gateway *g)
 	store_stats(g->store, &s);
 	upstreams_news(g->upstreams, s.last_seq);
 	return upstreams_apply(g->upstreams, g->gen);
-}
-
-static int open_field(struct gateway *g)
-{
-	int r = field_new(&g->field, g->route, g->clock);
-
-	if (r == 0)
-		field_apply(g->field, g->gen); /* a line that does not start is logged; the others run */
-	return r;
 }
 
 /* Without the socket weir runs all the same: only the questions cannot be asked. */
@@ -283,13 +302,14 @@ int gateway_new(struct gateway **out, struct gateway_opts *opts, const char *con
 	r = r < 0 ? r : open_loop(g);
 	r = r < 0 ? r : open_store(g);
 	r = r < 0 ? r : open_route(g);
+	r = r < 0 ? r : open_field(g);
 	r = r < 0 ? r : open_broker(g);
 	r = r < 0 ? r : open_upstreams(g);
-	r = r < 0 ? r : open_field(g);
 	if (r < 0) {
 		gateway_free(g);
 		return r;
 	}
+	field_apply(g->field, g->gen); /* a line that does not start is logged; the others run */
 	open_control(g);
 	*out = g;
 	return 0;
@@ -332,6 +352,7 @@ void gateway_free(struct gateway *g)
 	control_close(g->control);
 	outbox_fini(&g->outbox);
 	broker_free(g->broker);
+	setter_free(g->setter);
 	lane_free(g->main_lane);
 	lane_free(g->broker_lane);
 	route_free(g->route);

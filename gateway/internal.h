@@ -15,6 +15,7 @@
 #include "gateway/generation.h"
 #include "gateway/outbox.h"
 #include "gateway/route.h"
+#include "gateway/setter.h"
 #include "gateway/upstreams.h"
 #include "store/store.h"
 
@@ -22,8 +23,8 @@
 
 enum stop_phase { RUNNING, DRAINING, LEAVING, STOPPED };
 
-/* Letters to main: from the store's thread and from the broker's. */
-enum gateway_letter { LETTER_NEWS, LETTER_TROUBLE, LETTER_ANSWER, LETTER_NOTICE };
+/* Letters to main: from the store's thread, the broker's, and those of the lines. */
+enum gateway_letter { LETTER_NEWS, LETTER_TROUBLE, LETTER_ANSWER, LETTER_NOTICE, LETTER_COMMAND, LETTER_WRITTEN };
 
 /* Owner: main thread. Others reach it only through ->inbox, ->last_seq and ->news_posted. */
 struct gateway {
@@ -47,6 +48,7 @@ struct gateway {
 	struct broker *broker;
 	struct upstreams *upstreams;
 	struct field *field;
+	struct setter *setter;
 	struct control *control;
 
 	_Atomic uint64_t last_seq; /* committed, by the store */
