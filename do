@@ -26,9 +26,14 @@ need() {
 		sudo="sudo"
 	fi
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q update >/dev/null || die "apt-get update failed"
-	# A server that a test package brings must not start as a service on this machine.
-	$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q install -y --no-install-recommends "${missing[@]}" >/dev/null ||
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}" >/dev/null ||
 		die "apt-get could not install: ${missing[*]}"
+	# Servers that tests start by themselves, on ports of their own, are not to run as services of this machine.
+	for p in mosquitto nats-server; do
+		if [ -d /run/systemd/system ] && [[ " ${missing[*]} " == *" $p "* ]]; then
+			$sudo systemctl --quiet disable --now "$p" || die "systemctl could not stop the $p that was just installed"
+		fi
+	done
 }
 
 # build DIR [meson options]: sets up once, then builds what changed.
