@@ -11,7 +11,6 @@
 #include "gateway/encode.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,9 +255,12 @@ static const char *objection(
 		return "the point is not writable; its map says so with writable: true";
 	if (!as_real(v, &real))
 		return NULL;
-	if ((p->has_min && real < p->min) || (p->has_max && real > p->max)) {
-		snprintf(room, cap, "%g is outside of what may be written: min %g, max %g", real,
-			p->has_min ? p->min : -HUGE_VAL, p->has_max ? p->max : HUGE_VAL);
+	if (p->has_min && real < p->min) {
+		snprintf(room, cap, "%g is below the lowest that may be written, %g", real, p->min);
+		return room;
+	}
+	if (p->has_max && real > p->max) {
+		snprintf(room, cap, "%g is above the highest that may be written, %g", real, p->max);
 		return room;
 	}
 	return NULL;

@@ -166,8 +166,8 @@ static void what_may_not_be_written_is_refused_with_the_reason(void **state)
 		const char *reason;
 	} cases[] = {
 		{{.topic = "p/flow/set", .payload = "1"}, "not writable"},
-		{{.topic = "p/setpoint/set", .payload = "19.9"}, "outside"},
-		{{.topic = "p/setpoint/set", .payload = "{\"v\":91}"}, "outside"},
+		{{.topic = "p/setpoint/set", .payload = "19.9"}, "below the lowest"},
+		{{.topic = "p/setpoint/set", .payload = "{\"v\":91}"}, "above the highest"},
 		{{.topic = "p/setpoint/set", .payload = ""}, "empty"},
 		{{.topic = "p/setpoint/set", .payload = "{\"w\":50}"}, "no member"},
 		{{.topic = "p/setpoint/set", .payload = "50", .retain = true}, "retain"},
