@@ -484,10 +484,9 @@ int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts 
 	const struct bridge_events *events)
 {
 	struct bridge *b = calloc(1, sizeof(*b));
-	int r = b ? 0 : -ENOMEM;
 
-	if (r < 0)
-		return r;
+	if (!b)
+		return -ENOMEM;
 	b->loop = loop;
 	b->opts = opts;
 	b->events = *events;

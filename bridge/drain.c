@@ -443,10 +443,10 @@ static void on_event(void *ctx, const struct uplink_event *e)
 int drain_new(struct drain **out, const struct drain_env *env)
 {
 	struct drain *d = calloc(1, sizeof(*d));
-	int r = d ? 0 : -ENOMEM;
+	int r = 0;
 
-	if (r < 0)
-		return r;
+	if (!d)
+		return -ENOMEM;
 	d->env = *env;
 	d->opts = env->opts;
 	d->status_sent_ms = -1;

@@ -633,10 +633,10 @@ static const struct uplink_ops ops = {
 int paho_new(struct paho **out, const struct paho_opts *opts)
 {
 	struct paho *p = calloc(1, sizeof(*p));
-	int r = p ? 0 : -ENOMEM;
+	int r = 0;
 
-	if (r < 0)
-		return r;
+	if (!p)
+		return -ENOMEM;
 	p->base.ops = &ops;
 	p->o = *opts;
 	p->tickets = calloc(opts->tags + CALL_TICKETS, sizeof(*p->tickets));
