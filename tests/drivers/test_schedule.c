@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "drivers/schedule.h"
+
+#include "tests/lib/test.h"
+
+enum { MS = 1000 };
+
+static bool all_ready(void *ctx, size_t device)
+{
+	(void)ctx;
+	(void)device;
+	return true;
+}
+
+static bool not_this_one(void *ctx, size_t device)
+{
+	return device != *(size_t *)ctx;
+}
+
+/* Runs for span_us of made-up time, each job taking cost_us; counts the runs of each. */
+static void simulate(struct schedule *s, int64_t cost_us, int64_t span_us, unsigned *runs)
+{
+	int64_t now_us = 0;
+
+	schedule_now(s, SIZE_MAX, 0);
+	while (now_us < span_us) {
+		struct job *j = schedule_next(s, all_ready, NULL, now_us);
+		bool alone;
+
+		if (j->due_us > now_us) {
+			now_us = j->due_us;
+			continue;
+		}
+		alone = schedule_late(s, all_ready, NULL, now_us) <= 1;
+		now_us += cost_us;
+		runs[j->what]++;
+		schedule_done(j, now_us, alone);
+	}
+}
+
+static void each_job_runs_at_its_own_rate(void **state)
+{
+	struct schedule s = {0};
+	unsigned runs[3] = {0};
+
+	(void)state;
+	schedule_add(&s, 0, 0, 100 * MS);
+	schedule_add(&s, 1, 1, 250 * MS);
+	schedule_add(&s, 2, 2, 1000 * MS);
+	simulate(&s, 10 * MS, 10000 * MS, runs);
+	assert_in_range(runs[0], 99, 101);
+	assert_in_range(runs[1], 39, 41);
+	assert_in_range(runs[2], 9, 11);
+	assert_int_equal(s.stretched_us, 0);
+	schedule_fini(&s);
+}
+
+/* 4 x what the line can do: each gets a quarter of its rate, the slow ones too. */
+static void overload_slows_all_by_the_same_ratio(void **state)
+{
+	static const int64_t period_ms[] = {50, 50, 100, 200, 200};
+	struct schedule s = {0};
+	unsigned runs[5] = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(period_ms); i++)
+		schedule_add(&s, i, i, period_ms[i] * MS);
+	simulate(&s, 67 * MS, 60000 * MS, runs); /* asked: 60 a second, possible: 15 */
+	for (size_t i = 0; i < COUNT(period_ms); i++) {
+		double share = (double)runs[i] * (double)period_ms[i] / 60000;
+
+		if (share < 0.25 * 0.9 || share > 0.25 * 1.1)
+			fail_msg("job %zu: %u runs, %.3f of its rate", i, runs[i], share);
+	}
+	assert_true(s.stretched_us > 40000 * MS);
+	schedule_fini(&s);
+}
+
+static void overload_leaves_no_backlog_behind(void **state)
+{
+	struct schedule s = {0};
+	struct job *j;
+
+	(void)state;
+	schedule_add(&s, 0, 0, 10 * MS);
+	schedule_now(&s, SIZE_MAX, 0);
+	j = schedule_next(&s, all_ready, NULL, 1000000 * MS);
+	schedule_done(j, 1000000 * MS, true);
+	assert_true(j->due_us >= 1000000 * MS - 10 * MS);
+	schedule_fini(&s);
+}
+
+static void job_of_a_device_that_is_not_ready_waits(void **state)
+{
+	struct schedule s = {0};
+	size_t out = 0;
+
+	(void)state;
+	schedule_add(&s, 0, 0, 10 * MS);
+	schedule_add(&s, 1, 1, 1000 * MS);
+	schedule_now(&s, SIZE_MAX, 5);
+	assert_int_equal(schedule_next(&s, not_this_one, &out, 100 * MS)->what, 1);
+	assert_int_equal(schedule_late(&s, not_this_one, &out, 100 * MS), 1);
+	out = 1;
+	assert_int_equal(schedule_next(&s, not_this_one, &out, 100 * MS)->what, 0);
+	schedule_fini(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_job_runs_at_its_own_rate),
+		cmocka_unit_test(overload_slows_all_by_the_same_ratio),
+		cmocka_unit_test(overload_leaves_no_backlog_behind),
+		cmocka_unit_test(job_of_a_device_that_is_not_ready_waits),
+	};
+
+	return cmocka_run_group_tests_name("drivers/schedule", tests, NULL, NULL);
+}
