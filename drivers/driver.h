@@ -80,6 +80,11 @@ void line_free(struct line *l);     /* NULL is fine */
 
 /* Any thread. device: its place in the line's list. */
 void line_stats(const struct line *l, struct line_stats *out);
+/* What passed on the wire lately: notes of enum line_note with a time in microseconds, monotonic; see tape_read(). */
+enum line_note { LINE_SENT, LINE_HEARD, LINE_NOISE, LINE_FAULT /* the reason, as text */ };
+struct tape_note;
+size_t line_trace(const struct line *l, uint64_t after, struct tape_note *out, size_t max);
+
 void line_device_stats(const struct line *l, size_t device, struct line_device_stats *out);
 
 #endif

@@ -17,6 +17,8 @@
 
 enum {
 	INBOX_CAP = 64,
+	TAPE_OF_PORT = 64 * 1024, /* some hundred frames */
+	TAPE_OF_ADDRESS = 2 * 1024,
 	PORT_RETRY_MS = 200, /* looking for a device node costs nothing */
 	ACCOUNT_US = 5000000,
 	LONGEST_WAIT_US = 1000000, /* a turn at least so often, for the account */
@@ -33,6 +35,11 @@ static const struct device_opts *device_of(const struct line *l, size_t device)
 int line_slot(const struct line *l)
 {
 	return l->slot;
+}
+
+struct tape *line_tape(const struct line *l)
+{
+	return l->tape;
 }
 
 int line_stop_fd(const struct line *l)
@@ -343,6 +350,8 @@ int line_new(struct line **out, const struct line_opts *opts, const struct line_
 		l->slot = port_slot_take();
 	r = l->stop_fd < 0 ? -errno : l->slot < 0 ? l->slot : mailbox_init(&l->inbox, INBOX_CAP);
 	if (r == 0)
+		r = tape_new(&l->tape, opts->port ? TAPE_OF_PORT : TAPE_OF_ADDRESS);
+	if (r == 0)
 		r = make_devices(l);
 	if (r == 0)
 		r = l->ops->make(&l->driver, l, opts, clock, &l->schedule);
@@ -352,6 +361,11 @@ int line_new(struct line **out, const struct line_opts *opts, const struct line_
 	}
 	*out = l;
 	return 0;
+}
+
+size_t line_trace(const struct line *l, uint64_t after, struct tape_note *out, size_t max)
+{
+	return tape_read(l->tape, after, out, max);
 }
 
 int line_start(struct line *l)
@@ -398,6 +412,7 @@ void line_free(struct line *l)
 	free(l->devices);
 	schedule_fini(&l->schedule);
 	mailbox_fini(&l->inbox);
+	tape_free(l->tape);
 	port_slot_free(l->slot);
 	if (l->stop_fd >= 0)
 		close(l->stop_fd);

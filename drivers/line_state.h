@@ -9,6 +9,7 @@
 #include "base/backoff.h"
 #include "base/mailbox.h"
 #include "base/owner.h"
+#include "base/tape.h"
 #include "drivers/device.h"
 #include "drivers/ops.h"
 #include "drivers/report.h"
@@ -34,6 +35,7 @@ struct line {
 	struct schedule schedule;
 	struct line_device *devices; /* opts->device_count */
 	struct mailbox inbox;        /* errands; any thread posts */
+	struct tape *tape;           /* owned; any thread reads it */
 	pthread_t thread;
 	bool started;
 	int stop_fd; /* an eventfd: written once, never read */

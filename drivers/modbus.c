@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct modbus {
 	struct line *line;
@@ -77,6 +78,7 @@ static int open_port(void *self)
 	if (r < 0)
 		return r;
 	wire_init(&m->wire, m->opts, slot, line_stop_fd(m->line), m->clock);
+	m->wire.tape = line_tape(m->line);
 	m->spoiled = false;
 	line_watch(m->line, slot);
 	return 0;
@@ -120,6 +122,7 @@ static enum outcome input(void *self, const char **reason)
 		return OUTCOME_GONE;
 	}
 	m->wire.noise_bytes += (uint64_t)n;
+	wire_note(&m->wire, LINE_NOISE, m->wire.last_byte_us, stray, (size_t)n);
 	count_noise(m);
 	return OUTCOME_OK;
 }
@@ -135,6 +138,8 @@ static enum outcome exchange_once(struct modbus *m, struct exchange *x)
 		return OUTCOME_GONE;
 	}
 	o = rtu_exchange(m->rtu, &m->wire, x);
+	if (x->reason)
+		wire_note(&m->wire, LINE_FAULT, wire_now(&m->wire), x->reason, strlen(x->reason));
 	if (m->opts->driver == DRIVER_MODBUS_TCP && (o == OUTCOME_SILENT || o == OUTCOME_GARBLED || o == OUTCOME_GONE))
 		spoil(m);
 	return o;

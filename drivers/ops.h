@@ -25,7 +25,8 @@ enum outcome {
 
 /* --- what the line does for its driver --- */
 
-int line_slot(const struct line *l);    /* the descriptor for the port */
+int line_slot(const struct line *l); /* the descriptor for the port */
+struct tape *line_tape(const struct line *l);
 int line_stop_fd(const struct line *l); /* readable when the line is to stop */
 /* Watch this descriptor while no job runs: input() is called, or the port taken for lost. -1: none. */
 void line_watch(struct line *l, int fd);

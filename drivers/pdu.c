@@ -115,3 +115,15 @@ int pdu_match(const struct request *q, const uint8_t *frame, size_t len, struct 
 	pdu_build(q, echo);
 	return memcmp(echo, frame, len) == 0 ? 0 : PDU_FOREIGN;
 }
+
+uint16_t pdu_crc(const uint8_t *frame, size_t len)
+{
+	uint16_t crc = 0xffff;
+
+	for (size_t i = 0; i < len; i++) {
+		crc ^= frame[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = (uint16_t)(crc & 1 ? crc >> 1 ^ 0xa001 : crc >> 1);
+	}
+	return crc;
+}

@@ -55,6 +55,8 @@ enum { PDU_FOREIGN = 1 };
 /* frame: unit and PDU. 0: the reply to q (an exception too), or PDU_FOREIGN. */
 int pdu_match(const struct request *q, const uint8_t *frame, size_t len, struct reply *out);
 
+uint16_t pdu_crc(const uint8_t *frame, size_t len); /* RTU's; its low byte goes first */
+
 bool pdu_is_read(uint8_t function);
 bool pdu_is_bits(uint8_t function);
 

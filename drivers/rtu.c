@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <modbus/modbus.h>
 
@@ -137,11 +138,24 @@ static enum outcome swallow_echo(struct rtu *r, struct wire *w, struct exchange 
 	return OUTCOME_OK;
 }
 
+/* As it stands on the wire, with the CRC that libmodbus puts behind it. */
+static void note_request(struct wire *w, const uint8_t *frame, size_t len)
+{
+	uint8_t sent[PDU_MAX + 2];
+	uint16_t crc = pdu_crc(frame, len);
+
+	memcpy(sent, frame, len);
+	sent[len] = (uint8_t)crc;
+	sent[len + 1] = (uint8_t)(crc >> 8);
+	wire_note(w, LINE_SENT, wire_now(w), sent, len + 2);
+}
+
 static enum outcome send_rtu(struct rtu *r, struct wire *w, struct exchange *x)
 {
 	uint8_t frame[PDU_MAX];
 	size_t len = pdu_build(x->request, frame);
 
+	note_request(w, frame, len);
 	modbus_set_slave(r->context, x->request->unit);
 	if (modbus_send_raw_request(r->context, frame, (int)len) < 0)
 		return of_errno(x, errno);
@@ -163,6 +177,7 @@ static enum outcome take_frame(struct rtu *r, struct wire *w, struct exchange *x
 	wire_heard(w);
 	if (n < 0)
 		return of_errno(x, errno);
+	wire_note(w, LINE_HEARD, x->first_us, frame, (size_t)n);
 	/* 0: a frame with another unit id, its CRC not looked at. */
 	*match = n < 3 ? PDU_FOREIGN : pdu_match(x->request, frame, (size_t)n - 2, x->reply);
 	return OUTCOME_OK;
@@ -241,6 +256,7 @@ static enum outcome of_tcp_errno(struct exchange *x, int error)
 static enum outcome exchange_tcp(struct rtu *r, struct wire *w, struct exchange *x)
 {
 	const struct request *q = x->request;
+	uint8_t pdu[PDU_MAX];
 	int n;
 
 	/* Whatever waits now was not asked for: a connection that speaks out of turn is not to be trusted. */
@@ -254,6 +270,7 @@ static enum outcome exchange_tcp(struct rtu *r, struct wire *w, struct exchange 
 	if (set_timeout(r->context, x->timeout_us) < 0)
 		return of_errno(x, errno);
 	x->sent_us = wire_now(w);
+	wire_note(w, LINE_SENT, x->sent_us, pdu, pdu_build(q, pdu));
 	n = pdu_is_read(q->function) ? read_tcp(r->context, q, x->reply) : write_tcp(r->context, q);
 	wire_heard(w);
 	x->first_us = x->done_us = w->last_byte_us;

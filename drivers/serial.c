@@ -105,6 +105,7 @@ static int open_port(void *self)
 	if (r < 0)
 		return r;
 	wire_init(&s->wire, s->opts, slot, line_stop_fd(s->line), s->clock);
+	s->wire.tape = line_tape(s->line);
 	splitter_reset(&s->splitter);
 	for (size_t i = 0; i < s->opts->device_count; i++)
 		s->sensors[i].heard_us = wire_now(&s->wire);
@@ -195,6 +196,7 @@ static enum outcome input(void *self, const char **reason)
 		*reason = "port";
 		return OUTCOME_GONE;
 	}
+	wire_note(&s->wire, LINE_HEARD, s->wire.last_byte_us, bytes, (size_t)n);
 	while (splitter_take(&s->splitter, &c, &line))
 		take_line(s, line);
 	line_count(s->line, COUNT_GARBLED, s->splitter.dropped - dropped);

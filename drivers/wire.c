@@ -77,6 +77,11 @@ int wire_await(struct wire *w, int64_t until_us)
 	}
 }
 
+void wire_note(struct wire *w, enum line_note kind, int64_t at_us, const void *bytes, size_t len)
+{
+	tape_put(w->tape, at_us, kind, bytes, len);
+}
+
 ssize_t wire_read(struct wire *w, void *buf, size_t cap)
 {
 	ssize_t n = read(w->fd, buf, cap);
@@ -106,6 +111,7 @@ int wire_quiet(struct wire *w, int64_t pause_us)
 		if (n < 0)
 			return (int)n;
 		w->noise_bytes += (uint64_t)n;
+		wire_note(w, LINE_NOISE, w->last_byte_us, stray, (size_t)n);
 		if (wire_now(w) > give_up_us)
 			return WIRE_NOISY;
 	}
@@ -131,6 +137,7 @@ int wire_write(struct wire *w, const void *buf, size_t len)
 	size_t left = len;
 	int64_t until_us = wire_now(w) + WRITE_LIMIT_US + (int64_t)(w->char_us * (double)len);
 
+	wire_note(w, LINE_SENT, wire_now(w), buf, len);
 	while (left > 0) {
 		ssize_t n = write(w->fd, at, left);
 		struct pollfd p = {.fd = w->fd, .events = POLLOUT};

@@ -12,6 +12,8 @@
 #define DRIVERS_WIRE_H
 
 #include "base/clock.h"
+#include "base/tape.h"
+#include "drivers/driver.h"
 #include "drivers/opts.h"
 
 #include <stdbool.h>
@@ -26,6 +28,7 @@ struct wire {
 	int64_t silence_us;
 	int64_t last_byte_us; /* heard, or (calculated) left */
 	uint64_t noise_bytes; /* nobody had asked for */
+	struct tape *tape;    /* what passes here is noted; NULL: it is not */
 };
 
 enum { WIRE_TIMEOUT = 1, WIRE_NOISY = 2 };
@@ -37,9 +40,10 @@ int64_t wire_silence_us(const struct line_opts *l);
 
 /* Waits until the line has been silent for t3.5 and pause_us. WIRE_NOISY: it does not fall silent. */
 int wire_quiet(struct wire *w, int64_t pause_us);
-int wire_await(struct wire *w, int64_t until_us);            /* until a byte can be read */
-void wire_sent(struct wire *w, size_t len);                  /* a write was accepted: it leaves from now on */
-void wire_heard(struct wire *w);                             /* the last byte came just now */
+int wire_await(struct wire *w, int64_t until_us); /* until a byte can be read */
+void wire_sent(struct wire *w, size_t len);       /* a write was accepted: it leaves from now on */
+void wire_heard(struct wire *w);                  /* the last byte came just now */
+void wire_note(struct wire *w, enum line_note kind, int64_t at_us, const void *bytes, size_t len);
 ssize_t wire_read(struct wire *w, void *buf, size_t cap);    /* > 0, 0: nothing there, -ENODEV */
 int wire_write(struct wire *w, const void *buf, size_t len); /* all of it, within its wire time and a second */
 

@@ -7,6 +7,7 @@
 
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_ports(int argc, char **argv);
 int cmd_broker(int argc, char **argv);
 int cmd_quarantine(int argc, char **argv);

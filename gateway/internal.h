@@ -72,6 +72,8 @@ void gateway_tell_routes(struct loop_timer *t);
 /* Another thread answered a question: to be posted as a LETTER_ANSWER; takes text (malloc'd). */
 void gateway_answer(struct gateway *g, struct letter l);
 
+void gateway_trace(void *ctx, struct control_call *call, int count, char **words); /* trace.c */
+
 extern const struct control_verb gateway_verbs[];
 extern const size_t gateway_verb_count;
 

@@ -270,6 +270,7 @@ const struct control_verb gateway_verbs[] = {
 	{"points", " [WORD]", 1, 2, answer_points},
 	{"reload", "", 1, 1, answer_reload},
 	{"why", " CLIENT TOPIC", 3, 3, answer_why},
+	{"trace", " LINE [AFTER]", 2, 3, gateway_trace},
 	{"clients", " [--json]", 1, 2, answer_clients},
 };
 const size_t gateway_verb_count = sizeof(gateway_verbs) / sizeof(gateway_verbs[0]);
