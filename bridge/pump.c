@@ -76,6 +76,8 @@ static bool overtakes(const struct drain *d, const struct store_record *rec)
 /* Does a rule send it up? A gap record goes to every upstream; our own status does not take the long way. */
 static bool selected(const struct drain *d, const struct store_record *rec, const struct bridge_rule **rule)
 {
+	if (rec->only != 0 && rec->only != store_upstream_id(d->opts->head.name))
+		return false; /* a replay for another upstream */
 	*rule = rec->gap ? NULL : rules_find(d->opts, RULES_UP, msg_topic(rec->msg), rec->msg->topic_len);
 	return *rule || rec->gap;
 }

@@ -23,6 +23,7 @@ static const struct command {
 	{"queue", cmd_queue, "what the store holds, for whom, and how long it will last: weir queue [--config FILE]"},
 	{"export", cmd_export,
 		"records as CSV or JSON: weir export [--topic FILTER] [--from TIME] [--to TIME] [--format csv|json]"},
+	{"replay", cmd_ask, "records of a time go to an upstream again: weir replay UPSTREAM FROM [TO]"},
 	{"backup", cmd_backup, "the queue and the configuration into an archive: weir backup [--config FILE] ARCHIVE"},
 	{"restore", cmd_restore, "the queue out of an archive, gateway stopped: weir restore [--config FILE] ARCHIVE"},
 	{"quarantine", cmd_quarantine, "what an upstream refused for good: weir quarantine [--config FILE] [UPSTREAM]"},

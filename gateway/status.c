@@ -265,6 +265,38 @@ static void answer_clients(void *ctx, struct control_call *call, int count, char
 		control_reply(call, false, broker_busy, sizeof(broker_busy) - 1);
 }
 
+static size_t upstream_number(const struct gateway *g, const char *name)
+{
+	const struct bridge_opts *list = g->gen->opts->upstreams.items;
+	size_t i = 0;
+
+	while (i < g->gen->opts->upstreams.count && strcmp(list[i].head.name, name) != 0)
+		i++;
+	return i;
+}
+
+static void answer_replay(void *ctx, struct control_call *call, int count, char **words)
+{
+	struct gateway *g = ctx;
+	int64_t now_ms = clock_wall_ms(g->clock), from_ms, to_ms = now_ms;
+	size_t number = upstream_number(g, words[1]);
+	const char *said =
+		"the records of that time that are still there (store.keep) go to the upstream again; see the"
+		" log for their number\n";
+	int r = -EINVAL;
+
+	if (number == g->gen->opts->upstreams.count)
+		said = "there is no such upstream\n";
+	else if (!human_read_time(words[2], now_ms, &from_ms) ||
+		 (count > 3 && !human_read_time(words[3], now_ms, &to_ms)) || from_ms >= to_ms)
+		said = "that is no stretch of time; use for example 2026-11-21T05:00 2026-11-21T06:00, or 2h now\n";
+	else if ((r = store_replay(g->store, number, from_ms, to_ms)) == -EBUSY)
+		said = "another replay is under way; ask again when it is done\n";
+	else if (r < 0)
+		said = strerror(-r);
+	control_reply(call, r == 0, said, strlen(said));
+}
+
 const struct control_verb gateway_verbs[] = {
 	{"status", "", 1, 1, answer_status},
 	{"points", " [WORD]", 1, 2, answer_points},
@@ -272,5 +304,6 @@ const struct control_verb gateway_verbs[] = {
 	{"why", " CLIENT TOPIC", 3, 3, answer_why},
 	{"trace", " LINE [AFTER]", 2, 3, gateway_trace},
 	{"clients", " [--json]", 1, 2, answer_clients},
+	{"replay", " UPSTREAM FROM [TO]", 3, 4, answer_replay},
 };
 const size_t gateway_verb_count = sizeof(gateway_verbs) / sizeof(gateway_verbs[0]);

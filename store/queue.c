@@ -61,7 +61,7 @@ static struct block_record record_of(const struct msg *m, uint64_t seq, struct q
 	};
 }
 
-static int put_block(struct queue *q)
+int queue_put_block(struct queue *q)
 {
 	const struct block_head *h = &q->block->head;
 	struct db_block b = {
@@ -80,14 +80,14 @@ static int put_block(struct queue *q)
 }
 
 /* *first: of the block that is packed. Blocks follow each other without a hole, also where records were not let in. */
-static int add(struct queue *q, const struct block_record *rec, uint64_t *first)
+int queue_add(struct queue *q, const struct block_record *rec, uint64_t *first)
 {
 	int r = block_add(q->block, rec, *first);
 
 	if (r != BLOCK_FULL)
 		return r;
 	*first = q->block->head.last + 1;
-	r = put_block(q);
+	r = queue_put_block(q);
 	return r == 0 ? block_add(q->block, rec, *first) : r;
 }
 
@@ -97,7 +97,7 @@ static int add_gap(struct queue *q, const struct gap *g, uint64_t *first, int64_
 	uint8_t packed[GAP_PACKED_MAX];
 	struct block_record rec = gap_record(g, packed, g->last, q->opts.event_topic, wall_ms);
 
-	return add(q, &rec, first);
+	return queue_add(q, &rec, first);
 }
 
 /* Those below `floor` are not let in: there is no room for them that a lower class has not got. */
@@ -117,14 +117,14 @@ static int append(struct queue *q, struct msg *const *msgs, size_t count, unsign
 		struct block_record rec = record_of(msgs[i], q->now.next_seq++, now);
 
 		if (rec.class >= floor) {
-			r = add(q, &rec, &first);
+			r = queue_add(q, &rec, &first);
 			continue;
 		}
 		gap_add(&g, rec.seq, rec.class, rec.wall_ms, rec.topic);
 		if (g.count == shed)
 			r = add_gap(q, &g, &first, now.wall_ms);
 	}
-	return r == 0 ? put_block(q) : r;
+	return r == 0 ? queue_put_block(q) : r;
 }
 
 static void tell_pressure(const struct queue *q, const struct state *before)

@@ -63,6 +63,18 @@ int queue_mend(struct queue *q, bool damaged, struct queue_time now);
 enum { QUEUE_SCRUBBED = 1 };
 int queue_scrub(struct queue *q, size_t bytes);
 
+/* Appends some of the records of a time range again, for one upstream alone: 0 for more to come,
+ * QUEUE_REPLAYED, -ENOSPC when there is no room without evicting, -errno. */
+enum { QUEUE_REPLAYED = 1 };
+struct queue_replay {
+	int64_t from_ms, to_ms; /* from <= wall < to */
+	uint32_t target;        /* store_upstream_id() */
+	uint64_t after, end;    /* 0: from the oldest to what is the newest now */
+	uint64_t count;         /* appended */
+	bool done;
+};
+int queue_replay(struct queue *q, struct queue_replay *r);
+
 void queue_acknowledge(struct queue *q, size_t upstream, uint64_t seq); /* in memory, until the next commit */
 uint64_t queue_cursor(const struct queue *q, size_t upstream);
 bool queue_unsaved(const struct queue *q); /* cursors moved since the last commit, or more is to be dropped */

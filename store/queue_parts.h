@@ -66,5 +66,8 @@ int once_save(struct queue *q, struct msg *const *msgs, size_t count, int64_t wa
 /* queue.c */
 int queue_reach(struct queue *q, uint64_t seq); /* the limit on the disk is above seq */
 int queue_save_cursors(struct queue *q);
+/* *first: of the block that is packed, and of the next when it is full. */
+int queue_add(struct queue *q, const struct block_record *rec, uint64_t *first);
+int queue_put_block(struct queue *q); /* an empty one is fine */
 
 #endif

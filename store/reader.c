@@ -192,7 +192,7 @@ static int skip_block(struct store_reader *r, uint64_t after, struct store_recor
 		g.classes[c] = db_block_count(&b, c);
 	g.count = db_block_records(&b);
 	rec.payload.len = gap_json(&g, json, sizeof(json));
-	*out = (struct store_record){b.last, message(&rec), true};
+	*out = (struct store_record){b.last, message(&rec), true, 0};
 	return out->msg ? 0 : -ENOMEM;
 }
 
@@ -244,7 +244,7 @@ static int next_of_block(struct store_reader *r, struct store_record *out)
 	to = err == BLOCK_END ? r->last : r->held.seq - 1;
 	r->holding = err == 0;
 	if (r->hurt && to > r->at && to >= r->first) {
-		*out = (struct store_record){to, damage_message(r->at < r->first ? r->first : r->at + 1, to), true};
+		*out = (struct store_record){to, damage_message(r->at < r->first ? r->first : r->at + 1, to), true, 0};
 		r->hurt = false;
 		r->at = to;
 		return out->msg ? 0 : -ENOMEM;
@@ -253,7 +253,12 @@ static int next_of_block(struct store_reader *r, struct store_record *out)
 		return err;
 	r->holding = r->hurt = false;
 	r->at = r->held.seq;
-	*out = (struct store_record){r->held.seq, r->held.gap ? gap_message(&r->held) : message(&r->held), r->held.gap};
+	*out = (struct store_record){
+		.seq = r->held.seq,
+		.msg = r->held.gap ? gap_message(&r->held) : message(&r->held),
+		.gap = r->held.gap,
+		.only = r->held.replay ? r->held.target : 0,
+	};
 	return out->msg ? 0 : -ENOMEM;
 }
 
@@ -292,7 +297,7 @@ static int tell_hole(struct store_reader *r, uint64_t *after, struct store_recor
 
 	if (err || oldest.first > *after)
 		return err < 0 ? err : 0;
-	out[*n] = (struct store_record){r->first - 1, damage_message(*after + 1, r->first - 1), true};
+	out[*n] = (struct store_record){r->first - 1, damage_message(*after + 1, r->first - 1), true, 0};
 	if (!out[*n].msg)
 		return -ENOMEM;
 	*after = r->first - 1;

@@ -169,6 +169,26 @@ uint64_t store_cursor(struct store *s, size_t upstream)
 	return upstream < s->ups.count ? atomic_load(&s->ups.acked[upstream]) : 0;
 }
 
+int store_replay(struct store *s, size_t upstream, int64_t from_ms, int64_t to_ms)
+{
+	if (upstream >= s->ups.count || from_ms >= to_ms)
+		return -EINVAL;
+	if (atomic_exchange(&s->replay_taken, true))
+		return -EBUSY;
+	s->replay = (struct queue_replay){
+		.from_ms = from_ms, .to_ms = to_ms, .target = store_upstream_id(s->ups.names[upstream])};
+	atomic_store(&s->replayed, 0);
+	atomic_store(&s->replaying, true);
+	wake(s);
+	return 0;
+}
+
+bool store_replaying(struct store *s, uint64_t *count)
+{
+	*count = atomic_load(&s->replayed);
+	return atomic_load(&s->replay_taken);
+}
+
 void store_stats(struct store *s, struct store_stats *out)
 {
 	struct figures *f = &s->figures;

@@ -97,13 +97,28 @@ struct store_stats {
 void store_stats(struct store *s, struct store_stats *out);
 uint64_t store_cursor(struct store *s, size_t upstream); /* acknowledged up to */
 
+/* Puts the records of a time range that are still there (store.keep) at the end of the log again, for one upstream alone
+ * and with the user property replay=true. Goes on in the background; -EBUSY: one at a time. Not after a restart. */
+int store_replay(struct store *s, size_t upstream, int64_t from_ms, int64_t to_ms);
+bool store_replaying(struct store *s, uint64_t *count); /* appended so far, or by the last one */
+
 /* --- reading: any process, a handle per thread --------------------------------------------------------------- */
 
 struct store_record {
 	uint64_t seq;
 	struct msg *msg; /* reader's reference; valid until the next call on the reader, msg_ref() to keep */
 	bool gap;        /* a gap record: payload is its JSON, topic the gateway's event topic */
+	uint32_t only;   /* a replay for the upstream with this id; 0: for all */
 };
+
+static inline uint32_t store_upstream_id(const char *name) /* never 0 */
+{
+	uint32_t h = 2166136261u;
+
+	for (; *name; name++)
+		h = (h ^ (uint8_t)*name) * 16777619u;
+	return h ? h : 1;
+}
 
 int store_reader_open(struct store_reader **out, const char *dir);
 void store_reader_close(struct store_reader *r);

@@ -86,6 +86,10 @@ struct store {
 	size_t once_count;
 	struct roster ups; /* changed by the thread that acknowledges, while the writer waits for nothing */
 
+	atomic_bool replay_taken, replaying; /* whose the replay is: the asker's, then the writer's */
+	atomic_uint_fast64_t replayed;
+	struct queue_replay replay;
+
 	/* the writer */
 	struct queue *queue; /* NULL: could not be opened yet */
 	struct batch batch;

@@ -347,6 +347,30 @@ static void scrub(struct store *s, int64_t now_us)
 		writer_failed(s, r);
 }
 
+/* A block of it, between two commits. */
+static void replay(struct store *s)
+{
+	uint64_t before = s->replay.count;
+	int r = s->queue ? queue_replay(s->queue, &s->replay) : -EIO;
+
+	atomic_store(&s->replayed, s->replay.count);
+	if (s->replay.count > before) {
+		publish_figures(s);
+		if (s->events.committed)
+			s->events.committed(s->events.ctx, atomic_load(&s->figures.last_seq));
+	}
+	if (r == 0)
+		return;
+	if (r < 0 && r != -ENOSPC) {
+		writer_failed(s, r); /* and goes on where it was */
+		return;
+	}
+	log_info("store replay=%s records=%llu%s", r == QUEUE_REPLAYED ? "done" : "ended",
+		(unsigned long long)s->replay.count, r == -ENOSPC ? "; there is no room for more" : "");
+	atomic_store(&s->replaying, false);
+	atomic_store(&s->replay_taken, false);
+}
+
 void *writer_run(void *arg)
 {
 	struct store *s = arg;
@@ -359,6 +383,10 @@ void *writer_run(void *arg)
 		due = due_us(s);
 		if (due <= now_us)
 			(void)commit(s); /* a failure is in s->failures, and told */
+		if (s->failures == 0 && atomic_load(&s->replaying))
+			replay(s);
+		else if (due <= now_us)
+			continue;
 		else if (s->scrub_us <= now_us)
 			scrub(s, now_us);
 		else

@@ -309,6 +309,43 @@ static void an_upstream_that_is_gone_from_the_configuration_holds_nothing_back(v
 	assert_int_equal(store_cursor(r->store, 1), 100);
 }
 
+static void a_replay_stands_at_the_end_again_for_one_upstream(void **state)
+{
+	struct rig *r = *state;
+	struct store_reader *reader;
+	struct store_record rec[40];
+	uint64_t count, seq = 0;
+
+	r->opts.keep_ms = 3600 * 1000;
+	open_rig(r);
+	for (uint64_t n = 1; n <= 100; n += 10)
+		append_many(r, n, n + 9);
+	assert_int_equal(store_replay(r->store, 2, 0, 1), -EINVAL);
+	assert_int_equal(store_replay(r->store, 1, 1700000000021, 1700000000051), 0);
+	while (store_replaying(r->store, &count))
+		poll(NULL, 0, 5);
+	assert_int_equal(count, 30);
+	append_many(r, 101, 101);
+	assert_int_equal(store_reader_open(&reader, r->dir), 0);
+	assert_int_equal(store_read(reader, 100, rec, COUNT(rec)), 31);
+	for (size_t i = 0; i < 30; i++) {
+		assert_int_equal(rec[i].only, store_upstream_id("plant"));
+		assert_int_equal(number_in(rec[i].msg), 21 + i);
+		assert_true(rec[i].seq > seq);
+		assert_int_equal(rec[i].msg->props_len, 15);
+		assert_memory_equal(msg_props(rec[i].msg), "\x26\0\6replay\0\4true", 15);
+		seq = rec[i].seq;
+	}
+	assert_int_equal(rec[30].only, 0);
+	assert_int_equal(number_in(rec[30].msg), 101);
+	store_reader_close(reader);
+	/* Again: what was replayed is not history of its own. */
+	assert_int_equal(store_replay(r->store, 0, 0, INT64_MAX), 0);
+	while (store_replaying(r->store, &count))
+		poll(NULL, 0, 5);
+	assert_int_equal(count, 101);
+}
+
 static void count_cursor(void *ctx, const char *upstream, uint64_t seq)
 {
 	uint64_t *sum = ctx;
@@ -357,6 +394,7 @@ int main(void)
 		IN_RIG(records_go_when_the_slowest_upstream_has_them_and_not_before),
 		IN_RIG(a_second_weir_on_the_directory_is_refused),
 		IN_RIG(sources_keep_tickets_of_their_own),
+		IN_RIG(a_replay_stands_at_the_end_again_for_one_upstream),
 		IN_RIG(a_summary_counts_what_is_behind_a_seq),
 		IN_RIG(an_upstream_that_is_gone_from_the_configuration_holds_nothing_back),
 	};
