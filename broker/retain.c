@@ -148,13 +148,15 @@ struct walk {
 	void *ctx;
 	int64_t now_ms;
 	size_t depth;
+	size_t looked_at;
 	uint32_t level[TOPIC_MAX_LEVELS];
 };
 
-static void report(const struct walk *w, uint32_t node)
+static void report(struct walk *w, uint32_t node)
 {
 	struct msg *m = live(w->r, node, w->now_ms);
 
+	w->looked_at++;
 	if (m)
 		w->fn(w->ctx, m);
 }
@@ -169,7 +171,7 @@ static bool hidden(const struct walk *w, uint32_t node)
 }
 
 /* Everything under node and node itself, without recursion. */
-static void report_all(const struct walk *w, uint32_t top)
+static void report_all(struct walk *w, uint32_t top)
 {
 	const struct tree *t = &w->r->tree;
 	uint32_t at = top;
@@ -190,11 +192,12 @@ static void report_all(const struct walk *w, uint32_t top)
 	}
 }
 
-static void walk(const struct walk *w, uint32_t node, size_t at)
+static void walk(struct walk *w, uint32_t node, size_t at)
 {
 	const struct tree *t = &w->r->tree;
 	uint32_t child;
 
+	w->looked_at++;
 	if (at == w->depth) {
 		report(w, node);
 		return;
@@ -217,12 +220,13 @@ static void walk(const struct walk *w, uint32_t node, size_t at)
 	}
 }
 
-void retain_each(const struct retain *r, const char *filter, size_t len, int64_t now_ms, retain_fn *fn, void *ctx)
+size_t retain_each(const struct retain *r, const char *filter, size_t len, int64_t now_ms, retain_fn *fn, void *ctx)
 {
 	struct walk w = {.r = r, .fn = fn, .ctx = ctx, .now_ms = now_ms};
 
 	w.depth = levels_split(r->tree.levels, filter, len, w.level);
 	walk(&w, TREE_ROOT, 0);
+	return w.looked_at;
 }
 
 void retain_sweep(struct retain *r, int64_t now_ms, uint32_t steps)

@@ -31,7 +31,8 @@ bool retain_fits(const struct retain *r, const char *topic, size_t len, size_t b
 struct msg *retain_get(const struct retain *r, const char *topic, size_t len, int64_t now_ms); /* borrowed */
 
 typedef void retain_fn(void *ctx, struct msg *m);
-void retain_each(const struct retain *r, const char *filter, size_t len, int64_t now_ms, retain_fn *fn, void *ctx);
+/* Returns how many places were looked at: what it cost. */
+size_t retain_each(const struct retain *r, const char *filter, size_t len, int64_t now_ms, retain_fn *fn, void *ctx);
 void retain_sweep(struct retain *r, int64_t now_ms, uint32_t steps); /* looks at the next few, drops the expired */
 
 #endif

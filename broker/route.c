@@ -142,7 +142,10 @@ static struct route *build(struct broker *b, const char *topic, size_t len, uint
 	struct routes *r = &b->routes;
 	struct build u = {.b = b, .topic = topic, .len = len, .r = r};
 
-	r->mark++;
+	if (++r->mark == 0) { /* once in four thousand million: no session may bear it from the last time round */
+		sessions_clear_marks(&b->sessions);
+		r->mark = 1;
+	}
 	r->built++;
 	subs_match(&b->subs, topic, len, collect, &u);
 	if (u.failed)

@@ -34,6 +34,13 @@ struct session *sessions_at(const struct sessions *t, uint32_t index)
 	return t->all[index];
 }
 
+void sessions_clear_marks(struct sessions *t)
+{
+	for (uint32_t i = 1; i < t->used; i++)
+		if (!((uintptr_t)t->all[i] & 1))
+			t->all[i]->route_mark = 0;
+}
+
 struct session *sessions_find(const struct sessions *t, const void *client_id, size_t len)
 {
 	uint32_t hash = levels_hash(t->seed, client_id, len);

@@ -2,8 +2,12 @@
 #include "broker/deliver.h"
 #include "broker/dispatch.h"
 #include "broker/encode.h"
+#include "broker/hold.h"
+#include "broker/promise.h"
 
 #include <errno.h>
+
+enum { MUCH_WORK = 10000, MAX_FILTERS = 50000 };
 
 /* --- SUBSCRIBE ---------------------------------------------------------------------------------------------- */
 
@@ -90,13 +94,13 @@ static void replay_one(void *ctx, struct msg *m)
 	deliver_retained(r->session, m, r->opts);
 }
 
-/* Retained messages follow, unless the subscription is shared or asked not to (3.8.3.1). */
-static void replay(struct session *s, const struct filter *f, uint32_t id, uint8_t qos)
+/* Retained messages follow, unless the subscription is shared or asked not to (3.8.3.1). What it cost. */
+static size_t replay(struct session *s, const struct filter *f, uint32_t id, uint8_t qos)
 {
 	struct broker *b = s->broker;
 	struct replay r = {s, sub_of(s, f, id, qos).opts};
 
-	retain_each(&b->retain, (const char *)f->filter.at, f->filter.len, broker_now_ms(b), replay_one, &r);
+	return retain_each(&b->retain, (const char *)f->filter.at, f->filter.len, broker_now_ms(b), replay_one, &r);
 }
 
 static void send_codes(struct conn *c, uint8_t type, const struct subscribe *sub, const uint8_t *codes)
@@ -110,6 +114,28 @@ static void send_codes(struct conn *c, uint8_t type, const struct subscribe *sub
 	c->broker->stats.packets_out++;
 }
 
+/* All filters of one packet. Each may look at all that is retained, so a packet of many `#` is cut short (and that is
+ * counted), and a client that was given much waits a moment before its next packet: others have a turn in between. */
+static void replay_all(struct conn *c, struct subscribe *sub, const uint8_t *codes)
+{
+	struct broker *b = c->broker;
+	size_t most = 4 * (size_t)b->retain.tree.live + MUCH_WORK, work = 0;
+	struct filter f;
+
+	for (size_t i = 0; decode_filter(sub, true, &f); i++) {
+		if (!codes[sub->count + i])
+			continue;
+		if (work < most)
+			work += replay(c->session, &f, sub->subscription_id, codes[i]);
+		else
+			session_dropped(c->session);
+	}
+	if (work + sub->count > MUCH_WORK) {
+		hold_conn(c, &b->tap_waiters); /* those are asked again after a moment */
+		promise_retry_later(b);
+	}
+}
+
 int subscribe_packet(struct conn *c, struct packet *p)
 {
 	struct subscribe sub;
@@ -118,6 +144,8 @@ int subscribe_packet(struct conn *c, struct packet *p)
 	uint8_t *codes;
 	int r = decode_subscribe(p->body, c->version, &sub);
 
+	if (r == 0 && sub.count > MAX_FILTERS)
+		return RC_QUOTA;
 	codes = r == 0 ? broker_scratch(c->broker, SCRATCH_REPLY, 2 * sub.count) : NULL;
 	if (!codes)
 		return r != 0 ? r : RC_UNSPECIFIED;
@@ -132,9 +160,7 @@ int subscribe_packet(struct conn *c, struct packet *p)
 	}
 	send_codes(c, PKT_SUBACK, &sub, codes);
 	sub.filters = start;
-	for (size_t i = 0; decode_filter(&sub, true, &f); i++)
-		if (codes[sub.count + i])
-			replay(c->session, &f, sub.subscription_id, codes[i]);
+	replay_all(c, &sub, codes);
 	return 0;
 }
 
@@ -174,6 +200,8 @@ int unsubscribe_packet(struct conn *c, struct packet *p)
 	uint8_t *codes;
 	int r = decode_unsubscribe(p->body, c->version, &sub);
 
+	if (r == 0 && sub.count > MAX_FILTERS)
+		return RC_QUOTA;
 	codes = r == 0 ? broker_scratch(c->broker, SCRATCH_REPLY, sub.count) : NULL;
 	if (!codes)
 		return r != 0 ? r : RC_UNSPECIFIED;

@@ -141,6 +141,26 @@ static void identifiers_of_all_matching_subscriptions_come_along(void **state)
 	rig_stop(&r);
 }
 
+static void marks_that_come_round_again_do_not_confuse_receivers(void **state)
+{
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_defaults(&r);
+	rig_start(&r, NULL);
+	fd = rig_connect(&r, 4, "c", true);
+	rig_subscribed(&r, fd, 4, "#", 0);
+	r.broker->routes.mark = 0;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ask(&r, i % 2 ? "odd" : "even")->target_count, 1);
+		r.broker->routes.mark = UINT32_MAX; /* the next is 0 */
+		subs_invalidate(&r.broker->subs);
+	}
+	close(fd);
+	rig_stop(&r);
+}
+
 /* --- shares ------------------------------------------------------------------------------------------------- */
 
 static size_t count_publishes(struct rig *r, int fd)
@@ -219,6 +239,7 @@ int main(void)
 		cmocka_unit_test(a_bad_topic_has_no_route),
 		cmocka_unit_test(every_change_of_subscriptions_shows_at_once),
 		cmocka_unit_test(identifiers_of_all_matching_subscriptions_come_along),
+		cmocka_unit_test(marks_that_come_round_again_do_not_confuse_receivers),
 		cmocka_unit_test(members_of_a_share_take_turns),
 		cmocka_unit_test(what_a_member_did_not_acknowledge_goes_to_another),
 	};
