@@ -203,6 +203,8 @@ static int open_parts(struct broker *b)
 		r = sys_start(b);
 	if (r == 0)
 		r = auth_new(&b->auth, b);
+	if (r == 0)
+		tls_budget_init(&b->handshakes, b->loop);
 	return r;
 }
 

@@ -14,6 +14,16 @@
 
 struct broker;
 
+enum broker_tls_user { BROKER_TLS_USER_NONE, BROKER_TLS_USER_CN, BROKER_TLS_USER_SAN };
+enum broker_tls_version { BROKER_TLS_12, BROKER_TLS_13 };
+struct broker_tls {
+	struct key_head head;
+	const char *cert, *key, *ca, *crl; /* files; cert NULL: no TLS */
+	bool require_certificate;
+	int user;        /* enum broker_tls_user */
+	int min_version; /* enum broker_tls_version */
+};
+
 struct broker_listener {
 	struct key_head head;
 	const char *bind; /* "0.0.0.0:1883", "[::]:1883", ":1883" (both families), "unix:/run/weir/mqtt.sock",
@@ -25,6 +35,7 @@ struct broker_listener {
 	bool peer_user;          /* unix */
 	bool proxy_protocol;
 	int client_id; /* enum broker_client_id */
+	struct broker_tls tls;
 };
 struct broker_group {
 	struct key_head head;

@@ -345,7 +345,8 @@ static struct conn *make(struct broker *b, int fd, struct door *door)
 
 	if (!c)
 		return NULL;
-	if (door_transport(door, &c->transport, fd) < 0 || loop_watch(b->loop, &c->watch, fd, EPOLLIN) < 0) {
+	if (door_transport(door, &c->transport, fd, &b->handshakes) < 0 ||
+		loop_watch(b->loop, &c->watch, fd, EPOLLIN) < 0) {
 		transport_free(c->transport);
 		free(c);
 		return NULL;

@@ -20,6 +20,7 @@
 #include "broker/session.h"
 #include "broker/share.h"
 #include "broker/subs.h"
+#include "broker/tls.h"
 
 #include <stdatomic.h>
 
@@ -98,6 +99,7 @@ struct broker {
 	broker_notice_fn *notice; /* NULL: nobody asked */
 	void *notice_ctx;
 	struct auth *auth;
+	struct tls_budget handshakes;
 	struct acl *acl; /* NULL: everybody may everything */
 	uint64_t *told;  /* rights.c: refusals that were logged */
 	struct stats stats;

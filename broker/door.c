@@ -4,6 +4,7 @@
 #include "broker/broker.h"
 #include "broker/packet.h"
 #include "broker/proxy.h"
+#include "broker/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ void door_unref(struct door *d)
 	while (d && --d->refs == 0) {
 		struct door *heir = d->heir;
 
+		tls_unref(d->tls);
 		free(d->bind);
 		free(d);
 		d = heir;
@@ -32,6 +34,7 @@ void door_unref(struct door *d)
 static int door_new(struct door **out, const struct broker_listener *o)
 {
 	struct door *d = calloc(1, sizeof(*d));
+	int r;
 
 	if (!d)
 		return -ENOMEM;
@@ -46,9 +49,12 @@ static int door_new(struct door **out, const struct broker_listener *o)
 		.proxy = o->proxy_protocol,
 		.client_id = o->client_id,
 	};
-	if (!d->bind) {
+	r = d->bind ? 0 : -ENOMEM;
+	if (r == 0 && o->tls.cert)
+		r = tls_new(&d->tls, &o->tls);
+	if (r < 0) {
 		door_unref(d);
-		return -ENOMEM;
+		return r;
 	}
 	*out = d;
 	return 0;
@@ -104,10 +110,20 @@ void door_leave(struct door *d)
 		d->connections--;
 }
 
-int door_transport(const struct door *d, struct transport **out, int fd)
+int door_transport(const struct door *d, struct transport **out, int fd, struct tls_budget *budget)
 {
+	int r = 0;
+
 	*out = NULL;
-	return d && d->proxy ? proxy_new(out, fd) : 0;
+	if (d && d->proxy)
+		r = proxy_new(out, fd);
+	if (r == 0 && d && d->tls)
+		r = tls_wrap(d->tls, out, fd, budget);
+	if (r < 0) {
+		transport_free(*out);
+		*out = NULL;
+	}
+	return r;
 }
 
 bool door_takes(const struct door *d, uint8_t version)

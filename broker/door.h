@@ -13,6 +13,9 @@
 
 #include <stdint.h>
 
+struct tls;
+struct tls_budget;
+
 struct door {
 	uint32_t refs;
 	char *bind;
@@ -21,6 +24,7 @@ struct door {
 	uint32_t max_connections, connections;
 	bool allow_anonymous, peer_user, proxy;
 	int client_id;     /* enum broker_client_id */
+	struct tls *tls;   /* a reference; NULL: none */
 	struct door *heir; /* what replaced it at a reload; a reference */
 };
 
@@ -39,7 +43,7 @@ void door_replace(struct door *old, struct door *fresh);
 bool door_enter(struct door *d); /* one connection more; false: there are too many. NULL is a door without bounds */
 void door_leave(struct door *d);
 /* What its connections have between themselves and their socket; NULL in *out: nothing. */
-int door_transport(const struct door *d, struct transport **out, int fd);
+int door_transport(const struct door *d, struct transport **out, int fd, struct tls_budget *budget);
 bool door_takes(const struct door *d, uint8_t version);
 
 #endif

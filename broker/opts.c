@@ -45,6 +45,50 @@ struct broker_listener broker_listener_at(const char *bind)
 		.bind = bind, .allow_anonymous = broker_bind_is_local(bind), .versions = BROKER_TAKES_ALL};
 }
 
+static const struct key_choice tls_users[] = {
+	{"none", BROKER_TLS_USER_NONE, "whoever has a certificate is let in, and is called what CONNECT says"},
+	{"cn", BROKER_TLS_USER_CN, "the common name of its subject"},
+	{"san", BROKER_TLS_USER_SAN, "its first alternative name that is a host, an address for mail or a URI"},
+	{0},
+};
+
+static const struct key_choice tls_versions[] = {
+	{"1.2", BROKER_TLS_12, "TLS 1.2 and 1.3"},
+	{"1.3", BROKER_TLS_13, "TLS 1.3 alone"},
+	{0},
+};
+
+#define TLS_AT(member) offsetof(struct broker_tls, member)
+static const struct key tls_keys[] = {
+	{"cert", KEY_PATH, TLS_AT(cert), .required = true, .min = 1, .max = 4000,
+		.help = "PEM file of the certificate of the broker, and of those between it and its authority"},
+	{"key", KEY_PATH, TLS_AT(key), .min = 1, .max = 4000,
+		.help = "PEM file of its private key; without this line: in the file of `cert`"},
+	{"ca", KEY_PATH, TLS_AT(ca), .min = 1, .max = 4000,
+		.help = "PEM file of the authorities whose certificates clients may present"},
+	{"crl", KEY_PATH, TLS_AT(crl), .min = 1, .max = 4000, .help = "PEM file of certificates that were revoked"},
+	{"require_certificate", KEY_BOOL, TLS_AT(require_certificate), .dflt = "true",
+		.help = "with `ca`: turn away clients without a certificate"},
+	{"user", KEY_ENUM, TLS_AT(user), .choices = tls_users, .dflt = "none",
+		.help = "what of a client's certificate is its user name; no password is asked for then"},
+	{"min_version", KEY_ENUM, TLS_AT(min_version), .choices = tls_versions, .dflt = "1.2",
+		.help = "oldest version of TLS that is spoken"},
+};
+
+static void check_tls(void *item, struct key_report *report)
+{
+	const struct broker_tls *t = item;
+
+	if (!t->ca && t->crl)
+		key_fault(report, t, "crl", "there is no `ca` whose certificates could be revoked");
+	if (!t->ca && t->user != BROKER_TLS_USER_NONE)
+		key_fault(report, t, "user", "clients can only prove a name to a `ca`");
+}
+
+static const struct key_table tls_table = KEY_TABLE_OF("tls", struct broker_tls, tls_keys,
+	.help = "Certificates of a listener. They are read again with a reload, for the connections to come.",
+	.check = check_tls);
+
 static const struct key listener_keys[] = {
 	{"bind", KEY_TEXT, offsetof(struct broker_listener, bind), .required = true,
 		.help = "address and port, `0.0.0.0:1883`, `[::1]:1883`, `:1883` for IPv4 and IPv6, `unix:/path`, or "
@@ -62,6 +106,7 @@ static const struct key listener_keys[] = {
 		.help = "permissions of the socket, such as \"0660\"; without this line: what the umask leaves"},
 	{"peer_user", KEY_BOOL, AT(peer_user), .dflt = "false", .applies = is_unix, .applies_to = "unix sockets",
 		.help = "the user of the process that connects is the user of the client; no password is asked for"},
+	{"tls", KEY_TABLE, AT(tls), .table = &tls_table, .help = "speak TLS here"},
 	{"proxy_protocol", KEY_BOOL, AT(proxy_protocol), .dflt = "false",
 		.help = "every connection begins with a header of PROXY protocol version 2, from a load balancer that "
 			"is trusted to say who is behind it"},
@@ -245,10 +290,13 @@ static void check_broker(void *item, struct key_report *report)
 
 	check_groups(o, report);
 	for (size_t i = 0; i < o->listeners.count; i++) {
-		if (!l[i].allow_anonymous && !o->users && !l[i].peer_user)
+		bool named = l[i].peer_user || (l[i].tls.ca && l[i].tls.user != BROKER_TLS_USER_NONE);
+		bool known = l[i].tls.ca && l[i].tls.require_certificate;
+
+		if (!l[i].allow_anonymous && !o->users && !named)
 			key_advice(report, &l[i], NULL,
 				"lets in nobody: there are no `users:`, and allow_anonymous is not true");
-		else if (l[i].allow_anonymous && !broker_bind_is_local(l[i].bind))
+		else if (l[i].allow_anonymous && !known && !broker_bind_is_local(l[i].bind))
 			key_advice(report, &l[i], "allow_anonymous",
 				"lets in anybody who can reach %s; give them `users:` and a password", l[i].bind);
 	}

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: MIT
+"""TLS listeners: versions, certificates of clients, revocation, resuming, reload, and hand-shakes that go wrong."""
+import contextlib
+import pathlib
+import ssl
+
+from broker_rig import *  # noqa: F403
+from certs import Authority
+
+FOLDER = tempfile.TemporaryDirectory(prefix="weir-tls-")
+CA = Authority(FOLDER.name)
+CERT, KEY = CA.issue("server", "IP:127.0.0.1,DNS:localhost")
+ANNA, BEN, EVE = CA.issue("anna", "DNS:anna.site.example"), CA.issue("ben"), CA.issue("eve")
+STRANGER = Authority(tempfile.mkdtemp(dir=FOLDER.name), "stranger").issue("anna")
+
+
+@contextlib.contextmanager
+def broker(more="", rest=""):
+    config = f'broker:\n  listeners:\n    - bind: "127.0.0.1:{{port}}"\n      allow_anonymous: true\n      tls: {{{{cert: {CERT}, key: {KEY}{more}}}}}\n'
+    b = Broker(config.replace("{{", "{").replace("}}", "}") + rest)
+    try:
+        yield b
+    finally:
+        faults = b.stop()
+    if faults:
+        raise Wrong("; ".join(faults))
+
+
+class Drained:
+    """A TLS socket that hides nothing from select()."""
+
+    def __init__(self, sock):
+        self.inner = sock
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def recv(self, n):
+        try:
+            data = self.inner.recv(n)
+            while data and self.inner.pending():
+                data += self.inner.recv(n)
+        except ssl.SSLError as fault:
+            raise ConnectionResetError(str(fault)) from None
+        return data
+
+
+def context(cert=None, version=None):
+    c = ssl.create_default_context(cafile=CA.cert)
+    if cert:
+        c.load_cert_chain(*cert)
+    if version:
+        c.minimum_version = c.maximum_version = version
+    return c
+
+
+def over_tls(b, v, ctx=None, session=None):
+    s = Socket(b, v)
+    s.sock = Drained((ctx or context()).wrap_socket(s.sock, server_hostname="127.0.0.1", session=session))
+    return s
+
+
+def enter(s, v, reason=0, **how):
+    s.send(connect(v, how.pop("id", None) or fresh("c"), **how))
+    return s.expect(CONNACK, reason=reason)
+
+
+def refused(b, v, ctx):
+    """The hand-shake fails, at once or (TLS 1.3) with the first answer."""
+    try:
+        s = over_tls(b, v, ctx)
+        s.send(connect(v, fresh("c")))
+        if s.read() is None:
+            return
+    except (ssl.SSLError, ConnectionResetError, BrokenPipeError):
+        return
+    raise Wrong("it was let in")
+
+
+@test(versions=(4, 5))
+def messages_of_every_size_go_through_both_versions_of_tls(_, v):
+    with broker() as b:
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            c, topic = over_tls(b, v, context(version=version)), fresh()
+            enter(c, v)
+            c.send(subscribe(v, 1, (topic, 1)))
+            c.expect(SUBACK)
+            for i, size in enumerate((0, 1, 1000, 16 * 1024, 16 * 1024 + 1, 200_000, 3_000_000)):
+                payload = bytes([i]) * size
+                c.send(publish(v, topic, payload, 0))
+                c.expect(PUBLISH, topic=topic, payload=payload, patience=30)
+
+
+@test(versions=(4,))
+def many_small_messages_in_one_write_all_arrive(_, v):
+    with broker() as b:
+        c, topic = over_tls(b, v), fresh()
+        enter(c, v)
+        c.send(subscribe(v, 1, (topic, 0)))
+        c.expect(SUBACK)
+        c.send(*(publish(v, topic, str(i)) for i in range(5000)))
+        for i in range(5000):
+            c.expect(PUBLISH, topic=topic, payload=str(i))
+
+
+@test(versions=(4,))
+def bytes_that_trickle_in_make_a_hand_shake_too(_, v):
+    with broker() as b:
+        near, far = ssl.MemoryBIO(), ssl.MemoryBIO()
+        s = Socket(b, v)
+        tls = context().wrap_bio(near, far, server_hostname="127.0.0.1")
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                pass
+            out = far.read()
+            for i in range(len(out)):
+                s.sock.sendall(out[i:i + 1])
+            near.write(s.sock.recv(65536))
+        tls.write(connect(v, fresh("c")))
+        for byte in far.read():
+            s.sock.sendall(bytes([byte]))
+        data = b""
+        while len(data) < 4:
+            near.write(s.sock.recv(65536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                data += tls.read(100)
+        if data != b"\x20\x02\0\0":
+            raise Wrong(f"CONNACK is {data!r}")
+
+
+@test()
+def the_common_name_of_a_certificate_is_the_user(_, v):
+    rules = '  acl: [{allow: all, topic: "of/%u/#"}]\n'
+    with broker(f", ca: {CA.cert}, user: cn", rules) as b:
+        c = over_tls(b, v, context(ANNA))
+        enter(c, v, user="ben", password="ignored")
+        refusal = 0x87 if v == 5 else 0x80
+        c.send(subscribe(v, 1, ("of/anna/x", 0), ("of/ben/x", 0)))
+        c.expect(SUBACK, reasons=[0, refusal])
+        refused(b, v, context())
+        refused(b, v, context(STRANGER))
+
+
+@test(versions=(5,))
+def the_alternative_name_may_be_the_user_and_the_client_id(_, v):
+    config = (f'broker:\n  listeners:\n    - bind: "127.0.0.1:{{port}}"\n      client_id: user\n      allow_anonymous: false\n'
+              f'      tls: {{cert: {CERT}, key: {KEY}, ca: {CA.cert}, user: san}}\n')
+    b = Broker(config)
+    try:
+        enter(over_tls(b, v, context(ANNA)), v, id="anna.site.example")
+        enter(over_tls(b, v, context(ANNA)), v, reason=0x85, id="ben")
+        enter(over_tls(b, v, context(BEN)), v, reason=0x87)  # has no such name, and so no user
+    finally:
+        faults = b.stop()
+    if faults:
+        raise Wrong("; ".join(faults))
+
+
+@test(versions=(4,))
+def what_was_revoked_is_out_and_after_a_reload_what_was_revoked_since(_, v):
+    crl = CA.revoke(EVE[0])
+    with broker(f", ca: {CA.cert}, crl: {crl}") as b:
+        refused(b, v, context(EVE))
+        ctx = context(BEN, ssl.TLSVersion.TLSv1_2)
+        ben = over_tls(b, v, ctx)
+        enter(ben, v)
+        session = ben.sock.session
+        again = over_tls(b, v, ctx, session)
+        enter(again, v)
+        if not again.sock.session_reused:
+            raise Wrong("the session was not resumed")
+        CA.revoke(BEN[0])
+        b.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "reload=done" in b.said(), "the reload is done")
+        refused(b, v, context(BEN))
+        try:  # nor by an old ticket
+            last = over_tls(b, v, ctx, session)
+            last.send(connect(v, fresh("c")))
+            if last.read() is not None:
+                raise Wrong("an old ticket lets in who was revoked")
+        except (ssl.SSLError, ConnectionResetError):
+            pass
+        ben.nothing()  # who is in stays
+        enter(over_tls(b, v, context(ANNA)), v)
+
+
+@test(versions=(4,))
+def a_reload_changes_the_certificate_and_drops_nobody(_, v):
+    with tempfile.TemporaryDirectory() as folder:
+        pair = [str(pathlib.Path(folder, n)) for n in ("cert", "key")]
+
+        def put(cert, key):
+            for path, text in zip(pair, (cert, key)):
+                pathlib.Path(path).write_bytes(pathlib.Path(text).read_bytes())
+        put(CERT, KEY)
+        b = Broker(f'broker:\n  listeners: [{{bind: "127.0.0.1:{{port}}", tls: {{cert: {pair[0]}, key: {pair[1]}}}}}]\n')
+        try:
+            old = over_tls(b, v)
+            enter(old, v)
+            first = old.sock.getpeercert()["serialNumber"]
+            other = CA.issue("server2", "IP:127.0.0.1")
+            put(other[0], KEY)  # they do not belong together: all stays as it was
+            b.process.send_signal(signal.SIGHUP)
+            eventually(lambda: "is not the key of" in b.said() or "reload=refused" in b.said(), "it says what is wrong")
+            if over_tls(b, v).sock.getpeercert()["serialNumber"] != first:
+                raise Wrong("half a certificate was taken over")
+            put(*other)
+            b.process.send_signal(signal.SIGHUP)
+            eventually(lambda: over_tls(b, v).sock.getpeercert()["serialNumber"] != first, "the new certificate is shown")
+            old.nothing()
+        finally:
+            faults = b.stop()
+        if faults:
+            raise Wrong("; ".join(faults))
+
+
+@test(versions=(4,))
+def garbage_and_silence_in_place_of_a_hand_shake_harm_nobody(_, v):
+    with broker("", "  connect_timeout: 500ms\n") as b:
+        c = over_tls(b, v)
+        enter(c, v)
+        for junk in (b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n", connect(v, "x"), bytes(1000), b"\x16\x03\x01\xff\xff" + bytes(70000)):
+            s = Socket(b, v)
+            s.send(junk)
+            with contextlib.suppress(OSError):
+                while s.sock.recv(65536):
+                    pass
+        c.nothing()
+
+
+@test(versions=(4,))
+def a_crowd_of_hand_shakes_leaves_room_for_who_is_connected(_, v):
+    with broker() as b:
+        c = over_tls(b, v)
+        enter(c, v)
+        near, far = ssl.MemoryBIO(), ssl.MemoryBIO()
+        with contextlib.suppress(ssl.SSLWantReadError):
+            context().wrap_bio(near, far, server_hostname="127.0.0.1").do_handshake()
+        hello, crowd = far.read(), [Socket(b, v) for _ in range(200)]
+        for s in crowd:
+            s.send(hello)
+        c.nothing()
+        for s in crowd:
+            if not s.sock.recv(65536):
+                raise Wrong("a hand-shake was not answered")
+
+
+@test(versions=(4,))
+def mosquitto_pub_and_sub_talk_with_certificates(_, v):
+    with broker(f", ca: {CA.cert}, user: cn", '  acl: [{allow: all, topic: "of/%u/#"}]\n') as b:
+        common = ["-h", "127.0.0.1", "-p", str(b.port), "--cafile", CA.cert, "--cert", ANNA[0], "--key", ANNA[1], "-V", "5"]
+        sub = subprocess.Popen(["mosquitto_sub", *common, "-t", "of/anna/#", "-C", "1", "-W", "20"], stdout=subprocess.PIPE, text=True)
+        def sent():
+            subprocess.run(["mosquitto_pub", *common, "-t", "of/anna/x", "-m", "hello", "-q", "1"], check=True, timeout=20)
+            return sub.poll() is not None
+        eventually(sent, "mosquitto_sub has its message")
+        if sub.communicate()[0] != "hello\n":
+            raise Wrong("mosquitto_sub got something else")
+        alone = subprocess.run(["mosquitto_pub", *common[:6], "-t", "x", "-m", "x"], capture_output=True, timeout=20, check=False)
+        if alone.returncode == 0:
+            raise Wrong("mosquitto_pub got in without a certificate")
+
+
+main(parallel=4)
