@@ -320,9 +320,10 @@ class Account:
     reordered   arrived for the first time behind a later message of the same publisher and topic
     """
 
-    def __init__(self, prefix, once=lambda publisher: False):
-        """once: does this publisher send at QoS 2, where its sending again excuses nothing?"""
-        self.prefix, self.once = prefix, once
+    def __init__(self, prefix, once=lambda publisher: False, streams=False):
+        """once: does this publisher send at QoS 2, where its sending again excuses nothing? streams: with `order:
+        live-first` what is late is a stream of its own."""
+        self.prefix, self.once, self.streams = prefix, once, streams
         self.acknowledged, self.resent, self.refused, self.halfway = set(), set(), set(), set()
         self.lost, self.unmarked, self.twice, self.reordered = [], [], [], []
         self.arrived = self.marked = self.by_publisher = self.strangers = 0
@@ -365,7 +366,7 @@ class Account:
                 continue
             seen[key] = {seq}
             self.arrived += 1
-            lane = (body["p"], a.topic)
+            lane = (body["p"], a.topic, self.streams and (a.late or "late" in body))
             if newest.get(lane, 0) > body["n"]:
                 self.reordered.append((a.topic, body["n"], newest[lane]))
             newest[lane] = max(newest.get(lane, 0), body["n"])

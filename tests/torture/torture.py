@@ -157,7 +157,7 @@ def step_clock(site, dice):
 
 
 def reload(site, dice):
-    site.configure(bridge=site.window(dice.randint(1, 500)))
+    site.configure(bridge=site.bridge(dice.randint(1, 500)))
     site.gateway.signal(signal.SIGHUP)
     pause(dice, 0, 1)
 
@@ -214,19 +214,22 @@ class Weir(site_room.Site):
         wrap = [] if self.sanitized() else ["env", f"LD_PRELOAD={harness.build_dir()}/tests/lib/clockstep.so",
                                             f"WEIR_CLOCKSTEP={self.clock}"]
         self.make_disk(dice)
-        self.version = dice.choice((5, 5, 5, "3.1.1"))
+        self.version, self.order = dice.choice((5, 5, 5, "3.1.1")), dice.choice(("fifo", "fifo", "live-first"))
         self.build(version=self.version, every=dice.choice(("20ms", "100ms", "1s")),
                    store=f"max_bytes: 32MiB\n  on_full: refuse\n  durability: {durability}\n  commit_ms: {dice.choice((0, 5, 10, 50))}",
-                   bridge=self.window(dice.choice((1, 10, 100, 500))), wrap=wrap)
+                   bridge=self.bridge(dice.choice((1, 10, 100, 500))), wrap=wrap)
+
+    def manner(self):
+        return f"MQTT {self.version}, {self.order}{', small disk' if self.small_disk else ''}"
 
     @staticmethod
     def sanitized():
         """A sanitizer wants to come first in a process: nothing can be preloaded then, and the clock is left alone."""
         return any(name in (harness.build_dir() / "gateway/weir").read_bytes() for name in (b"__asan_init", b"__tsan_init"))
 
-    def window(self, size):
+    def bridge(self, window):
         """MQTT 3.1.1 has no place for a seq but the payload."""
-        return f"window: {size}" + ("\n    mark: json" if self.version != 5 else "")
+        return f"window: {window}\n    order: {self.order}" + ("\n    mark: json" if self.version != 5 else "")
 
     def make_disk(self, dice):
         """A real disk, or a small file system that can be filled: this process is in a mount namespace of its own."""
@@ -268,6 +271,7 @@ topic plant/# out 1
         self.broker, self.up = harness.free_port(), self.cloud()
         self.link = self.linkcut(self.up.port)
         self.loads, self.recorder_, self.kills, self.restarts = [], None, 0, 0
+        self.values = {"bridge": ""}
         version = dice.choice(("mqttv50", "mqttv50", "mqttv50", "mqttv311"))
         config = self.dir / "mosquitto.conf"
         config.write_text(self.CONFIG.format(broker=self.broker, link=self.link.port, data=self.data, version=version))
@@ -280,6 +284,9 @@ topic plant/# out 1
 
     def bridge_pid(self):
         return None
+
+    def manner(self):
+        return "mosquitto"
 
     def status(self):
         return "mosquitto does not say"
@@ -325,7 +332,7 @@ def one(seed, kind, count, only, qos):
         site.load(qos=qos, rate=dice.choice((20, 100, 400)), size=dice.choice((60, 200, 2000)))
         site.load(qos=qos, rate=dice.choice((20, 100)), mqtt=4, window=dice.choice((1, 20)))
         faults = draw(dice, count, kind is Mosquitto, site.small_disk, only)
-        print(f"seed {seed}: {' '.join(faults)}", flush=True)
+        print(f"seed {seed}: {site.manner()}: {' '.join(faults)}", flush=True)
         peak, written, began = 0, 0, time.monotonic()
         for fault in faults:
             peak = max(peak, site.gateway.rss_kib())
