@@ -193,6 +193,15 @@ static bool rate_allows(struct drain *d)
 	return records && bytes;
 }
 
+/* It waited for a link. With live-first it says which of the two streams a record belongs to: the few that a short
+ * break held up go on with the live ones, ahead of the backlog, so they are not called late. */
+static bool is_late(const struct drain *d, size_t lane, uint64_t seq)
+{
+	if (lane == FAST && live_first(d))
+		return history_holds(&d->history, seq);
+	return seq <= d->late_until;
+}
+
 /* The oldest record of the lane that may go now: one that is sent again, or a new one. */
 static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 {
@@ -219,7 +228,7 @@ static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 	slot = lane_fetch(l, &walk);
 	*reads = walk.reads;
 	if (slot)
-		slot->late = slot->seq <= d->late_until;
+		slot->late = is_late(d, lane, slot->seq);
 	if (!slot && walk.reads == 0)
 		d->more = true;
 	if (!slot && l->read_again_ms > d->now_ms)

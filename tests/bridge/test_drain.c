@@ -866,6 +866,29 @@ static void live_records_go_beside_a_backlog_which_is_late(void **state)
 	assert_int_equal(b->up.count, 1503);
 }
 
+static void a_short_break_does_not_turn_live_records_into_late_ones(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.order = BRIDGE_LIVE_FIRST;
+	add(b, 1500);
+	begin(b);
+	go_up(b);
+	add(b, 3);
+	fake_down(&b->up, 0);
+	add(b, 5);
+	turn(b, 3000);
+	go_up(b);
+	for (uint64_t seq = 1501; seq <= 1508; seq++) {
+		while (place_of(b, seq) == SIZE_MAX) {
+			settle_all(b);
+			turn(b, 1);
+		}
+		assert_false(b->up.got[place_of(b, seq)].late);
+	}
+	assert_true(drain_cursor(b->drain) < 500);
+}
+
 static void live_records_are_fresh_while_a_limited_backlog_drains(void **state)
 {
 	struct bench *b = *state;
@@ -906,6 +929,8 @@ static uint32_t draw(uint64_t *s)
 static void random_life(struct bench *b, uint64_t seed)
 {
 	static bool acked[RECORDS + 1], first[RECORDS + 1];
+	uint64_t last[2] = {0, 0};
+	bool stream;
 	uint64_t s = seed;
 
 	memset(acked, 0, sizeof(acked));
@@ -957,8 +982,16 @@ static void random_life(struct bench *b, uint64_t seed)
 	assert_int_equal(drain_cursor(b->drain), b->last);
 	memset(first, 0, sizeof(first));
 	for (size_t i = 0; i < b->up.count; i++) {
-		assert_true(b->up.got[i].again || !first[b->up.got[i].seq]);
-		first[b->up.got[i].seq] = true;
+		const struct fake_parcel *p = &b->up.got[i];
+
+		assert_true(p->again || !first[p->seq]);
+		first[p->seq] = true;
+		if (p->again || b->opts.alarms_first)
+			continue;
+		/* Two streams, each in order; with fifo they are one. */
+		stream = b->opts.order == BRIDGE_LIVE_FIRST && p->late;
+		assert_true(p->seq > last[stream]);
+		last[stream] = p->seq;
 	}
 }
 
@@ -1085,6 +1118,7 @@ int main(void)
 		T(an_alarm_overtakes_a_backlog_and_the_cursor_waits),
 		T(without_a_backlog_alarms_keep_their_place),
 		T(live_records_go_beside_a_backlog_which_is_late),
+		T(a_short_break_does_not_turn_live_records_into_late_ones),
 		T(live_records_are_fresh_while_a_limited_backlog_drains),
 		T(any_life_ends_with_everything_there),
 		T(a_status_from_the_queue_does_not_replace_the_present_one),
