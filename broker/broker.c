@@ -236,6 +236,7 @@ int broker_new(
 	b->turn_end.run = turn_end;
 	b->pending_timer.run = input_read_pending;
 	b->rate_timer.run = rate_tick;
+	b->turn_timer.run = hold_next_turn;
 	b->id_salt = backoff_random();
 	b->input = malloc(CONN_INPUT);
 	r = b->input ? open_parts(b) : -ENOMEM;

@@ -255,6 +255,7 @@ static void flush_turn(struct conn *c)
 
 void conn_turn_end(struct broker *b)
 {
+	hold_turn_begins(b);
 	while (b->dirty) {
 		struct conn *c = b->dirty;
 

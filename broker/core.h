@@ -92,7 +92,11 @@ struct broker {
 	uint64_t queued_bytes, input_bytes;
 	struct conn *rate_waiters; /* published faster than they may */
 	struct loop_timer rate_timer;
-	uint64_t assigned; /* parts of assigned client ids */
+	struct conn *turn_waiters; /* would publish more than one turn has room for */
+	struct loop_timer turn_timer;
+	uint32_t turn_work, turn_looked; /* deliveries since the turn began, and when the clock was last looked at */
+	int64_t turn_until_us;           /* 0: not looked at yet */
+	uint64_t assigned;               /* parts of assigned client ids */
 	uint32_t id_salt;
 	struct sys *sys;
 	struct unrest *unrest;

@@ -19,6 +19,52 @@ void hold_conn(struct conn *c, struct conn **waiters)
 	conn_want_events(c);
 }
 
+void hold_turn_begins(struct broker *b)
+{
+	b->turn_work = b->turn_looked = 0;
+	b->turn_until_us = 0;
+}
+
+static bool turn_is_over(struct broker *b)
+{
+	enum { LOOK_EVERY = 256 };
+	int64_t now_us;
+
+	if (b->turn_work >= HOLD_TURN_WORK)
+		return true;
+	if (b->turn_work - b->turn_looked < LOOK_EVERY)
+		return false;
+	b->turn_looked = b->turn_work;
+	now_us = clock_mono_us(b->clock);
+	if (b->turn_until_us == 0)
+		b->turn_until_us = now_us + HOLD_TURN_US;
+	if (now_us < b->turn_until_us)
+		return false;
+	b->turn_work = HOLD_TURN_WORK;
+	return true;
+}
+
+bool hold_for_turn(struct conn *c)
+{
+	struct broker *b = c->broker;
+
+	if (!turn_is_over(b))
+		return false;
+	hold_conn(c, &b->turn_waiters);
+	if (!b->turn_timer.armed)
+		loop_arm(b->loop, &b->turn_timer, broker_now_ms(b));
+	return true;
+}
+
+/* Released now, they run at the end of this turn, after what the sockets brought; those for whom there is no room again
+ * stand in the same order as before. */
+void hold_next_turn(struct loop_timer *t)
+{
+	struct broker *b = (struct broker *)((char *)t - offsetof(struct broker, turn_timer));
+
+	hold_release(b, &b->turn_waiters);
+}
+
 void hold_leave(struct conn *c)
 {
 	if (!c->wait_pprev)
@@ -61,6 +107,7 @@ void hold_resume_all(struct broker *b)
 
 	/* those released while these run wait for the next round */
 	b->resume = NULL;
+	hold_turn_begins(b); /* those that were held have a turn's worth of their own */
 	if (c)
 		c->wait_pprev = &c;
 	while (c) {

@@ -232,6 +232,8 @@ int publish_packet(struct conn *c, struct packet *p)
 		r = alias_resolve(c, &pub);
 	if (r != 0)
 		return r < 0 ? RC_UNSPECIFIED : r;
+	if (!again && hold_for_turn(c))
+		return DISPATCH_HOLD;
 	if (promise_full(c)) {
 		hold_conn(c, &c->broker->store_waiters);
 		return DISPATCH_HOLD;

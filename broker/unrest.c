@@ -31,6 +31,8 @@ struct slot {
 };
 
 struct unrest {
+	int64_t since_ms; /* the window of said */
+	uint32_t said, unsaid;
 	struct slot slot[UNREST_SLOTS];
 };
 
@@ -55,6 +57,36 @@ static uint64_t hash_of(uint64_t seed, enum unrest_kind kind, const char *s, siz
 	return h ^ h >> 29;
 }
 
+static void tell(struct broker *b, const char *event, const char *text)
+{
+	log_warn("event=%s %s", event, text);
+	if (b->notice)
+		b->notice(b->notice_ctx, event, text);
+}
+
+/* A crowd must not fill the log: true when this one may be said. */
+static bool may_say(struct broker *b)
+{
+	struct unrest *u = b->unrest;
+	int64_t now_ms = broker_now_ms(b);
+	char text[TEXT_MAX];
+
+	if (now_ms - u->since_ms >= UNREST_WINDOW_MS) {
+		snprintf(text, sizeof(text), "%u more of the kind were not told apart in the last %d s", u->unsaid,
+			UNREST_WINDOW_MS / 1000);
+		if (u->unsaid > 0)
+			tell(b, "clients-unrest", text);
+		u->since_ms = now_ms;
+		u->said = u->unsaid = 0;
+	}
+	if (u->said < UNREST_SAID_MAX) {
+		u->said++;
+		return true;
+	}
+	u->unsaid++;
+	return false;
+}
+
 static void say(struct broker *b, enum unrest_kind kind, const char *client, size_t len, const struct slot *s)
 {
 	char id[4 * ID_SHOWN], text[TEXT_MAX];
@@ -63,9 +95,7 @@ static void say(struct broker *b, enum unrest_kind kind, const char *client, siz
 	log_text(id, sizeof(id), client, len < ID_SHOWN ? len : ID_SHOWN);
 	snprintf(text, sizeof(text), "%s %s %s %u time%s within %lld s; %s", kinds[kind].who, id, kinds[kind].what,
 		s->count, s->count == 1 ? "" : "s", seconds > 0 ? seconds : 1, kinds[kind].advice);
-	log_warn("event=%s %s", kinds[kind].event, text);
-	if (b->notice)
-		b->notice(b->notice_ctx, kinds[kind].event, text);
+	tell(b, kinds[kind].event, text);
 }
 
 void unrest_saw(struct broker *b, enum unrest_kind kind, const char *client, size_t len)
@@ -77,6 +107,6 @@ void unrest_saw(struct broker *b, enum unrest_kind kind, const char *client, siz
 	if (s->hash != hash || now_ms - s->since_ms >= UNREST_WINDOW_MS)
 		*s = (struct slot){.hash = hash, .since_ms = now_ms};
 	s->count++;
-	if (s->count == kinds[kind].count)
+	if (s->count == kinds[kind].count && may_say(b))
 		say(b, kind, client, len, s);
 }

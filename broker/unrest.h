@@ -4,9 +4,10 @@
  *
  * Owner     broker thread.
  * Memory    a fixed table, found by a hash of client id and kind; a newer client takes the place of an older one that
- *           hashes alike, so under a crowd of ids something may go unsaid, and nothing is said twice.
+ *           hashes alike, so under a crowd of ids something may go unsaid or be said again.
  * Said      once per window and client: when the count of that kind is reached within UNREST_WINDOW_MS, with the
- *           sentence to the gateway's event topic and to the log.
+ *           sentence to the gateway's event topic and to the log; UNREST_SAID_MAX in all per window, then how many
+ *           more there were.
  */
 #ifndef BROKER_UNREST_H
 #define BROKER_UNREST_H
@@ -18,7 +19,7 @@ struct broker;
 
 enum unrest_kind { UNREST_COMES_BACK, UNREST_TAKEN_OVER, UNREST_SLOWED, UNREST_REFUSED, UNREST_KINDS };
 
-enum { UNREST_WINDOW_MS = 60000, UNREST_SLOTS = 1024 };
+enum { UNREST_WINDOW_MS = 60000, UNREST_SLOTS = 1024, UNREST_SAID_MAX = 20 };
 
 struct unrest;
 

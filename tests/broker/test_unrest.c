@@ -113,6 +113,28 @@ static void a_publisher_that_is_slowed_is_told_and_others_are_not(void **state)
 	close(slow);
 }
 
+static void a_crowd_does_not_fill_the_log(void **state)
+{
+	struct rig r;
+	struct said s;
+	char id[32];
+
+	(void)state;
+	up(&r, &s);
+	for (int i = 0; i < 100; i++) {
+		snprintf(id, sizeof(id), "crowd-%d", i);
+		unrest_saw(r.broker, UNREST_REFUSED, id, strlen(id));
+	}
+	assert_int_equal(s.count, UNREST_SAID_MAX);
+	rig_pass_ms(&r, UNREST_WINDOW_MS);
+	unrest_saw(r.broker, UNREST_TAKEN_OVER, "a", 1);
+	assert_int_equal(s.count, UNREST_SAID_MAX); /* not worth a word yet */
+	unrest_saw(r.broker, UNREST_REFUSED, "b", 1);
+	assert_int_equal(s.count, UNREST_SAID_MAX + 2);
+	assert_string_equal(s.kind, "client-refused"); /* behind: 80 more of the kind */
+	rig_stop(&r);
+}
+
 static void writing_to_sys_is_told(void **state)
 {
 	struct rig r;
@@ -138,6 +160,7 @@ int main(void)
 		cmocka_unit_test(one_that_comes_back_now_and_then_is_not_worth_a_word),
 		cmocka_unit_test(an_id_that_two_clients_fight_for_is_told),
 		cmocka_unit_test(a_publisher_that_is_slowed_is_told_and_others_are_not),
+		cmocka_unit_test(a_crowd_does_not_fill_the_log),
 		cmocka_unit_test(writing_to_sys_is_told),
 	};
 

@@ -8,6 +8,7 @@ import concurrent.futures
 import itertools
 import os
 import pathlib
+import resource
 import select
 import signal
 import socket
@@ -22,6 +23,17 @@ import mqttwire as wire
 
 PATIENCE_S = float(os.environ.get("WEIR_TEST_PATIENCE", "10"))
 _serial = itertools.count(1)
+
+
+def sockets_at_most(wanted):
+    """As many sockets as a test wants, or as the system lets this process have, which is then said."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    most = wanted if hard == resource.RLIM_INFINITY else max(50, min(wanted, hard - 100))
+    if most < wanted:
+        print(f"(with {most} sockets and not {wanted}: the limit on open files is {hard})")
+    return most
 
 
 def fresh(word="t"):
