@@ -163,6 +163,57 @@ int blocks_plan(struct blocks *b, const struct line_opts *l, size_t device, int6
 	return r;
 }
 
+/* The last address of the first n points. */
+static uint32_t last_of(const struct block *b, size_t n)
+{
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t end = b->points[i]->address + point_words(b->points[i]) - 1;
+
+		last = end > last ? end : last;
+	}
+	return last;
+}
+
+/* How many points stay in the first part; 0: no cut leaves every value whole. */
+static size_t choose_cut(const struct block *b)
+{
+	size_t best = 0, middle = b->point_count / 2;
+	int64_t widest = -1;
+
+	for (size_t n = 1; n < b->point_count; n++) {
+		int64_t hole = (int64_t)b->points[n]->address - (int64_t)last_of(b, n) - 1;
+		bool nearer = llabs((int64_t)n - (int64_t)middle) < llabs((int64_t)best - (int64_t)middle);
+
+		if (hole > widest || (hole == widest && nearer)) {
+			widest = hole;
+			best = n;
+		}
+	}
+	return best;
+}
+
+int blocks_split(struct blocks *b, size_t at)
+{
+	struct block *old = &b->list[at];
+	size_t keep = choose_cut(old);
+	struct plan_block rest = {.from = keep, .to = old->point_count};
+	int r;
+
+	if (keep == 0)
+		return BLOCKS_WHOLE;
+	rest.first = old->points[keep]->address;
+	rest.count = last_of(old, old->point_count) - rest.first + 1;
+	r = add_block(b, old->device, &rest, old->points);
+	if (r < 0)
+		return r;
+	old = &b->list[at]; /* the list may have moved */
+	old->count = (uint16_t)(last_of(old, keep) - old->first + 1);
+	old->point_count = keep;
+	return 0;
+}
+
 const struct block *blocks_first_of(const struct blocks *b, size_t device)
 {
 	for (size_t i = 0; i < b->count; i++)

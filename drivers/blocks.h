@@ -28,6 +28,10 @@ struct blocks {
 void blocks_fini(struct blocks *b);
 /* Adds the blocks of one device. 0 or -ENOMEM. */
 int blocks_plan(struct blocks *b, const struct line_opts *l, size_t device, int64_t turnaround_us);
+/* The device refused the block at this place: it becomes two, cut at its widest hole, or else in the middle; the second
+ * is the last of the list. BLOCKS_WHOLE: it is one value, there is nothing to cut. */
+enum { BLOCKS_WHOLE = 1 };
+int blocks_split(struct blocks *b, size_t at);
 const struct block *blocks_first_of(const struct blocks *b, size_t device); /* NULL: nothing to read */
 
 /* What a request of this line costs; see plan.h. */

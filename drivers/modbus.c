@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { EXCEPTION_ADDRESS = 2, EXCEPTION_VALUE = 3 };
+
 struct modbus {
 	struct line *line;
 	const struct line_opts *opts;
@@ -20,6 +22,7 @@ struct modbus {
 	struct rtu *rtu;
 	struct wire wire;
 	struct blocks blocks;
+	struct schedule *schedule; /* the line's; room for a job per point */
 	struct reply reply;
 	uint64_t noise_bytes; /* of the wire, as last counted */
 	bool spoiled;         /* the TCP connection was closed on purpose: open it for the next request */
@@ -43,6 +46,15 @@ static void make_free(void *self)
 	free(m);
 }
 
+static size_t count_points(const struct line_opts *opts)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < opts->device_count; i++)
+		n += opts->devices[i]->points.count;
+	return n;
+}
+
 static int make(
 	void **self, struct line *l, const struct line_opts *opts, const struct clock *clock, struct schedule *s)
 {
@@ -54,9 +66,12 @@ static int make(
 	m->line = l;
 	m->opts = opts;
 	m->clock = clock;
+	m->schedule = s;
 	r = rtu_new(&m->rtu, (enum line_driver)opts->driver);
 	for (size_t i = 0; r == 0 && i < opts->device_count; i++)
 		r = blocks_plan(&m->blocks, opts, i, BLOCKS_GUESS_US);
+	if (r == 0)
+		r = schedule_reserve(s, count_points(opts));
 	for (size_t i = 0; r == 0 && i < m->blocks.count; i++)
 		r = schedule_add(s, m->blocks.list[i].device, i, 1000 * m->blocks.list[i].every_ms);
 	if (r < 0) {
@@ -200,6 +215,28 @@ static void tell_values(struct modbus *m, const struct block *b, const struct ex
 	}
 }
 
+/* One address that does not exist makes a device refuse the block around it. So it is cut, and cut again, until only
+ * the value that is at fault is refused; upon exceptions alone, for a device that is slow would be asked ever more.
+ * True: the points need not be told bad yet. */
+static bool cut_block(struct modbus *m, const struct job *j)
+{
+	struct block *b = &m->blocks.list[j->what];
+	unsigned first = b->first, last = b->first + b->count - 1u;
+
+	if (m->reply.exception != EXCEPTION_ADDRESS && m->reply.exception != EXCEPTION_VALUE)
+		return false;
+	if (m->schedule->count == m->schedule->cap || blocks_split(&m->blocks, j->what) != 0)
+		return false;
+	b = &m->blocks.list[j->what];
+	log_info("device=%s line=%s block=\"%s %u-%u\" refused by exception %u; now read as two",
+		m->opts->devices[b->device]->head.name, m->opts->head.name, source_name(b->source), first, last,
+		m->reply.exception);
+	if (schedule_add(m->schedule, j->device, m->blocks.count - 1, j->period_us) < 0)
+		return false;
+	m->schedule->jobs[m->schedule->count - 1].due_us = j->due_us;
+	return true;
+}
+
 static enum outcome run(void *self, const struct job *j, const char **reason)
 {
 	struct modbus *m = self;
@@ -211,7 +248,7 @@ static enum outcome run(void *self, const struct job *j, const char **reason)
 	*reason = x.reason;
 	if (o == OUTCOME_OK)
 		tell_values(m, b, &x);
-	if (o == OUTCOME_REFUSED)
+	if (o == OUTCOME_REFUSED && !cut_block(m, j))
 		for (size_t i = 0; i < b->point_count; i++)
 			line_bad(m->line, b->device, b->points[i], x.reason);
 	return o;

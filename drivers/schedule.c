@@ -10,17 +10,26 @@ void schedule_fini(struct schedule *s)
 	*s = (struct schedule){0};
 }
 
+int schedule_reserve(struct schedule *s, size_t count)
+{
+	struct job *jobs;
+
+	if (count <= s->cap)
+		return 0;
+	jobs = reallocarray(s->jobs, count, sizeof(*jobs));
+	if (!jobs)
+		return -ENOMEM;
+	s->jobs = jobs;
+	s->cap = count;
+	return 0;
+}
+
 int schedule_add(struct schedule *s, size_t device, size_t what, int64_t period_us)
 {
-	if (s->count == s->cap) {
-		size_t cap = s->cap ? 2 * s->cap : 16;
-		struct job *jobs = reallocarray(s->jobs, cap, sizeof(*jobs));
+	int r = s->count == s->cap ? schedule_reserve(s, s->cap ? 2 * s->cap : 16) : 0;
 
-		if (!jobs)
-			return -ENOMEM;
-		s->jobs = jobs;
-		s->cap = cap;
-	}
+	if (r < 0)
+		return r;
 	s->jobs[s->count++] = (struct job){.device = device, .what = what, .period_us = period_us};
 	return 0;
 }

@@ -32,6 +32,7 @@ struct schedule {
 };
 
 void schedule_fini(struct schedule *s);
+int schedule_reserve(struct schedule *s, size_t count); /* jobs that can be added without any of them moving */
 int schedule_add(struct schedule *s, size_t device, size_t what, int64_t period_us); /* 0 or -ENOMEM */
 
 /* All jobs of the device (SIZE_MAX: of all devices) are due now. Those of one device in the order they were added. */

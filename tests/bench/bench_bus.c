@@ -32,7 +32,7 @@ struct bench {
 	struct point_opts points[MAX_SLAVES][REGISTERS];
 	struct device_opts devices[MAX_SLAVES];
 	const struct device_opts *list[MAX_SLAVES];
-	char names[MAX_SLAVES][16];
+	char names[MAX_SLAVES][32];
 	struct line_opts line;
 
 	_Atomic bool counting;

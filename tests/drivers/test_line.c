@@ -21,7 +21,7 @@ enum { DEADLINE_MS = 5000, POINTS = 3, STALE_UNIT = 9 };
 
 /* --- a slave: register A holds A, until it is written --- */
 
-enum fault { FAULT_NONE, FAULT_MUTE, FAULT_LATE, FAULT_NOISE, FAULT_EXCEPTION, FAULT_BAD_CRC, FAULT_STALE };
+enum fault { FAULT_NONE, FAULT_MUTE, FAULT_LATE, FAULT_NOISE, FAULT_EXCEPTION, FAULT_BAD_CRC, FAULT_STALE, FAULT_HOLE };
 
 struct slave {
 	pthread_t thread;
@@ -59,7 +59,7 @@ static size_t answer(struct slave *s, const uint8_t *q, uint8_t *a)
 	unsigned address = (unsigned)(q[2] << 8 | q[3]), n = (unsigned)(q[4] << 8 | q[5]);
 
 	memcpy(a, q, 6);
-	if (s->fault == FAULT_EXCEPTION) {
+	if (s->fault == FAULT_EXCEPTION || (s->fault == FAULT_HOLE && address <= 41 && address + n > 41)) {
 		a[1] |= 0x80;
 		a[2] = 2;
 		return 3;
@@ -362,6 +362,22 @@ static void exception_makes_points_bad_and_not_the_device(void **state)
 	teardown(f);
 }
 
+static void one_bad_register_does_not_take_its_block_along(void **state)
+{
+	struct field *f = setup();
+	unsigned good;
+
+	(void)state;
+	UNTIL(f->good >= 3);
+	f->slave.fault = FAULT_HOLE;
+	UNTIL(f->bad == 1);
+	assert_string_equal(f->reason[1], "exception 2");
+	good = f->good;
+	UNTIL(f->good > good + 20);
+	assert_int_equal(f->bad, 1);
+	teardown(f);
+}
+
 static void port_that_vanishes_makes_points_bad(void **state)
 {
 	struct field *f = setup();
@@ -498,6 +514,7 @@ int main(void)
 		cmocka_unit_test(slave_that_becomes_slow_is_waited_for),
 		cmocka_unit_test(reply_of_another_unit_is_waited_through),
 		cmocka_unit_test(exception_makes_points_bad_and_not_the_device),
+		cmocka_unit_test(one_bad_register_does_not_take_its_block_along),
 		cmocka_unit_test(port_that_vanishes_makes_points_bad),
 		cmocka_unit_test(write_is_carried_out_and_read_back),
 		cmocka_unit_test(write_past_its_deadline_never_reaches_the_wire),
