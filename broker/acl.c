@@ -115,7 +115,7 @@ static bool fits(const struct acl_rule *r, const char *filter, const struct acl_
 bool acl_may(const struct acl *a, const struct acl_who *who, enum broker_right right, const char *topic, size_t len,
 	const struct acl_rule **by)
 {
-	const struct acl_rule *unused;
+	const struct acl_rule *unused = NULL;
 
 	by = by ? by : &unused;
 	*by = NULL;
