@@ -129,7 +129,7 @@ static uint64_t step_of(uint64_t total)
 {
 	const char *want = getenv("WEIR_TEST_LONG");
 
-	return want && *want ? 1 : total / 150 + 1; /* a prime step would do as well: n moves on with each kind */
+	return want && *want ? 1 : total / 70 + 1;
 }
 
 static void sweep(enum fault_op op, uint64_t more, int64_t max_bytes)

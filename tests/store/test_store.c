@@ -363,8 +363,8 @@ static void a_summary_counts_what_is_behind_a_seq(void **state)
 	open_rig(r);
 	for (uint64_t n = 1; n <= 1000; n += 100)
 		append_many(r, n, n + 99);
-	assert_int_equal(store_acknowledge(r->store, 0, 40), 0);
-	assert_int_equal(store_acknowledge(r->store, 1, 2), 0);
+	/* One of the two has nothing: whatever the commits were, no block is settled. */
+	assert_int_equal(store_acknowledge(r->store, 0, 42), 0);
 	append_many(r, 1001, 1001);
 	assert_int_equal(store_summarize(&s, r->dir, 0, 0), 0);
 	assert_int_equal(s.first_seq, 1);
