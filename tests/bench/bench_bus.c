@@ -107,7 +107,7 @@ static void make_options(struct bench *b)
 		.devices = b->list,
 		.device_count = (size_t)b->slaves};
 	for (long d = 0; d < b->slaves; d++) {
-		snprintf(b->names[d], sizeof(b->names[d]), "slave-%ld", d + 1);
+		snprintf(b->names[d], sizeof(b->names[d]), "slave-%u", (unsigned char)(d + 1));
 		for (int i = 0; i < REGISTERS; i++)
 			b->points[d][i] = (struct point_opts){.head.name = "point",
 				.source = SOURCE_HOLDING,

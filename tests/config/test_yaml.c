@@ -138,17 +138,19 @@ static void first_of_two_equal_keys_stays(void **state)
 	bench_clear(&b);
 }
 
-/* Repeats a piece n times between a head and a tail. */
+/* A piece n times between a head and a tail. */
 static char *repeat(const char *head, const char *piece, size_t n, const char *tail)
 {
-	size_t len = strlen(piece);
-	char *out = malloc(strlen(head) + n * len + strlen(tail) + 1), *at = out;
+	char *out = NULL;
+	size_t len;
+	FILE *f = open_memstream(&out, &len);
 
-	assert_non_null(out);
-	at += sprintf(at, "%s", head);
-	for (size_t i = 0; i < n; i++, at += len)
-		memcpy(at, piece, len);
-	strcpy(at, tail);
+	assert_non_null(f);
+	fputs(head, f);
+	for (size_t i = 0; i < n; i++)
+		fputs(piece, f);
+	fputs(tail, f);
+	assert_int_equal(fclose(f), 0);
 	return out;
 }
 
