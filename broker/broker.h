@@ -14,6 +14,7 @@
 
 struct broker;
 
+enum broker_protocol { BROKER_MQTT, BROKER_WEBSOCKET };
 enum broker_tls_user { BROKER_TLS_USER_NONE, BROKER_TLS_USER_CN, BROKER_TLS_USER_SAN };
 enum broker_tls_version { BROKER_TLS_12, BROKER_TLS_13 };
 struct broker_tls {
@@ -36,6 +37,9 @@ struct broker_listener {
 	bool proxy_protocol;
 	int client_id; /* enum broker_client_id */
 	struct broker_tls tls;
+	int protocol;            /* enum broker_protocol */
+	const char *path;        /* WebSocket: of the request; NULL: /mqtt */
+	struct key_list origins; /* WebSocket: of texts */
 };
 struct broker_group {
 	struct key_head head;

@@ -24,11 +24,33 @@ void door_unref(struct door *d)
 	while (d && --d->refs == 0) {
 		struct door *heir = d->heir;
 
+		for (size_t i = 0; i < d->ws.origin_count; i++)
+			free(d->ws.origins[i]);
+		free(d->ws.origins);
+		free(d->ws.path);
 		tls_unref(d->tls);
 		free(d->bind);
 		free(d);
 		d = heir;
 	}
+}
+
+static int take_websocket(struct door *d, const struct broker_listener *o)
+{
+	const char *const *origins = o->origins.items;
+
+	d->websocket = true;
+	d->ws.path = strdup(o->path ? o->path : "/mqtt");
+	d->ws.origins = calloc(o->origins.count + 1, sizeof(char *));
+	if (!d->ws.path || !d->ws.origins)
+		return -ENOMEM;
+	for (size_t i = 0; i < o->origins.count; i++) {
+		d->ws.origins[i] = strdup(origins[i]);
+		if (!d->ws.origins[i])
+			return -ENOMEM;
+		d->ws.origin_count++;
+	}
+	return 0;
 }
 
 static int door_new(struct door **out, const struct broker_listener *o)
@@ -50,6 +72,8 @@ static int door_new(struct door **out, const struct broker_listener *o)
 		.client_id = o->client_id,
 	};
 	r = d->bind ? 0 : -ENOMEM;
+	if (r == 0 && o->protocol == BROKER_WEBSOCKET)
+		r = take_websocket(d, o);
 	if (r == 0 && o->tls.cert)
 		r = tls_new(&d->tls, &o->tls);
 	if (r < 0) {
@@ -119,6 +143,8 @@ int door_transport(const struct door *d, struct transport **out, int fd, struct 
 		r = proxy_new(out, fd);
 	if (r == 0 && d && d->tls)
 		r = tls_wrap(d->tls, out, fd, budget);
+	if (r == 0 && d && d->websocket)
+		r = ws_wrap(&d->ws, out, fd);
 	if (r < 0) {
 		transport_free(*out);
 		*out = NULL;

@@ -9,6 +9,7 @@
 #define BROKER_DOOR_H
 
 #include "broker/transport.h"
+#include "broker/ws.h"
 #include "config/key.h"
 
 #include <stdint.h>
@@ -23,8 +24,10 @@ struct door {
 	unsigned mode;     /* of a unix socket */
 	uint32_t max_connections, connections;
 	bool allow_anonymous, peer_user, proxy;
-	int client_id;     /* enum broker_client_id */
-	struct tls *tls;   /* a reference; NULL: none */
+	int client_id;   /* enum broker_client_id */
+	struct tls *tls; /* a reference; NULL: none */
+	bool websocket;
+	struct ws_terms ws;
 	struct door *heir; /* what replaced it at a reload; a reference */
 };
 

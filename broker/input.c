@@ -217,6 +217,7 @@ void input_read(struct conn *c)
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		conn_close(c, RC_OK, true);
 	} else if (c->transport) { /* a hand-shake goes on: it may want to write */
+		read_on(c);
 		conn_want_events(c);
 	}
 }

@@ -22,6 +22,17 @@ static const struct key_choice client_ids[] = {
 	{0},
 };
 
+static const struct key_choice protocols[] = {
+	{"mqtt", BROKER_MQTT, "MQTT itself"},
+	{"websocket", BROKER_WEBSOCKET, "MQTT in WebSocket, for browsers"},
+	{0},
+};
+
+static bool is_websocket(const void *item)
+{
+	return ((const struct broker_listener *)item)->protocol == BROKER_WEBSOCKET;
+}
+
 static bool is_unix(const void *item)
 {
 	const struct broker_listener *l = item;
@@ -107,6 +118,13 @@ static const struct key listener_keys[] = {
 	{"peer_user", KEY_BOOL, AT(peer_user), .dflt = "false", .applies = is_unix, .applies_to = "unix sockets",
 		.help = "the user of the process that connects is the user of the client; no password is asked for"},
 	{"tls", KEY_TABLE, AT(tls), .table = &tls_table, .help = "speak TLS here"},
+	{"protocol", KEY_ENUM, AT(protocol), .choices = protocols, .dflt = "mqtt", .help = "what is spoken here"},
+	{"path", KEY_TEXT, AT(path), .min = 1, .max = 200, .dflt = "/mqtt", .applies = is_websocket,
+		.applies_to = "WebSocket listeners", .help = "path that clients ask for"},
+	{"origins", KEY_LIST, AT(origins), .applies = is_websocket, .applies_to = "WebSocket listeners",
+		.help = "pages of which sites may connect, such as `https://hmi.example`, `*` for all; without this "
+			"line: those of the host and port of this listener. Clients that are no browsers say no "
+			"origin"},
 	{"proxy_protocol", KEY_BOOL, AT(proxy_protocol), .dflt = "false",
 		.help = "every connection begins with a header of PROXY protocol version 2, from a load balancer that "
 			"is trusted to say who is behind it"},
