@@ -21,6 +21,7 @@
 
 #include <MQTTAsync.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -637,6 +638,9 @@ int paho_new(struct paho **out, const struct paho_opts *opts)
 
 	if (!p)
 		return -ENOMEM;
+	/* Paho's threads are detached: OpenSSL must not clean up under them when the process ends. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
+		r = -ENOMEM;
 	p->base.ops = &ops;
 	p->o = *opts;
 	p->tickets = calloc(opts->tags + CALL_TICKETS, sizeof(*p->tickets));
