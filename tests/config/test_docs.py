@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The documents of the configuration are true.
 
-configuration.md: each ```yaml block is a file, named in its first line (`# weir.yaml` begins a new site); each ```text
+configuration.md, security.md: each ```yaml block is a file, named in its first line (`# weir.yaml` begins a new site); each ```text
 block that begins with `$ weir ...` is what weir says of the files so far. reference.md and weir.yaml.5: what
 `weir check --reference` and `--manual` print. README.md: its examples are fine.
 
@@ -33,9 +33,9 @@ def clear(root):
         path.rmdir() if path.is_dir() else path.unlink()
 
 
-def check_examples(weir, write):
+def check_examples(weir, write, name, least):
     wrong = commands = 0
-    page = DOCS / "configuration.md"
+    page = DOCS / name
     fresh = page.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as tmp:
         root = pathlib.Path(tmp)
@@ -57,7 +57,7 @@ def check_examples(weir, write):
                 commands += 1
     if write:
         page.write_text(fresh, encoding="utf-8")
-    assert commands >= 4, "configuration.md has lost its examples"
+    assert commands >= least, f"{name} has lost its examples"
     return wrong
 
 
@@ -90,7 +90,8 @@ def check_reference(weir, write, option, name, key):
 def main(args):
     weir = str(pathlib.Path(args[0]).resolve())
     write = "--write" in args
-    wrong = check_examples(weir, write) + check_readme(weir)
+    wrong = check_examples(weir, write, "configuration.md", 4) + check_examples(weir, write, "security.md", 2)
+    wrong += check_readme(weir)
     wrong += check_reference(weir, write, "--reference", "reference.md", "\n| `")
     wrong += check_reference(weir, write, "--manual", "weir.yaml.5", "\n.TP\n")
     print("docs: as the program has it" if not wrong else f"docs: {wrong} differ")
