@@ -342,6 +342,23 @@ static void close_watch(struct gateway *g, struct loop_watch *w, bool ours)
 		close(fd);
 }
 
+/* Letters that came after the last turn: nobody acts on them any more. */
+static void drop_letters(struct gateway *g)
+{
+	struct letter l;
+
+	while (g->inbox.ring && mailbox_take(&g->inbox, &l, 1) > 0) {
+		switch ((enum gateway_letter)l.kind) {
+		case LETTER_COMMAND: setter_drop(g->setter, l); break;
+		case LETTER_ANSWER: free((char *)(uintptr_t)l.val); break; /* the call itself is the control socket's */
+		case LETTER_TROUBLE:
+		case LETTER_NOTICE: free(l.ptr); break;
+		case LETTER_NEWS:
+		case LETTER_WRITTEN: break;
+		}
+	}
+}
+
 void gateway_free(struct gateway *g)
 {
 	if (!g)
@@ -349,6 +366,7 @@ void gateway_free(struct gateway *g)
 	field_free(g->field);
 	broker_stop(g->broker);
 	upstreams_free(g->upstreams);
+	drop_letters(g);
 	control_close(g->control);
 	outbox_fini(&g->outbox);
 	broker_free(g->broker);

@@ -356,6 +356,11 @@ void setter_command(struct setter *s, struct letter l)
 	msg_unref(target.newest);
 }
 
+void setter_drop(struct setter *s, struct letter l)
+{
+	order_free(s, l.ptr);
+}
+
 /* --- a result --------------------------------------------------------------------------------------------------- */
 
 static void settle(struct setter *s, struct slot *slot)

@@ -33,6 +33,7 @@ void setter_wire(struct setter *s, const struct setter_deps *deps); /* before th
 
 bool setter_take(void *setter, struct msg *m);          /* the broker's thread: a broker_tap_fn */
 void setter_command(struct setter *s, struct letter l); /* main: the letter of a command */
+void setter_drop(struct setter *s, struct letter l);    /* main, at the end: a command nobody answers */
 void setter_sweep(struct setter *s);                    /* main: after letters: results that are there */
 
 #endif
