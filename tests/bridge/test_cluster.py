@@ -72,6 +72,13 @@ class Rabbitmq:
         self.mqtt = [free_port() for _ in range(NODES)]
         amqp, dist, epmd = [free_port() for _ in range(NODES)], [free_port() for _ in range(NODES)], free_port()
         self.nodes = []
+        # A node that finds no port mapper starts one as a daemon, which would outlive the test.
+        mapper = shutil.which("epmd")
+        if not mapper:
+            skip("epmd is not installed")
+        self.mapper = subprocess.Popen([mapper, "-port", str(epmd), "-address", "127.0.0.1"],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until("the port mapper listens", lambda: connects(epmd))
         plugins = os.path.join(directory, "plugins")
         with open(plugins, "w", encoding="ascii") as f:
             f.write("[rabbitmq_mqtt].")
@@ -109,6 +116,8 @@ class Rabbitmq:
         for i, n in enumerate(self.nodes):
             if n.poll() is None:
                 self.kill(i)
+        self.mapper.kill()
+        self.mapper.wait(10)
 
 
 class Watch:
