@@ -271,7 +271,6 @@ void queue_stats(const struct queue *q, struct queue_stats *out)
 		.salvaged = q->salvaged,
 		.lost = q->lost,
 		.commits = q->commits,
-		.checkpoints = q->checkpoints,
 		.disk_bytes = (q->size.pages - q->size.free_pages) * DB_PAGE + q->size.wal_frames * (DB_PAGE + 24),
 		.free_bytes = room_free_pages(&q->size) * DB_PAGE,
 		.oldest_wall_ms = q->now.empty ? 0 : q->now.head.from_ms,

@@ -82,7 +82,7 @@ bool queue_unsaved(const struct queue *q); /* cursors moved since the last commi
 struct queue_stats {
 	uint64_t first_seq, last_seq; /* on disk; first > last: none */
 	uint64_t evicted, salvaged, lost;
-	uint64_t commits, checkpoints;
+	uint64_t commits;
 	int64_t disk_bytes, free_bytes; /* in use; what may still come */
 	int64_t oldest_wall_ms;
 };

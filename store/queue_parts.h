@@ -40,7 +40,7 @@ struct queue {
 	struct state now;
 	uint64_t confirmed; /* the next seq as this process knows it; 0: the files were never open */
 	struct db_size size;
-	uint64_t commits, checkpoints, salvaged, lost;
+	uint64_t commits, salvaged, lost;
 	const uint64_t *forget; /* with the next commit */
 	size_t forget_count;
 	uint64_t *once; /* as it was when the files were opened */
