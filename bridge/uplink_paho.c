@@ -559,6 +559,17 @@ static int result(int rc)
 	}
 }
 
+/* Paho knows of the end before we do: the letter that says why is in the mailbox already, or this one serves. */
+static int sent(struct paho *p, int rc)
+{
+	const struct ticket *t = &p->tickets[p->o.tags + p->calls % CALL_TICKETS];
+
+	if (rc != MQTTASYNC_DISCONNECTED)
+		return result(rc);
+	post(t, L_DOWN, 0, text_of("connection lost", 0, "noticed while sending"));
+	return UPLINK_BUSY;
+}
+
 static int publish(struct uplink *u, uint32_t tag, const struct parcel *parcel)
 {
 	struct paho *p = of(u);
@@ -579,7 +590,7 @@ static int publish(struct uplink *u, uint32_t tag, const struct parcel *parcel)
 	} else {
 		ro.onSuccess = on_sent;
 	}
-	return result(MQTTAsync_sendMessage(p->handle, parcel->topic, &m, &ro));
+	return sent(p, MQTTAsync_sendMessage(p->handle, parcel->topic, &m, &ro));
 }
 
 static int subscribe(struct uplink *u, uint32_t tag, const char *filter, int qos)

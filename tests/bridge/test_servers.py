@@ -187,7 +187,7 @@ def a_server_disconnect_with_a_reason_is_told_and_survived(rig):
     h = plain(rig)
     h.tell("add 200 50")
     until("drained", lambda: h.acked() == 200)
-    assert any("shutting down" in l or "closed" in l for l in h.said("state down")), h.said("state down")
+    assert any("shutting down" in l or "connection lost" in l for l in h.said("state down")), h.said("state down")
     assert sorted(set(seqs(rig.server.accepted))) == list(range(1, 201))
 
 
