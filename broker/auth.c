@@ -76,7 +76,7 @@ static void *hash_passwords(void *arg)
 	struct pollfd p = {.fd = mailbox_fd(&a->in), .events = POLLIN};
 	struct letter l;
 
-	if (setpriority(PRIO_PROCESS, (id_t)gettid(), 10) < 0)
+	if (setpriority(PRIO_PROCESS, (id_t)gettid(), 5) < 0)
 		log_debug("broker: passwords are checked at full priority: %s", strerror(errno));
 	while (!atomic_load(&a->ending)) {
 		if (poll(&p, 1, -1) < 0 && errno != EINTR)
@@ -226,6 +226,8 @@ static int start_job(
 	from->hash = hash;
 	from->jobs++;
 	hold_conn(c, &j->waiter);
+	/* the waiting is ours, not the client's */
+	loop_arm(a->broker->loop, &c->timer, (from->next_ms > now_ms ? from->next_ms : now_ms) + AUTH_PATIENCE_MS);
 	if (from->next_ms > now_ms)
 		loop_arm(a->broker->loop, &j->delay, from->next_ms);
 	else

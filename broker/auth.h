@@ -23,7 +23,8 @@ enum {
 	AUTH_ADDRESSES = 4096,
 	AUTH_FREE = 3,
 	AUTH_DELAY_MS = 250,
-	AUTH_DELAY_MAX_MS = 30000
+	AUTH_DELAY_MAX_MS = 30000,
+	AUTH_PATIENCE_MS = 60000 /* a connection whose password is not checked by then is closed */
 };
 
 struct broker;
