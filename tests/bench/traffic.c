@@ -279,7 +279,7 @@ static void saturate(struct run *r, struct net *net, int64_t until_ns)
 /* Message k is due at start + k / rate whatever happened to the ones before it; lateness counts as latency. */
 static void pace(struct run *r, struct net *net, int64_t until_ns)
 {
-	int64_t step_ns = 1000000000 / r->t->per_s, due_ns = now_ns();
+	int64_t step_ns = 1000000000 / r->t->per_s, due_ns = now_ns(), wait_ns;
 	uint32_t turn = 0;
 
 	while (due_ns < until_ns) {
@@ -291,7 +291,8 @@ static void pace(struct run *r, struct net *net, int64_t until_ns)
 			conn_flush(&p->conn);
 			due_ns += step_ns;
 		}
-		net_wait(net, due_ns - now_ns() > 0 ? due_ns - now_ns() : 0);
+		wait_ns = due_ns - now_ns(); /* once: below 0 would mean for ever */
+		net_wait(net, wait_ns > 0 ? wait_ns : 0);
 		while (r->ready_count > 0) /* nobody waits for room here */
 			r->ready[--r->ready_count]->queued = false;
 	}
