@@ -16,7 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXPIRY_MS = 30000, REASON_CAP = 160, BY_CAP = 64, REPLY_CAP = 1024, TOPIC_CAP = 512, PROPS_CAP = 256 };
+enum {
+	EXPIRY_MS = 30000,
+	REASON_CAP = 160,
+	BY_CAP = 64,
+	REPLY_CAP = 1024,
+	TOPIC_CAP = 512,
+	PROPS_CAP = 256,
+	SHOWN_MAX = 128
+};
 
 static const char SET[] = "/set";
 
@@ -118,27 +126,61 @@ struct answer {
 	const struct value *value; /* read back; NULL: none */
 };
 
-static void post(struct setter *s, const struct msg_spec *spec)
+/* A message of the gateway with its topic, payload and properties still to be put in. */
+static struct msg_spec draft(const struct setter *s, const char *topic, const char *payload)
 {
-	outbox_post_take(s->outbox, msg_new(spec));
-}
-
-/* To the response topic, else to `.../set/result`; the correlation data goes with it. */
-static void reply(struct setter *s, const struct msg *command, const struct answer *a)
-{
-	char payload[REPLY_CAP], topic[TOPIC_CAP];
-	uint8_t props[PROPS_CAP];
-	struct json j = json_on(payload, sizeof(payload));
-	struct msg_spec spec = {.topic = topic,
+	return (struct msg_spec){.topic = topic,
 		.payload = payload,
-		.props = props,
 		.qos = 1,
 		.class = MSG_EVENT,
 		.origin = MSG_FROM_GATEWAY,
 		.expiry_s = MSG_NEVER_EXPIRES,
 		.taken_ms = clock_mono_ms(s->clock),
 		.wall_ms = clock_wall_ms(s->clock)};
-	struct span to, data;
+}
+
+/* What was too long for its room is not said at all. */
+static void post(struct setter *s, struct msg_spec *spec, struct json *j)
+{
+	json_key(j, "t");
+	json_int(j, spec->wall_ms);
+	json_close(j, '}');
+	spec->payload_len = (uint32_t)json_done(j);
+	if (spec->topic_len < TOPIC_CAP && spec->payload_len > 0)
+		outbox_post_take(s->outbox, msg_new(spec));
+}
+
+/* The response topic, else `.../set/result`. Its length. */
+static uint32_t answer_topic(const struct msg *command, char *topic)
+{
+	struct span to;
+
+	if (!command_property(command, 0x08, &to) || to.len >= TOPIC_CAP)
+		return (uint32_t)snprintf(topic, TOPIC_CAP, "%s/result", msg_topic(command));
+	memcpy(topic, to.at, to.len);
+	return (uint32_t)to.len;
+}
+
+/* The correlation data, as the property it came in. Its length; 0: there was none. */
+static uint32_t answer_props(const struct msg *command, uint8_t *props)
+{
+	struct span data;
+
+	if (!command_property(command, 0x09, &data) || data.len + 3 > PROPS_CAP)
+		return 0;
+	props[0] = 0x09;
+	props[1] = (uint8_t)(data.len >> 8);
+	props[2] = (uint8_t)data.len;
+	memcpy(props + 3, data.at, data.len);
+	return (uint32_t)data.len + 3;
+}
+
+static void reply(struct setter *s, const struct msg *command, const struct answer *a)
+{
+	char payload[REPLY_CAP], topic[TOPIC_CAP];
+	uint8_t props[PROPS_CAP];
+	struct json j = json_on(payload, sizeof(payload));
+	struct msg_spec spec = draft(s, topic, payload);
 
 	json_open(&j, '{');
 	json_key(&j, "ok");
@@ -151,41 +193,27 @@ static void reply(struct setter *s, const struct msg *command, const struct answ
 		json_key(&j, "reason");
 		json_str(&j, a->reason);
 	}
-	json_key(&j, "t");
-	json_int(&j, spec.wall_ms);
-	json_close(&j, '}');
-	spec.payload_len = (uint32_t)json_done(&j);
-	if (command_property(command, 0x08, &to) && to.len < sizeof(topic)) {
-		memcpy(topic, to.at, to.len);
-		spec.topic_len = (uint32_t)to.len;
-	} else {
-		spec.topic_len = (uint32_t)snprintf(topic, sizeof(topic), "%s/result", msg_topic(command));
-	}
-	if (command_property(command, 0x09, &data) && data.len + 3 <= sizeof(props)) {
-		props[0] = 0x09;
-		props[1] = (uint8_t)(data.len >> 8);
-		props[2] = (uint8_t)data.len;
-		memcpy(props + 3, data.at, data.len);
-		spec.props_len = (uint32_t)data.len + 3;
-	}
-	if (spec.topic_len < sizeof(topic))
-		post(s, &spec);
+	spec.topic_len = answer_topic(command, topic);
+	spec.props = props;
+	spec.props_len = answer_props(command, props);
+	post(s, &spec, &j);
 }
 
-/* {site}/weir/event: who wrote what, what was there before, and what came of it. */
+static void put_payload(struct json *j, const char *key, const struct msg *m)
+{
+	json_key(j, key);
+	if (m)
+		json_text(j, msg_payload(m), m->payload_len < SHOWN_MAX ? m->payload_len : SHOWN_MAX);
+	else
+		json_null(j);
+}
+
+/* {site}/weir/event: who asked for what, what was there before, and what came of it. */
 static void audit(struct setter *s, const struct order *o, const struct msg *before, const struct answer *a)
 {
-	char payload[REPLY_CAP], topic[TOPIC_CAP], asked[128];
+	char payload[REPLY_CAP], topic[TOPIC_CAP];
 	struct json j = json_on(payload, sizeof(payload));
-	struct msg_spec spec = {.topic = topic,
-		.payload = payload,
-		.qos = 1,
-		.class = MSG_EVENT,
-		.origin = MSG_FROM_GATEWAY,
-		.expiry_s = MSG_NEVER_EXPIRES,
-		.taken_ms = clock_mono_ms(s->clock),
-		.wall_ms = clock_wall_ms(s->clock)};
-	size_t len = o->msg->payload_len < sizeof(asked) ? o->msg->payload_len : sizeof(asked);
+	struct msg_spec spec = draft(s, topic, payload);
 
 	json_open(&j, '{');
 	json_key(&j, "event");
@@ -194,25 +222,14 @@ static void audit(struct setter *s, const struct order *o, const struct msg *bef
 	json_text(&j, msg_topic(o->msg), o->msg->topic_len);
 	json_key(&j, "by");
 	json_str(&j, o->by);
-	json_key(&j, "asked");
-	json_text(&j, msg_payload(o->msg), len);
-	json_key(&j, "before");
-	if (before)
-		json_text(&j, msg_payload(before),
-			before->payload_len < sizeof(asked) ? before->payload_len : sizeof(asked));
-	else
-		json_null(&j);
+	put_payload(&j, "asked", o->msg);
+	put_payload(&j, "before", before);
 	json_key(&j, "ok");
 	json_bool(&j, a->ok);
 	json_key(&j, "reason");
 	json_str(&j, a->reason);
-	json_key(&j, "t");
-	json_int(&j, spec.wall_ms);
-	json_close(&j, '}');
-	spec.payload_len = (uint32_t)json_done(&j);
 	spec.topic_len = (uint32_t)snprintf(topic, sizeof(topic), "%s/weir/event", s->site);
-	if (spec.topic_len < sizeof(topic) && spec.payload_len > 0)
-		post(s, &spec);
+	post(s, &spec, &j);
 	log_info("command=%s by=\"%s\" ok=%s%s%s%s", msg_topic(o->msg), o->by, a->ok ? "yes" : "no",
 		a->reason ? " reason=\"" : "", a->reason ? a->reason : "", a->reason ? "\"" : "");
 }
