@@ -56,6 +56,14 @@ run_tests() {
 	return $r
 }
 
+# The browser test wants these commands, from wherever they come; without them it skips and says so.
+want_browser() {
+	local c
+	for c in chromium npm; do
+		command -v "$c" >/dev/null || (need "$c") || say "no $c: the test with a browser will be skipped"
+	done
+}
+
 do_test() {
 	# shellcheck disable=SC2086
 	need $BUILD_PACKAGES $TEST_PACKAGES
@@ -64,6 +72,7 @@ do_test() {
 		do_sanitize "$@"
 		return
 	fi
+	want_browser
 	build build
 	run_tests build "$@"
 }
