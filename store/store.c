@@ -77,9 +77,13 @@ uint64_t store_source_committed(struct store_source *src)
 {
 	uint64_t ignored;
 
-	/* In this order: a commit after the read signals again. */
-	if (atomic_exchange(&src->signalled, false) && read(src->event_fd, &ignored, sizeof(ignored)) < 0)
-		ignored = 0; /* EAGAIN: the write of the signal is still to come */
+	/* In this order. Cleared before it is read, the mark could be set again in between by a commit whose write the
+	 * read then swallows: set, with nothing to be read, it would keep every later commit from signalling. A write
+	 * that comes after the read wakes once for nothing. */
+	if (read(src->event_fd, &ignored, sizeof(ignored)) < 0)
+		ignored = 0; /* EAGAIN: nothing was signalled, or its write is still to come */
+	(void)atomic_exchange(
+		&src->signalled, false); /* reads it, too: what was committed before it was set is seen below */
 	return atomic_load(&src->committed);
 }
 

@@ -346,6 +346,18 @@ static void a_replay_stands_at_the_end_again_for_one_upstream(void **state)
 	assert_int_equal(count, 101);
 }
 
+/* A commit for each record, and a sender that looks at the mark after each: it looks while the writer moves it. */
+static void no_signal_is_lost_between_two_commits(void **state)
+{
+	struct rig *r = *state;
+
+	r->opts.durability = STORE_PROCESS;
+	r->opts.batch = 1;
+	open_rig(r);
+	for (uint64_t n = 1; n <= 20000; n += 100)
+		append_many(r, n, n + 99);
+}
+
 static void count_cursor(void *ctx, const char *upstream, uint64_t seq)
 {
 	uint64_t *sum = ctx;
@@ -395,6 +407,7 @@ int main(void)
 		IN_RIG(a_second_weir_on_the_directory_is_refused),
 		IN_RIG(sources_keep_tickets_of_their_own),
 		IN_RIG(a_replay_stands_at_the_end_again_for_one_upstream),
+		IN_RIG(no_signal_is_lost_between_two_commits),
 		IN_RIG(a_summary_counts_what_is_behind_a_seq),
 		IN_RIG(an_upstream_that_is_gone_from_the_configuration_holds_nothing_back),
 	};
