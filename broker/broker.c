@@ -260,7 +260,7 @@ int broker_start(struct broker *b)
 
 void broker_stop(struct broker *b)
 {
-	if (!b->started)
+	if (!b || !b->started)
 		return;
 	if (mailbox_post(&b->inbox, (struct letter){.kind = LETTER_STOP}) != 0)
 		loop_stop(b->loop); /* it does not read its letters now: without goodbyes then */

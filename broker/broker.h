@@ -100,7 +100,7 @@ extern const struct key_table broker_table;
 int broker_new(struct broker **out, const struct broker_opts *opts, const struct persist *persist,
 	const struct clock *clock); /* binds the listeners: -EADDRINUSE and the like, with the reason logged */
 int broker_start(struct broker *b); /* the thread */
-void broker_stop(struct broker *b); /* any thread: v5 clients get 0x8B, output is flushed briefly, thread joined */
+void broker_stop(struct broker *b); /* any thread: v5 clients get 0x8B, output is flushed, joined; NULL is fine */
 void broker_free(struct broker *b); /* after broker_stop(); NULL is fine */
 int broker_port(const struct broker *b, size_t listener); /* what a bind to port 0 got */
 

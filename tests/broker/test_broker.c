@@ -192,6 +192,14 @@ static void a_full_mailbox_refuses_and_takes_nothing(void **state)
 	msg_unref(m);
 }
 
+/* weir that cannot listen tears down a gateway whose broker was never made. */
+static void a_broker_that_was_never_made_can_be_stopped_and_freed(void **state)
+{
+	(void)state;
+	broker_stop(NULL);
+	broker_free(NULL);
+}
+
 static void stopping_says_goodbye_to_version_5(void **state)
 {
 	struct site s;
@@ -338,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_of_several_threads_arrive_all_and_each_in_order),
 		cmocka_unit_test(a_full_mailbox_refuses_and_takes_nothing),
+		cmocka_unit_test(a_broker_that_was_never_made_can_be_stopped_and_freed),
 		cmocka_unit_test(stopping_says_goodbye_to_version_5),
 		cmocka_unit_test(without_a_host_both_families_are_served),
 		cmocka_unit_test(a_taken_address_is_an_error_with_its_errno),
