@@ -371,7 +371,7 @@ size_t field_lines(const struct field *f)
 	return n;
 }
 
-const struct line *field_line_at(const struct field *f, size_t i, const struct line_opts **opts)
+struct line *field_line_at(const struct field *f, size_t i, const struct line_opts **opts)
 {
 	const struct field_line *fl = f->lines;
 

@@ -39,7 +39,7 @@ int field_apply(struct field *f, struct generation *gen);
 void field_stop(struct field *f); /* every line, at once; joins them */
 
 size_t field_lines(const struct field *f);
-const struct line *field_line_at(const struct field *f, size_t i, const struct line_opts **opts);
+struct line *field_line_at(const struct field *f, size_t i, const struct line_opts **opts);
 /* Why the port of line i is as it is: the payload of a message, a reference for the caller; NULL: not known yet. */
 struct msg *field_line_reason(const struct field *f, size_t i);
 bool field_find(struct field *f, const char *topic, size_t len, struct field_target *out);

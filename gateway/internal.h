@@ -72,6 +72,7 @@ void gateway_tell_routes(struct loop_timer *t);
 /* Another thread answered a question: to be posted as a LETTER_ANSWER; takes text (malloc'd). */
 void gateway_answer(struct gateway *g, struct letter l);
 
+void gateway_read(void *ctx, struct control_call *call, int count, char **words);  /* reader.c */
 void gateway_trace(void *ctx, struct control_call *call, int count, char **words); /* trace.c */
 
 extern const struct control_verb gateway_verbs[];

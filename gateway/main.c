@@ -18,6 +18,7 @@ static const struct command {
 	{"user", cmd_user, "who may connect to the broker: weir user add|remove|list FILE [NAME]"},
 	{"status", cmd_ask, "how the running gateway is: queue, upstreams, lines, devices"},
 	{"points", cmd_ask, "what every point holds now: weir points [WORD]"},
+	{"read", cmd_ask, "registers as they stand and as every type: weir read DEVICE holding ADDRESS [COUNT]"},
 	{"reload", cmd_ask, "read the configuration again; mistakes are listed and change nothing"},
 	{"why", cmd_ask, "where a message would stop on its way: weir why CLIENT TOPIC"},
 	{"queue", cmd_queue, "what the store holds, for whom, and how long it will last: weir queue [--config FILE]"},

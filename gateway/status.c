@@ -300,6 +300,7 @@ static void answer_replay(void *ctx, struct control_call *call, int count, char 
 const struct control_verb gateway_verbs[] = {
 	{"status", "", 1, 1, answer_status},
 	{"points", " [WORD]", 1, 2, answer_points},
+	{"read", " DEVICE holding|input|coil|discrete ADDRESS [COUNT]", 4, 5, gateway_read},
 	{"reload", "", 1, 1, answer_reload},
 	{"why", " CLIENT TOPIC", 3, 3, answer_why},
 	{"trace", " LINE [AFTER]", 2, 3, gateway_trace},
