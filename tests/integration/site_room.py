@@ -128,11 +128,13 @@ class Site(harness.Room):
     def check_readings(self, uncommitted=0):
         """Each reading that local clients saw reached the cloud, but for those `uncommitted` at a kill; and what
         nobody saw, weir says that it could not read. Both in ascending order. Returns how many there were."""
+        seen = {d: good_values(harness.read_arrivals(self.local.journal), f"plant/bus/{d}/readings") for d in ("a", "b")}
+        self.await_readings(seen, uncommitted)  # the lines go on: the newest may still be on its way
         text, said, total = self.status(), [], 0
         unread = sum(int(n) for n in re.findall(r"(\d+) (?:time-outs|garbled)", text))
         for device in ("a", "b"):
             topic = f"plant/bus/{device}/readings"
-            here = good_values(harness.read_arrivals(self.local.journal), topic)
+            here = seen[device]
             there = list(dict.fromkeys(good_values(self.arrivals(), topic)))  # each where it first came
             lost = sorted(set(here) - set(there))
             skipped = int(max(here) - min(here) + 1 - len(set(here)))
@@ -145,6 +147,15 @@ class Site(harness.Room):
                 raise harness.Failed(f"{said}: lost {lost[:10]}, out of order {late[:10]}, {unread} failed readings\n{text}")
         print("; ".join(said))
         return total
+
+    def await_readings(self, seen, uncommitted):
+        """Gives what was seen the time to arrive; what did not by then, the caller counts as lost."""
+        def missing(device):
+            return set(seen[device]) - set(good_values(self.arrivals(), f"plant/bus/{device}/readings"))
+        try:
+            harness.wait(lambda: all(len(missing(d)) <= uncommitted for d in seen), 10, "what was seen has arrived")
+        except harness.Failed:
+            pass
 
     def received(self):
         return (self.recorder_ or self.up).stats()["received" if self.recorder_ else "messages"]
