@@ -376,10 +376,12 @@ void *writer_run(void *arg)
 	struct store *s = arg;
 
 	owner_take(&s->owner);
-	while (!atomic_load(&s->stopping)) {
+	for (;;) {
 		int64_t now_us = clock_mono_us(s->clock), due;
 
 		gather(s, now_us);
+		if (atomic_load(&s->stopping)) /* after the letters: the one that wakes us for it may be among them */
+			break;
 		due = due_us(s);
 		if (due <= now_us)
 			(void)commit(s); /* a failure is in s->failures, and told */
