@@ -245,10 +245,11 @@ static int catch_up(struct job *j, const struct db_block *b)
 	return r;
 }
 
-/* At the old end there may be history that was acknowledged, or a first block that is part of it: no hole. */
+/* At the old end there may be history that was acknowledged, or a first block that is part of it: no hole. Nor can a
+ * writer that goes on leave one there: what begins behind the cursors that were read was dropped since. */
 static int take_from_tree(struct job *j, const struct db_block *b)
 {
-	bool known = j->at > 0 || (j->floor != UINT64_MAX && b->first > j->floor + 1);
+	bool known = j->at > 0 || (!j->opts->in_use && j->floor != UINT64_MAX && b->first > j->floor + 1);
 	int r = j->opts->in_use && j->at > 0 && b->first > j->at + 1 ? catch_up(j, b) : 0;
 
 	if (r == 0 && known && b->first > 0)
@@ -369,8 +370,11 @@ static int copy_all(struct job *j)
 	struct db_block tail;
 	int r = db_begin(j->opts->to);
 
-	if (r == 0 && j->opts->in_use)
-		j->end = db_block_tail(j->opts->from, &tail) == 0 ? tail.last : 1;
+	if (r == 0 && j->opts->in_use) {
+		r = db_block_tail(j->opts->from, &tail);
+		j->end = r == 0 ? tail.last : 1;
+		r = r == DB_END ? 0 : r;
+	}
 	if (r == 0 && j->opts->from)
 		r = copy_cursors(j);
 	if (r == 0 && j->opts->from)
