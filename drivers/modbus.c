@@ -2,38 +2,15 @@
 /* Modbus in all its transports: the points of each device become blocks, a block becomes a request, its reply becomes
  * values. */
 #include "base/log.h"
-#include "drivers/blocks.h"
 #include "drivers/decode.h"
-#include "drivers/encode.h"
-#include "drivers/ops.h"
+#include "drivers/modbus_state.h"
 #include "drivers/port.h"
-#include "drivers/rtu.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { EXCEPTION_ADDRESS = 2, EXCEPTION_VALUE = 3 };
-
-struct modbus {
-	struct line *line;
-	const struct line_opts *opts;
-	const struct clock *clock;
-	struct rtu *rtu;
-	struct wire wire;
-	struct blocks blocks;
-	struct schedule *schedule; /* the line's; room for a job per point */
-	struct reply reply;
-	uint64_t noise_bytes; /* of the wire, as last counted */
-	bool spoiled;         /* the TCP connection was closed on purpose: open it for the next request */
-};
-
-static const uint8_t read_function[] = {
-	[SOURCE_COIL] = FC_READ_COILS,
-	[SOURCE_DISCRETE] = FC_READ_DISCRETE,
-	[SOURCE_INPUT] = FC_READ_INPUT,
-	[SOURCE_HOLDING] = FC_READ_HOLDING,
-};
 
 static void make_free(void *self)
 {
@@ -161,7 +138,7 @@ static enum outcome exchange_once(struct modbus *m, struct exchange *x)
 }
 
 /* A TCP server may have closed the connection since the last request: asked once more on a new one. */
-static enum outcome exchange_with(struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us)
+enum outcome modbus_exchange_with(struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us)
 {
 	enum outcome o;
 
@@ -174,9 +151,9 @@ static enum outcome exchange_with(struct modbus *m, const struct request *q, str
 	return o;
 }
 
-static enum outcome exchange(struct modbus *m, size_t device, const struct request *q, struct exchange *x)
+enum outcome modbus_exchange(struct modbus *m, size_t device, const struct request *q, struct exchange *x)
 {
-	enum outcome o = exchange_with(m, q, x, line_timeout_us(m->line, device));
+	enum outcome o = modbus_exchange_with(m, q, x, line_timeout_us(m->line, device));
 
 	/* Nobody answers a broadcast: that it went out says nothing of anyone. */
 	if ((o == OUTCOME_OK || o == OUTCOME_REFUSED) && x->done_us > 0) {
@@ -191,7 +168,7 @@ static enum outcome exchange(struct modbus *m, size_t device, const struct reque
 static struct request request_for(const struct modbus *m, const struct block *b)
 {
 	return (struct request){.unit = (uint8_t)m->opts->devices[b->device]->unit,
-		.function = read_function[b->source],
+		.function = modbus_read_function(b->source),
 		.address = b->first,
 		.count = b->count};
 }
@@ -243,7 +220,7 @@ static enum outcome run(void *self, const struct job *j, const char **reason)
 	const struct block *b = &m->blocks.list[j->what];
 	struct request q = request_for(m, b);
 	struct exchange x;
-	enum outcome o = exchange(m, b->device, &q, &x);
+	enum outcome o = modbus_exchange(m, b->device, &q, &x);
 
 	*reason = x.reason;
 	if (o == OUTCOME_OK)
@@ -268,106 +245,8 @@ static enum outcome probe(void *self, size_t device, const char **reason)
 	q = request_for(m, b);
 	q.address = b->points[0]->address;
 	q.count = (uint16_t)point_words(b->points[0]);
-	o = exchange(m, device, &q, &x);
+	o = modbus_exchange(m, device, &q, &x);
 	*reason = x.reason;
-	return o;
-}
-
-/* --- errands --- */
-
-static struct request write_request(const struct modbus *m, const struct errand *e)
-{
-	const struct point_opts *p = e->point;
-
-	return (struct request){.unit = (uint8_t)m->opts->devices[e->device]->unit, .address = p->address, .count = 1};
-}
-
-/* The other bits of the register stay as they are: read, changed, written, with nothing in between on this line. */
-static enum outcome merge_field(struct modbus *m, const struct errand *e, struct request *q, struct exchange *x)
-{
-	struct request read = *q;
-	uint16_t mask = encode_mask(e->point);
-	enum outcome o;
-
-	if (e->point->order & ORDER_SWAP_BYTES)
-		mask = (uint16_t)(mask >> 8 | mask << 8);
-	read.function = FC_READ_HOLDING;
-	o = exchange(m, e->device, &read, x);
-	if (o == OUTCOME_OK)
-		q->regs[0] = (uint16_t)((m->reply.regs[0] & ~mask) | (q->regs[0] & mask));
-	return o;
-}
-
-static enum outcome write_registers(struct modbus *m, const struct errand *e, struct exchange *x)
-{
-	struct request q = write_request(m, e);
-	int r = encode_registers(e->point, &e->value, q.regs);
-	enum outcome o = OUTCOME_OK;
-
-	if (r != 0) {
-		x->reason = encode_reason(r);
-		return OUTCOME_REFUSED;
-	}
-	q.count = (uint16_t)point_words(e->point);
-	q.function = q.count == 1 ? FC_WRITE_REGISTER : FC_WRITE_REGISTERS;
-	if (e->point->width > 0)
-		o = merge_field(m, e, &q, x);
-	return o == OUTCOME_OK ? exchange(m, e->device, &q, x) : o;
-}
-
-static enum outcome write_coil(struct modbus *m, const struct errand *e, struct exchange *x)
-{
-	struct request q = write_request(m, e);
-
-	q.function = FC_WRITE_COIL;
-	q.regs[0] = encode_bool(&e->value);
-	return exchange(m, e->device, &q, x);
-}
-
-static enum outcome read_back(struct modbus *m, struct errand *e, struct exchange *x)
-{
-	struct request q = write_request(m, e);
-	enum outcome o;
-
-	q.function = read_function[e->point->source];
-	q.count = (uint16_t)point_words(e->point);
-	o = exchange(m, e->device, &q, x);
-	if (o != OUTCOME_OK)
-		return o;
-	e->has_back = (pdu_is_bits(q.function) ? decode_bit(e->point, m->reply.bits[0], &e->back)
-					       : decode_registers(e->point, m->reply.regs, e->text, &e->back)) == 0;
-	return o;
-}
-
-/* A device that takes a write and refuses to have it read is believed; one that falls silent is not. */
-static enum outcome write_point(void *self, struct errand *e, const char **reason)
-{
-	struct modbus *m = self;
-	struct exchange x = {0};
-	enum outcome o = e->point->source == SOURCE_COIL ? write_coil(m, e, &x) : write_registers(m, e, &x);
-
-	if (o == OUTCOME_OK && (m->opts->driver != DRIVER_MODBUS_RTU || m->opts->devices[e->device]->unit != 0)) {
-		o = read_back(m, e, &x);
-		if (o == OUTCOME_REFUSED)
-			o = OUTCOME_OK;
-	}
-	*reason = o == OUTCOME_OK ? NULL : x.reason;
-	return o;
-}
-
-static enum outcome read_table(void *self, struct errand *e, const char **reason)
-{
-	struct modbus *m = self;
-	struct request q = {.unit = (uint8_t)(e->unit < 0 ? m->opts->devices[e->device]->unit : e->unit),
-		.function = read_function[e->source],
-		.address = e->address,
-		.count = e->count};
-	struct exchange x;
-	enum outcome o = exchange_with(m, &q, &x, e->timeout_us ? e->timeout_us : line_timeout_us(m->line, e->device));
-
-	*reason = x.reason;
-	for (size_t i = 0; o == OUTCOME_OK && i < e->count; i++)
-		e->regs[i] = pdu_is_bits(q.function) ? m->reply.bits[i] : m->reply.regs[i];
 	return o;
 }
 
@@ -380,6 +259,6 @@ const struct driver_ops modbus_ops = {
 	.run = run,
 	.probe = probe,
 	.input = input,
-	.write = write_point,
-	.read = read_table,
+	.write = modbus_write,
+	.read = modbus_read,
 };

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* modbus_state.h - a Modbus line from inside: for modbus.c, which polls, and modbus_errand.c, which does what is asked
+ * of the line besides.
+ *
+ * Owner     line thread.
+ */
+#ifndef DRIVERS_MODBUS_STATE_H
+#define DRIVERS_MODBUS_STATE_H
+
+#include "drivers/blocks.h"
+#include "drivers/ops.h"
+#include "drivers/rtu.h"
+
+struct modbus {
+	struct line *line;
+	const struct line_opts *opts;
+	const struct clock *clock;
+	struct rtu *rtu;
+	struct wire wire;
+	struct blocks blocks;
+	struct schedule *schedule; /* the line's; room for a job per point */
+	struct reply reply;
+	uint64_t noise_bytes; /* of the wire, as last counted */
+	bool spoiled;         /* the TCP connection was closed on purpose: open it for the next request */
+};
+
+/* One transaction, once more on a new connection where TCP has lost the old one. */
+enum outcome modbus_exchange_with(struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us);
+/* The same with a device of the line: its answer counts for its health and its pace. */
+enum outcome modbus_exchange(struct modbus *m, size_t device, const struct request *q, struct exchange *x);
+
+/* drivers/modbus_errand.c */
+uint8_t modbus_read_function(enum point_source source);
+enum outcome modbus_write(void *self, struct errand *e, const char **reason);
+enum outcome modbus_read(void *self, struct errand *e, const char **reason);
+
+#endif
