@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* db.h - the database file of the queue: every word of SQL, every pragma, and SQLite's result codes end here.
+/* db.h - the database file of the queue: every word of SQL about it ends here.
  *
  * Schema    block(last INTEGER PRIMARY KEY, span, classes, from_ms, to_ms, data): one row for each block of records,
  *           found by its last seq; mark(name PRIMARY KEY, value): the counter, the cursors and whether the end was
@@ -14,21 +14,15 @@
 #define STORE_DB_H
 
 #include "base/cursor.h"
+#include "store/dbfile.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DB_PAGE = 4096, DB_VERSION = 1 };
+enum { DB_VERSION = 1 };
 
 struct db;
-
-struct db_opts {
-	bool sync;         /* each commit reaches the disk before it returns */
-	bool preallocate;  /* take all of the room now, so that a full disk is somebody else's trouble */
-	int64_t max_bytes; /* of the database without its WAL */
-	int64_t wal_bytes; /* checkpoint when the WAL has grown to this */
-};
 
 /* Makes the file if it is not there. A handle whose opening failed is handed out all the same, for db_text() and
  * db_close() alone; NULL when there was no memory for it. */
@@ -36,7 +30,7 @@ int db_open(struct db **out, const char *path, const struct db_opts *opts);
 int db_open_reader(struct db **out, const char *path);  /* -ENOENT: not there (yet) */
 int db_open_damaged(struct db **out, const char *path); /* as a reader, and a file that is too short will do */
 void db_close(struct db *d);                            /* NULL is fine */
-const char *db_text(const struct db *d);                /* what went wrong last, for the log */
+const char *db_text(const struct db *d);                /* what went wrong last, for the log; NULL is fine */
 
 int db_begin(struct db *d);      /* takes the write lock */
 int db_begin_read(struct db *d); /* one consistent moment until db_rollback() */
@@ -61,8 +55,6 @@ static inline unsigned db_block_records(const struct db_block *b)
 	return db_block_count(b, 0) + db_block_count(b, 1) + db_block_count(b, 2) + db_block_count(b, 3);
 }
 
-enum { DB_END = 1 };
-
 int db_block_put(struct db *d, const struct db_block *b);    /* -EEXIST: there is one with that last seq */
 int db_block_drop(struct db *d, uint64_t from, uint64_t to); /* all with from <= last <= to */
 /* The first block with last > after: 0 or DB_END. The data is valid until db_block_done() or the next call; until
@@ -77,11 +69,6 @@ int db_mark_get(struct db *d, const char *name, uint64_t *value); /* DB_END: no 
 int db_mark_drop(struct db *d, const char *name);
 int db_mark_each(struct db *d, bool (*each)(void *ctx, const char *name, uint64_t value), void *ctx);
 
-struct db_size {
-	int64_t pages, free_pages, max_pages; /* of the database */
-	int64_t wal_frames;                   /* after the last commit */
-	bool reserved;                        /* all of max_pages is allocated on the disk */
-};
 int db_size(struct db *d, struct db_size *out);
 /* Moves what was committed from the WAL into the database: when wal_bytes are reached, or in any case. Waits for
  * nobody: what a reader still needs stays. */

@@ -23,7 +23,7 @@ SEAMS = {"config/key.h": set(MAY), "store/store.h": {"bridge"}, "broker/persist.
 # A library header is included by one file of the product.
 ONE_INCLUDER = {
     "yaml.h": "config/yaml.c",
-    "sqlite3.h": "store/db.c",
+    "sqlite3.h": "store/sql.h",
     "modbus.h": "drivers/rtu.c",
     "modbus/modbus.h": "drivers/rtu.c",
     "libserialport.h": "drivers/port.c",

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* The settings, and why: WAL with synchronous=FULL is one fsync for each commit; checkpoints are driven from here and
+ * not by SQLite, so that they fall between two commits; secure_delete is on in Debian's build and would write each
+ * freed page once more; the WAL file is kept on close and its room is taken at the start, since a database that
+ * cannot write its WAL cannot even delete. */
+#include "store/sql.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BUSY_MS = 2000 };
+
+static int handle_open(struct sql *q, const char *path, int flags)
+{
+	int rc = sqlite3_open_v2(path, &q->handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+
+	if (rc != SQLITE_OK)
+		return sql_result(q, rc);
+	sqlite3_busy_timeout(q->handle, BUSY_MS);
+	return sql_exec(q, "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0;"
+			   " PRAGMA temp_store=MEMORY");
+}
+
+/* 1: an empty file, 0: ours, or -errno. */
+static int identify(struct sql *q)
+{
+	int64_t id, version, tables;
+	int r = sql_ask(q, "PRAGMA application_id", NULL, &id);
+
+	if (r == 0)
+		r = sql_ask(q, "PRAGMA user_version", NULL, &version);
+	if (r == 0)
+		r = sql_ask(q, "SELECT count(*) FROM sqlite_schema", NULL, &tables);
+	if (r < 0)
+		return r;
+	if (id == 0 && tables == 0)
+		return 1; /* new, or its making was interrupted */
+	if (id != q->kind->application_id) {
+		snprintf(q->text, sizeof(q->text), "not a database of weir");
+		return -EBADMSG;
+	}
+	if (version > q->kind->version) {
+		snprintf(q->text, sizeof(q->text), "format %lld was made by a newer weir; this one knows up to %d",
+			(long long)version, q->kind->version);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static int create(struct sql *q)
+{
+	char *words;
+	int r;
+
+	if (asprintf(&words, "BEGIN IMMEDIATE; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
+		    q->kind->schema, q->kind->application_id, q->kind->version) < 0)
+		return -ENOMEM;
+	r = sql_exec(q, words);
+	free(words);
+	return r;
+}
+
+static int use_wal(struct sql *q)
+{
+	char sql[200];
+	int64_t wal;
+	int keep = 1;
+	int r = sql_ask(q, "PRAGMA journal_mode=WAL", "wal", &wal);
+
+	if (r == 0 && !wal) {
+		snprintf(q->text, sizeof(q->text), "this file system cannot hold a write-ahead log");
+		return -EOPNOTSUPP;
+	}
+	if (r < 0)
+		return r;
+	sqlite3_file_control(q->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+	snprintf(sql, sizeof(sql),
+		"PRAGMA synchronous=%s; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=%lld;"
+		" PRAGMA secure_delete=OFF; PRAGMA cache_size=-2000",
+		q->opts.sync ? "FULL" : "NORMAL", (long long)q->opts.wal_bytes * 2);
+	r = sql_exec(q, sql);
+	sqlite3_db_config(q->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL); /* a damaged file is left alone */
+	sql_count_frames(q);
+	return r;
+}
+
+static int bound(struct sql *q)
+{
+	char sql[80];
+	int64_t got;
+	int r;
+
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%lld", (long long)(q->opts.max_bytes / DB_PAGE));
+	r = sql_ask(q, sql, NULL, &got);
+	if (r < 0)
+		return r;
+	q->max_pages = got; /* it does not go below what the file has already */
+	if (q->opts.preallocate)
+		sql_reserve_wal(q);
+	return 0;
+}
+
+/* A checkpoint cuts the file to what the database needs of it, and with that would give its room back. */
+static int keep_room(sqlite3_file *f, sqlite3_int64 size)
+{
+	(void)f;
+	(void)size;
+	return SQLITE_OK;
+}
+
+static void hold_room(struct sql *q)
+{
+	sqlite3_file *f = NULL;
+	sqlite3_int64 size = 0;
+
+	sqlite3_file_control(q->handle, "main", SQLITE_FCNTL_FILE_POINTER, &f);
+	if (!f || !f->pMethods || f->pMethods->xFileSize(f, &size) != SQLITE_OK ||
+		size < q->opts.max_bytes / DB_PAGE * DB_PAGE)
+		return;
+	q->methods = *f->pMethods;
+	q->methods.xTruncate = keep_room;
+	f->pMethods = &q->methods;
+	q->reserved = true;
+}
+
+static int set_up(struct sql *q)
+{
+	int r, fresh;
+
+	/* The page size before the first page is written, or never; EXTRA, since a rollback journal whose deletion a power
+	 * cut takes back would undo the birth of the file under its WAL. */
+	r = sql_exec(q, "PRAGMA page_size=4096; PRAGMA synchronous=EXTRA");
+	if (r == 0)
+		r = identify(q);
+	fresh = r == 1;
+	if (r >= 0)
+		r = use_wal(q);
+	if (r == 0 && fresh)
+		r = create(q);
+	if (r == 0 && q->opts.preallocate)
+		hold_room(q);
+	/* The header is in the file before room is taken behind it. */
+	if (r == 0)
+		r = sql_checkpoint(q, true);
+	return r;
+}
+
+/* Room for all that the file may grow to, in one call. The descriptor is closed again before SQLite has one of this
+ * file: closing it later would drop SQLite's locks. Failing is not fatal: the bound is then the disk's. */
+static void take_room(const struct sql *q)
+{
+	int fd = open(q->path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (fallocate(fd, 0, 0, (off_t)(q->opts.max_bytes / DB_PAGE * DB_PAGE)) < 0 || fsync(fd) < 0)
+		log_warn(
+			"store preallocate=failed bytes=%lld error=\"%s\"; others who fill the disk can stop the queue",
+			(long long)q->opts.max_bytes, strerror(errno));
+	close(fd);
+}
+
+static int open_once(struct sql *q)
+{
+	int r = handle_open(q, q->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+
+	return r < 0 ? r : set_up(q);
+}
+
+/* The file must have its first page before it is given room. */
+static int open_with_room(struct sql *q)
+{
+	struct stat st;
+	int r;
+
+	if (stat(q->path, &st) < 0 || st.st_size < DB_PAGE) {
+		r = open_once(q);
+		if (r < 0)
+			return r;
+		sqlite3_close(q->handle);
+		q->handle = NULL;
+	} else if (st.st_size >= q->opts.max_bytes / DB_PAGE * DB_PAGE) {
+		return open_once(q);
+	}
+	take_room(q);
+	return open_once(q);
+}
+
+static int name_it(struct sql *q, const char *path, const struct sql_kind *kind)
+{
+	q->kind = kind;
+	q->path = strdup(path);
+	return q->path ? 0 : -ENOMEM;
+}
+
+int sql_open(struct sql *q, const char *path, const struct sql_kind *kind, const struct db_opts *opts)
+{
+	int r = name_it(q, path, kind);
+
+	if (r < 0)
+		return r;
+	q->opts = *opts;
+	r = opts->preallocate ? open_with_room(q) : open_once(q);
+	if (r == 0)
+		r = bound(q);
+	return r == 0 ? sql_prepare_own(q) : r;
+}
+
+int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind, bool damaged)
+{
+	int r = name_it(q, path, kind);
+
+	if (r < 0)
+		return r;
+	if (access(path, F_OK) < 0)
+		return -errno;
+	r = handle_open(q, path, SQLITE_OPEN_READONLY);
+	/* By this SQLite takes the size of the file for what it is and not for what the header says. */
+	if (r == 0 && damaged)
+		r = sql_exec(q, "PRAGMA writable_schema=ON");
+	if (r == 0)
+		r = sql_exec(q, "PRAGMA cache_size=-1000");
+	if (r == 0)
+		r = identify(q);
+	if (r == 1)
+		return -ENOENT; /* made this moment, and still empty */
+	return r == 0 ? sql_prepare_own(q) : r;
+}
+
+void sql_close(struct sql *q)
+{
+	for (int i = 0; i < SQL_OWN; i++)
+		sqlite3_finalize(q->own[i]);
+	sqlite3_close(q->handle);
+	free(q->path);
+	*q = (struct sql){0};
+}
+
+/* --- checking ---------------------------------------------------------------------------------------------------- */
+
+struct budget {
+	int64_t (*mono_ms)(void *ctx);
+	void *ctx;
+	int64_t end_ms;
+};
+
+static int over(void *ctx)
+{
+	struct budget *b = ctx;
+
+	return b->mono_ms(b->ctx) >= b->end_ms;
+}
+
+int sql_check(struct sql *q, int64_t budget_ms, int64_t (*mono_ms)(void *ctx), void *ctx)
+{
+	struct budget b = {mono_ms, ctx, mono_ms(ctx) + budget_ms};
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(q->handle, "PRAGMA quick_check(1)", -1, &st, NULL), r;
+
+	sqlite3_progress_handler(q->handle, 1000, over, &b);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	r = sql_result(q, rc);
+	if (rc == SQLITE_ROW) {
+		const char *said = (const char *)sqlite3_column_text(st, 0);
+
+		if (!said || strcmp(said, "ok") != 0) {
+			snprintf(q->text, sizeof(q->text), "%s", said ? said : "no memory");
+			r = -EBADMSG;
+		}
+	}
+	if ((rc & 0xff) == SQLITE_INTERRUPT)
+		r = 0; /* no fault in the part that there was time for */
+	sqlite3_finalize(st);
+	sqlite3_progress_handler(q->handle, 0, NULL, NULL);
+	return r;
+}
