@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { MEI_IDENTIFY = 14, IDENTIFY_HEAD = 8 };
+
 bool pdu_is_read(uint8_t function)
 {
 	return function >= FC_READ_COILS && function <= FC_READ_INPUT;
@@ -48,12 +50,32 @@ static size_t put_registers(uint8_t *out, size_t at, const struct request *q)
 	return at;
 }
 
+/* What is read stands before what is written, and is done after it. */
+static size_t put_write_read(uint8_t *out, const struct request *q)
+{
+	size_t at = put16(out, put16(out, 2, q->read_address), q->read_count);
+
+	return put_registers(out, put16(out, put16(out, at, q->address), q->count), q);
+}
+
+static size_t put_identify(uint8_t *out, const struct request *q)
+{
+	out[2] = MEI_IDENTIFY;
+	out[3] = q->code;
+	out[4] = q->object;
+	return 5;
+}
+
 size_t pdu_build(const struct request *q, uint8_t *out)
 {
 	size_t at;
 
 	out[0] = q->unit;
 	out[1] = q->function;
+	if (q->function == FC_IDENTIFY)
+		return put_identify(out, q);
+	if (q->function == FC_WRITE_READ)
+		return put_write_read(out, q);
 	at = put16(out, 2, q->address);
 	switch (q->function) {
 	case FC_WRITE_COIL: return put16(out, at, coil(q->regs[0]));
@@ -69,12 +91,47 @@ size_t pdu_reply_len(const struct request *q)
 {
 	if (pdu_is_read(q->function))
 		return 3 + (pdu_is_bits(q->function) ? (size_t)(q->count + 7) / 8 : 2u * q->count);
-	return q->function == FC_MASK_WRITE ? 8 : 6;
+	switch (q->function) {
+	case FC_WRITE_READ: return 3 + 2u * q->read_count;
+	case FC_IDENTIFY: return PDU_MAX;
+	case FC_MASK_WRITE: return 8;
+	default: return 6;
+	}
+}
+
+/* The head says how many objects there are, each says how long it is. */
+static size_t need_objects(const uint8_t *frame, size_t len)
+{
+	size_t need = IDENTIFY_HEAD;
+
+	for (unsigned n = len < IDENTIFY_HEAD ? 0 : frame[IDENTIFY_HEAD - 1]; n > 0 && need < PDU_MAX; n--) {
+		if (need + 2 > len)
+			return need + 2;
+		need += 2u + frame[need + 1];
+	}
+	return need < PDU_MAX ? need : PDU_MAX;
+}
+
+size_t pdu_need(const uint8_t *frame, size_t len)
+{
+	if (len < 3 || frame[1] & 0x80)
+		return 3;
+	if (pdu_is_read(frame[1]) || frame[1] == FC_WRITE_READ)
+		return 3 + (size_t)frame[2];
+	switch (frame[1]) {
+	case FC_WRITE_COIL:
+	case FC_WRITE_REGISTER:
+	case FC_WRITE_COILS:
+	case FC_WRITE_REGISTERS: return 6;
+	case FC_MASK_WRITE: return 8;
+	case FC_IDENTIFY: return need_objects(frame, len);
+	default: return PDU_MAX;
+	}
 }
 
 static void take_data(const struct request *q, struct cursor *c, struct reply *out)
 {
-	out->count = q->count;
+	out->count = q->function == FC_WRITE_READ ? q->read_count : q->count;
 	if (pdu_is_bits(q->function)) {
 		uint8_t byte = 0;
 
@@ -85,8 +142,47 @@ static void take_data(const struct request *q, struct cursor *c, struct reply *o
 		}
 		return;
 	}
-	for (size_t i = 0; i < q->count; i++)
+	for (size_t i = 0; i < out->count; i++)
 		out->regs[i] = cursor_u16(c);
+}
+
+/* After unit and function: MEI type, code, conformity, more, next, number, and objects to the end of the frame. */
+static int take_objects(const struct request *q, struct cursor *c, struct reply *out)
+{
+	struct pdu_objects *o = &out->objects;
+	uint8_t type = cursor_u8(c), code = cursor_u8(c);
+	struct span rest;
+
+	cursor_u8(c);
+	o->more = cursor_u8(c) == 0xff;
+	o->next = cursor_u8(c);
+	o->number = cursor_u8(c);
+	rest = cursor_span(c, cursor_left(c));
+	if (!cursor_ok(c) || type != MEI_IDENTIFY || code != q->code || rest.len > sizeof(o->bytes))
+		return PDU_FOREIGN;
+	o->len = (uint8_t)rest.len;
+	memcpy(o->bytes, rest.at, rest.len);
+	out->count = o->number;
+	return 0;
+}
+
+bool pdu_object(const struct pdu_objects *o, size_t *at, uint8_t *id, const uint8_t **text, size_t *len)
+{
+	if (*at + 2 > o->len || *at + 2 + o->bytes[*at + 1] > o->len)
+		return false;
+	*id = o->bytes[*at];
+	*len = o->bytes[*at + 1];
+	*text = o->bytes + *at + 2;
+	*at += 2 + *len;
+	return true;
+}
+
+static int match_data(const struct request *q, struct cursor *c, size_t len, struct reply *out)
+{
+	if (cursor_u8(c) != len - 3)
+		return PDU_FOREIGN;
+	take_data(q, c, out);
+	return 0;
 }
 
 int pdu_match(const struct request *q, const uint8_t *frame, size_t len, struct reply *out)
@@ -103,14 +199,12 @@ int pdu_match(const struct request *q, const uint8_t *frame, size_t len, struct 
 		out->exception = cursor_u8(&c);
 		return out->exception ? 0 : PDU_FOREIGN;
 	}
+	if (function == FC_IDENTIFY && function == q->function)
+		return take_objects(q, &c, out);
 	if (function != q->function || len != pdu_reply_len(q))
 		return PDU_FOREIGN;
-	if (pdu_is_read(function)) {
-		if (cursor_u8(&c) != len - 3)
-			return PDU_FOREIGN;
-		take_data(q, &c, out);
-		return 0;
-	}
+	if (pdu_is_read(function) || function == FC_WRITE_READ)
+		return match_data(q, &c, len, out);
 	/* A write is answered by its own first bytes. */
 	pdu_build(q, echo);
 	return memcmp(echo, frame, len) == 0 ? 0 : PDU_FOREIGN;
