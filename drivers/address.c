@@ -128,3 +128,13 @@ bool range_parse(const char *text, enum point_source *source, uint16_t *first, u
 	}
 	return false;
 }
+
+bool line_is_bus(const struct line_opts *l)
+{
+	return l->driver == DRIVER_MODBUS_RTU || l->driver == DRIVER_MODBUS_ASCII;
+}
+
+bool line_is_modbus(const struct line_opts *l)
+{
+	return line_is_bus(l) || l->driver == DRIVER_MODBUS_TCP || l->driver == DRIVER_RTU_OVER_TCP;
+}

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REQUEST_CHARS = 8, REPLY_CHARS = 5 };
+/* Of Modbus ASCII in pairs: a byte is two characters, and colon, CR and LF are three more. */
+enum { REQUEST_CHARS = 8, REPLY_CHARS = 5, ASCII_REQUEST_PAIRS = 9, ASCII_REPLY_PAIRS = 6 };
 
 /* What one register costs on a network, whose price is the round trip. */
 static const double tcp_char_us = 0.1;
@@ -22,13 +23,14 @@ void blocks_fini(struct blocks *b)
 
 struct plan_cost blocks_cost(const struct line_opts *l, enum point_source source, int64_t turnaround_us)
 {
-	double char_us = wire_char_us(l);
+	bool ascii = l->driver == DRIVER_MODBUS_ASCII;
+	double char_us = wire_char_us(l) * (ascii ? 2 : 1);
 
 	return (struct plan_cost){.char_us = char_us > 0 ? char_us : tcp_char_us,
 		.silence_us = (double)wire_silence_us(l),
 		.turnaround_us = (double)turnaround_us,
-		.request_chars = REQUEST_CHARS,
-		.reply_chars = REPLY_CHARS,
+		.request_chars = ascii ? ASCII_REQUEST_PAIRS : REQUEST_CHARS,
+		.reply_chars = ascii ? ASCII_REPLY_PAIRS : REPLY_CHARS,
 		.bits = source == SOURCE_COIL || source == SOURCE_DISCRETE};
 }
 
@@ -150,7 +152,7 @@ int blocks_plan(struct blocks *b, const struct line_opts *l, size_t device, int6
 	int r;
 
 	/* Nobody answers a broadcast. */
-	if (d->points.count == 0 || (d->unit == 0 && l->driver == DRIVER_MODBUS_RTU))
+	if (d->points.count == 0 || (d->unit == 0 && line_is_bus(l)))
 		return 0;
 	points = calloc(d->points.count, sizeof(*points));
 	if (!points)

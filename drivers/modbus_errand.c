@@ -87,7 +87,7 @@ enum outcome modbus_write(void *self, struct errand *e, const char **reason)
 	struct exchange x = {0};
 	enum outcome o = e->point->source == SOURCE_COIL ? write_coil(m, e, &x) : write_registers(m, e, &x);
 
-	if (o == OUTCOME_OK && (m->opts->driver != DRIVER_MODBUS_RTU || m->opts->devices[e->device]->unit != 0)) {
+	if (o == OUTCOME_OK && (!line_is_bus(m->opts) || m->opts->devices[e->device]->unit != 0)) {
 		o = read_back(m, e, &x);
 		if (o == OUTCOME_REFUSED)
 			o = OUTCOME_OK;

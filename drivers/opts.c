@@ -13,6 +13,7 @@
 
 static const struct key_choice drivers[] = {
 	{"modbus-rtu", DRIVER_MODBUS_RTU, "Modbus RTU on a serial port"},
+	{"modbus-ascii", DRIVER_MODBUS_ASCII, "Modbus ASCII on a serial port"},
 	{"modbus-tcp", DRIVER_MODBUS_TCP, "Modbus TCP"},
 	{"rtu-over-tcp", DRIVER_RTU_OVER_TCP, "Modbus RTU frames over TCP, as serial device servers speak it"},
 	{"serial", DRIVER_SERIAL, "sensors that speak lines of text"},
@@ -63,7 +64,7 @@ static bool is_serial_port(const void *item)
 {
 	int d = ((const struct line_opts *)item)->driver;
 
-	return d == DRIVER_MODBUS_RTU || d == DRIVER_SERIAL;
+	return d == DRIVER_MODBUS_RTU || d == DRIVER_MODBUS_ASCII || d == DRIVER_SERIAL;
 }
 
 static bool is_tcp(const void *item)
@@ -78,6 +79,11 @@ static bool is_rtu(const void *item)
 	return ((const struct line_opts *)item)->driver == DRIVER_MODBUS_RTU;
 }
 
+static bool is_bus(const void *item)
+{
+	return line_is_bus(item);
+}
+
 static bool is_text(const void *item)
 {
 	return ((const struct line_opts *)item)->driver == DRIVER_SERIAL;
@@ -88,11 +94,13 @@ static bool has_port(const void *item)
 	return ((const struct line_opts *)item)->driver != DRIVER_SIM;
 }
 
-#define SERIAL_LINES .applies = is_serial_port, .applies_to = "lines on a serial port (modbus-rtu, serial)"
-#define TCP_LINES    .applies = is_tcp, .applies_to = "lines over TCP (modbus-tcp, rtu-over-tcp)"
-#define RTU_LINES    .applies = is_rtu, .applies_to = "lines with driver modbus-rtu"
-#define TEXT_LINES   .applies = is_text, .applies_to = "lines with driver serial"
-#define REAL_LINES   .applies = has_port, .applies_to = "lines with a port or an address"
+#define SERIAL_LINES                                                                                                   \
+	.applies = is_serial_port, .applies_to = "lines on a serial port (modbus-rtu, modbus-ascii, serial)"
+#define TCP_LINES  .applies = is_tcp, .applies_to = "lines over TCP (modbus-tcp, rtu-over-tcp)"
+#define RTU_LINES  .applies = is_rtu, .applies_to = "lines with driver modbus-rtu"
+#define BUS_LINES  .applies = is_bus, .applies_to = "Modbus on a serial port (modbus-rtu, modbus-ascii)"
+#define TEXT_LINES .applies = is_text, .applies_to = "lines with driver serial"
+#define REAL_LINES .applies = has_port, .applies_to = "lines with a port or an address"
 
 static const struct key line_keys[] = {
 	{"driver", KEY_ENUM, AT(driver), .required = true, .choices = drivers, .help = "what is spoken on the line"},
@@ -103,14 +111,15 @@ static const struct key line_keys[] = {
 		.help = "host, or host:port; the port is 502 when it is not given"},
 	{"baud", KEY_INT, AT(baud), .min = 50, .max = 4000000, .dflt = "19200", SERIAL_LINES,
 		.help = "bits per second"},
-	{"bits", KEY_INT, AT(bits), .min = 7, .max = 8, .dflt = "8", SERIAL_LINES, .help = "data bits of a character"},
+	{"bits", KEY_INT, AT(bits), .min = 7, .max = 8, .dflt = "8", SERIAL_LINES,
+		.help = "data bits of a character; 7 for modbus-ascii when it is not given"},
 	{"parity", KEY_ENUM, AT(parity), .choices = parities, SERIAL_LINES,
-		.help = "even for modbus-rtu and none for serial when it is not given"},
+		.help = "even for Modbus and none for serial when it is not given"},
 	{"stop", KEY_INT, AT(stop), .min = 1, .max = 2, .dflt = "1", SERIAL_LINES, .help = "stop bits"},
 	{"flow", KEY_ENUM, AT(flow), .choices = flows, .dflt = "none", TEXT_LINES, .help = "flow control"},
 	{"low_latency", KEY_BOOL, AT(low_latency), .dflt = "true", SERIAL_LINES,
 		.help = "ask the adapter not to hold received bytes back (FTDI adapters do for 16 ms)"},
-	{"echo", KEY_BOOL, AT(echo), .dflt = "false", RTU_LINES,
+	{"echo", KEY_BOOL, AT(echo), .dflt = "false", BUS_LINES,
 		.help = "the adapter returns what is sent; it is swallowed and compared"},
 	{"silence", KEY_TIME, AT(silence_ms), .min = 0, .max = 1000, .dflt = "0ms", RTU_LINES,
 		.help = "quiet time before each request; 0 is 3.5 characters, at least 1.75 ms"},
@@ -190,7 +199,9 @@ static void check_line_keys(void *item, struct key_report *report)
 	if (is_rtu(l) && l->bits != 8)
 		key_fault(report, l, "bits", "Modbus RTU needs 8 data bits; use 8");
 	if (l->parity == PARITY_BY_DRIVER)
-		l->parity = l->driver == DRIVER_MODBUS_RTU ? PARITY_EVEN : PARITY_NONE;
+		l->parity = line_is_bus(l) ? PARITY_EVEN : PARITY_NONE;
+	if (l->driver == DRIVER_MODBUS_ASCII && !key_given(l, "bits"))
+		l->bits = 7;
 }
 
 static void check_device_keys(void *item, struct key_report *report)
@@ -245,16 +256,11 @@ static void check_point(
 		p->payload = d->payload;
 	if (p->every_ms == 0)
 		p->every_ms = d->every_ms;
-	if (l->driver == DRIVER_MODBUS_RTU && d->unit == 0 && !p->writable)
+	if (line_is_bus(l) && d->unit == 0 && !p->writable)
 		key_fault(report, p, NULL, "belongs to the broadcast unit 0, which nobody answers; make it writable");
 	if (p->source >= SOURCE_INPUT && p->source <= SOURCE_HOLDING && point_words(p) > d->max_registers)
 		key_fault(report, p, "type", "%s takes %u registers, and max_registers of the device is %lld",
 			type_name((enum point_type)p->type), point_words(p), (long long)d->max_registers);
-}
-
-static bool is_modbus(int driver)
-{
-	return driver == DRIVER_MODBUS_RTU || driver == DRIVER_MODBUS_TCP || driver == DRIVER_RTU_OVER_TCP;
 }
 
 static void check_device_on_line(const struct line_opts *l, const struct device_opts *d, struct key_report *report)
@@ -263,7 +269,7 @@ static void check_device_on_line(const struct line_opts *l, const struct device_
 		"unit", "order", "max_registers", "max_bits", "max_hole", "max_block", "no_read", "pause"};
 	static const char *const serial_only[] = {"request", "starts", "separator", "checksum"};
 
-	for (size_t i = 0; i < KEY_COUNT(modbus_only) && !is_modbus(l->driver); i++)
+	for (size_t i = 0; i < KEY_COUNT(modbus_only) && !line_is_modbus(l); i++)
 		if (key_given(d, modbus_only[i]))
 			key_fault(report, d, modbus_only[i], "belongs to Modbus devices; line %s has driver %s",
 				l->head.name, drivers[l->driver].name);
@@ -272,7 +278,7 @@ static void check_device_on_line(const struct line_opts *l, const struct device_
 			key_fault(report, d, serial_only[i],
 				"belongs to lines with driver serial; line %s has driver %s", l->head.name,
 				drivers[l->driver].name);
-	if (l->driver == DRIVER_MODBUS_RTU && d->unit > 247)
+	if (line_is_bus(l) && d->unit > 247)
 		key_fault(report, d, "unit", "%lld is reserved on a serial line; use 1 .. 247", (long long)d->unit);
 }
 

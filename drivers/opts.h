@@ -11,7 +11,15 @@
 
 #include "config/key.h"
 
-enum line_driver { DRIVER_MODBUS_RTU, DRIVER_MODBUS_TCP, DRIVER_RTU_OVER_TCP, DRIVER_SERIAL, DRIVER_SIM, DRIVER_COUNT };
+enum line_driver {
+	DRIVER_MODBUS_RTU,
+	DRIVER_MODBUS_ASCII,
+	DRIVER_MODBUS_TCP,
+	DRIVER_RTU_OVER_TCP,
+	DRIVER_SERIAL,
+	DRIVER_SIM,
+	DRIVER_COUNT
+};
 enum line_parity { PARITY_BY_DRIVER, PARITY_NONE, PARITY_EVEN, PARITY_ODD, PARITY_MARK, PARITY_SPACE };
 enum line_flow { FLOW_NONE, FLOW_RTSCTS, FLOW_XONXOFF };
 
@@ -159,6 +167,9 @@ bool range_parse(const char *text, enum point_source *source, uint16_t *first, u
 bool ref_parse(const char *text, enum point_source *source, uint16_t *address);
 /* "host:port" into parts; port is left alone when absent. host needs 256 bytes. */
 bool address_parse(const char *text, char *host, size_t host_cap, uint16_t *port);
+
+bool line_is_modbus(const struct line_opts *l); /* in any of its framings */
+bool line_is_bus(const struct line_opts *l);    /* Modbus on a serial line: unit 0 is for everybody */
 
 const char *source_name(enum point_source s); /* "holding" */
 const char *type_name(enum point_type t);     /* "float32" */

@@ -9,6 +9,8 @@
  */
 #include "drivers/rtu.h"
 
+#include "drivers/frame.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +26,9 @@ enum {
 
 struct rtu {
 	modbus_t *context;
+	enum line_driver framing;
 	bool tcp;
+	uint16_t number; /* of the last transaction in a framing of our own */
 };
 
 int rtu_new(struct rtu **out, enum line_driver framing)
@@ -33,6 +37,7 @@ int rtu_new(struct rtu **out, enum line_driver framing)
 
 	if (!r)
 		return -ENOMEM;
+	r->framing = framing;
 	r->tcp = framing == DRIVER_MODBUS_TCP;
 	/* Neither name is ever opened: descriptors are lent. */
 	r->context = r->tcp ? modbus_new_tcp("127.0.0.1", 502) : modbus_new_rtu("/dev/null", 19200, 'N', 8, 1);
@@ -289,6 +294,10 @@ enum outcome rtu_exchange(struct rtu *r, struct wire *w, struct exchange *x)
 	x->sent_us = x->first_us = x->done_us = 0;
 	x->foreign = 0;
 	x->reason = NULL;
+	if (r->framing == DRIVER_MODBUS_ASCII || x->request->function == FC_IDENTIFY) {
+		o = frame_exchange(framing_of(r->framing), w, x, ++r->number);
+		return o == OUTCOME_OK && x->reply->exception ? refused(x) : o;
+	}
 	modbus_set_socket(r->context, w->fd);
 	o = r->tcp ? exchange_tcp(r, w, x) : exchange_rtu(r, w, x);
 	modbus_set_socket(r->context, -1);

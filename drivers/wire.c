@@ -131,13 +131,12 @@ void wire_heard(struct wire *w)
 	w->last_byte_us = wire_now(w);
 }
 
-int wire_write(struct wire *w, const void *buf, size_t len)
+int wire_put(struct wire *w, const void *buf, size_t len)
 {
 	const char *at = buf;
 	size_t left = len;
 	int64_t until_us = wire_now(w) + WRITE_LIMIT_US + (int64_t)(w->char_us * (double)len);
 
-	wire_note(w, LINE_SENT, wire_now(w), buf, len);
 	while (left > 0) {
 		ssize_t n = write(w->fd, at, left);
 		struct pollfd p = {.fd = w->fd, .events = POLLOUT};
@@ -156,4 +155,10 @@ int wire_write(struct wire *w, const void *buf, size_t len)
 	}
 	wire_sent(w, len);
 	return 0;
+}
+
+int wire_write(struct wire *w, const void *buf, size_t len)
+{
+	wire_note(w, LINE_SENT, wire_now(w), buf, len);
+	return wire_put(w, buf, len);
 }

@@ -46,5 +46,6 @@ void wire_heard(struct wire *w);                  /* the last byte came just now
 void wire_note(struct wire *w, enum line_note kind, int64_t at_us, const void *bytes, size_t len);
 ssize_t wire_read(struct wire *w, void *buf, size_t cap);    /* > 0, 0: nothing there, -ENODEV */
 int wire_write(struct wire *w, const void *buf, size_t len); /* all of it, within its wire time and a second */
+int wire_put(struct wire *w, const void *buf, size_t len);   /* the same, not noted: the caller does */
 
 #endif

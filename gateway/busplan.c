@@ -9,7 +9,7 @@
 
 static bool has_plan(const struct line_opts *l)
 {
-	return l->driver == DRIVER_MODBUS_RTU || l->driver == DRIVER_MODBUS_TCP || l->driver == DRIVER_RTU_OVER_TCP;
+	return line_is_modbus(l);
 }
 
 double busplan_block_us(const struct busplan *p, const struct block *b)
@@ -61,7 +61,7 @@ static void print_head(FILE *out, const struct busplan *p)
 	const struct line_opts *l = p->line;
 
 	fprintf(out, "%s: ", l->head.name);
-	if (l->driver == DRIVER_MODBUS_RTU)
+	if (line_is_bus(l))
 		fprintf(out, "%lld baud, %lld%c%lld; ", (long long)l->baud, (long long)l->bits,
 			parity_letter(l->parity), (long long)l->stop);
 	else
@@ -188,7 +188,7 @@ int busplan_check(const struct gateway_opts *o, struct key_report *report)
 	int r = 0;
 
 	for (size_t i = 0; i < o->lines.count && r == 0; i++) {
-		bool fine = lines[i].driver == DRIVER_MODBUS_RTU && !lines[i].head.wrong;
+		bool fine = line_is_bus(&lines[i]) && !lines[i].head.wrong;
 
 		for (size_t d = 0; fine && d < lines[i].device_count; d++)
 			fine = !lines[i].devices[d]->head.wrong;

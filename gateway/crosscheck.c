@@ -136,7 +136,7 @@ static int join(struct gateway_opts *o, struct arena *a, struct key_report *repo
 
 static bool has_units(const struct line_opts *l)
 {
-	return l->driver == DRIVER_MODBUS_RTU || l->driver == DRIVER_MODBUS_TCP || l->driver == DRIVER_RTU_OVER_TCP;
+	return line_is_modbus(l);
 }
 
 static void check_units(const struct line_opts *l, struct key_report *report)
