@@ -108,8 +108,8 @@ static const struct {
 	{"buss.baud=5", "--what-if: there is no line `buss`; write LINE.KEY=VALUE\n"},
 	{"baud=fast", "--what-if: lines.bus.baud: `fast` is not a whole number; use 50 .. 4000000\n"},
 	{"buad=9600", "--what-if: lines.bus.buad: a line has no such key; did you mean `baud`?\n"},
-	{"net.baud=9600",
-		"--what-if: lines.net.baud: is only for lines on a serial port (modbus-rtu, serial); remove it here\n"},
+	{"net.baud=9600", "--what-if: lines.net.baud: is only for lines on a serial port (modbus-rtu, modbus-ascii, "
+			  "serial); remove it here\n"},
 };
 
 static void what_if_with_a_mistake_says_so(void **state)
