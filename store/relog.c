@@ -2,200 +2,10 @@
 #include "store/relog.h"
 
 #include "base/log.h"
-#include "store/block.h"
-#include "store/carve.h"
-#include "store/gap.h"
+#include "store/relog_parts.h"
 
 #include <errno.h>
 #include <string.h>
-
-enum { ROWS_PER_COMMIT = 256 };
-
-struct job {
-	const struct relog_opts *opts;
-	struct relog_result *result;
-	struct block *block;
-	struct carve *carve;       /* made when there is a hole */
-	uint64_t at, committed_at; /* the last seq in the new file; 0: none yet */
-	uint64_t floor;            /* every upstream has acknowledged up to here; UINT64_MAX: not known */
-	uint64_t end;              /* the last that is wanted; 0: all */
-	unsigned rows;             /* since the last commit */
-	bool damaged;              /* the old tree could not be walked from end to end */
-};
-
-/* --- writing ------------------------------------------------------------------------------------------------------- */
-
-static int put(struct job *j, const struct db_block *b)
-{
-	int r = db_block_put(j->opts->to, b);
-
-	j->at = b->last;
-	if (r == 0 && ++j->rows == ROWS_PER_COMMIT) {
-		j->rows = 0;
-		r = db_commit(j->opts->to);
-		if (r == 0)
-			j->committed_at = j->at;
-		if (r == 0)
-			r = db_checkpoint(j->opts->to, false);
-		if (r == 0)
-			r = db_begin(j->opts->to);
-	}
-	return r;
-}
-
-static int put_packed(struct job *j, uint64_t first, uint64_t last)
-{
-	const struct block_head *h = &j->block->head;
-	struct db_block b = {first, last, block_classes(h), h->from_ms, h->to_ms, {j->block->bytes, j->block->len}};
-	int r;
-
-	r = put(j, &b);
-	block_reset(j->block);
-	return r;
-}
-
-/* count 0: not known. */
-static struct block_record damage(
-	struct job *j, uint8_t packed[GAP_PACKED_MAX], uint64_t first, uint64_t last, uint64_t seq, uint64_t count)
-{
-	struct gap g;
-
-	gap_init(&g, GAP_DAMAGED);
-	g.first = first;
-	g.last = last;
-	g.count = count;
-	j->result->lost += count;
-	j->result->unknown |= count == 0;
-	return gap_record(&g, packed, seq, j->opts->topic, j->opts->wall_ms);
-}
-
-static int put_hole(struct job *j, uint64_t first, uint64_t to, bool counted)
-{
-	uint8_t packed[GAP_PACKED_MAX];
-	struct block_record gap = damage(j, packed, first, to, to, counted ? to - first + 1 : 0);
-	int r;
-
-	block_reset(j->block);
-	r = block_add(j->block, &gap, first);
-	return r == 0 ? put_packed(j, first, to) : r;
-}
-
-/* --- reading ------------------------------------------------------------------------------------------------------- */
-
-struct tally {
-	unsigned good; /* records */
-	uint64_t hole; /* the first seq that is missing; 0: none */
-	bool damaged;
-};
-
-static int tally(struct tally *t, const struct db_block *b)
-{
-	struct block_iter it;
-	struct block_record rec;
-	uint64_t next = b->first;
-	int err = block_iter_init(&it, b->data.at, b->data.len, b->first);
-
-	*t = (struct tally){.damaged = err == -EBADMSG};
-	while (err == 0 && (err = block_next(&it, &rec)) != BLOCK_END) {
-		if (err == BLOCK_DAMAGED) {
-			t->damaged = true;
-			err = 0;
-		} else if (err == 0) {
-			t->good += !rec.gap;
-			if (!t->hole && rec.seq > next)
-				t->hole = rec.seq - 1;
-			next = rec.seq + 1;
-		}
-	}
-	if (!t->hole && next <= b->last)
-		t->hole = b->last;
-	block_iter_fini(&it);
-	return err == -ENOMEM ? err : 0;
-}
-
-/* Into the block that is being packed; `first` of the row moves on when it is full. */
-static int add(struct job *j, const struct block_record *rec, uint64_t *first)
-{
-	int r = block_add(j->block, rec, *first);
-
-	if (r != BLOCK_FULL)
-		return r;
-	r = put_packed(j, *first, rec->seq - 1);
-	*first = rec->seq;
-	return r < 0 ? r : block_add(j->block, rec, *first);
-}
-
-/* A block with damaged records: the good ones, and a gap in the first hole. */
-static int put_mended(struct job *j, const struct db_block *b, const struct tally *t)
-{
-	struct block_iter it;
-	struct block_record rec, gap;
-	uint8_t packed[GAP_PACKED_MAX];
-	uint64_t lost = db_block_records(b) > t->good ? db_block_records(b) - t->good : 1, first = b->first;
-	int err = block_iter_init(&it, b->data.at, b->data.len, b->first);
-
-	gap = damage(j, packed, b->first, b->last, t->hole ? t->hole : b->last, lost);
-	block_reset(j->block);
-	if (err == -EBADMSG)
-		err = BLOCK_END;
-	while (err == 0 && (err = block_next(&it, &rec)) != BLOCK_END) {
-		if (err == BLOCK_DAMAGED) {
-			err = 0;
-			continue;
-		}
-		if (err == 0 && gap.gap && rec.seq > gap.seq) {
-			err = add(j, &gap, &first);
-			gap.gap = false;
-		}
-		if (err == 0)
-			err = add(j, &rec, &first);
-	}
-	block_iter_fini(&it);
-	if (err == BLOCK_END)
-		err = gap.gap ? add(j, &gap, &first) : 0;
-	return err ? err : put_packed(j, first, b->last);
-}
-
-/* A block that begins before what is in the new file ends: the writer has made one of several meanwhile, or a damaged
- * tree says things twice. What is new of it. */
-static int take_rest(struct job *j, const struct db_block *b)
-{
-	struct block_iter it;
-	struct block_record rec;
-	uint64_t first = j->at + 1, after = j->at;
-	int err = b->last > j->at ? block_iter_init(&it, b->data.at, b->data.len, b->first) : -EBADMSG;
-
-	if (err < 0)
-		return err == -EBADMSG ? 0 : err;
-	block_reset(j->block);
-	while (err == 0 && (err = block_next(&it, &rec)) != BLOCK_END) {
-		if (err == 0 && rec.seq > after) {
-			err = add(j, &rec, &first);
-			j->result->records += !rec.gap;
-		} else if (err == BLOCK_DAMAGED) {
-			err = 0;
-		}
-	}
-	block_iter_fini(&it);
-	if (err != BLOCK_END || j->block->records == 0)
-		return err == BLOCK_END ? 0 : err;
-	return put_packed(j, first, b->last);
-}
-
-/* A block that follows what is in the new file. */
-static int take(struct job *j, const struct db_block *b)
-{
-	struct tally t;
-	int r;
-
-	if (b->first <= j->at)
-		return take_rest(j, b);
-	r = tally(&t, b);
-	if (r < 0)
-		return r;
-	j->result->records += t.good;
-	return t.damaged || t.good < db_block_records(b) ? put_mended(j, b, &t) : put(j, b);
-}
 
 /* Blocks that no tree leads to, for the seqs from `from` to `to`. What is below the floor is stale. */
 static int take_carved(struct job *j, uint64_t from, uint64_t to)
@@ -209,9 +19,9 @@ static int take_carved(struct job *j, uint64_t from, uint64_t to)
 		if (b.first < from)
 			continue;
 		if (b.first > j->at + 1)
-			r = put_hole(j, j->at + 1, b.first - 1, true);
+			r = relog_put_hole(j, j->at + 1, b.first - 1, true);
 		if (r == 0)
-			r = take(j, &b);
+			r = relog_take(j, &b);
 	}
 	return r == DB_END ? 0 : r;
 }
@@ -228,7 +38,7 @@ static int bridge_hole(struct job *j, uint64_t to, bool counted)
 	if (j->at == 0)
 		j->at = from - 1;
 	r = take_carved(j, from, to);
-	return r == 0 && j->at < to ? put_hole(j, j->at + 1, to, counted) : r;
+	return r == 0 && j->at < to ? relog_put_hole(j, j->at + 1, to, counted) : r;
 }
 
 /* The writer has dropped more than the hole since we were there: what was copied is settled as well, and goes. */
@@ -254,65 +64,91 @@ static int take_from_tree(struct job *j, const struct db_block *b)
 
 	if (r == 0 && known && b->first > 0)
 		r = bridge_hole(j, b->first - 1, true);
-	return r < 0 ? r : take(j, b);
+	return r < 0 ? r : relog_take(j, b);
 }
 
-/* The least seq behind which the tree can be walked again; the tree is readable behind `good`. */
-static uint64_t bisect(struct job *j, uint64_t bad, uint64_t good)
+/* What is tried again later may well be readable: it ends the copy, which then has failed. */
+static bool is_damage(const struct job *j, int r)
+{
+	return r == -EBADMSG || (j->opts->salvage && r == -EIO);
+}
+
+/* Whether the tree can be walked behind a seq: 1, 0 or -errno. */
+static int probe(struct job *j, uint64_t after)
 {
 	struct db_block b;
+	int r = db_block_head(j->opts->from, after, &b);
 
-	while (good - bad > 1) {
-		uint64_t mid = bad + (good - bad) / 2;
+	return r >= 0 ? 1 : is_damage(j, r) ? 0 : r;
+}
 
-		if (db_block_head(j->opts->from, mid, &b) >= 0)
-			good = mid;
+/* The least seq behind which the tree can be walked again; it can behind *good. */
+static int bisect(struct job *j, uint64_t bad, uint64_t *good)
+{
+	int r = 0;
+
+	while (r >= 0 && *good - bad > 1) {
+		uint64_t mid = bad + (*good - bad) / 2;
+
+		r = probe(j, mid);
+		if (r > 0)
+			*good = mid;
 		else
 			bad = mid;
 	}
-	return good;
+	return r < 0 ? r : 0;
 }
 
-/* 0 with a seq to go on behind, or DB_END. */
+/* 0 with a seq to go on behind, DB_END or -errno. */
 static int skip(struct job *j, uint64_t *after)
 {
+	uint64_t bad = *after;
+	int r = 0;
+
+	for (uint64_t step = 1; r == 0 && *after + step <= j->opts->seq_limit; step *= 2) {
+		r = probe(j, *after + step);
+		if (r == 0)
+			bad = *after + step;
+		else if (r > 0)
+			*after += step;
+	}
+	return r == 0 ? DB_END : r < 0 ? r : bisect(j, bad, after);
+}
+
+/* A block that cannot be read: behind its bytes alone, or behind that part of the tree. 0, DB_END or -errno. */
+static int pass_damage(struct job *j, uint64_t *after)
+{
 	struct db_block b;
+	int r = db_block_head(j->opts->from, *after, &b);
 
 	j->damaged = true;
-	for (uint64_t step = 1; *after + step <= j->opts->seq_limit; step *= 2)
-		if (db_block_head(j->opts->from, *after + step, &b) >= 0) {
-			*after = bisect(j, *after + step / 2, *after + step);
-			return 0;
-		}
-	return DB_END;
+	if (r == 0 && b.last > *after) {
+		*after = b.last;
+		return 0;
+	}
+	return r >= 0 || is_damage(j, r) ? skip(j, after) : r;
 }
 
 static int copy_blocks(struct job *j)
 {
 	uint64_t after = 0;
+	int r = 0;
 
-	for (;;) {
+	while (r == 0) {
 		struct db_block b;
-		int r = db_block_get(j->opts->from, after, &b);
 
-		if (r == DB_END || (r == 0 && j->end > 0 && b.first > j->end))
-			return 0;
-		if (r == 0) {
+		r = db_block_get(j->opts->from, after, &b);
+		if (r == 0 && j->end > 0 && b.first > j->end) {
+			r = DB_END;
+		} else if (r == 0) {
 			after = b.last;
 			r = take_from_tree(j, &b);
-		} else if (db_block_head(j->opts->from, after, &b) == 0 && b.last > after) {
-			after = b.last; /* the bytes of this one cannot be read, the tree can */
-			j->damaged = true;
-			r = 0;
-		} else {
-			r = skip(j, &after);
-			if (r == DB_END)
-				return 0;
+		} else if (r < 0 && is_damage(j, r)) {
+			r = pass_damage(j, &after);
 		}
 		db_block_done(j->opts->from);
-		if (r < 0)
-			return r;
 	}
+	return r == DB_END ? 0 : r;
 }
 
 struct marks {
@@ -338,6 +174,8 @@ static int copy_cursors(struct job *j)
 	struct marks m = {j, 0};
 	int r = db_mark_each(j->opts->from, copy_mark, &m);
 
+	if (r < 0 && !is_damage(j, r))
+		return r;
 	if (r < 0) {
 		log_warn("store cursors=unreadable; what is salvaged is sent again");
 		j->floor = UINT64_MAX;
@@ -345,51 +183,146 @@ static int copy_cursors(struct job *j)
 	return m.result;
 }
 
+/* --- from a database that nobody writes ---------------------------------------------------------------------------- */
+
+static int copy_still(struct job *j)
+{
+	int r = copy_cursors(j);
+
+	return r == 0 ? copy_blocks(j) : r;
+}
+
+/* Whether the old counter can be believed: 1, 0 or -errno. */
+static int is_sound(struct job *j, uint64_t *next)
+{
+	struct db_block tail;
+	int r = j->opts->from && !j->damaged ? db_block_tail(j->opts->from, &tail) : -EBADMSG;
+
+	if (r >= 0)
+		r = db_mark_get(j->opts->from, "next", next);
+	if (j->at >= *next)
+		*next = j->at + 1;
+	return r >= 0 ? 1 : is_damage(j, r) ? 0 : r;
+}
+
 /* The old counter may be behind what was given out: the limit is not. A tail that may be missing is told as a gap of
  * unknown count. */
 static int finish(struct job *j)
 {
-	struct db_block tail;
 	uint64_t next = 0;
-	bool sound = j->opts->from && db_block_tail(j->opts->from, &tail) >= 0 && !j->damaged;
-	int r = 0;
+	int r = is_sound(j, &next);
 
-	if (j->opts->from)
-		db_mark_get(j->opts->from, "next", &next);
+	if (r == 0) {
+		next = j->opts->seq_limit > j->at ? j->opts->seq_limit : j->at + 1;
+		r = next > 1 ? bridge_hole(j, next - 1, false) : 0;
+	}
+	return r >= 0 ? db_mark_set(j->opts->to, "next", next > 0 ? next : 1) : r;
+}
+
+/* --- from one whose writer goes on --------------------------------------------------------------------------------- */
+
+static int copy_moving(struct job *j)
+{
+	struct db_block tail;
+	int r = db_block_tail(j->opts->from, &tail);
+
+	j->end = r == 0 ? tail.last : 1;
+	return r >= 0 ? copy_still(j) : r;
+}
+
+/* What is in the copy begins behind everything that its cursors have not seen: what is in front was settled, and
+ * dropped, since they were read. */
+struct raise {
+	struct job *job;
+	uint64_t least;
+	int result;
+};
+
+static bool raise_cursor(void *ctx, const char *name, uint64_t value)
+{
+	struct raise *c = ctx;
+
+	if (strncmp(name, "cursor/", 7) == 0 && value < c->least)
+		c->result = db_mark_set(c->job->opts->to, name, c->least);
+	return c->result == 0;
+}
+
+static int raise_cursors(struct job *j)
+{
+	struct raise c = {.job = j};
+	struct db_block oldest;
+	int r = db_block_head(j->opts->to, 0, &oldest);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	c.least = oldest.first - 1;
+	r = db_mark_each(j->opts->to, raise_cursor, &c);
+	return r < 0 ? r : c.result;
+}
+
+static int begin_again(struct job *j)
+{
+	int r = db_block_drop(j->opts->to, 0, INT64_MAX);
+
+	j->at = 0;
+	j->floor = UINT64_MAX;
+	j->damaged = false;
+	*j->result = (struct relog_result){0};
+	return r == 0 ? db_begin_read(j->opts->from) : r;
+}
+
+/* The writer may have settled everything up to the end that was seen while we were on the way there. Then the log is
+ * short, and the second go holds it still. */
+static int copy_in_use(struct job *j)
+{
+	uint64_t next = 0;
+	int r = copy_moving(j);
+
+	if (r == 0 && j->at < j->end) {
+		r = begin_again(j);
+		if (r == 0)
+			r = copy_moving(j);
+		db_rollback(j->opts->from);
+	}
+	if (r == 0 && j->damaged && j->at < j->end)
+		r = bridge_hole(j, j->end, true);
+	if (r == 0)
+		r = raise_cursors(j);
+	if (r == 0)
+		r = db_mark_get(j->opts->from, "next", &next);
 	if (j->at >= next)
 		next = j->at + 1;
-	if (!sound || next == 0)
-		next = j->opts->seq_limit;
-	if (!sound && next > 1)
-		r = bridge_hole(j, next - 1, false);
-	return r == 0 ? db_mark_set(j->opts->to, "next", next > 0 ? next : 1) : r;
+	return r >= 0 || is_damage(j, r) ? db_mark_set(j->opts->to, "next", next) : r;
+}
+
+/* --- all of it ----------------------------------------------------------------------------------------------------- */
+
+/* There is no room for more than what was committed. */
+static int copy_part(struct job *j)
+{
+	int r;
+
+	log_error("store salvage=partial; there is no room for all of it, the rest stays in the old file");
+	j->damaged = true;
+	j->at = j->committed_at;
+	db_rollback(j->opts->to);
+	r = db_begin(j->opts->to);
+	return r == 0 && j->opts->from ? copy_cursors(j) : r;
 }
 
 static int copy_all(struct job *j)
 {
-	struct db_block tail;
 	int r = db_begin(j->opts->to);
 
 	if (r == 0 && j->opts->in_use) {
-		r = db_block_tail(j->opts->from, &tail);
-		j->end = r == 0 ? tail.last : 1;
-		r = r == DB_END ? 0 : r;
+		r = copy_in_use(j);
+	} else if (r == 0) {
+		r = j->opts->from ? copy_still(j) : 0;
+		if (r == -ENOSPC)
+			r = copy_part(j);
+		if (r == 0)
+			r = finish(j);
 	}
-	if (r == 0 && j->opts->from)
-		r = copy_cursors(j);
-	if (r == 0 && j->opts->from)
-		r = copy_blocks(j);
-	if (r == -ENOSPC && !j->opts->in_use) {
-		log_error("store salvage=partial; there is no room for all of it, the rest stays in the old file");
-		j->damaged = true;
-		j->at = j->committed_at;
-		db_rollback(j->opts->to);
-		r = db_begin(j->opts->to);
-		if (r == 0 && j->opts->from)
-			r = copy_cursors(j);
-	}
-	if (r == 0)
-		r = finish(j);
 	if (r == 0)
 		r = db_commit(j->opts->to);
 	if (r < 0)

@@ -170,8 +170,11 @@ static struct db *open_old(const struct salvage_opts *o, const char *old_path, c
 
 static int fill(const struct salvage_opts *o, const char *old_path, const char *new_path, struct relog_result *out)
 {
-	struct relog_opts copy = {
-		.from_path = old_path, .topic = o->topic, .seq_limit = o->seq_limit, .wall_ms = o->wall_ms};
+	struct relog_opts copy = {.from_path = old_path,
+		.topic = o->topic,
+		.seq_limit = o->seq_limit,
+		.wall_ms = o->wall_ms,
+		.salvage = true};
 	int r = db_open(&copy.to, new_path, &o->db);
 
 	if (r == 0) {

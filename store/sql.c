@@ -20,6 +20,7 @@ static int code_of(const struct sql *q, int rc)
 	case SQLITE_NOTADB:
 	case SQLITE_MISMATCH: return -EBADMSG;
 	case SQLITE_BUSY:
+	case SQLITE_PROTOCOL: /* the locks of the WAL moved under us, time and again */
 	case SQLITE_LOCKED: return -EBUSY;
 	case SQLITE_NOMEM: return -ENOMEM;
 	case SQLITE_READONLY: return -EROFS;

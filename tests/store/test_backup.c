@@ -21,23 +21,72 @@ static void enter(void *ctx, const struct store_record *rec)
 	l->last = rec->seq;
 }
 
-struct load {
-	struct sender *s;
+/* A store under load: its thread and what it leaves behind in files end with the test, however that ends. */
+struct scene {
+	char *dir, *other;
+	struct sender s;
+	uint64_t depth; /* records that are not acknowledged yet */
+	atomic_uint_fast64_t safe;
 	atomic_bool stop;
+	pthread_t thread;
 };
 
 /* Sends, and lets go of what is old, for as long as the backup runs. */
 static void *send(void *arg)
 {
-	struct load *l = arg;
+	struct scene *c = arg;
 
-	while (!atomic_load(&l->stop)) {
-		if (sender_send(l->s, 150) != 0)
-			sender_wait(l->s, 5);
-		if (l->s->sent % 512 == 0 && l->s->sent > 20000)
-			store_acknowledge(l->s->store, 0, l->s->sent - 20000);
+	while (!atomic_load(&c->stop)) {
+		uint64_t safe;
+
+		if (sender_send(&c->s, 150) != 0)
+			sender_wait(&c->s, 5);
+		if (c->s.sent % 64 != 0)
+			continue;
+		safe = store_source_committed(c->s.source);
+		atomic_store(&c->safe, safe);
+		if (safe > c->depth)
+			store_acknowledge(c->s.store, 0, safe - c->depth);
 	}
 	return NULL;
+}
+
+static int start_scene(void **state, uint64_t depth)
+{
+	struct scene *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -1;
+	*state = c;
+	c->dir = tempdir_new();
+	c->other = tempdir_new();
+	c->depth = depth;
+	sender_init(&c->s, c->dir);
+	c->s.opts.max_bytes = 64 << 20;
+	return sender_open(&c->s) == 0 && pthread_create(&c->thread, NULL, send, c) == 0 ? 0 : -1;
+}
+
+static int start_deep(void **state)
+{
+	return start_scene(state, 20000);
+}
+
+static int start_shallow(void **state)
+{
+	return start_scene(state, 0);
+}
+
+static int end_scene(void **state)
+{
+	struct scene *c = *state;
+
+	atomic_store(&c->stop, true);
+	pthread_join(c->thread, NULL);
+	sender_close(&c->s);
+	tempdir_free(c->dir);
+	tempdir_free(c->other);
+	free(c);
+	return 0;
 }
 
 static char *path_of(const char *dir, const char *name)
@@ -50,37 +99,50 @@ static char *path_of(const char *dir, const char *name)
 
 static void a_backup_under_load_is_one_whole_stretch_of_the_log(void **state)
 {
-	char *dir = tempdir_new(), *other = tempdir_new();
-	struct sender s;
-	struct load load = {.s = &s};
-	pthread_t thread;
+	struct scene *c = *state;
 
-	(void)state;
-	sender_init(&s, dir);
-	s.opts.max_bytes = 64 << 20;
-	assert_int_equal(sender_open(&s), 0);
-	assert_int_equal(pthread_create(&thread, NULL, send, &load), 0);
 	for (int i = 0; i < 4; i++) {
 		struct store_copy done, back;
 		struct ledger l = {0};
-		uint64_t safe = store_source_committed(s.source);
+		uint64_t safe = atomic_load(&c->safe);
 
-		assert_int_equal(store_backup(dir, path_of(other, "copy"), &done), 0);
+		assert_int_equal(store_backup(c->dir, path_of(c->other, "copy"), &done), 0);
 		assert_true(done.last_seq >= safe); /* nothing that was safe before is missing at the end */
 		assert_int_equal(done.lost, 0);
-		assert_int_equal(store_backup(dir, path_of(other, "copy"), &back), -EEXIST);
-		assert_int_equal(store_restore(other, path_of(other, "copy"), &back), 0);
+		assert_int_equal(store_backup(c->dir, path_of(c->other, "copy"), &back), -EEXIST);
+		assert_int_equal(store_restore(c->other, path_of(c->other, "copy"), &back), 0);
 		assert_int_equal(back.records, done.records);
-		assert_int_equal(rig_read(other, 0, enter, &l), (int64_t)done.records);
+		assert_int_equal(rig_read(c->other, 0, enter, &l), (int64_t)done.records);
 		assert_true(done.records == 0 || l.last == done.last_seq);
 		assert_true(back.next_seq > done.last_seq);
-		tempdir_empty_but(other, "");
+		tempdir_empty_but(c->other, "");
 	}
-	atomic_store(&load.stop, true);
-	pthread_join(thread, NULL);
-	sender_close(&s);
-	tempdir_free(dir);
-	tempdir_free(other);
+}
+
+static void see_cursor(void *ctx, const char *upstream, uint64_t seq)
+{
+	assert_string_equal(upstream, rig_ups[0]);
+	*(uint64_t *)ctx = seq;
+}
+
+static void a_log_that_is_settled_while_it_is_copied_is_whole_behind_the_cursors_of_the_copy(void **state)
+{
+	struct scene *c = *state;
+
+	for (int i = 0; i < 20; i++) {
+		struct store_copy done, back;
+		struct ledger l = {0};
+		uint64_t safe = atomic_load(&c->safe), cursor = 0;
+
+		assert_int_equal(store_backup(c->dir, path_of(c->other, "copy"), &done), 0);
+		assert_int_equal(done.lost, 0);
+		assert_int_equal(store_restore(c->other, path_of(c->other, "copy"), &back), 0);
+		assert_int_equal(rig_read(c->other, 0, enter, &l), (int64_t)done.records);
+		assert_int_equal(store_cursors(c->other, see_cursor, &cursor), 0);
+		/* What was safe when it began is in the copy, or was acknowledged and the copy knows it. */
+		assert_true((l.count > 0 ? l.last : cursor) >= safe);
+		tempdir_empty_but(c->other, "");
+	}
 }
 
 static void a_restore_keeps_what_was_there_and_seq_never_goes_back(void **state)
@@ -137,7 +199,11 @@ static void what_is_no_backup_is_refused_and_changes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_backup_under_load_is_one_whole_stretch_of_the_log),
+		cmocka_unit_test_setup_teardown(
+			a_backup_under_load_is_one_whole_stretch_of_the_log, start_deep, end_scene),
+		cmocka_unit_test_setup_teardown(
+			a_log_that_is_settled_while_it_is_copied_is_whole_behind_the_cursors_of_the_copy, start_shallow,
+			end_scene),
 		cmocka_unit_test(a_restore_keeps_what_was_there_and_seq_never_goes_back),
 		cmocka_unit_test(what_is_no_backup_is_refused_and_changes_nothing),
 	};
