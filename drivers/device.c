@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/device.h"
 
-enum { ENOUGH_MEASURES = 3, FULL_PROBE = 16 };
+enum {
+	PATIENT_PROBES = 8, /* so many probes in a row fail before the next ones wait twice as long */
+	MOST_DOUBLINGS = 8,
+};
 
 static enum device_state came_back(struct device *d, int64_t now_us, uint32_t random)
 {
@@ -106,42 +109,28 @@ bool device_wants_probe(const struct device *d, int64_t now_us)
 	return d->state == DEVICE_OFFLINE && d->probe_due_us <= now_us && d->held_until_us <= now_us;
 }
 
-/* Smoothed mean and deviation with gains 1/8 and 1/4, as TCP measures its round trip. */
-void device_measure(struct device *d, int64_t turnaround_us)
+/* How often the wait is doubled. A device that answers late once is caught by the second try. One that was never heard
+ * may be slower than its neighbours, and one that is gone may come back slower than it was: the longer it is away, the
+ * more patient its rare probes get. */
+static unsigned doublings(const struct device *d)
 {
-	int64_t error = turnaround_us - d->turnaround_us;
-
-	if (d->measured++ == 0) {
-		d->turnaround_us = turnaround_us;
-		d->deviation_us = turnaround_us / 2;
-		return;
+	switch (d->state) {
+	case DEVICE_UNKNOWN: return d->pace.measured ? 1 : 2;
+	case DEVICE_RETRYING: return 1;
+	case DEVICE_PROBING: return d->probes / PATIENT_PROBES;
+	default: return 0;
 	}
-	d->turnaround_us += error / 8;
-	d->deviation_us += ((error < 0 ? -error : error) - d->deviation_us) / 4;
 }
 
-/* Generous: losing a reply that would have come costs more than the wait for one that does not. */
-int64_t device_patience_us(const struct device *d)
+int64_t device_timeout_us(const struct device *d, int64_t max_us, const struct pace *others, int64_t idle_us)
 {
-	return d->measured < ENOUGH_MEASURES ? 0 : 2 * d->turnaround_us + 8 * d->deviation_us + 15000;
-}
+	int64_t wait_us = pace_patience_us(&d->pace, others);
+	unsigned n = doublings(d);
 
-/* A first contact may take its time. After that a silent device is given what it, or its neighbours, used to need,
- * twice as much with each failure; and the full time now and then, for it may have become slow: when the line is
- * idle, else at every 16th probe. */
-int64_t device_timeout_us(const struct device *d, int64_t max_us, int64_t typical_us, int64_t idle_us)
-{
-	int64_t wait = device_patience_us(d);
-
-	if (d->state == DEVICE_UNKNOWN)
+	if (wait_us == 0 || (d->state == DEVICE_PROBING && idle_us >= max_us))
 		return max_us;
-	if (d->state == DEVICE_PROBING && (idle_us >= max_us || d->probes % FULL_PROBE == 0))
-		return max_us;
-	if (wait == 0)
-		wait = typical_us ? typical_us : max_us;
-	if (d->state == DEVICE_RETRYING && d->failures < 8)
-		wait <<= d->failures;
-	return wait < max_us ? wait : max_us;
+	wait_us <<= n < MOST_DOUBLINGS ? n : MOST_DOUBLINGS;
+	return wait_us < max_us ? wait_us : max_us;
 }
 
 const char *device_state_name(enum device_state s)

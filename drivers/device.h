@@ -13,6 +13,7 @@
 
 #include "base/backoff.h"
 #include "drivers/driver.h"
+#include "drivers/pace.h"
 
 enum device_event { DEVICE_ANSWERED, DEVICE_SILENT, DEVICE_GARBLED, DEVICE_PROBE, DEVICE_PORT_GONE, DEVICE_EVENTS };
 
@@ -28,9 +29,7 @@ struct device {
 	unsigned probes;       /* since it went offline */
 	uint64_t unexpected;   /* events that the state did not foresee */
 
-	/* The pace of its replies: turnaround, smoothed, and its deviation; 0: not known yet. */
-	int64_t turnaround_us, deviation_us;
-	uint64_t measured;
+	struct pace pace;
 };
 
 void device_init(
@@ -42,11 +41,8 @@ bool device_step(struct device *d, enum device_event event, int64_t now_us, uint
 bool device_ready(const struct device *d, int64_t now_us);
 bool device_wants_probe(const struct device *d, int64_t now_us);
 
-void device_measure(struct device *d, int64_t turnaround_us);
-/* How long to wait for the begin of its reply once the request has left. max_us is the configured limit, typical_us
- * what the others on the line need (0: unknown), idle_us for how long nobody else wants the line. */
-int64_t device_timeout_us(const struct device *d, int64_t max_us, int64_t typical_us, int64_t idle_us);
-/* The learned wait; 0 when too little is known. */
-int64_t device_patience_us(const struct device *d);
-
+/* How long to wait for the begin of its reply once the request has left: what it is known to need, or else what the
+ * others on the line do, more after failures, never more than max_us, the configured limit. All
+ * of that when a probe takes nobody's time: idle_us is for how long nobody else wants the line. */
+int64_t device_timeout_us(const struct device *d, int64_t max_us, const struct pace *others, int64_t idle_us);
 #endif

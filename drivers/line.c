@@ -23,6 +23,7 @@ enum {
 	ACCOUNT_US = 5000000,
 	LONGEST_WAIT_US = 1000000, /* a turn at least so often, for the account */
 	STACK_BYTES = 256 * 1024,
+	PROBE_SHARE = 50, /* probes that others wait for take a fiftieth of the time, at most */
 };
 
 static const struct device_opts *device_of(const struct line *l, size_t device)
@@ -54,7 +55,9 @@ void line_watch(struct line *l, int fd)
 
 int64_t line_turnaround_us(const struct line *l, size_t device)
 {
-	return l->devices[device].health.measured ? l->devices[device].health.turnaround_us : -1;
+	const struct pace *p = &l->devices[device].health.pace;
+
+	return p->measured ? p->turnaround_us : -1;
 }
 
 static int64_t max_timeout_us(const struct line *l, size_t device)
@@ -67,7 +70,7 @@ static int64_t max_timeout_us(const struct line *l, size_t device)
 int64_t line_timeout_us(const struct line *l, size_t device)
 {
 	return device_timeout_us(
-		&l->devices[device].health, max_timeout_us(l, device), l->typical_us, l->job_due_us - line_now_us(l));
+		&l->devices[device].health, max_timeout_us(l, device), &l->pace, l->job_due_us - line_now_us(l));
 }
 
 /* --- the port --- */
@@ -159,9 +162,13 @@ static void run_job(struct line *l, struct job *j, bool alone)
 	l->busy_us += line_now_us(l) - from_us;
 	line_settle(l, j->device, o, reason);
 	schedule_done(j, line_now_us(l), alone);
-	/* What failed is wanted again before its next turn, once the device may be asked. */
-	if (health->state == DEVICE_RETRYING && j->due_us > health->held_until_us)
+	if (health->state != DEVICE_RETRYING)
+		return;
+	/* What failed is wanted again before its next turn, once the device may be asked; but behind all others that
+	 * wait already, or they would pay for several of its time-outs in one round. */
+	if (j->due_us > health->held_until_us)
 		j->due_us = health->held_until_us > from_us ? health->held_until_us : from_us;
+	schedule_last(&l->schedule, j->device, from_us);
 }
 
 static void run_probe(struct line *l, size_t device)
@@ -173,19 +180,29 @@ static void run_probe(struct line *l, size_t device)
 	line_step(l, device, DEVICE_PROBE, NULL);
 	line_count_device(l, device, COUNT_REQUESTS, 1);
 	o = l->ops->probe(l->driver, device, &reason);
-	l->busy_us += line_now_us(l) - from_us;
+	l->probed_us = line_now_us(l);
+	l->busy_us += l->probed_us - from_us;
 	line_settle(l, device, o, reason);
 }
 
-/* The offline device whose probe is due longest, if the line has the time for it: nobody wants it meanwhile, or the
- * probe has already waited as long again as it had to. SIZE_MAX: none; *due_us: when to look again. */
+/* May a probe that takes cost_us run now? When nobody wants the line meanwhile; else once it has waited as long again
+ * as it had to, if all such probes together take no more than their share of the line. */
+static bool has_time(const struct line *l, const struct device *d, int64_t cost_us, int64_t now_us, int64_t job_due_us)
+{
+	if (job_due_us >= now_us + cost_us)
+		return true;
+	return now_us >= d->probe_due_us + d->probe_wait_us && now_us >= l->probed_us + PROBE_SHARE * cost_us;
+}
+
+/* The offline device whose probe is due longest, if the line has the time for it. SIZE_MAX: none; *due_us: when to look
+ * again. */
 static size_t choose_probe(const struct line *l, int64_t now_us, int64_t job_due_us, int64_t *due_us)
 {
 	size_t best = SIZE_MAX;
 
 	for (size_t i = 0; i < l->opts->device_count; i++) {
 		const struct device *d = &l->devices[i].health;
-		int64_t cost_us = l->typical_us ? l->typical_us : max_timeout_us(l, i);
+		int64_t cost_us = device_timeout_us(d, max_timeout_us(l, i), &l->pace, 0);
 
 		if (d->state != DEVICE_OFFLINE)
 			continue;
@@ -195,7 +212,7 @@ static size_t choose_probe(const struct line *l, int64_t now_us, int64_t job_due
 			*due_us = at_us < *due_us ? at_us : *due_us;
 			continue;
 		}
-		if (job_due_us < now_us + cost_us && now_us < d->probe_due_us + d->probe_wait_us)
+		if (!has_time(l, d, cost_us, now_us, job_due_us))
 			continue;
 		if (best == SIZE_MAX || d->probe_due_us < l->devices[best].health.probe_due_us)
 			best = i;

@@ -45,7 +45,9 @@ struct line {
 	bool port_up, port_told;
 	struct backoff port_backoff;
 	int64_t port_retry_us;
-	int64_t typical_us; /* what devices of the line need to answer; 0: unknown */
+	struct pace pace; /* of all its devices */
+
+	int64_t probed_us; /* the last probe ended */
 
 	int64_t window_us, busy_us, stretched_us; /* since when, and what fell into it: see account() */
 	int64_t job_due_us;                       /* when somebody next wants the line, during a probe */

@@ -41,6 +41,18 @@ void schedule_now(struct schedule *s, size_t device, int64_t now_us)
 			s->jobs[i].due_us = now_us;
 }
 
+void schedule_last(struct schedule *s, size_t device, int64_t now_us)
+{
+	int64_t last_us = INT64_MIN;
+
+	for (size_t i = 0; i < s->count; i++)
+		if (s->jobs[i].device != device && s->jobs[i].due_us <= now_us && s->jobs[i].due_us > last_us)
+			last_us = s->jobs[i].due_us;
+	for (size_t i = 0; i < s->count; i++)
+		if (s->jobs[i].device == device && s->jobs[i].due_us < last_us)
+			s->jobs[i].due_us = last_us;
+}
+
 struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us)
 {
 	struct job *best = NULL;

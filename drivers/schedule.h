@@ -38,6 +38,9 @@ int schedule_add(struct schedule *s, size_t device, size_t what, int64_t period_
 /* All jobs of the device (SIZE_MAX: of all devices) are due now. Those of one device in the order they were added. */
 void schedule_now(struct schedule *s, size_t device, int64_t now_us);
 
+/* The device's jobs go behind all that is due now. */
+void schedule_last(struct schedule *s, size_t device, int64_t now_us);
+
 /* The most urgent job whose device is ready, due or not; NULL when there is none. */
 typedef bool schedule_ready(void *ctx, size_t device);
 struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us);

@@ -126,27 +126,15 @@ void line_step(struct line *l, size_t device, enum device_event event, const cha
 		schedule_now(&l->schedule, device, line_now_us(l));
 }
 
-/* What the slowest of the known devices needs: the first guess for one that was never heard. */
-static void learn_typical(struct line *l)
-{
-	l->typical_us = 0;
-	for (size_t i = 0; i < l->opts->device_count; i++) {
-		int64_t us = device_patience_us(&l->devices[i].health);
-
-		if (us > l->typical_us)
-			l->typical_us = us;
-	}
-}
-
 void line_answered(struct line *l, size_t device, int64_t turnaround_us)
 {
 	struct line_device *d = &l->devices[device];
 
 	line_count_device(l, device, COUNT_REPLIES, 1);
 	if (turnaround_us >= 0) {
-		device_measure(&d->health, turnaround_us);
-		atomic_store_explicit(&d->turnaround_us, d->health.turnaround_us, memory_order_relaxed);
-		learn_typical(l);
+		pace_learn(&d->health.pace, turnaround_us);
+		pace_learn(&l->pace, turnaround_us);
+		atomic_store_explicit(&d->turnaround_us, d->health.pace.turnaround_us, memory_order_relaxed);
 	}
 	line_step(l, device, DEVICE_ANSWERED, NULL);
 }

@@ -90,21 +90,57 @@ static void probes_grow_rarer_up_to_the_limit(void **state)
 static void timeout_follows_the_pace_of_the_device(void **state)
 {
 	struct device d = fresh();
+	struct pace none = {0}, others = {0};
 	int64_t max_us = 500 * MS;
 
 	(void)state;
-	assert_int_equal(device_timeout_us(&d, max_us, 0, 0), max_us);
+	assert_int_equal(device_timeout_us(&d, max_us, &none, 0), max_us);
 	for (int i = 0; i < 50; i++)
-		device_measure(&d, 5 * MS);
+		pace_learn(&others, 5 * MS);
+	pace_learn(&d.pace, 5 * MS);
 	device_step(&d, DEVICE_ANSWERED, 0, 0);
-	assert_in_range(device_timeout_us(&d, max_us, 0, 0), 15 * MS, 40 * MS);
-	/* One that never answered is given what its neighbours need, but all the time when nobody else wants the line. */
-	d = fresh();
+	assert_in_range(device_timeout_us(&d, max_us, &others, 0), 15 * MS, 30 * MS);
+	device_step(&d, DEVICE_SILENT, 0, 0);
+	assert_in_range(device_timeout_us(&d, max_us, &others, 0), 30 * MS, 60 * MS);
+}
+
+static void slow_reply_is_waited_for_from_then_on(void **state)
+{
+	struct pace p = {0};
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		pace_learn(&p, 5 * MS);
+	pace_learn(&p, 200 * MS);
+	for (int i = 0; i < 30; i++)
+		pace_learn(&p, 5 * MS);
+	assert_true(pace_patience_us(&p, &p) >= 200 * MS);
+}
+
+/* It is given what its neighbours need, more with its failures, and all the time there is when nobody else wants it. */
+static void device_that_never_answered_is_judged_by_its_neighbours(void **state)
+{
+	struct device d = fresh();
+	struct pace others = {0};
+	int64_t max_us = 500 * MS, first_us;
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		pace_learn(&others, 5 * MS);
+	assert_in_range(device_timeout_us(&d, max_us, &others, 0), 40 * MS, 150 * MS);
 	for (int i = 0; i < 3; i++)
 		device_step(&d, DEVICE_SILENT, 0, 0);
 	device_step(&d, DEVICE_PROBE, 0, 0);
-	assert_int_equal(device_timeout_us(&d, max_us, 30 * MS, 0), 30 * MS);
-	assert_int_equal(device_timeout_us(&d, max_us, 30 * MS, max_us), max_us);
+	first_us = device_timeout_us(&d, max_us, &others, 0);
+	assert_in_range(first_us, 15 * MS, 40 * MS);
+	assert_int_equal(device_timeout_us(&d, max_us, &others, max_us), max_us);
+	for (int i = 0; i < 100; i++) {
+		device_step(&d, DEVICE_SILENT, 0, 0);
+		device_step(&d, DEVICE_PROBE, 0, 0);
+		if (i == 10)
+			assert_int_equal(device_timeout_us(&d, max_us, &others, 0), 2 * first_us);
+	}
+	assert_int_equal(device_timeout_us(&d, max_us, &others, 0), max_us);
 }
 
 int main(void)
@@ -115,6 +151,8 @@ int main(void)
 		cmocka_unit_test(silence_holds_the_device_until_a_late_reply_has_passed),
 		cmocka_unit_test(probes_grow_rarer_up_to_the_limit),
 		cmocka_unit_test(timeout_follows_the_pace_of_the_device),
+		cmocka_unit_test(slow_reply_is_waited_for_from_then_on),
+		cmocka_unit_test(device_that_never_answered_is_judged_by_its_neighbours),
 	};
 
 	return cmocka_run_group_tests_name("drivers/device", tests, NULL, NULL);

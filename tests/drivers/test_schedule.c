@@ -106,9 +106,35 @@ static void job_of_a_device_that_is_not_ready_waits(void **state)
 	schedule_fini(&s);
 }
 
+/* Two rounds of three jobs that are all late: the device that failed runs once in each, behind the others. */
+static void failed_device_goes_behind_all_that_wait(void **state)
+{
+	struct schedule s = {0};
+	size_t order[6];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(schedule_add(&s, i, i, 10), 0);
+	schedule_now(&s, SIZE_MAX, 0);
+	for (size_t i = 0; i < 6; i++) {
+		struct job *j = schedule_next(&s, all_ready, NULL, 1000 * MS);
+
+		order[i] = j->device;
+		schedule_done(j, 1000 * MS, false);
+		if (j->device == 0)
+			schedule_last(&s, 0, 1000 * MS);
+	}
+	assert_int_equal(order[0], 0);
+	assert_int_not_equal(order[1], 0);
+	assert_int_not_equal(order[2], 0);
+	assert_int_equal((order[3] == 0) + (order[4] == 0) + (order[5] == 0), 1);
+	schedule_fini(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(failed_device_goes_behind_all_that_wait),
 		cmocka_unit_test(each_job_runs_at_its_own_rate),
 		cmocka_unit_test(overload_slows_all_by_the_same_ratio),
 		cmocka_unit_test(overload_leaves_no_backlog_behind),

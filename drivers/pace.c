@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "drivers/pace.h"
+
+#include <stdlib.h>
+
+enum {
+	GRACE_US = 15000, /* adapters hand bytes over in lumps, up to 16 ms apart; and machines are busy */
+	SLOWEST_FADES = 256,
+	FEW = 8, /* replies; so few tell little of how they spread */
+};
+
+/* Smoothed mean and deviation with gains 1/8 and 1/4, as TCP measures its round trip; and the slowest, which fades. */
+void pace_learn(struct pace *p, int64_t turnaround_us)
+{
+	int64_t error = turnaround_us - p->turnaround_us;
+
+	if (turnaround_us > p->slowest_us)
+		p->slowest_us = turnaround_us;
+	p->slowest_us -= (p->slowest_us - turnaround_us) / SLOWEST_FADES;
+	if (p->measured++ == 0) {
+		p->turnaround_us = turnaround_us;
+		p->deviation_us = turnaround_us / 2;
+		return;
+	}
+	p->turnaround_us += error / 8;
+	p->deviation_us += (llabs(error) - p->deviation_us) / 4;
+}
+
+int64_t pace_patience_us(const struct pace *p, const struct pace *others)
+{
+	const struct pace *known = p->measured ? p : others;
+	int64_t deviation_us = known->deviation_us, usual_us, slow_us;
+
+	if (known->measured == 0)
+		return 0;
+	if (known->measured < FEW && others->measured >= FEW && others->deviation_us < deviation_us)
+		deviation_us = others->deviation_us;
+	usual_us = known->turnaround_us + known->turnaround_us / 2 + 8 * deviation_us;
+	slow_us = known->slowest_us + known->slowest_us / 4;
+	return (usual_us > slow_us ? usual_us : slow_us) + GRACE_US;
+}
