@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* frame.h - a Modbus transaction in a framing of our own: what libmodbus has no word for, which is Modbus ASCII, and a
- * function whose reply says its length itself (43, device identification), in RTU and TCP too.
+/* frame.h - a Modbus transaction in a framing of our own: Modbus TCP and RTU over TCP, whose waiting must not hold up a
+ * thread as libmodbus does; Modbus ASCII, which it does not know; and on any line the function whose reply says its
+ * length itself (43, device identification).
  *
  * A framing is a row of pure functions: frame (unit and PDU) to bytes of the wire, and bytes of the wire to frame.
  * frame_exchange() does the waiting, as rtu_exchange() does: silence, request, reply, whatever is foreign waited

@@ -404,6 +404,7 @@ void line_ask_stop(struct line *l)
 {
 	uint64_t one = 1;
 
+	atomic_store_explicit(&l->stop, true, memory_order_relaxed);
 	/* Only a full counter could refuse it, and then it is readable already. */
 	if (write(l->stop_fd, &one, sizeof(one)) < 0)
 		return;

@@ -38,7 +38,8 @@ struct line {
 	struct tape *tape;           /* owned; any thread reads it */
 	pthread_t thread;
 	bool started;
-	int stop_fd; /* an eventfd: written once, never read */
+	_Atomic bool stop; /* any thread sets it, before it writes to stop_fd: an eventfd that is never read */
+	int stop_fd;
 	int slot;
 	int watch_fd; /* -1: none */
 

@@ -18,30 +18,33 @@
 #include <modbus/modbus.h>
 
 enum {
-	BYTE_TIMEOUT_US = 40000,     /* within a frame: adapters hand bytes over in lumps, up to 16 ms apart */
+	BYTE_TIMEOUT_US = 40000, /* within a frame: adapters hand bytes over in lumps, up to 16 ms apart */
+	EXCEPTION_LEN = 5,
+	EARLY_US = 1000,
 	BROADCAST_PAUSE_US = 100000, /* for the slaves to work it off; nobody says when */
 	EXCEPTION_GATEWAY_PATH = 10,
 	EXCEPTION_GATEWAY_TARGET = 11,
 };
 
 struct rtu {
-	modbus_t *context;
-	enum line_driver framing;
-	bool tcp;
+	modbus_t *context; /* of a serial RTU line; NULL: all is done by framing */
+	const struct framing *framing;
 	uint16_t number; /* of the last transaction in a framing of our own */
 };
 
-int rtu_new(struct rtu **out, enum line_driver framing)
+int rtu_new(struct rtu **out, enum line_driver driver)
 {
 	struct rtu *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return -ENOMEM;
-	r->framing = framing;
-	r->tcp = framing == DRIVER_MODBUS_TCP;
-	/* Neither name is ever opened: descriptors are lent. */
-	r->context = r->tcp ? modbus_new_tcp("127.0.0.1", 502) : modbus_new_rtu("/dev/null", 19200, 'N', 8, 1);
-	if (!r->context || modbus_set_byte_timeout(r->context, 0, BYTE_TIMEOUT_US) < 0) {
+	r->framing = framing_of(driver);
+	/* The name is never opened: descriptors are lent. */
+	if (driver == DRIVER_MODBUS_RTU)
+		r->context = modbus_new_rtu("/dev/null", 19200, 'N', 8, 1);
+	if (driver == DRIVER_MODBUS_RTU &&
+		(!r->context || modbus_set_byte_timeout(r->context, 0, BYTE_TIMEOUT_US) < 0 ||
+			modbus_set_response_timeout(r->context, 0, BYTE_TIMEOUT_US) < 0)) {
 		rtu_free(r);
 		return -ENOMEM;
 	}
@@ -110,33 +113,26 @@ static enum outcome of_errno(struct exchange *x, int error)
 	}
 }
 
-static int set_timeout(modbus_t *context, int64_t us)
+/* --- a transaction --- */
+
+static enum outcome swallow_echo(struct wire *w, struct exchange *x, const uint8_t *sent, size_t len)
 {
-	if (us < 1000)
-		us = 1000;
-	return modbus_set_response_timeout(context, (uint32_t)(us / 1000000), (uint32_t)(us % 1000000));
-}
+	uint8_t back[PDU_MAX + 2];
 
-/* --- RTU --- */
-
-static enum outcome swallow_echo(struct rtu *r, struct wire *w, struct exchange *x, const uint8_t *sent, size_t len)
-{
-	uint8_t byte;
-
-	(void)r;
 	for (size_t got = 0; got < len + 2;) {
 		int ready = wire_await(w, x->sent_us + BYTE_TIMEOUT_US);
+		size_t known = got < len ? len - got : 0;
 		ssize_t n;
 
 		if (ready == WIRE_TIMEOUT)
 			return fail(x, OUTCOME_GARBLED, "no echo");
 		if (ready != 0)
 			return of_wait(x, ready);
-		n = wire_read(w, &byte, 1);
+		n = wire_read(w, back, len + 2 - got);
 		if (n < 0)
 			return fail(x, OUTCOME_GONE, "port");
 		/* Of the CRC, which libmodbus made, only the number of bytes is known here. */
-		if (n == 1 && got < len && byte != sent[got])
+		if (memcmp(back, sent + got, (size_t)n < known ? (size_t)n : known) != 0)
 			return fail(x, OUTCOME_GARBLED, "echo");
 		got += (size_t)n;
 	}
@@ -155,7 +151,7 @@ static void note_request(struct wire *w, const uint8_t *frame, size_t len)
 	wire_note(w, LINE_SENT, wire_now(w), sent, len + 2);
 }
 
-static enum outcome send_rtu(struct rtu *r, struct wire *w, struct exchange *x)
+static enum outcome send(struct rtu *r, struct wire *w, struct exchange *x)
 {
 	uint8_t frame[PDU_MAX];
 	size_t len = pdu_build(x->request, frame);
@@ -166,7 +162,24 @@ static enum outcome send_rtu(struct rtu *r, struct wire *w, struct exchange *x)
 		return of_errno(x, errno);
 	wire_sent(w, len + 2);
 	x->sent_us = w->last_byte_us;
-	return x->echo ? swallow_echo(r, w, x, frame, len) : OUTCOME_OK;
+	return x->echo ? swallow_echo(w, x, frame, len) : OUTCOME_OK;
+}
+
+/* Sleeps while the reply passes: libmodbus, called at its first byte, would be woken by each lump of it. Five bytes
+ * and silence behind them are an exception. A reply that stops half-way is left to libmodbus, which knows when. */
+static int let_pass(struct wire *w, const struct exchange *x)
+{
+	size_t want = pdu_reply_len(x->request) + 2, here = wire_waiting(w);
+	/* This wait was ended by a byte; later looks find what came some time before. A busy machine wakes us late: the
+	 * last few bytes are waited for awake. */
+	int64_t end_us = x->first_us + wire_span_us(w, want > here ? want - here : 0) - EARLY_US;
+	int r = 0;
+
+	if (here <= EXCEPTION_LEN && here < want) {
+		r = wire_pause(w, x->first_us + wire_span_us(w, EXCEPTION_LEN - here) + w->silence_us);
+		here = wire_waiting(w);
+	}
+	return r == 0 && here > EXCEPTION_LEN && here < want ? wire_pause(w, end_us) : r;
 }
 
 /* One frame off the line. PDU_FOREIGN: not the one that was waited for. */
@@ -176,8 +189,9 @@ static enum outcome take_frame(struct rtu *r, struct wire *w, struct exchange *x
 	int n;
 
 	x->first_us = wire_now(w);
-	if (set_timeout(r->context, BYTE_TIMEOUT_US) < 0)
-		return of_errno(x, errno);
+	n = let_pass(w, x);
+	if (n != 0)
+		return of_wait(x, n);
 	n = modbus_receive_confirmation(r->context, frame);
 	wire_heard(w);
 	if (n < 0)
@@ -188,7 +202,7 @@ static enum outcome take_frame(struct rtu *r, struct wire *w, struct exchange *x
 	return OUTCOME_OK;
 }
 
-static enum outcome exchange_rtu(struct rtu *r, struct wire *w, struct exchange *x)
+static enum outcome exchange(struct rtu *r, struct wire *w, struct exchange *x)
 {
 	enum outcome o;
 	int match = PDU_FOREIGN;
@@ -196,7 +210,7 @@ static enum outcome exchange_rtu(struct rtu *r, struct wire *w, struct exchange 
 
 	if (quiet != 0)
 		return of_wait(x, quiet);
-	o = send_rtu(r, w, x);
+	o = send(r, w, x);
 	if (o != OUTCOME_OK)
 		return o;
 	if (x->request->unit == 0) {
@@ -216,72 +230,6 @@ static enum outcome exchange_rtu(struct rtu *r, struct wire *w, struct exchange 
 		x->foreign += match == PDU_FOREIGN;
 	}
 	x->done_us = w->last_byte_us;
-	return x->reply->exception ? refused(x) : OUTCOME_OK;
-}
-
-/* --- TCP --- */
-
-static int read_tcp(modbus_t *c, const struct request *q, struct reply *out)
-{
-	switch (q->function) {
-	case FC_READ_COILS: return modbus_read_bits(c, q->address, q->count, out->bits);
-	case FC_READ_DISCRETE: return modbus_read_input_bits(c, q->address, q->count, out->bits);
-	case FC_READ_HOLDING: return modbus_read_registers(c, q->address, q->count, out->regs);
-	default: return modbus_read_input_registers(c, q->address, q->count, out->regs);
-	}
-}
-
-static int write_tcp(modbus_t *c, const struct request *q)
-{
-	uint8_t bits[PDU_MAX_WRITE];
-
-	switch (q->function) {
-	case FC_WRITE_COIL: return modbus_write_bit(c, q->address, q->regs[0] != 0);
-	case FC_WRITE_REGISTER: return modbus_write_register(c, q->address, q->regs[0]);
-	case FC_MASK_WRITE: return modbus_mask_write_register(c, q->address, q->and_mask, q->or_mask);
-	case FC_WRITE_REGISTERS: return modbus_write_registers(c, q->address, q->count, q->regs);
-	default:
-		for (size_t i = 0; i < q->count; i++)
-			bits[i] = q->regs[i] != 0;
-		return modbus_write_bits(c, q->address, q->count, bits);
-	}
-}
-
-static enum outcome of_tcp_errno(struct exchange *x, int error)
-{
-	int code = error - MODBUS_ENOBASE;
-
-	if (code > 0 && code <= EXCEPTION_GATEWAY_TARGET) {
-		x->reply->exception = (uint8_t)code;
-		return refused(x);
-	}
-	return error == ETIMEDOUT ? fail(x, OUTCOME_SILENT, "timeout") : of_errno(x, error);
-}
-
-static enum outcome exchange_tcp(struct rtu *r, struct wire *w, struct exchange *x)
-{
-	const struct request *q = x->request;
-	uint8_t pdu[PDU_MAX];
-	int n;
-
-	/* Whatever waits now was not asked for: a connection that speaks out of turn is not to be trusted. */
-	switch (wire_await(w, wire_now(w))) {
-	case WIRE_TIMEOUT: break;
-	case 0: return fail(x, OUTCOME_GONE, "port");
-	case -ECANCELED: return fail(x, OUTCOME_STOPPED, "stopped");
-	default: return fail(x, OUTCOME_GONE, "port");
-	}
-	modbus_set_slave(r->context, q->unit);
-	if (set_timeout(r->context, x->timeout_us) < 0)
-		return of_errno(x, errno);
-	x->sent_us = wire_now(w);
-	wire_note(w, LINE_SENT, x->sent_us, pdu, pdu_build(q, pdu));
-	n = pdu_is_read(q->function) ? read_tcp(r->context, q, x->reply) : write_tcp(r->context, q);
-	wire_heard(w);
-	x->first_us = x->done_us = w->last_byte_us;
-	if (n < 0)
-		return of_tcp_errno(x, errno);
-	x->reply->count = q->count;
 	return OUTCOME_OK;
 }
 
@@ -294,12 +242,12 @@ enum outcome rtu_exchange(struct rtu *r, struct wire *w, struct exchange *x)
 	x->sent_us = x->first_us = x->done_us = 0;
 	x->foreign = 0;
 	x->reason = NULL;
-	if (r->framing == DRIVER_MODBUS_ASCII || x->request->function == FC_IDENTIFY) {
-		o = frame_exchange(framing_of(r->framing), w, x, ++r->number);
-		return o == OUTCOME_OK && x->reply->exception ? refused(x) : o;
+	if (!r->context || x->request->function == FC_IDENTIFY) {
+		o = frame_exchange(r->framing, w, x, ++r->number);
+	} else {
+		modbus_set_socket(r->context, w->fd);
+		o = exchange(r, w, x);
+		modbus_set_socket(r->context, -1);
 	}
-	modbus_set_socket(r->context, w->fd);
-	o = r->tcp ? exchange_tcp(r, w, x) : exchange_rtu(r, w, x);
-	modbus_set_socket(r->context, -1);
-	return o;
+	return o == OUTCOME_OK && x->reply->exception ? refused(x) : o;
 }

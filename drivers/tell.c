@@ -14,9 +14,7 @@ int64_t line_now_us(const struct line *l)
 
 bool line_stopping(const struct line *l)
 {
-	struct pollfd p = {.fd = l->stop_fd, .events = POLLIN};
-
-	return poll(&p, 1, 0) > 0;
+	return atomic_load_explicit(&l->stop, memory_order_relaxed);
 }
 
 /* The sink is asked again with the very same sample until it takes it: the store waits for its disk, and polling on

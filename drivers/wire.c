@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,9 +54,10 @@ static struct timespec span_of(int64_t us)
 	return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
 }
 
-int wire_await(struct wire *w, int64_t until_us)
+/* fd: -1 waits for the time alone. */
+static int wait_for(const struct wire *w, int fd, int64_t until_us)
 {
-	struct pollfd p[2] = {{.fd = w->fd, .events = POLLIN}, {.fd = w->stop_fd, .events = POLLIN}};
+	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = w->stop_fd, .events = POLLIN}};
 
 	for (;;) {
 		int64_t left_us = until_us - wire_now(w);
@@ -75,6 +77,30 @@ int wire_await(struct wire *w, int64_t until_us)
 			return -ENODEV;
 		return 0;
 	}
+}
+
+int wire_await(struct wire *w, int64_t until_us)
+{
+	return wait_for(w, w->fd, until_us);
+}
+
+int wire_pause(struct wire *w, int64_t until_us)
+{
+	int r = wait_for(w, -1, until_us);
+
+	return r == WIRE_TIMEOUT ? 0 : r;
+}
+
+size_t wire_waiting(const struct wire *w)
+{
+	int n = 0;
+
+	return ioctl(w->fd, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
+int64_t wire_span_us(const struct wire *w, size_t len)
+{
+	return (int64_t)(w->char_us * (double)len);
 }
 
 void wire_note(struct wire *w, enum line_note kind, int64_t at_us, const void *bytes, size_t len)
@@ -123,7 +149,7 @@ void wire_sent(struct wire *w, size_t len)
 	int64_t now_us = wire_now(w);
 	int64_t from_us = w->last_byte_us > now_us ? w->last_byte_us : now_us;
 
-	w->last_byte_us = from_us + (int64_t)(w->char_us * (double)len);
+	w->last_byte_us = from_us + wire_span_us(w, len);
 }
 
 void wire_heard(struct wire *w)
@@ -135,7 +161,7 @@ int wire_put(struct wire *w, const void *buf, size_t len)
 {
 	const char *at = buf;
 	size_t left = len;
-	int64_t until_us = wire_now(w) + WRITE_LIMIT_US + (int64_t)(w->char_us * (double)len);
+	int64_t until_us = wire_now(w) + WRITE_LIMIT_US + wire_span_us(w, len);
 
 	while (left > 0) {
 		ssize_t n = write(w->fd, at, left);

@@ -40,9 +40,12 @@ int64_t wire_silence_us(const struct line_opts *l);
 
 /* Waits until the line has been silent for t3.5 and pause_us. WIRE_NOISY: it does not fall silent. */
 int wire_quiet(struct wire *w, int64_t pause_us);
-int wire_await(struct wire *w, int64_t until_us); /* until a byte can be read */
-void wire_sent(struct wire *w, size_t len);       /* a write was accepted: it leaves from now on */
-void wire_heard(struct wire *w);                  /* the last byte came just now */
+int wire_await(struct wire *w, int64_t until_us);       /* until a byte can be read */
+int wire_pause(struct wire *w, int64_t until_us);       /* 0: it is over, whatever came meanwhile */
+size_t wire_waiting(const struct wire *w);              /* bytes that can be read now */
+int64_t wire_span_us(const struct wire *w, size_t len); /* what so many bytes take on the wire */
+void wire_sent(struct wire *w, size_t len);             /* a write was accepted: it leaves from now on */
+void wire_heard(struct wire *w);                        /* the last byte came just now */
 void wire_note(struct wire *w, enum line_note kind, int64_t at_us, const void *bytes, size_t len);
 ssize_t wire_read(struct wire *w, void *buf, size_t cap);    /* > 0, 0: nothing there, -ENODEV */
 int wire_write(struct wire *w, const void *buf, size_t len); /* all of it, within its wire time and a second */

@@ -201,6 +201,11 @@ static void input(struct pty *p, const uint8_t *bytes, size_t len, int64_t now_u
 	l->stats.bytes_in += len;
 	if (l->opts.echo)
 		pty_write(p, bytes, len);
+	/* On a busy machine these bytes can be seen before the timer that ends the frame before them. */
+	if (l->in_len > 0 && now_us - l->wire_end_us >= l->t35_us) {
+		pace_disarm(p->pace, &l->silence);
+		frame_ended(&l->silence);
+	}
 	if (l->in_len == 0) {
 		begin_frame(l, now_us);
 	} else if (now_us - l->wire_end_us > l->t15_us) {
