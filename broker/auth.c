@@ -195,8 +195,8 @@ static uint32_t address_of(const struct conn *c)
 	return levels_hash(c->broker->sessions.seed, text, colon ? (size_t)(colon - text) : strlen(text));
 }
 
-static int start_job(
-	struct auth *a, struct conn *c, const struct connect *m, const struct user *u, const uint8_t *proof)
+static int start_job(struct auth *a, struct users *users, struct conn *c, const struct connect *m, const struct user *u,
+	const uint8_t *proof)
 {
 	uint32_t hash = address_of(c), place = hash % AUTH_ADDRESSES;
 	struct address *from = &a->addresses[place];
@@ -210,7 +210,7 @@ static int start_job(
 		return RC_UNAVAILABLE;
 	*j = (struct job){.delay.run = delay_over,
 		.auth = a,
-		.users = users_ref(a->users),
+		.users = users_ref(users),
 		.user = u,
 		.address = place,
 		.len = m->password.len,
@@ -237,9 +237,9 @@ static int start_job(
 
 /* --- deciding ----------------------------------------------------------------------------------------------- */
 
-static int check_password(struct auth *a, struct conn *c, const struct connect *m)
+static int check_password(struct auth *a, struct users *users, struct conn *c, const struct connect *m)
 {
-	const struct user *u = users_find(a->users, (const char *)m->user.at, m->user.len);
+	const struct user *u = users_find(users, (const char *)m->user.at, m->user.len);
 	uint8_t proof[CRYPTO_SHA256] = {0};
 	enum verdict verdict = (enum verdict)c->verdict;
 
@@ -252,7 +252,13 @@ static int check_password(struct auth *a, struct conn *c, const struct connect *
 		return RC_UNAVAILABLE;
 	if (u && is_known(a, proof))
 		return 0;
-	return start_job(a, c, m, u, proof);
+	return start_job(a, users, c, m, u, proof);
+}
+
+/* Of the listener, or else of the broker. */
+static struct users *users_of(struct users *broker, const struct door *d)
+{
+	return d && d->users ? d->users : broker;
 }
 
 static int name_user(char user[PEER_USER_MAX], struct span name)
@@ -268,17 +274,18 @@ int auth_check(struct conn *c, const struct connect *m, char user[PEER_USER_MAX]
 {
 	struct auth *a = c->broker->auth;
 	bool anonymous = !c->door || c->door->allow_anonymous;
+	struct users *users = users_of(a->users, door_now(c->door));
 	int r;
 
 	user[0] = '\0';
 	c->by_password = false;
 	if (peer_user(c, user, PEER_USER_MAX))
 		return 0;
-	if (!m->has_user || (!a->users && anonymous))
+	if (!m->has_user || (!users && anonymous))
 		return anonymous ? 0 : RC_NOT_AUTHORIZED;
-	if (!a->users)
+	if (!users)
 		return RC_BAD_LOGIN;
-	r = check_password(a, c, m);
+	r = check_password(a, users, c, m);
 	if (r == 0)
 		r = name_user(user, m->user);
 	c->by_password = r == 0;
@@ -288,13 +295,14 @@ int auth_check(struct conn *c, const struct connect *m, char user[PEER_USER_MAX]
 /* --- life --------------------------------------------------------------------------------------------------- */
 
 /* Who is gone from the file, or has another password now, is not let stay on the old one. */
-static void show_out(struct auth *a, const struct users *fresh)
+static void show_out(struct auth *a, struct users *fresh)
 {
 	for (struct conn *c = a->broker->conns; c; c = c->next) {
 		const char *name = c->session && c->by_password ? c->session->user : NULL;
 		size_t len = name ? strlen(name) : 0;
+		const struct users *then = users_of(a->users, c->door), *now = users_of(fresh, door_now(c->door));
 
-		if (name && !users_same(users_find(a->users, name, len), users_find(fresh, name, len)))
+		if (name && !users_same(users_find(then, name, len), users_find(now, name, len)))
 			conn_doom(c, RC_NOT_AUTHORIZED);
 	}
 }
@@ -315,9 +323,9 @@ static int start(struct auth *a)
 	return r;
 }
 
-void auth_set_users_take(struct auth *a, struct users *users)
+void auth_set_users_take(struct auth *a, struct users *users, bool listeners)
 {
-	int r = users && !a->started ? start(a) : 0;
+	int r = (users || listeners) && !a->started ? start(a) : 0;
 
 	show_out(a, users);
 	users_unref(a->users);

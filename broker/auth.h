@@ -32,8 +32,9 @@ struct auth;
 
 int auth_new(struct auth **out, struct broker *b); /* before the loop ends, auth_free() */
 void auth_free(struct auth *a);                    /* NULL is fine */
-/* From now on; NULL: no user has a password. Connections of users that are gone, or have another, are closed. */
-void auth_set_users_take(struct auth *a, struct users *users);
+/* From now on; NULL: no user has a password but, with `listeners`, at listeners that have users of their own: they are
+ * in place already. Connections of users that are gone, or have another password, are closed. */
+void auth_set_users_take(struct auth *a, struct users *users, bool listeners);
 
 /* 0: let in, user is its name (empty: without one). AUTH_LATER: the connection is held now. Else the reason code. */
 enum { AUTH_LATER = 1 };

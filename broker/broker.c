@@ -100,11 +100,13 @@ static void set_opts(struct broker *b, const struct broker_opts *o)
 
 static int set_policy(struct broker *b, struct policy *p)
 {
-	auth_set_users_take(b->auth, p->users);
+	int r = listen_set(b, &p->doors);
+
+	auth_set_users_take(b->auth, p->users, doors_have_users(&p->doors));
 	p->users = NULL;
 	rights_set_take(b, p->acl);
 	p->acl = NULL;
-	return listen_set(b, &p->doors);
+	return r;
 }
 
 /* Limits count from now on; what is beyond a lowered one already is left as it is. */

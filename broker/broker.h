@@ -35,7 +35,10 @@ struct broker_listener {
 	const char *mode;        /* unix: octal; NULL: as the umask has it */
 	bool peer_user;          /* unix */
 	bool proxy_protocol;
-	int client_id; /* enum broker_client_id */
+	int client_id;                                            /* enum broker_client_id */
+	const char *mount_point;                                  /* NULL: none */
+	const char *users;                                        /* file; NULL: those of the broker */
+	int64_t max_packet_size, publish_rate, publish_byte_rate; /* 0: as the broker has it */
 	struct broker_tls tls;
 	int protocol;            /* enum broker_protocol */
 	const char *path;        /* WebSocket: of the request; NULL: /mqtt */

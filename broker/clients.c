@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "broker/core.h"
+#include "broker/door.h"
 #include "broker/peer.h"
 
 #include <errno.h>
@@ -113,6 +114,10 @@ static void object(const struct broker *b, const struct session *s, struct json 
 	if (c) {
 		json_key(j, "address");
 		json_str(j, peer_address(c, where, sizeof(where)));
+		if (c->door && c->door->mount) {
+			json_key(j, "mount_point");
+			json_text(j, c->door->mount, c->door->mount_len - 1);
+		}
 		json_key(j, "connected_ms");
 		json_int(j, up_ms);
 		json_key(j, "silent_ms");

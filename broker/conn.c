@@ -287,6 +287,11 @@ static void ready(struct loop_watch *w, uint32_t events)
 		loop_unwatch(c->broker->loop, &c->watch);
 }
 
+uint32_t conn_max_packet(const struct conn *c)
+{
+	return c->door && c->door->max_packet > 0 ? c->door->max_packet : (uint32_t)c->broker->opts.max_packet_size;
+}
+
 static int64_t keep_alive_due_ms(const struct conn *c)
 {
 	return c->keep_alive_s > 0 ? c->last_rx_ms + (int64_t)c->keep_alive_s * 1500 : INT64_MAX; /* [MQTT-3.1.2-22] */

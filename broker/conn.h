@@ -88,7 +88,8 @@ void conn_free_all(struct broker *b); /* at the broker's end */
 void conn_reap(struct broker *b);     /* closes and frees what was doomed */
 void conn_turn_end(struct broker *b); /* flushes, then reaps */
 
-void conn_rearm(struct conn *c); /* the timer, after keep alive was set */
+uint32_t conn_max_packet(const struct conn *c); /* what is taken from it: as its listener says, or the broker */
+void conn_rearm(struct conn *c);                /* the timer, after keep alive was set */
 static inline bool conn_choked(const struct conn *c)
 {
 	return c->out.bytes >= CONN_HIGH;

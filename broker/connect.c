@@ -7,6 +7,7 @@
 #include "broker/dispatch.h"
 #include "broker/door.h"
 #include "broker/encode.h"
+#include "broker/mount.h"
 #include "broker/unrest.h"
 #include "broker/will.h"
 
@@ -151,7 +152,7 @@ static void send_connack(struct conn *c, const struct connect *m, bool present, 
 		.receive_maximum = (uint16_t)o->receive_maximum,
 		.maximum_qos = (uint8_t)o->max_qos,
 		.retain_available = o->retain_available,
-		.maximum_packet_size = o->max_packet_size <= MAX_VARINT ? (uint32_t)o->max_packet_size : 0,
+		.maximum_packet_size = conn_max_packet(c) <= MAX_VARINT ? conn_max_packet(c) : 0,
 		.topic_alias_maximum = (uint16_t)o->topic_alias_maximum,
 		.server_keep_alive_s = c->keep_alive_s != m->keep_alive_s ? c->keep_alive_s : -1,
 		.assigned_id = assigned,
@@ -274,6 +275,8 @@ int connect_packet(struct conn *c, struct packet *p)
 		r = RC_MALFORMED;
 	if (r == 0)
 		r = check(c, &m);
+	if (r == 0 && m.will && mount_is(c))
+		r = mount_will(c, &m);
 	if (r == 0)
 		r = auth_check(c, &m, user);
 	if (r == AUTH_LATER)
@@ -283,6 +286,6 @@ int connect_packet(struct conn *c, struct packet *p)
 	if (r == 0)
 		r = check_will(c, &m, user);
 	if (r != 0)
-		return refuse(c, m.version, (uint8_t)r);
+		return refuse(c, m.version, r < 0 ? RC_UNAVAILABLE : (uint8_t)r);
 	return let_in(c, &m, user);
 }

@@ -5,6 +5,7 @@
 #include "broker/packet.h"
 #include "broker/proxy.h"
 #include "broker/tls.h"
+#include "broker/users.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,6 +30,8 @@ void door_unref(struct door *d)
 		free(d->ws.origins);
 		free(d->ws.path);
 		tls_unref(d->tls);
+		users_unref(d->users);
+		free(d->mount);
 		free(d->bind);
 		free(d);
 		d = heir;
@@ -53,6 +56,21 @@ static int take_websocket(struct door *d, const struct broker_listener *o)
 	return 0;
 }
 
+/* Whether it was written with a slash at its end or without. */
+static int take_mount(struct door *d, const char *at)
+{
+	size_t len = strlen(at);
+
+	len -= len > 0 && at[len - 1] == '/';
+	d->mount = malloc(len + 2);
+	if (!d->mount)
+		return -ENOMEM;
+	memcpy(d->mount, at, len);
+	strcpy(d->mount + len, "/");
+	d->mount_len = len + 1;
+	return 0;
+}
+
 static int door_new(struct door **out, const struct broker_listener *o)
 {
 	struct door *d = calloc(1, sizeof(*d));
@@ -70,10 +88,16 @@ static int door_new(struct door **out, const struct broker_listener *o)
 		.peer_user = o->peer_user,
 		.proxy = o->proxy_protocol,
 		.client_id = o->client_id,
+		.rate = {o->publish_rate, o->publish_byte_rate},
+		.max_packet = (uint32_t)o->max_packet_size,
 	};
 	r = d->bind ? 0 : -ENOMEM;
 	if (r == 0 && o->protocol == BROKER_WEBSOCKET)
 		r = take_websocket(d, o);
+	if (r == 0 && o->mount_point)
+		r = take_mount(d, o->mount_point);
+	if (r == 0 && o->users)
+		r = users_load(&d->users, o->users);
 	if (r == 0 && o->tls.cert)
 		r = tls_new(&d->tls, &o->tls);
 	if (r < 0) {
@@ -100,12 +124,27 @@ int doors_new(struct doors *out, const struct key_list *listeners)
 	return 0;
 }
 
+bool doors_have_users(const struct doors *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		if (d->list[i]->users)
+			return true;
+	return false;
+}
+
 void doors_free(struct doors *d)
 {
 	for (size_t i = 0; i < d->count; i++)
 		door_unref(d->list[i]);
 	free(d->list);
 	*d = (struct doors){0};
+}
+
+const struct door *door_now(const struct door *d)
+{
+	while (d && d->heir)
+		d = d->heir;
+	return d;
 }
 
 void door_replace(struct door *old, struct door *fresh)

@@ -8,6 +8,7 @@
 #ifndef BROKER_DOOR_H
 #define BROKER_DOOR_H
 
+#include "broker/rate.h"
 #include "broker/transport.h"
 #include "broker/ws.h"
 #include "config/key.h"
@@ -16,6 +17,7 @@
 
 struct tls;
 struct tls_budget;
+struct users;
 
 struct door {
 	uint32_t refs;
@@ -24,8 +26,13 @@ struct door {
 	unsigned mode;     /* of a unix socket */
 	uint32_t max_connections, connections;
 	bool allow_anonymous, peer_user, proxy;
-	int client_id;   /* enum broker_client_id */
-	struct tls *tls; /* a reference; NULL: none */
+	int client_id;       /* enum broker_client_id */
+	char *mount;         /* with a slash behind it; NULL: none */
+	size_t mount_len;    /* with the slash */
+	struct users *users; /* a reference; NULL: those of the broker */
+	struct rate_terms rate;
+	uint32_t max_packet; /* 0: that of the broker */
+	struct tls *tls;     /* a reference; NULL: none */
 	bool websocket;
 	struct ws_terms ws;
 	struct door *heir; /* what replaced it at a reload; a reference */
@@ -38,10 +45,12 @@ struct doors {
 
 int doors_new(struct doors *out, const struct key_list *listeners); /* of struct broker_listener; logs what is wrong */
 void doors_free(struct doors *d);
+bool doors_have_users(const struct doors *d); /* some of their own */
 
 struct door *door_ref(struct door *d);
 void door_unref(struct door *d); /* NULL is fine */
 void door_replace(struct door *old, struct door *fresh);
+const struct door *door_now(const struct door *d); /* what it has been replaced by, or itself; NULL is fine */
 
 bool door_enter(struct door *d); /* one connection more; false: there are too many. NULL is a door without bounds */
 void door_leave(struct door *d);

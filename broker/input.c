@@ -65,7 +65,7 @@ static int check_header(const struct conn *c, const struct frame *f, int r)
 		return RC_PROTOCOL;
 	if (r == FRAME_BAD)
 		return RC_MALFORMED;
-	if (f->total > (uint64_t)c->broker->opts.max_packet_size)
+	if (f->total > conn_max_packet(c))
 		return RC_TOO_LARGE;
 	return 0;
 }

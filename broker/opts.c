@@ -113,6 +113,18 @@ static const struct key listener_keys[] = {
 		.help = "connections at once through this listener; 0: as many as the broker takes"},
 	{"client_id", KEY_ENUM, AT(client_id), .choices = client_ids, .dflt = "any",
 		.help = "what the client id must be"},
+	{"users", KEY_PATH, AT(users), .min = 1, .max = 4000,
+		.help = "file of the users of this listener; without this line: those of the broker"},
+	{"mount_point", KEY_TEXT, AT(mount_point), .min = 1, .max = 200,
+		.help = "topics of its clients lie below this one: what they call `a` is `mount_point/a` to rules, "
+			"upstreams "
+			"and all other clients"},
+	{"max_packet_size", KEY_SIZE, AT(max_packet_size), .min = 0, .max = 268435460, .dflt = "0",
+		.help = "largest packet taken here; 0: that of the broker"},
+	{"publish_rate", KEY_INT, AT(publish_rate), .min = 0, .max = 100000000, .dflt = "0",
+		.help = "messages a second from one client of this listener; 0: as the broker has it"},
+	{"publish_byte_rate", KEY_SIZE, AT(publish_byte_rate), .min = 0, .max = 1LL << 40, .dflt = "0",
+		.help = "the same in bytes"},
 	{"mode", KEY_TEXT, AT(mode), .min = 3, .max = 4, .applies = is_unix, .applies_to = "unix sockets",
 		.help = "permissions of the socket, such as \"0660\"; without this line: what the umask leaves"},
 	{"peer_user", KEY_BOOL, AT(peer_user), .dflt = "false", .applies = is_unix, .applies_to = "unix sockets",
@@ -130,10 +142,23 @@ static const struct key listener_keys[] = {
 			"is trusted to say who is behind it"},
 };
 
+static void check_mount(const struct broker_listener *l, struct key_report *report)
+{
+	enum topic_fault fault = l->mount_point ? topic_check_name(l->mount_point, strlen(l->mount_point)) : TOPIC_OK;
+
+	if (fault != TOPIC_OK)
+		key_fault(report, l, "mount_point", "`%s` is not a topic: it %s", l->mount_point,
+			topic_fault_text(fault));
+	else if (l->mount_point && (l->mount_point[0] == '$' || strcmp(l->mount_point, "/") == 0))
+		key_fault(report, l, "mount_point", "`%s` cannot have topics of clients below it; take a name",
+			l->mount_point);
+}
+
 static void check_listener(void *item, struct key_report *report)
 {
 	struct broker_listener *l = item;
 
+	check_mount(l, report);
 	if (!key_given(l, "allow_anonymous"))
 		l->allow_anonymous = broker_bind_is_local(l->bind) && !l->peer_user;
 	if (l->mode && strspn(l->mode, "01234567") != strlen(l->mode))
@@ -311,7 +336,7 @@ static void check_broker(void *item, struct key_report *report)
 		bool named = l[i].peer_user || (l[i].tls.ca && l[i].tls.user != BROKER_TLS_USER_NONE);
 		bool known = l[i].tls.ca && l[i].tls.require_certificate;
 
-		if (!l[i].allow_anonymous && !o->users && !named)
+		if (!l[i].allow_anonymous && !o->users && !l[i].users && !named)
 			key_advice(report, &l[i], NULL,
 				"lets in nobody: there are no `users:`, and allow_anonymous is not true");
 		else if (l[i].allow_anonymous && !known && !broker_bind_is_local(l[i].bind))

@@ -5,6 +5,7 @@
 #include "broker/core.h"
 #include "broker/encode.h"
 #include "broker/expiry.h"
+#include "broker/mount.h"
 
 #include <string.h>
 
@@ -131,6 +132,8 @@ static bool send_own(struct conn *c, struct post *p, const struct want *w)
 	uint8_t *bytes;
 	size_t n;
 
+	if (mount_is(c) && !mount_strip(c, &h))
+		return false;
 	bytes = broker_scratch(b, SCRATCH_HEAD, encode_publish_room(&h));
 	n = bytes ? encode_publish_head(bytes, &h) : 0;
 	if (n == 0 || n + p->payload.len > c->max_packet)
@@ -168,7 +171,7 @@ static bool send_layout(struct conn *c, struct post *p, const struct want *w)
 
 bool post_send(struct conn *c, struct post *p, const struct want *w)
 {
-	bool own = w->dup || c->version == MQTT_5 ? w->dup || w->id_count > 0 || c->alias_max > 0 : false;
+	bool own = w->dup || mount_is(c) || (c->version == MQTT_5 && (w->id_count > 0 || c->alias_max > 0));
 
 	if (!(own ? send_own(c, p, w) : send_layout(c, p, w)))
 		return false;

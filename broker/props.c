@@ -123,3 +123,40 @@ size_t props_strip(struct span raw, uint64_t drop, uint8_t *out)
 	}
 	return n;
 }
+
+/* A response topic from c, as it shall be. */
+static uint8_t *put_moved(uint8_t *to, struct cursor *c, struct span off, struct span on)
+{
+	struct span name = cursor_span16(c);
+	bool below = name.len > off.len && (off.len == 0 || memcmp(name.at, off.at, off.len) == 0);
+	size_t skip = below ? off.len : 0, add = below && name.len - skip + on.len <= UINT16_MAX ? on.len : 0;
+	size_t len = name.len - skip + add;
+
+	*to++ = PROP_RESPONSE_TOPIC;
+	*to++ = (uint8_t)(len >> 8);
+	*to++ = (uint8_t)len;
+	if (add > 0)
+		memcpy(to, on.at, add);
+	memcpy(to + add, name.at + skip, name.len - skip);
+	return to + len;
+}
+
+size_t props_move_response(struct span raw, struct span off, struct span on, uint8_t *out)
+{
+	struct cursor c = cursor_on(raw.at, raw.len);
+	uint8_t *to = out;
+
+	while (cursor_left(&c) > 0) {
+		const uint8_t *start = c.at;
+		uint8_t id = cursor_u8(&c);
+
+		if (id == PROP_RESPONSE_TOPIC) {
+			to = put_moved(to, &c, off, on);
+			continue;
+		}
+		skip_value(&c, rules[id % PROP_COUNT].kind);
+		memcpy(to, start, (size_t)(c.at - start));
+		to += c.at - start;
+	}
+	return (size_t)(to - out);
+}

@@ -67,5 +67,8 @@ int props_decode(struct cursor *c, enum packet_type packet, struct props *out);
 /* Copies raw without the properties in drop (bits per enum prop) to out, which has room for raw.len; bytes written.
  * raw has been through props_decode(). */
 size_t props_strip(struct span raw, uint64_t drop, uint8_t *out);
+/* Copies raw to out, its response topic without `off` in front, if it is there, and with `on` instead; out has room for
+ * raw.len + on.len. One that would become too long stays as it is. */
+size_t props_move_response(struct span raw, struct span off, struct span on, uint8_t *out);
 
 #endif

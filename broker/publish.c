@@ -5,6 +5,7 @@
 #include "broker/deliver.h"
 #include "broker/dispatch.h"
 #include "broker/hold.h"
+#include "broker/mount.h"
 #include "broker/promise.h"
 #include "broker/rate.h"
 #include "broker/unrest.h"
@@ -90,7 +91,7 @@ static void reuse_bytes(struct conn *c, const struct packet *p, const struct pub
 	uint32_t head = (uint32_t)(p->body.at - p->start);
 	bool shortest = head == 2 || p->start[head - 1] != 0;
 
-	if (pub->alias > 0 || pub->have >> PROP_MESSAGE_EXPIRY & 1 || !shortest ||
+	if (mount_is(c) || pub->alias > 0 || pub->have >> PROP_MESSAGE_EXPIRY & 1 || !shortest ||
 		pub->payload.len >= POST_BY_REFERENCE)
 		return;
 	post->layout[which] =
@@ -230,6 +231,8 @@ int publish_packet(struct conn *c, struct packet *p)
 		r = check_limits(c, &pub);
 	if (r == 0 && pub.have >> PROP_TOPIC_ALIAS & 1)
 		r = alias_resolve(c, &pub);
+	if (r == 0 && mount_is(c))
+		r = mount_publish(c, &pub);
 	if (r != 0)
 		return r < 0 ? RC_UNSPECIFIED : r;
 	if (!again && hold_for_turn(c))

@@ -14,11 +14,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct broker_opts;
 struct conn;
 
+struct rate_terms {
+	int64_t messages, bytes; /* a second; 0: no bound */
+};
+
 /* Pure: takes a message of so many bytes out of *paid_us. false: not now, nothing was taken. */
-bool rate_take(int64_t *paid_us, const struct broker_opts *o, size_t bytes, int64_t now_ms);
+bool rate_take(int64_t *paid_us, const struct rate_terms *terms, size_t bytes, int64_t now_ms);
 
 bool rate_allows(struct conn *c, size_t bytes); /* false: c is held, and goes on by itself */
 void rate_tick(struct loop_timer *t);           /* broker->rate_timer */

@@ -3,11 +3,22 @@
 #include "broker/dispatch.h"
 #include "broker/encode.h"
 #include "broker/hold.h"
+#include "broker/mount.h"
 #include "broker/promise.h"
 
 #include <errno.h>
 
 enum { MUCH_WORK = 10000, MAX_FILTERS = 50000 };
+
+/* The next filter of a packet, as the broker knows it. false: no more. */
+static bool next_filter(struct conn *c, struct subscribe *sub, bool options, struct filter *out)
+{
+	if (!decode_filter(sub, options, out))
+		return false;
+	if (mount_is(c) && mount_filter(c, out) < 0)
+		out->refuse = RC_UNSPECIFIED;
+	return true;
+}
 
 /* --- SUBSCRIBE ---------------------------------------------------------------------------------------------- */
 
@@ -122,7 +133,7 @@ static void replay_all(struct conn *c, struct subscribe *sub, const uint8_t *cod
 	size_t most = 4 * (size_t)b->retain.tree.live + MUCH_WORK, work = 0;
 	struct filter f;
 
-	for (size_t i = 0; decode_filter(sub, true, &f); i++) {
+	for (size_t i = 0; next_filter(c, sub, true, &f); i++) {
 		if (!codes[sub->count + i])
 			continue;
 		if (work < most)
@@ -150,7 +161,7 @@ int subscribe_packet(struct conn *c, struct packet *p)
 	if (!codes)
 		return r != 0 ? r : RC_UNSPECIFIED;
 	start = sub.filters;
-	for (size_t i = 0; decode_filter(&sub, true, &f); i++) {
+	for (size_t i = 0; next_filter(c, &sub, true, &f); i++) {
 		bool fresh = false;
 		uint8_t code = subscribe_one(c->session, &f, sub.subscription_id, &fresh);
 
@@ -205,7 +216,7 @@ int unsubscribe_packet(struct conn *c, struct packet *p)
 	codes = r == 0 ? broker_scratch(c->broker, SCRATCH_REPLY, sub.count) : NULL;
 	if (!codes)
 		return r != 0 ? r : RC_UNSPECIFIED;
-	for (size_t i = 0; decode_filter(&sub, false, &f); i++)
+	for (size_t i = 0; next_filter(c, &sub, false, &f); i++)
 		codes[i] = f.refuse != 0 ? f.refuse : unsubscribe_one(c->session, &f) ? RC_OK : RC_NO_SUBSCRIPTION;
 	send_codes(c, PKT_UNSUBACK, &sub, codes);
 	return 0;

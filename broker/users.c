@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/users.h"
 
+#include "base/log.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -214,6 +215,20 @@ int users_read(struct users **out, const char *path, size_t *line)
 		qsort(u->list, u->count, sizeof(*u->list), by_name);
 	*out = u;
 	return 0;
+}
+
+int users_load(struct users **out, const char *path)
+{
+	size_t line;
+	int r = users_read(out, path, &line);
+
+	if (r == USERS_BAD) {
+		log_error("broker: %s:%zu: not a line of `weir user add` or of mosquitto_passwd", path, line);
+		return -EINVAL;
+	}
+	if (r < 0)
+		log_error("broker: cannot read the users in %s: %s", path, strerror(-r));
+	return r;
 }
 
 struct users *users_ref(struct users *u)

@@ -41,6 +41,7 @@ int users_line(const char *text, size_t len, char name[USERS_NAME_MAX + 1], stru
 
 /* -errno for the file; USERS_BAD with the number of the first wrong line in *line. */
 int users_read(struct users **out, const char *path, size_t *line);
+int users_load(struct users **out, const char *path); /* the same, and what is wrong is logged: -errno */
 struct users *users_ref(struct users *u);
 void users_unref(struct users *u);                                                  /* NULL is fine */
 const struct user *users_find(const struct users *u, const char *name, size_t len); /* NULL: no such user */

@@ -4,6 +4,7 @@
 #include "base/topic.h"
 #include "broker/core.h"
 #include "broker/deliver.h"
+#include "broker/mount.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -79,6 +80,8 @@ static void say_connection(struct text *t, const struct session *s, int64_t now_
 		(long long)(now_ms - c->last_rx_ms));
 	if (c->keep_alive_s > 0)
 		say(t, ", keep alive %u s", c->keep_alive_s);
+	if (mount_is(c))
+		say(t, ", its topics lie below %.200s", c->door->mount);
 	if (conn_choked(c))
 		say(t, "; it does not read: %zu bytes wait in its output%s", c->out.bytes,
 			c->slow ? ", publishers no longer wait for it" : "");
@@ -185,12 +188,19 @@ static void say_permission(struct text *t, const struct session *s, const char *
 	say(t, "\n");
 }
 
-static void say_verdict(struct text *t, const struct session *s, const struct matches *m)
+static bool is_outside(const struct conn *c, const char *topic)
+{
+	return c && mount_is(c) && strncmp(topic, c->door->mount, c->door->mount_len) != 0;
+}
+
+static void say_verdict(struct text *t, const struct session *s, const struct matches *m, const char *topic)
 {
 	const struct conn *c = s->conn;
 
 	if (m->count == 0)
 		say(t, "verdict: stops at the subscription: none of its %u filters matches\n", s->sub_count);
+	else if (is_outside(s->conn, topic))
+		say(t, "verdict: stops at the listener: the topic does not lie below its mount point\n");
 	else if (!m->may_read)
 		say(t, "verdict: stops at the permission\n");
 	else if (!c && s->expiry_s == 0)
@@ -255,7 +265,7 @@ static void explain(struct text *t, struct broker *b, const struct why *w)
 		say(t, "  and %u more\n", m->count - SHOW_FILTERS);
 	say_permission(t, s, w->topic, &m->may_read);
 	say_window(t, b, s);
-	say_verdict(t, s, m);
+	say_verdict(t, s, m, w->topic);
 	free(m);
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int takes(int64_t *paid_us, const struct broker_opts *o, size_t bytes, int64_t now_ms)
+static int takes(int64_t *paid_us, const struct rate_terms *o, size_t bytes, int64_t now_ms)
 {
 	int n = 0;
 
@@ -33,7 +33,7 @@ static void a_second_at_once_and_then_the_rate(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(row); i++) {
-		struct broker_opts o = {.publish_rate = row[i].number, .publish_byte_rate = row[i].bytes};
+		struct rate_terms o = {.messages = row[i].number, .bytes = row[i].bytes};
 		int64_t paid_us = 0;
 
 		ROW(row[i].name, takes(&paid_us, &o, row[i].size, 50000) == row[i].burst);
@@ -44,7 +44,7 @@ static void a_second_at_once_and_then_the_rate(void **state)
 
 static void one_larger_than_a_second_is_paid_back(void **state)
 {
-	struct broker_opts o = {.publish_byte_rate = 1000};
+	struct rate_terms o = {.bytes = 1000};
 	int64_t paid_us = 0;
 
 	(void)state;

@@ -1,57 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Who gets in: listeners with terms of their own, users and passwords. Each test starts a broker of its own."""
-import contextlib
 import getpass
 import pathlib
 import stat
 import struct
 
 from broker_rig import *  # noqa: F403
+from doors_rig import at_unix, broker, enter, users_file, weir
 
 SIX = "$6$AAECAwQFBgcICQoL$JqsxEv/ucyxjA5DKsQ+Y8CDWaQDNQI9FpAkmfwAqWfwZLk/JEGgM0EpylrJHAZKKyFQjJeZ3nFaHjPzOzPPmPw=="
 BAD_LOGIN, NOT_AUTHORIZED = {3: 4, 4: 4, 5: 0x86}, {3: 5, 4: 5, 5: 0x87}
-
-
-@contextlib.contextmanager
-def broker(config):
-    b = Broker(config)
-    try:
-        yield b
-    finally:
-        faults = b.stop()
-    if faults:
-        raise Wrong("; ".join(faults))
-
-
-def over(b, v, sock):
-    """A Socket of the rig on a connection made otherwise."""
-    s = Socket.__new__(Socket)
-    s.broker, s.version, s.buffer, s.stash, s.sock = b, v, b"", [], sock
-    return s
-
-
-def at_unix(b, v, path):
-    sock = socket.socket(socket.AF_UNIX)
-    sock.connect(path)
-    return over(b, v, sock)
-
-
-def enter(s, v, reason=0, **how):
-    s.send(connect(v, how.pop("id", None) or fresh("c"), **how))
-    return s.expect(CONNACK, reason=reason)
-
-
-def weir(*args, **how):
-    return subprocess.run([os.environ["WEIR"], *args], capture_output=True, text=True, timeout=PATIENCE_S, **how)
-
-
-def users_file(folder, **users):
-    path = str(pathlib.Path(folder, "users"))
-    for name, password in users.items():
-        done = weir("user", "add", path, name, input=password + "\n")
-        if done.returncode != 0:
-            raise Wrong(done.stderr)
-    return path
 
 
 # --- listeners --------------------------------------------------------------------------------------------------
