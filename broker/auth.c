@@ -26,9 +26,9 @@ struct job {
 	struct job *next, **pprev;
 	struct conn *waiter; /* one or none: gone meanwhile */
 	struct users *users;
-	const struct user *user;
-	uint32_t address; /* its place in the table */
-	bool good;        /* the hashing thread's answer */
+	const struct user *user; /* NULL: not in the file */
+	uint32_t address;        /* its place in the table */
+	bool good;               /* the hashing thread's answer */
 	uint8_t proof[CRYPTO_SHA256];
 	size_t len;
 	uint8_t password[];
@@ -64,7 +64,10 @@ static void hash_one(struct auth *a, struct letter l)
 
 	if (atomic_load(&a->ending))
 		return;
-	j->good = users_verify(j->user, j->password, j->len);
+	if (j->user)
+		j->good = users_verify(j->user, j->password, j->len);
+	else
+		users_refuse(j->users, j->password, j->len);
 	if (mailbox_post(&a->out, l) != 0)
 		log_error("broker: the answer for a password had no room");
 }

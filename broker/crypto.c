@@ -62,6 +62,14 @@ int crypto_pbkdf2(uint8_t out[CRYPTO_SHA512], const void *password, size_t len, 
 		       : -EIO;
 }
 
+int crypto_scrypt(uint8_t *out, size_t out_len, const void *password, size_t len, const void *salt, size_t salt_len,
+	struct crypto_scrypt cost)
+{
+	uint64_t n = (uint64_t)1 << cost.log2_n, room = 128 * (uint64_t)cost.r * (n + cost.p + 2u);
+
+	return EVP_PBE_scrypt(password, len, salt, salt_len, n, cost.r, cost.p, room, out, out_len) == 1 ? 0 : -EIO;
+}
+
 size_t crypto_to_base64(char *out, const void *at, size_t len)
 {
 	return len <= INT_MAX ? (size_t)EVP_EncodeBlock((unsigned char *)out, at, (int)len) : 0;

@@ -23,6 +23,14 @@ int crypto_hmac_sha256(uint8_t out[CRYPTO_SHA256], const void *key, size_t key_l
 int crypto_pbkdf2(uint8_t out[CRYPTO_SHA512], const void *password, size_t len, const void *salt, size_t salt_len,
 	unsigned rounds);
 
+/* scrypt with N = 2^log2_n: slow, and in need of 128 * r * N bytes meanwhile, which is what specialised hardware has least
+ * of. */
+struct crypto_scrypt {
+	uint8_t log2_n, r, p;
+};
+int crypto_scrypt(uint8_t *out, size_t out_len, const void *password, size_t len, const void *salt, size_t salt_len,
+	struct crypto_scrypt cost);
+
 /* Base64 with padding, without line breaks; out has room for 4 bytes per 3 begun, and a NUL. Returns its length. */
 size_t crypto_to_base64(char *out, const void *at, size_t len);
 /* At most cap bytes; negative: it is not base64, or too long. */

@@ -51,41 +51,102 @@ static bool part(const char **at, const char *end, const char **from, size_t *le
 	return true;
 }
 
-static bool read_rounds(const char *from, size_t len, unsigned *out)
+static bool read_number(const char *from, size_t len, unsigned most, unsigned *out)
 {
 	unsigned n = 0;
 
 	for (size_t i = 0; i < len; i++) {
-		if (from[i] < '0' || from[i] > '9' || n > USERS_ROUNDS_MAX)
+		if (from[i] < '0' || from[i] > '9' || n > most)
 			return false;
 		n = n * 10 + (unsigned)(from[i] - '0');
 	}
 	*out = n;
-	return n > 0 && n <= USERS_ROUNDS_MAX;
+	return n > 0 && n <= most;
+}
+
+/* `ln=14`, up to a comma or the end; *at moves behind it. */
+static bool read_cost(const char **at, const char *end, const char *name, unsigned most, uint8_t *out)
+{
+	size_t name_len = strlen(name);
+	const char *stop = *at <= end ? memchr(*at, ',', (size_t)(end - *at)) : NULL;
+	unsigned n;
+
+	stop = stop ? stop : end;
+	if (*at + name_len > stop || memcmp(*at, name, name_len) != 0)
+		return false;
+	if (!read_number(*at + name_len, (size_t)(stop - *at) - name_len, most, &n))
+		return false;
+	*out = (uint8_t)n;
+	*at = stop + 1;
+	return true;
+}
+
+static bool read_costs(const char *at, size_t len, struct crypto_scrypt *out)
+{
+	const char *end = at + len;
+
+	return read_cost(&at, end, "ln=", 24, &out->log2_n) && read_cost(&at, end, "r=", 32, &out->r) &&
+	       read_cost(&at, end, "p=", 16, &out->p) && at > end &&
+	       (uint64_t)128 * out->r << out->log2_n <= USERS_SCRYPT_MEMORY;
+}
+
+/* Base64 with padding or, for scrypt, without. */
+static int from_base64(uint8_t *out, size_t cap, const char *text, size_t len, bool padded)
+{
+	char whole[2 * CRYPTO_SHA512];
+
+	if (padded)
+		return crypto_from_base64(out, cap, text, len);
+	if (len + 3 > sizeof(whole) || memchr(text, '=', len))
+		return -EINVAL;
+	memcpy(whole, text, len);
+	while (len % 4 != 0)
+		whole[len++] = '=';
+	return crypto_from_base64(out, cap, whole, len);
+}
+
+static const struct format {
+	enum users_kind kind;
+	const char *mark;
+	bool has_cost, padded;
+	int hash_least;
+} formats[] = {
+	{USERS_SCRYPT, "$scrypt$", true, false, 16},
+	{USERS_PBKDF2, "$7$", true, true, CRYPTO_SHA512},
+	{USERS_SHA512, "$6$", false, true, CRYPTO_SHA512},
+};
+
+static bool read_parts(const struct format *f, const char *at, const char *end, struct user *u)
+{
+	const char *from = at;
+	size_t len = 0;
+	int n;
+
+	u->kind = f->kind;
+	if (f->has_cost && !part(&at, end, &from, &len))
+		return false;
+	if (f->kind == USERS_PBKDF2 && !read_number(from, len, USERS_ROUNDS_MAX, &u->rounds))
+		return false;
+	if (f->kind == USERS_SCRYPT && !read_costs(from, len, &u->scrypt))
+		return false;
+	n = part(&at, end, &from, &len) ? from_base64(u->salt, sizeof(u->salt), from, len, f->padded) : -1;
+	if (n <= 0)
+		return false;
+	u->salt_len = (uint8_t)n;
+	n = part(&at, end, &from, &len) && at > end ? from_base64(u->hash, sizeof(u->hash), from, len, f->padded) : -1;
+	u->hash_len = (uint8_t)(n > 0 ? n : 0);
+	return n >= f->hash_least;
 }
 
 static bool read_hash(const char *at, const char *end, struct user *u)
 {
-	const char *from;
-	size_t len;
-	int n;
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		size_t len = strlen(formats[i].mark);
 
-	u->rounds = 0;
-	if (end - at < 3 || at[0] != '$' || at[2] != '$' || (at[1] != '6' && at[1] != '7'))
-		return false;
-	if (at[1] == '7') {
-		at += 3;
-		if (!part(&at, end, &from, &len) || !read_rounds(from, len, &u->rounds))
-			return false;
-	} else {
-		at += 3;
+		if ((size_t)(end - at) > len && memcmp(at, formats[i].mark, len) == 0)
+			return read_parts(&formats[i], at + len, end, u);
 	}
-	n = part(&at, end, &from, &len) ? crypto_from_base64(u->salt, sizeof(u->salt), from, len) : -1;
-	if (n <= 0)
-		return false;
-	u->salt_len = (uint8_t)n;
-	return part(&at, end, &from, &len) && at > end &&
-	       crypto_from_base64(u->hash, sizeof(u->hash), from, len) == (int)sizeof(u->hash);
+	return false;
 }
 
 int users_line(const char *text, size_t len, char name[USERS_NAME_MAX + 1], struct user *out)
@@ -271,35 +332,67 @@ const struct user *users_find(const struct users *u, const char *name, size_t le
 
 /* --- passwords ---------------------------------------------------------------------------------------------- */
 
+/* N = 2^14, p = 5: as hard to guess as the usual 2^17 and 1, in an eighth of the memory. */
+static const struct crypto_scrypt usual = {.log2_n = 14, .r = 8, .p = 5};
+
 bool users_same(const struct user *a, const struct user *b)
 {
-	return a && b && a->rounds == b->rounds && a->salt_len == b->salt_len &&
-	       memcmp(a->salt, b->salt, a->salt_len) == 0 && memcmp(a->hash, b->hash, sizeof(a->hash)) == 0;
+	return a && b && a->kind == b->kind && a->rounds == b->rounds &&
+	       memcmp(&a->scrypt, &b->scrypt, sizeof(a->scrypt)) == 0 && a->salt_len == b->salt_len &&
+	       memcmp(a->salt, b->salt, a->salt_len) == 0 && a->hash_len == b->hash_len &&
+	       memcmp(a->hash, b->hash, a->hash_len) == 0;
 }
 
-bool users_verify(const struct user *user, const void *password, size_t len)
+/* u->hash_len bytes, from its kind, cost and salt. */
+static int hash_of(uint8_t out[CRYPTO_SHA512], const struct user *u, const void *password, size_t len)
 {
-	static const struct user nobody = {.rounds = USERS_ROUNDS, .salt_len = FRESH_SALT};
-	const struct user *u = user ? user : &nobody;
+	switch (u->kind) {
+	case USERS_SCRYPT: return crypto_scrypt(out, u->hash_len, password, len, u->salt, u->salt_len, u->scrypt);
+	case USERS_PBKDF2: return crypto_pbkdf2(out, password, len, u->salt, u->salt_len, u->rounds);
+	default: return crypto_sha512(out, password, len, u->salt, u->salt_len);
+	}
+}
+
+bool users_verify(const struct user *u, const void *password, size_t len)
+{
 	uint8_t hash[CRYPTO_SHA512];
-	int r = u->rounds > 0 ? crypto_pbkdf2(hash, password, len, u->salt, u->salt_len, u->rounds)
-			      : crypto_sha512(hash, password, len, u->salt, u->salt_len);
 
-	return r == 0 && crypto_equal(hash, u->hash, sizeof(hash)) && user;
+	return hash_of(hash, u, password, len) == 0 && crypto_equal(hash, u->hash, u->hash_len);
 }
 
-int users_make_line(char out[USERS_LINE_MAX], const char *name, const void *password, size_t len)
+void users_refuse(const struct users *u, const void *password, size_t len)
 {
-	uint8_t salt[FRESH_SALT], hash[CRYPTO_SHA512];
-	char salt_text[32], hash_text[96];
-	int r = crypto_random(salt, sizeof(salt));
+	uint8_t hash[CRYPTO_SHA512];
 
+	if (u->count > 0 && hash_of(hash, &u->list[0], password, len) < 0)
+		log_debug("broker: no memory for the check of a password");
+}
+
+static void drop_padding(char *text)
+{
+	text[strcspn(text, "=")] = '\0';
+}
+
+int users_make_line(char out[USERS_LINE_MAX], enum users_kind kind, const char *name, const void *password, size_t len)
+{
+	struct user u = {.kind = kind, .rounds = USERS_ROUNDS, .scrypt = usual, .salt_len = FRESH_SALT};
+	char salt[32], hash[96];
+	int r = crypto_random(u.salt, FRESH_SALT);
+
+	u.hash_len = kind == USERS_SCRYPT ? CRYPTO_SHA256 : CRYPTO_SHA512;
 	if (r == 0)
-		r = crypto_pbkdf2(hash, password, len, salt, sizeof(salt), USERS_ROUNDS);
+		r = hash_of(u.hash, &u, password, len);
 	if (r < 0)
 		return r;
-	crypto_to_base64(salt_text, salt, sizeof(salt));
-	crypto_to_base64(hash_text, hash, sizeof(hash));
-	snprintf(out, USERS_LINE_MAX, "%s:$7$%d$%s$%s\n", name, USERS_ROUNDS, salt_text, hash_text);
+	crypto_to_base64(salt, u.salt, u.salt_len);
+	crypto_to_base64(hash, u.hash, u.hash_len);
+	if (kind == USERS_SCRYPT) {
+		drop_padding(salt);
+		drop_padding(hash);
+		snprintf(out, USERS_LINE_MAX, "%s:$scrypt$ln=%d,r=%d,p=%d$%s$%s\n", name, usual.log2_n, usual.r,
+			usual.p, salt, hash);
+	} else {
+		snprintf(out, USERS_LINE_MAX, "%s:$7$%d$%s$%s\n", name, USERS_ROUNDS, salt, hash);
+	}
 	return 0;
 }

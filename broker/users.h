@@ -3,10 +3,11 @@
  *
  * Owner     immutable once read; counted references, from any thread.
  * Memory    at most USERS_FILE_MAX bytes of file.
- * Format    the one that mosquitto_passwd(1) writes, so that a site can move over, and back:
- *		name:$7$ROUNDS$SALT$HASH	PBKDF2 with HMAC-SHA512; what `weir user add` writes, with USERS_ROUNDS
+ * Format    one user a line; lines that are empty or begin with # are passed over.
+ *		name:$scrypt$ln=14,r=8,p=5$SALT$HASH	scrypt, base64 without padding; what `weir user add` writes
+ *	     and those of mosquitto_passwd(1), base64 with padding, so that a site can move over, and back:
+ *		name:$7$ROUNDS$SALT$HASH	PBKDF2 with HMAC-SHA512; USERS_ROUNDS when we write it
  *		name:$6$SALT$HASH		SHA-512 of password and salt (its versions before 2.0)
- *	     salt and hash are base64; lines that are empty or begin with # are passed over.
  */
 #ifndef BROKER_USERS_H
 #define BROKER_USERS_H
@@ -22,14 +23,19 @@ enum {
 	USERS_ROUNDS = 210000,
 	USERS_ROUNDS_MAX = 10000000,
 	USERS_SALT_MAX = 64,
-	USERS_NAME_MAX = 255
+	USERS_NAME_MAX = 255,
+	USERS_SCRYPT_MEMORY = 256 * 1024 * 1024 /* what a line may ask for */
 };
+
+enum users_kind { USERS_SCRYPT, USERS_PBKDF2, USERS_SHA512 };
 
 struct user {
 	const char *name;
-	unsigned rounds; /* 0: the old format */
+	enum users_kind kind;
+	unsigned rounds; /* USERS_PBKDF2 */
+	struct crypto_scrypt scrypt;
 	uint8_t salt[USERS_SALT_MAX];
-	uint8_t salt_len;
+	uint8_t salt_len, hash_len;
 	uint8_t hash[CRYPTO_SHA512];
 };
 
@@ -49,12 +55,13 @@ size_t users_count(const struct users *u);
 const struct user *users_at(const struct users *u, size_t i); /* by name */
 
 bool users_same(const struct user *a, const struct user *b); /* the same password as far as one can see */
-/* Takes its time. user NULL: takes it all the same, and says no. */
-bool users_verify(const struct user *user, const void *password, size_t len);
+bool users_verify(const struct user *user, const void *password, size_t len); /* takes its time */
+/* For somebody who is not in the file: takes the time that its first user would, so that the answer tells nothing. */
+void users_refuse(const struct users *u, const void *password, size_t len);
 
-/* A fresh line for the file, with its end; out has room for USERS_LINE_MAX. 0 or -errno. */
+/* A fresh line for the file, with its end, USERS_SCRYPT or USERS_PBKDF2; out has room for USERS_LINE_MAX. 0 or -errno. */
 enum { USERS_LINE_MAX = USERS_NAME_MAX + 256 };
-int users_make_line(char out[USERS_LINE_MAX], const char *name, const void *password, size_t len);
+int users_make_line(char out[USERS_LINE_MAX], enum users_kind kind, const char *name, const void *password, size_t len);
 bool users_name_ok(const char *name); /* fits the file and the rules: no colon, no control characters, ... */
 
 #endif

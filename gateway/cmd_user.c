@@ -18,8 +18,9 @@ enum { PASSWORD_MAX = 1024 };
 
 static int wrong_use(void)
 {
-	fprintf(stderr, "weir user: use it as: weir user add FILE NAME < PASSWORD (or type it), weir user remove FILE "
-			"NAME, weir user list FILE\n");
+	fprintf(stderr,
+		"weir user: use it as: weir user add [--mosquitto] FILE NAME < PASSWORD (or type it), weir user remove "
+		"FILE NAME, weir user list FILE\n");
 	return 2;
 }
 
@@ -167,7 +168,7 @@ static int rewrite(const char *path, struct change *c)
 
 /* --- the verbs ---------------------------------------------------------------------------------------------- */
 
-static int add(const char *path, const char *name)
+static int add(const char *path, const char *name, enum users_kind kind)
 {
 	char password[PASSWORD_MAX], line[USERS_LINE_MAX];
 	struct change c = {.name = name, .line = line};
@@ -183,7 +184,7 @@ static int add(const char *path, const char *name)
 	r = ask_password(password, sizeof(password));
 	if (r != 0)
 		return r;
-	r = users_make_line(line, name, password, strlen(password));
+	r = users_make_line(line, kind, name, password, strlen(password));
 	crypto_wipe(password, sizeof(password));
 	if (r == 0)
 		r = rewrite(path, &c);
@@ -229,7 +230,9 @@ static int list(const char *path)
 int cmd_user(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[1], "add") == 0)
-		return add(argv[2], argv[3]);
+		return add(argv[2], argv[3], USERS_SCRYPT);
+	if (argc == 5 && strcmp(argv[1], "add") == 0 && strcmp(argv[2], "--mosquitto") == 0)
+		return add(argv[3], argv[4], USERS_PBKDF2);
 	if (argc == 4 && strcmp(argv[1], "remove") == 0)
 		return drop(argv[2], argv[3]);
 	if (argc == 3 && strcmp(argv[1], "list") == 0)

@@ -136,6 +136,20 @@ def files_of_mosquitto_passwd_are_read_as_they_are(_, v):
             b.client(v)  # at a loopback address, without a name
 
 
+@test(versions=(4,))
+def passwords_are_scrypt_unless_mosquitto_shall_read_them_too(_, v):
+    with tempfile.TemporaryDirectory() as folder:
+        path = users_file(folder, anna="secret")
+        done = weir("user", "add", "--mosquitto", path, "ben", input="geheim\n")
+        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+        if done.returncode != 0 or [l.split("$")[:2] for l in lines] != [["anna:", "scrypt"], ["ben:", "7"]]:
+            raise Wrong(f"{done.stderr}{lines}")
+        with broker(f'broker:\n  users: {path}\n') as b:
+            enter(b.socket(v), v, user="anna", password="secret")
+            enter(b.socket(v), v, user="ben", password="geheim")
+            enter(b.socket(v), v, reason=4, user="ben", password="secret")
+
+
 @test()
 def a_refused_connect_does_nothing_to_the_client_of_that_name(_, v):
     with tempfile.TemporaryDirectory() as folder:
