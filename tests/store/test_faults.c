@@ -180,6 +180,55 @@ static void eviction_may_fail_at_any_operation(void **state)
 	sweep(FAULT_SYNC, 3, 1 << 20);
 }
 
+/* --- copies: they fail, or they are whole -------------------------------------------------------------------------- */
+
+typedef int copy_fn(const char *dir, const char *file, struct store_copy *done);
+
+static int back_up(const char *dir, const char *file, struct store_copy *done)
+{
+	unlink(file);
+	return store_backup(dir, file, done);
+}
+
+/* With each operation failing in turn. */
+static void sweep_copy(enum fault_op op, copy_fn *copy, const char *dir, const char *file, uint64_t records)
+{
+	struct store_copy done;
+	uint64_t total;
+
+	fault_vfs_reset();
+	assert_int_equal(copy(dir, file, &done), 0);
+	total = fault_vfs_count(op);
+	for (uint64_t n = 1; n <= total; n += step_of(total)) {
+		fault_vfs_fail(op, n, 0);
+		if (copy(dir, file, &done) == 0 && (done.records != records || done.lost != 0))
+			fail_msg("%s %" PRIu64 ": %" PRIu64 " records, %" PRIu64 " lost, and no word of it",
+				fault_vfs_name(op), n, done.records, done.lost);
+		fault_vfs_heal();
+	}
+}
+
+static void a_copy_that_cannot_read_for_once_fails_and_does_not_call_it_damage(void **state)
+{
+	char *other = tempdir_new(), file[4096];
+
+	(void)state;
+	start(8 << 20);
+	snprintf(file, sizeof(file), "%s/copy", other);
+	assert_int_equal(rig_open(&rig), 0);
+	while (rig.sent < 2000)
+		assert_int_equal(rig_commit(&rig, 50, NULL, 300), 0);
+	for (int op = 0; op < N_FAULT_OPS; op++)
+		sweep_copy((enum fault_op)op, back_up, rig.dir, file, 2000);
+	rig_close(&rig);
+	assert_int_equal(back_up(rig.dir, file, &(struct store_copy){0}), 0);
+	for (int op = 0; op < N_FAULT_OPS; op++)
+		sweep_copy((enum fault_op)op, store_restore, rig.dir, file, 2000);
+	tempdir_empty_but(other, "");
+	tempdir_free(other);
+	rig_fini(&rig);
+}
+
 /* --- power -------------------------------------------------------------------------------------------------------- */
 
 static void cut_everywhere(int64_t max_bytes)
@@ -288,6 +337,7 @@ int main(void)
 		cmocka_unit_test(any_operation_may_fail_once_and_nothing_is_lost),
 		cmocka_unit_test(any_operation_may_fail_for_a_while_and_nothing_committed_is_lost),
 		cmocka_unit_test(eviction_may_fail_at_any_operation),
+		cmocka_unit_test(a_copy_that_cannot_read_for_once_fails_and_does_not_call_it_damage),
 		cmocka_unit_test(the_power_may_go_after_any_change_and_nothing_committed_is_lost),
 		cmocka_unit_test(the_power_may_go_during_eviction),
 		cmocka_unit_test(without_flushes_a_power_cut_loses_commits),
