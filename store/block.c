@@ -9,8 +9,9 @@
 #include <string.h>
 
 enum {
-	FORMAT = 1,
-	HEAD = 1 + 8,           /* format, base time */
+	FORMAT = 2,
+	FORMAT_OLD = 1,         /* without boot and mono */
+	HEAD = 1 + 8 + 4,       /* format, base time, boot */
 	RECORD_HEAD = 4 + 4,    /* length, sum */
 	FIELDS_MAX = 80,        /* of a body without topic, properties and payload */
 	NAMES_MAX = 256 * 1024, /* of one block: a bound for the reader of a damaged one */
@@ -29,7 +30,10 @@ enum {
 	F_SPELLED = 1 << 10,
 	F_PROPS = 1 << 11,
 	F_EXPIRES = 1 << 12,
-	F_KNOWN = (1 << 13) - 1,
+	F_THINNED = 1 << 13,
+	F_RESTAMPED = 1 << 14,
+	F_KNOWN = (1 << 15) - 1,
+	F_KNOWN_OLD = (1 << 13) - 1,
 };
 
 /* --- sums: each step is a bijection of the state, so one wrong word always shows in the 64 bits ----------------- */
@@ -53,10 +57,10 @@ static uint64_t hash(uint64_t seed, const uint8_t *at, size_t len)
 	return mix(mix(h, le64toh(word)), 0x2545f4914f6cdd1du);
 }
 
-static uint32_t sum(uint64_t first, int64_t base_ms, const uint8_t *at, size_t len)
+static uint32_t sum(uint64_t first, int64_t base_ms, uint32_t boot, const uint8_t *at, size_t len)
 {
 	/* One after the other: first ^ base is the same for all blocks of a source that numbers its times. */
-	return (uint32_t)(hash(mix(mix(0, first), (uint64_t)base_ms), at, len) >> 32);
+	return (uint32_t)(hash(mix(mix(0, first), (uint64_t)base_ms ^ (uint64_t)boot << 32), at, len) >> 32);
 }
 
 /* A difference of times that come from outside may not fit; wrapped, it comes back right when it is added again. */
@@ -163,7 +167,7 @@ static int make_room(struct block *b, const struct block_record *r)
 	int err;
 
 	if (b->records > 0 && (need > BLOCK_BYTES || b->records == BLOCK_RECORDS || b->topic_count == BLOCK_TOPICS ||
-				      b->names_len + r->topic.len > NAMES_MAX))
+				      b->names_len + r->topic.len > NAMES_MAX || r->boot != b->head.boot))
 		return BLOCK_FULL;
 	if (r->payload.len > UINT32_MAX / 2 || r->props.len > UINT32_MAX / 2 || r->topic.len > UINT16_MAX)
 		return -EMSGSIZE;
@@ -177,8 +181,9 @@ static void start(struct block *b, const struct block_record *r, uint64_t first)
 
 	*at++ = FORMAT;
 	at = packed_put64(at, (uint64_t)r->wall_ms);
+	at = packed_put32(at, r->boot);
 	b->len = (size_t)(at - b->bytes);
-	b->head = (struct block_head){.first = first, .from_ms = r->wall_ms, .to_ms = r->wall_ms};
+	b->head = (struct block_head){.first = first, .from_ms = r->wall_ms, .to_ms = r->wall_ms, .boot = r->boot};
 }
 
 static int64_t base_of(const uint8_t *bytes)
@@ -193,7 +198,8 @@ static uint16_t flags_of(const struct block_record *r, bool spelled)
 	unsigned f = (r->qos & 3u) | (r->retain ? F_RETAIN : 0u) | (r->class & 3u) << 3 | (r->origin & 3u) << 5;
 
 	f |= (r->gap ? F_GAP : 0u) | (r->replay ? F_REPLAY : 0u) | (r->unsynced ? F_UNSYNCED : 0u);
-	f |= (spelled ? F_SPELLED : 0u) | (r->props.len ? F_PROPS : 0u);
+	f |= (spelled ? F_SPELLED : 0u) | (r->props.len ? F_PROPS : 0u) | (r->thinned ? F_THINNED : 0u);
+	f |= r->restamped ? F_RESTAMPED : 0u;
 	return (uint16_t)(f | (r->expiry_s != MSG_NEVER_EXPIRES ? F_EXPIRES : 0u));
 }
 
@@ -232,6 +238,8 @@ static uint8_t *put_body(uint8_t *at, struct block *b, const struct block_record
 	}
 	if (r->replay)
 		at = packed_put_varint(at, r->target);
+	if (r->unsynced)
+		at = packed_put_zigzag(at, r->mono_ms);
 	return packed_put_span(at, r->payload);
 }
 
@@ -261,7 +269,7 @@ int block_add(struct block *b, const struct block_record *r, uint64_t first)
 	body = at + RECORD_HEAD;
 	end = put_body(body, b, r);
 	at = packed_put32(at, (uint32_t)(end - body));
-	packed_put32(at, sum(b->head.first, base_of(b->bytes), body, (size_t)(end - body)));
+	packed_put32(at, sum(b->head.first, base_of(b->bytes), b->head.boot, body, (size_t)(end - body)));
 	b->len = (size_t)(end - b->bytes);
 	b->records++;
 	note(&b->head, r);
@@ -273,9 +281,11 @@ int block_add(struct block *b, const struct block_record *r, uint64_t first)
 int block_iter_init(struct block_iter *it, const void *bytes, size_t len, uint64_t first)
 {
 	*it = (struct block_iter){.c = cursor_on(bytes, len), .first = first};
-	if (cursor_u8(&it->c) != FORMAT)
+	it->format = cursor_u8(&it->c);
+	if (it->format != FORMAT && it->format != FORMAT_OLD)
 		it->c.bad = true;
 	it->base_ms = (int64_t)packed_get64(&it->c);
+	it->boot = it->format == FORMAT_OLD ? 0 : packed_get32(&it->c);
 	return cursor_ok(&it->c) ? 0 : -EBADMSG;
 }
 
@@ -331,7 +341,7 @@ static int get_topic(struct block_iter *it, struct cursor *c, unsigned flags, st
 
 static int get_body(struct block_iter *it, struct cursor *c, struct block_record *r)
 {
-	unsigned f = cursor_u8(c);
+	unsigned f = cursor_u8(c), known = it->format == FORMAT_OLD ? F_KNOWN_OLD : F_KNOWN;
 	int err;
 
 	f |= (unsigned)cursor_u8(c) << 8;
@@ -342,6 +352,9 @@ static int get_body(struct block_iter *it, struct cursor *c, struct block_record
 		.gap = f & F_GAP,
 		.replay = f & F_REPLAY,
 		.unsynced = f & F_UNSYNCED,
+		.restamped = f & F_RESTAMPED,
+		.thinned = f & F_THINNED,
+		.boot = it->boot,
 		.expiry_s = MSG_NEVER_EXPIRES};
 	r->seq = it->first + packed_get_varint(c);
 	err = get_topic(it, c, f, &r->topic);
@@ -357,8 +370,10 @@ static int get_body(struct block_iter *it, struct cursor *c, struct block_record
 	}
 	if (f & F_REPLAY)
 		r->target = (uint32_t)packed_get_varint(c);
+	if (r->unsynced && it->format != FORMAT_OLD)
+		r->mono_ms = packed_get_zigzag(c);
 	r->payload = cursor_span(c, cursor_left(c));
-	return cursor_ok(c) && !(f & ~(unsigned)F_KNOWN) ? 0 : BLOCK_DAMAGED;
+	return cursor_ok(c) && !(f & ~known) ? 0 : BLOCK_DAMAGED;
 }
 
 /* A record stands at the cursor: true, and its body is taken. */
@@ -371,7 +386,7 @@ static bool take(struct block_iter *it, struct span *body)
 	if (!cursor_ok(&c) || it->search < len)
 		return false;
 	it->search -= len;
-	if (sum(it->first, it->base_ms, body->at, body->len) != want)
+	if (sum(it->first, it->base_ms, it->boot, body->at, body->len) != want)
 		return false;
 	it->c = c;
 	return true;

@@ -3,15 +3,17 @@
  *
  * Why       a row per record costs each record twice more on its way out: emptied pages are written to the WAL and
  *           again by the checkpoint. The overflow pages of a blob are freed without being written at all.
- * Layout    u8 format, i64 base time; then per record: u32 length, u32 sum, body. Little endian. Times and seqs are
- *           relative to the block and not to the record before, and each body has a sum of its own (seeded with the
- *           block's first seq and base time), so a damaged record costs itself, and at worst those whose topic it
+ * Layout    u8 format, i64 base time, u32 boot; then per record: u32 length, u32 sum, body. Little endian. Times and
+ *           seqs are relative to the block and not to the record before, and each body has a sum of its own (seeded
+ *           with what stands in front), so a damaged record costs itself, and at worst those whose topic it
  *           spelled out. A topic is spelled out where it first occurs in the block, less what it shares with the
  *           topic spelled out before it; later records name it by number. A block needs nothing outside of itself
  *           to be read.
  * Body      u16 flags; varint seq - first; varint topic number from 1; [varint shared, varint rest, bytes]; zigzag
  *           wall - base; varint origin id; [varint props length, props]; [varint expiry, zigzag taken - wall];
- *           [varint target]; the payload is what is left. The flags say which of the bracketed are there.
+ *           [varint target]; [zigzag mono]; the payload is what is left. The flags say which of the bracketed are
+ *           there.
+ * Formats   2 is written. 1, without boot and mono, is read.
  * Owner     none: pure, no locks, no clock.
  * Memory    a writer holds its bytes and topics; an iterator points into the caller's bytes and holds the names.
  * Outcomes  BLOCK_FULL: the record belongs into the next block. BLOCK_END: no more records. BLOCK_DAMAGED: a record
@@ -45,7 +47,11 @@ struct block_record {
 	bool retain;
 	bool gap; /* payload is a gap, see gap.h */
 	bool replay;
-	bool unsynced; /* wall_ms comes from a clock that was not trusted */
+	bool unsynced;  /* wall_ms comes from a clock that was not trusted; mono_ms says when it was by the other one */
+	bool restamped; /* wall_ms was derived from that, when the clock had become right */
+	bool thinned;   /* records between those of this topic that are left were dropped */
+	uint32_t boot;  /* store/trust.h; 0: not known. The same for all records of a block */
+	int64_t mono_ms;
 };
 
 /* What stands beside the blob in its row. */
@@ -54,6 +60,7 @@ struct block_head {
 	uint16_t count[4]; /* records of each class; gaps are not counted */
 	bool gaps;
 	int64_t from_ms, to_ms; /* least and greatest wall time */
+	uint32_t boot;
 };
 
 struct block_topic {
@@ -92,6 +99,8 @@ struct block_iter {
 	struct cursor c;
 	uint64_t first;
 	int64_t base_ms;
+	uint32_t boot;
+	uint8_t format;
 	char *names;
 	size_t names_len, names_cap;
 	struct block_topic *topics;

@@ -47,7 +47,8 @@ static const char schema[] =
 	" from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, data BLOB NOT NULL) STRICT;"
 	"CREATE TABLE mark(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
-static const struct sql_kind kind = {0x57454952, DB_VERSION, schema}; /* WEIR */
+static const char *const upgrades[DB_VERSION - 1] = {""};
+static const struct sql_kind kind = {0x57454952, DB_VERSION, schema, upgrades}; /* WEIR */
 
 struct db {
 	struct sql sql;

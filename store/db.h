@@ -4,6 +4,8 @@
  * Schema    block(last INTEGER PRIMARY KEY, span, classes, from_ms, to_ms, data): one row for each block of records,
  *           found by its last seq; mark(name PRIMARY KEY, value): the counter, the cursors and whether the end was
  *           clean, all on one page.
+ * Versions  2 has blocks that know their boot. Those of version 1 are read as they are, so that an upgrade only says
+ *           that an older weir could not read all of it any more.
  * Owner     the thread that opened it; a handle for writing (one in the world) or for reading (any process).
  * Results   -ENOSPC no room (in the file's bound or on the disk), -EBADMSG the file is damaged, -EPROTO a newer weir
  *           made it, -EBUSY another process is in the way, -EROFS and -EACCES as they say, else -EIO; the text behind
@@ -20,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DB_VERSION = 1 };
+enum { DB_VERSION = 2 };
 
 struct db;
 

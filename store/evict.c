@@ -1,32 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Two passes over a copy of the window: the first says what goes and where the gap belongs (behind the last record that
- * went), the second packs what stays. The copy is needed since the old rows must go before new ones take their keys. */
+/* The first pass over a window says what goes and where the gap belongs (behind the last record that went), the second
+ * packs what stays. */
 #include "store/evict.h"
 
-#include "store/gap.h"
+#include "store/window.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum {
-	WINDOW_ROWS = 256,
-	WINDOW_BYTES = 2 * BLOCK_BYTES,
-	SMALL = 8 * 1024, /* a block without the class is taken along when it is not larger */
-};
-
-struct row {
-	uint64_t first, last;
-	unsigned records; /* as its head says */
-	size_t at, len;
-};
-
-struct window {
-	struct row rows[WINDOW_ROWS];
-	size_t count;
-	uint8_t *bytes;
-	size_t len, cap;
-};
+enum { SMALL = 8 * 1024 }; /* a block without the class is taken along when it is not larger */
 
 /* --- choosing the window ---------------------------------------------------------------------------------------------- */
 
@@ -38,31 +19,6 @@ static int find(struct db *d, enum msg_class class, uint64_t *after, struct db_b
 	while ((r = db_block_head(d, *after, out)) == 0 && !db_block_count(out, class))
 		*after = out->last;
 	return r == DB_END ? EVICT_NONE : r;
-}
-
-static int copy(struct db *d, struct window *w, uint64_t after)
-{
-	struct db_block b;
-	int r = db_block_get(d, after, &b);
-
-	if (r == 0 && w->len + b.data.len > w->cap) {
-		size_t cap = w->len + b.data.len + WINDOW_BYTES;
-		uint8_t *more = realloc(w->bytes, cap);
-
-		if (more) {
-			w->bytes = more;
-			w->cap = cap;
-		} else {
-			r = -ENOMEM;
-		}
-	}
-	if (r == 0) {
-		memcpy(w->bytes + w->len, b.data.at, b.data.len);
-		w->rows[w->count++] = (struct row){b.first, b.last, db_block_records(&b), w->len, b.data.len};
-		w->len += b.data.len;
-	}
-	db_block_done(d);
-	return r;
 }
 
 /* The block of the last gap, when it is small and directly in front: the gaps then become one. */
@@ -87,11 +43,9 @@ static int fill(struct db *d, const struct evict_opts *o, struct window *w, uint
 		return r;
 	after = step_back(d, o, b.last);
 	while ((r = db_block_head(d, after, &b)) == 0) {
-		bool full = w->count == WINDOW_ROWS || (w->count > 0 && w->len + b.data.len > WINDOW_BYTES);
-
-		if (full || (!db_block_count(&b, o->class) && b.data.len > SMALL))
+		if (window_is_full(w, &b) || (!db_block_count(&b, o->class) && b.data.len > SMALL))
 			break;
-		r = copy(d, w, after);
+		r = window_add(w, d, after);
 		if (r)
 			break;
 		after = b.last;
@@ -102,43 +56,11 @@ static int fill(struct db *d, const struct evict_opts *o, struct window *w, uint
 
 /* --- rewriting it ------------------------------------------------------------------------------------------------------- */
 
-typedef int each_fn(void *ctx, const struct block_record *r);
-
-static int each_of_row(const struct window *w, const struct row *row, each_fn *each, void *ctx)
-{
-	struct block_iter it;
-	struct block_record rec;
-	int err = block_iter_init(&it, w->bytes + row->at, row->len, row->first);
-
-	while (err == 0) {
-		err = block_next(&it, &rec);
-		if (err == 0)
-			err = each(ctx, &rec);
-		else if (err == BLOCK_DAMAGED)
-			err = 0; /* the survey has counted it */
-	}
-	block_iter_fini(&it);
-	return err == BLOCK_END || err == -EBADMSG ? 0 : err;
-}
-
-static int each_record(const struct window *w, each_fn *each, void *ctx)
-{
-	int err = 0;
-
-	for (size_t i = 0; err == 0 && i < w->count; i++)
-		err = each_of_row(w, &w->rows[i], each, ctx);
-	return err;
-}
-
 struct pass {
-	struct db *db;
-	struct block *block;
 	const struct evict_opts *opts;
 	struct gap gap;
-	uint64_t first, last_row; /* of the row being packed; of the last row put */
 	uint64_t count;
 	unsigned good; /* records read of a row */
-	bool placed;
 };
 
 /* An old gap that no upstream has seen becomes part of the new one. */
@@ -147,7 +69,7 @@ static bool goes(const struct pass *p, const struct block_record *r)
 	return r->gap ? r->seq > p->opts->passed && r->seq <= p->gap.last : r->class == p->opts->class;
 }
 
-static int count_one(void *ctx, const struct block_record *r)
+static int count_one(void *ctx, struct block_record *r)
 {
 	struct pass *p = ctx;
 
@@ -167,11 +89,11 @@ static int survey(struct pass *p, const struct window *w)
 	int err = 0;
 
 	for (size_t i = 0; err == 0 && i < w->count; i++) {
-		const struct row *row = &w->rows[i];
+		const struct window_row *row = &w->rows[i];
 		struct gap lost;
 
 		p->good = 0;
-		err = each_of_row(w, row, count_one, p);
+		err = window_each_of(w, row, count_one, p);
 		if (p->good >= row->records)
 			continue;
 		gap_init(&lost, GAP_DAMAGED);
@@ -183,7 +105,7 @@ static int survey(struct pass *p, const struct window *w)
 	return err;
 }
 
-static int merge_gaps(void *ctx, const struct block_record *r)
+static int merge_gaps(void *ctx, struct block_record *r)
 {
 	struct pass *p = ctx;
 	struct gap old;
@@ -193,80 +115,36 @@ static int merge_gaps(void *ctx, const struct block_record *r)
 	return 0;
 }
 
-static int put_row(struct pass *p)
+static bool stays(void *ctx, struct block_record *r)
 {
-	const struct block_head *h = &p->block->head;
-	struct db_block b = {
-		h->first, h->last, block_classes(h), h->from_ms, h->to_ms, {p->block->bytes, p->block->len}};
+	return !goes(ctx, r);
+}
+
+static int rewrite(struct pass *p, struct db *d, struct block *block, const struct window *w, uint64_t *gap_row)
+{
+	struct window_edit edit = {p, stays, &p->gap, p->opts->topic, p->opts->wall_ms};
 	int r;
 
-	r = db_block_put(p->db, &b);
-	p->last_row = h->last;
-	p->first = h->last + 1;
-	block_reset(p->block);
-	return r;
-}
-
-static int put(struct pass *p, const struct block_record *rec)
-{
-	int r = block_add(p->block, rec, p->first);
-
-	if (r != BLOCK_FULL)
-		return r;
-	r = put_row(p);
-	return r ? r : block_add(p->block, rec, p->first);
-}
-
-static int put_gap(struct pass *p)
-{
-	uint8_t packed[GAP_PACKED_MAX];
-	struct block_record rec = gap_record(&p->gap, packed, p->gap.last, p->opts->topic, p->opts->wall_ms);
-
-	p->placed = true;
-	return put(p, &rec);
-}
-
-static int keep(void *ctx, const struct block_record *rec)
-{
-	struct pass *p = ctx;
-	int r = !p->placed && rec->seq > p->gap.last ? put_gap(p) : 0;
-
-	return r || goes(p, rec) ? r : put(p, rec);
-}
-
-static int rewrite(struct pass *p, struct window *w)
-{
-	int r = survey(p, w);
-
+	gap_init(&p->gap, GAP_EVICTED);
+	r = survey(p, w);
 	if (r == 0)
-		r = each_record(w, merge_gaps, p);
-	if (r == 0)
-		r = db_block_drop(p->db, w->rows[0].last, w->rows[w->count - 1].last);
-	p->first = w->rows[0].first;
-	block_reset(p->block);
-	if (r == 0)
-		r = each_record(w, keep, p);
-	if (r == 0 && !p->placed)
-		r = put_gap(p);
-	return r == 0 && p->block->records > 0 ? put_row(p) : r;
+		r = window_each(w, merge_gaps, p);
+	return r == 0 ? window_rewrite(w, d, block, &edit, gap_row) : r;
 }
 
 int evict_window(struct db *d, struct block *block, const struct evict_opts *opts, struct evict_result *out)
 {
-	struct window *w = calloc(1, sizeof(*w));
-	struct pass p = {.db = d, .block = block, .opts = opts};
-	int r = w ? fill(d, opts, w, &out->last) : -ENOMEM;
+	struct pass p = {.opts = opts};
+	struct window *w;
+	int r = window_new(&w);
 
-	out->count = 0;
-	out->gap_row = opts->gap_row;
+	*out = (struct evict_result){.gap_row = opts->gap_row};
+	if (r == 0)
+		r = fill(d, opts, w, &out->last);
 	if (r == 0) {
-		gap_init(&p.gap, GAP_EVICTED);
-		r = rewrite(&p, w);
+		r = rewrite(&p, d, block, w, &out->gap_row);
 		out->count = p.count;
-		out->gap_row = p.last_row;
 	}
-	if (w)
-		free(w->bytes);
-	free(w);
+	window_free(w);
 	return r;
 }

@@ -21,8 +21,9 @@
 /* Whose file it is. */
 struct sql_kind {
 	int application_id;
-	int version;        /* the format that this weir writes, and the newest that it reads */
-	const char *schema; /* statements, each ended by a semicolon */
+	int version;                 /* the format that this weir writes, and the newest that it reads */
+	const char *schema;          /* statements, each ended by a semicolon */
+	const char *const *upgrades; /* from version 1 to 2, from 2 to 3, ...: statements again; version - 1 of them */
 };
 
 enum { SQL_OWN = 6 };

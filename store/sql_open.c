@@ -29,26 +29,26 @@ static int handle_open(struct sql *q, const char *path, int flags)
 }
 
 /* 1: an empty file, 0: ours, or -errno. */
-static int identify(struct sql *q)
+static int identify(struct sql *q, int64_t *version)
 {
-	int64_t id, version, tables;
+	int64_t id, tables;
 	int r = sql_ask(q, "PRAGMA application_id", NULL, &id);
 
 	if (r == 0)
-		r = sql_ask(q, "PRAGMA user_version", NULL, &version);
+		r = sql_ask(q, "PRAGMA user_version", NULL, version);
 	if (r == 0)
 		r = sql_ask(q, "SELECT count(*) FROM sqlite_schema", NULL, &tables);
 	if (r < 0)
 		return r;
 	if (id == 0 && tables == 0)
 		return 1; /* new, or its making was interrupted */
-	if (id != q->kind->application_id) {
+	if (id != q->kind->application_id || *version < 1) {
 		snprintf(q->text, sizeof(q->text), "not a database of weir");
 		return -EBADMSG;
 	}
-	if (version > q->kind->version) {
+	if (*version > q->kind->version) {
 		snprintf(q->text, sizeof(q->text), "format %lld was made by a newer weir; this one knows up to %d",
-			(long long)version, q->kind->version);
+			(long long)*version, q->kind->version);
 		return -EPROTO;
 	}
 	return 0;
@@ -64,6 +64,25 @@ static int create(struct sql *q)
 		return -ENOMEM;
 	r = sql_exec(q, words);
 	free(words);
+	return r;
+}
+
+/* From an older format to ours, a step at a time: a crash between two leaves a file of the one in between. */
+static int upgrade(struct sql *q, int64_t from)
+{
+	int r = 0;
+
+	for (int64_t v = from; r == 0 && v < q->kind->version; v++) {
+		char *words;
+
+		if (asprintf(&words, "BEGIN IMMEDIATE; %s PRAGMA user_version=%lld; COMMIT", q->kind->upgrades[v - 1],
+			    (long long)v + 1) < 0)
+			return -ENOMEM;
+		r = sql_exec(q, words);
+		free(words);
+		if (r == 0)
+			log_info("store file=%s format=%lld from=%lld", q->path, (long long)v + 1, (long long)v);
+	}
 	return r;
 }
 
@@ -132,18 +151,19 @@ static void hold_room(struct sql *q)
 
 static int set_up(struct sql *q)
 {
+	int64_t version;
 	int r, fresh;
 
 	/* The page size before the first page is written, or never; EXTRA, since a rollback journal whose deletion a power
 	 * cut takes back would undo the birth of the file under its WAL. */
 	r = sql_exec(q, "PRAGMA page_size=4096; PRAGMA synchronous=EXTRA");
 	if (r == 0)
-		r = identify(q);
+		r = identify(q, &version);
 	fresh = r == 1;
 	if (r >= 0)
 		r = use_wal(q);
-	if (r == 0 && fresh)
-		r = create(q);
+	if (r == 0)
+		r = fresh ? create(q) : upgrade(q, version);
 	if (r == 0 && q->opts.preallocate)
 		hold_room(q);
 	/* The header is in the file before room is taken behind it. */
@@ -215,6 +235,7 @@ int sql_open(struct sql *q, const char *path, const struct sql_kind *kind, const
 
 int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind, bool damaged)
 {
+	int64_t version;
 	int r = name_it(q, path, kind);
 
 	if (r < 0)
@@ -228,7 +249,7 @@ int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind
 	if (r == 0)
 		r = sql_exec(q, "PRAGMA cache_size=-1000");
 	if (r == 0)
-		r = identify(q);
+		r = identify(q, &version);
 	if (r == 1)
 		return -ENOENT; /* made this moment, and still empty */
 	return r == 0 ? sql_prepare_own(q) : r;

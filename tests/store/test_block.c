@@ -34,7 +34,9 @@ static bool same_record(const struct block_record *a, const struct block_record 
 	       a->expiry_s == b->expiry_s &&
 	       (a->expiry_s == MSG_NEVER_EXPIRES || a->taken_wall_ms == b->taken_wall_ms) && a->qos == b->qos &&
 	       a->class == b->class && a->origin == b->origin && a->retain == b->retain && a->gap == b->gap &&
-	       a->replay == b->replay && a->target == b->target && a->unsynced == b->unsynced;
+	       a->replay == b->replay && a->target == b->target && a->unsynced == b->unsynced &&
+	       a->restamped == b->restamped && a->thinned == b->thinned && a->boot == b->boot &&
+	       a->mono_ms == b->mono_ms;
 }
 
 static void every_field_comes_back(void **state)
@@ -57,6 +59,14 @@ static void every_field_comes_back(void **state)
 	in[1].class = MSG_ALARM;
 	in[1].origin = MSG_FROM_BRIDGE;
 	in[1].origin_id = UINT32_MAX;
+	for (size_t i = 0; i < COUNT(in); i++)
+		in[i].boot = 0xfedcba98;
+	in[0].unsynced = true;
+	in[0].mono_ms = 86400000;
+	in[3].unsynced = true;
+	in[3].mono_ms = -1;
+	in[3].thinned = true;
+	in[4].restamped = true;
 	in[2].wall_ms = INT64_MIN; /* a source may claim any time */
 	in[2].expiry_s = 60;
 	in[2].taken_wall_ms = INT64_MAX;
@@ -217,6 +227,21 @@ static void topics_past_the_bound_go_to_the_next_block(void **state)
 	block_free(b);
 }
 
+static void records_of_another_boot_go_to_the_next_block(void **state)
+{
+	struct block_record a = record(1, "t", "1"), b = record(2, "t", "2");
+	struct block *blk;
+
+	(void)state;
+	b.boot = 7;
+	assert_int_equal(block_new(&blk), 0);
+	assert_int_equal(block_add(blk, &a, 1), 0);
+	assert_int_equal(block_add(blk, &b, 1), BLOCK_FULL);
+	block_reset(blk);
+	assert_int_equal(block_add(blk, &b, 2), 0);
+	block_free(blk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +251,7 @@ int main(void)
 		cmocka_unit_test(a_flipped_byte_costs_its_record_and_invents_none),
 		cmocka_unit_test(another_blocks_seq_is_noticed),
 		cmocka_unit_test(topics_past_the_bound_go_to_the_next_block),
+		cmocka_unit_test(records_of_another_boot_go_to_the_next_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
