@@ -2,6 +2,7 @@
 #include "store/block.h"
 
 #include "store/packed.h"
+#include "store/sum.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -36,31 +37,12 @@ enum {
 	F_KNOWN_OLD = (1 << 13) - 1,
 };
 
-/* --- sums: each step is a bijection of the state, so one wrong word always shows in the 64 bits ----------------- */
-
-static uint64_t mix(uint64_t h, uint64_t word)
-{
-	h = (h ^ word) * 0x9fb21c651e98df25u;
-	return h ^ h >> 32;
-}
-
-static uint64_t hash(uint64_t seed, const uint8_t *at, size_t len)
-{
-	uint64_t h = mix(seed, len), word;
-
-	for (; len >= 8; at += 8, len -= 8) {
-		memcpy(&word, at, 8);
-		h = mix(h, le64toh(word));
-	}
-	word = 0;
-	memcpy(&word, at, len);
-	return mix(mix(h, le64toh(word)), 0x2545f4914f6cdd1du);
-}
-
 static uint32_t sum(uint64_t first, int64_t base_ms, uint32_t boot, const uint8_t *at, size_t len)
 {
+	uint64_t base = (uint64_t)base_ms ^ (uint64_t)boot << 32;
+
 	/* One after the other: first ^ base is the same for all blocks of a source that numbers its times. */
-	return (uint32_t)(hash(mix(mix(0, first), (uint64_t)base_ms ^ (uint64_t)boot << 32), at, len) >> 32);
+	return (uint32_t)(sum_bytes(sum_mix(sum_mix(0, first), base), at, len) >> 32);
 }
 
 /* A difference of times that come from outside may not fit; wrapped, it comes back right when it is added again. */
@@ -219,7 +201,7 @@ static uint8_t *put_topic(uint8_t *at, struct block *b, struct span topic, uint1
 
 static uint8_t *put_body(uint8_t *at, struct block *b, const struct block_record *r)
 {
-	uint64_t h = hash(0, r->topic.at, r->topic.len);
+	uint64_t h = sum_bytes(0, r->topic.at, r->topic.len);
 	uint16_t *slot = find(b, r->topic, h);
 	bool spelled = *slot == 0;
 

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* The writer thread of the ledger. It sleeps on its mailbox; a gather that comes in a letter is committed and goes back
+ * in one. A commit that fails leaves the gather where it is: nothing of it is called safe, and it is tried again. When
+ * there is nothing to commit it tidies, a bounded piece at a time. */
+#include "base/log.h"
+#include "store/ledger_parts.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	RETRY_US = 100 * 1000,
+	RETRY_MAX_US = 2 * 1000 * 1000,
+	FAREWELLS = 5,  /* tries to commit the last gathers of a stop */
+	MEND_AFTER = 3, /* failures in a row before the file is opened again */
+};
+
+void ledger_writer_figures(struct ledger_file *f)
+{
+	struct ledger_figures *g = &f->figures;
+	struct keeper_stats k;
+
+	keeper_stats(f->keeper, &k);
+	atomic_store(&g->entries, k.entries);
+	atomic_store(&g->live_bytes, (uint64_t)k.live_bytes);
+	atomic_store(&g->folios, k.folios);
+	atomic_store(&g->commits, k.commits);
+	atomic_store(&g->salvaged, k.salvaged);
+	atomic_store(&g->lost, k.lost);
+	atomic_store(&g->disk_bytes, (uint64_t)k.disk_bytes);
+	atomic_store(&g->room_bytes, k.room_bytes);
+}
+
+/* --- trouble ----------------------------------------------------------------------------------------------------- */
+
+static void tell_trouble(struct ledger_file *f, int error)
+{
+	char sentence[300];
+	const char *what = error == -ENOSPC                      ? "there is no room on the disk"
+			   : error == -EBUSY                     ? "a reader holds back the write-ahead log"
+			   : error == -EROFS || error == -EACCES ? "the disk may not be written"
+								 : "the disk fails";
+
+	atomic_fetch_add(&f->figures.failures, 1);
+	if (atomic_exchange(&f->figures.troubled, true))
+		return;
+	snprintf(sentence, sizeof(sentence), "%s: nothing that must outlive weir is acknowledged (%s)", what,
+		error == -EIO ? keeper_text(f->keeper) : strerror(-error));
+	log_error("ledger state=trouble %s; next try in %d ms", sentence, RETRY_US / 1000);
+	if (f->events.trouble)
+		f->events.trouble(f->events.ctx, sentence);
+}
+
+static void trouble_over(struct ledger_file *f)
+{
+	f->failures = 0;
+	if (!atomic_exchange(&f->figures.troubled, false))
+		return;
+	log_info("ledger state=ok; the disk takes commits again");
+	if (f->events.trouble)
+		f->events.trouble(f->events.ctx, NULL);
+}
+
+static void mend(struct ledger_file *f, bool damaged)
+{
+	int r = keeper_mend(f->keeper, damaged, clock_wall_ms(f->clock));
+
+	if (r < 0)
+		log_error("ledger mend=failed error=%d; next try at the next commit", -r);
+	else
+		f->retry_us = 0;
+}
+
+static void failed(struct ledger_file *f, int error)
+{
+	int64_t wait = RETRY_US;
+
+	tell_trouble(f, error);
+	for (unsigned i = 0; i < f->failures && wait < RETRY_MAX_US; i++)
+		wait *= 2;
+	f->failures++;
+	f->retry_us = clock_mono_us(f->clock) + (wait < RETRY_MAX_US ? wait : RETRY_MAX_US);
+	if (error == -EBADMSG || (error == -EIO && f->failures % MEND_AFTER == 0))
+		mend(f, error == -EBADMSG);
+}
+
+/* --- work -------------------------------------------------------------------------------------------------------- */
+
+/* The letter goes before the checkpoint: nobody waits for that. */
+static void settle(struct ledger_file *f)
+{
+	struct letter l = {.kind = LETTER_COMMIT, .ptr = f->batch};
+	int r;
+
+	ledger_writer_figures(f);
+	if (f->batch && mailbox_post(&f->done, l) != 0)
+		abort(); /* it has room for both gathers: a broken invariant of ours */
+	f->batch = NULL;
+	trouble_over(f);
+	r = keeper_checkpoint(f->keeper);
+	if (r < 0)
+		log_warn("ledger checkpoint=failed error=%d; the next commit tries again", -r);
+}
+
+static void work(struct ledger_file *f)
+{
+	int r = f->batch ? keeper_commit(f->keeper, f->batch) : keeper_tidy(f->keeper);
+
+	if (r < 0)
+		failed(f, r);
+	else
+		settle(f);
+}
+
+/* The fd only when there is no gather in hand: the next one must not wake us then. */
+static void sleep_until(struct ledger_file *f, int64_t due_us, int64_t now_us)
+{
+	struct pollfd p = {.fd = mailbox_fd(&f->inbox), .events = POLLIN};
+	int64_t us = due_us > now_us ? due_us - now_us : 0;
+	struct timespec t = {us / 1000000, us % 1000000 * 1000};
+
+	if (ppoll(&p, f->batch ? 0 : 1, due_us == INT64_MAX ? NULL : &t, NULL) < 0 && errno != EINTR)
+		abort(); /* a descriptor and a time of our own */
+}
+
+/* false: it was told to stop, and there is nothing left. */
+static bool take(struct ledger_file *f)
+{
+	struct letter l;
+
+	if (f->batch || mailbox_take(&f->inbox, &l, 1) == 0)
+		return true;
+	if (l.kind == LETTER_STOP)
+		return false;
+	f->batch = l.ptr;
+	return true;
+}
+
+void *ledger_writer(void *arg)
+{
+	struct ledger_file *f = arg;
+
+	while (take(f)) {
+		int64_t now_us = clock_mono_us(f->clock);
+		bool works = f->batch || keeper_is_untidy(f->keeper);
+
+		if (f->failures > 0 && now_us < f->retry_us)
+			sleep_until(f, f->retry_us, now_us);
+		else if (works)
+			work(f);
+		else
+			sleep_until(f, INT64_MAX, now_us);
+		if (atomic_load(&f->stopping) && f->failures >= FAREWELLS) {
+			log_error("ledger stop=unclean; what was gathered last was never called safe");
+			break;
+		}
+	}
+	return NULL;
+}
