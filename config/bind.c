@@ -186,6 +186,51 @@ static bool bind_map(struct binder *b, const struct key *key, const struct key_n
 	return bind_items(b, key, n, member);
 }
 
+static bool bind_pair(struct binder *b, const struct key_node *n, struct key_pair *out)
+{
+	static const struct key number = {.type = KEY_INT, .min = INT64_MIN, .max = INT64_MAX};
+	static const struct key text = {.type = KEY_TEXT, .min = 1, .max = 200};
+	const struct key_node name = {.kind = NODE_SCALAR,
+		.mark = n->key_mark,
+		.key = n->key,
+		.parent = n->parent,
+		.text = n->key,
+		.len = strlen(n->key)};
+
+	bool fine = bind_scalar(b, &number, &name, &out->number);
+
+	fine &= bind_scalar(b, &text, n, &out->text);
+	out->text = fine ? out->text : NULL;
+	return fine;
+}
+
+/* `0x10` and `16` are two keys to YAML. */
+static bool check_once(struct binder *b, const struct key_node *n, const struct key_pair *items)
+{
+	for (size_t i = 0; i < n->index; i++)
+		if (items[i].text && items[i].number == items[n->index].number)
+			return fault(b, n, "%lld has the name `%s` already; give one", (long long)items[i].number,
+				items[i].text);
+	return true;
+}
+
+static bool bind_pairs(struct binder *b, const struct key *key, const struct key_node *n, void *member)
+{
+	struct key_pair *items;
+	bool fine = true;
+
+	if (n->kind != NODE_MAP)
+		return fault(b, n, "is a map of numbers and texts; write `{0: closed, 1: open}`");
+	if (!check_count(b, key, n, n->count))
+		return false;
+	items = get(b, (n->count + 1) * sizeof(*items));
+	for (const struct key_node *c = n->first; items && c; c = c->next)
+		fine &= bind_pair(b, c, &items[c->index]) && check_once(b, c, items);
+	if (items && fine)
+		*(struct key_list *)member = (struct key_list){items, n->count};
+	return items && fine;
+}
+
 static bool bind_nested(struct binder *b, const struct key *key, const struct key_node *n, void *member)
 {
 	return bind_table(b, key->table, n, member);
@@ -216,6 +261,7 @@ static bind_fn *const binders[] = {
 	[KEY_MAP] = bind_map,
 	[KEY_TREE] = bind_any,
 	[KEY_PATH] = bind_path,
+	[KEY_PAIRS] = bind_pairs,
 };
 
 /* --- what nobody wrote --------------------------------------------------------------------------------------- */

@@ -123,6 +123,18 @@ static void put_texts(FILE *out, const struct key_list *list)
 	fputc(']', out);
 }
 
+static void put_pairs(FILE *out, const struct key_list *list)
+{
+	const struct key_pair *items = list->items;
+
+	fputc('{', out);
+	for (size_t i = 0; i < list->count; i++) {
+		fprintf(out, "%s%lld: ", i ? ", " : "", (long long)items[i].number);
+		dump_text(out, items[i].text);
+	}
+	fputc('}', out);
+}
+
 static void put_flags(FILE *out, const struct key *key, unsigned flags)
 {
 	const char *joint = "";
@@ -166,6 +178,18 @@ static bool equal_lists(const struct key *key, const struct key_list *a, const s
 	return true;
 }
 
+static bool equal_pairs(const struct key_list *a, const struct key_list *b)
+{
+	const struct key_pair *x = a->items, *y = b->items;
+
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (x[i].number != y[i].number || strcmp(x[i].text, y[i].text) != 0)
+			return false;
+	return true;
+}
+
 static bool equal_members(const struct key *key, const void *a, const void *b)
 {
 	switch (key->type) {
@@ -183,6 +207,7 @@ static bool equal_members(const struct key *key, const void *a, const void *b)
 	case KEY_TABLE: return dump_equal(key->table, a, b);
 	case KEY_LIST:
 	case KEY_MAP: return equal_lists(key, a, b);
+	case KEY_PAIRS: return equal_pairs(a, b);
 	case KEY_TREE: return true;
 	}
 	return false;
@@ -293,6 +318,8 @@ static void dump_value(struct dumper *d, const struct key *key, const void *memb
 	fputc(' ', d->out);
 	if (key->type == KEY_LIST)
 		put_texts(d->out, list);
+	else if (key->type == KEY_PAIRS)
+		put_pairs(d->out, list);
 	else if (key->type == KEY_FLAGS)
 		put_flags(d->out, key, *(const unsigned *)member);
 	else

@@ -30,7 +30,7 @@ struct outer {
 	int choice;
 	unsigned flags;
 	struct inner table;
-	struct key_list texts, list, map;
+	struct key_list texts, list, map, pairs;
 	const struct key_node *tree;
 };
 
@@ -76,6 +76,7 @@ static const struct key keys[] = {
 	{"texts", KEY_LIST, offsetof(struct outer, texts), .dflt = "one, two", .max = 5, .help = "texts"},
 	{"list", KEY_LIST, offsetof(struct outer, list), .table = &inner_table, .help = "things"},
 	{"map", KEY_MAP, offsetof(struct outer, map), .table = &inner_table, .help = "things by name"},
+	{"pairs", KEY_PAIRS, offsetof(struct outer, pairs), .max = 50, .help = "names of numbers"},
 	{"tree", KEY_TREE, offsetof(struct outer, tree), .help = "anything"},
 };
 static const struct key_table outer_table = KEY_TABLE_OF("outer", struct outer, keys, .help = "x");

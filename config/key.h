@@ -31,9 +31,10 @@
  *	KEY_LIST    struct key_list	of structs of .table, or of const char * when .table is NULL (a single scalar is
  *					a list of one)
  *	KEY_MAP     struct key_list	of structs of .table; the YAML key becomes head.name
+ *	KEY_PAIRS   struct key_list	of struct key_pair: whole numbers and what each is called
  *	KEY_TREE    const struct key_node *	whatever stands there; for config's own use
  *
- * min .. max of KEY_LIST and KEY_MAP bounds the number of entries where max > 0. A default may lie outside of min ..
+ * min .. max of KEY_LIST, KEY_MAP and KEY_PAIRS bounds the number of entries where max > 0. A default may lie outside of min ..
  * max (0 for "off") and may then be written, too. The default of a KEY_LIST of texts and of KEY_FLAGS is "one, two".
  */
 #ifndef CONFIG_KEY_H
@@ -59,6 +60,7 @@ enum key_type {
 	KEY_MAP,
 	KEY_TREE,
 	KEY_PATH,
+	KEY_PAIRS,
 };
 
 /* Where something stands: 1-based line and column; file NULL for a default. */
@@ -78,6 +80,11 @@ struct key_head {
 struct key_list {
 	void *items; /* an array */
 	size_t count;
+};
+
+struct key_pair {
+	int64_t number;
+	const char *text;
 };
 
 struct key_choice {

@@ -20,6 +20,7 @@ static const char *const type_names[] = {
 	[KEY_MAP] = "map by name",
 	[KEY_TREE] = "map by name",
 	[KEY_PATH] = "file",
+	[KEY_PAIRS] = "texts by number",
 };
 
 const char *sections_type(const struct key *k)
