@@ -24,6 +24,12 @@ static const struct {
 	[TYPE_FLOAT64] = {"float64", 4},
 	[TYPE_BCD16] = {"bcd16", 1},
 	[TYPE_BCD32] = {"bcd32", 2},
+	[TYPE_BCD64] = {"bcd64", 4},
+	[TYPE_TIME32] = {"time32", 2},
+	[TYPE_TIME64] = {"time64", 4},
+	[TYPE_TIME_BCD] = {"time-bcd", 3},
+	[TYPE_TIME6] = {"time6", 6},
+	[TYPE_TIME6YY] = {"time6-yy", 6},
 	[TYPE_STRING] = {"string", 0},
 };
 
@@ -49,8 +55,13 @@ const char *type_name(enum point_type t)
 unsigned point_words(const struct point_opts *p)
 {
 	if (p->type == TYPE_STRING)
-		return (unsigned)(p->length + 1) / 2;
+		return (unsigned)(p->chars == 1 ? p->length : (p->length + 1) / 2);
 	return types[p->type].words;
+}
+
+bool point_is_number(const struct point_opts *p)
+{
+	return p->type != TYPE_STRING && (p->type < TYPE_TIME32 || p->type > TYPE_TIME6YY) && p->values.count == 0;
 }
 
 bool ref_parse(const char *text, enum point_source *source, uint16_t *address)

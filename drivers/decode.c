@@ -2,18 +2,24 @@
 #include "drivers/decode.h"
 
 #include "base/utf8.h"
+#include "drivers/date.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 const char *decode_reason(int outcome)
 {
-	static const char *const reasons[] = {
-		[DECODE_NULL] = "null", [DECODE_NOT_A_NUMBER] = "nan", [DECODE_NOT_BCD] = "bcd"};
+	static const char *const reasons[] = {[DECODE_NULL] = "null",
+		[DECODE_NOT_A_NUMBER] = "nan",
+		[DECODE_NOT_BCD] = "bcd",
+		[DECODE_NOT_A_DATE] = "date",
+		[DECODE_OUTSIDE] = "range"};
 
-	return outcome > 0 && outcome <= DECODE_NOT_BCD ? reasons[outcome] : "sensor";
+	return outcome > 0 && outcome <= DECODE_OUTSIDE ? reasons[outcome] : "sensor";
 }
 
 static uint16_t swap_bytes(uint16_t r)
@@ -66,18 +72,22 @@ static bool from_bcd(uint64_t bits, unsigned digits, uint64_t *out)
 	return true;
 }
 
-static bool round_to(double *v, int64_t decimals)
+static void round_to(double *v, int64_t decimals)
 {
 	double power, shifted;
 
 	if (decimals < 0)
-		return false;
+		return;
 	power = pow(10, (double)decimals);
 	shifted = *v * power;
-	if (!isfinite(shifted))
-		return false;
-	*v = round(shifted) / power;
-	return true;
+	if (isfinite(shifted))
+		*v = round(shifted) / power;
+}
+
+double decode_round(const struct point_opts *p, double v)
+{
+	round_to(&v, p->decimals);
+	return v;
 }
 
 struct value decode_real(const struct point_opts *p, double raw)
@@ -129,9 +139,10 @@ static struct value text_of(const struct point_opts *p, const uint16_t *regs, ch
 	size_t len = 0, out = 0;
 
 	for (size_t i = 0; i < (size_t)p->length && i < sizeof(raw); i++) {
-		uint16_t r = p->order & ORDER_SWAP_BYTES ? swap_bytes(regs[i / 2]) : regs[i / 2];
+		size_t at = p->chars == 1 ? i : i / 2;
+		uint16_t r = p->order & ORDER_SWAP_BYTES ? swap_bytes(regs[at]) : regs[at];
 
-		raw[i] = (uint8_t)(i % 2 ? r : r >> 8);
+		raw[i] = (uint8_t)(p->chars == 1 || i % 2 ? r : r >> 8);
 		if (raw[i] == '\0')
 			break;
 		len = i + 1;
@@ -166,7 +177,7 @@ static int interpret(const struct point_opts *p, uint64_t bits, struct value *ou
 
 	if (p->width > 0) {
 		width = (unsigned)p->width;
-		bits = bits >> p->bit & ((1u << width) - 1);
+		bits = bits >> p->bit & (UINT64_MAX >> (64 - width));
 	}
 	switch (p->type) {
 	case TYPE_BOOL: *out = (struct value){.kind = VALUE_BOOL, .b = bits != 0}; return 0;
@@ -183,9 +194,77 @@ static int interpret(const struct point_opts *p, uint64_t bits, struct value *ou
 		memcpy(&out->r, &bits, sizeof(out->r));
 		return 0;
 	case TYPE_BCD16:
-	case TYPE_BCD32: out->kind = VALUE_UINT; return from_bcd(bits, width / 4, &out->u) ? 0 : DECODE_NOT_BCD;
+	case TYPE_BCD32:
+	case TYPE_BCD64: out->kind = VALUE_UINT; return from_bcd(bits, width / 4, &out->u) ? 0 : DECODE_NOT_BCD;
 	default: *out = (struct value){.kind = VALUE_UINT, .u = bits}; return 0;
 	}
+}
+
+static struct value named(const struct point_opts *p, int64_t number, char *text)
+{
+	const struct key_pair *pairs = p->values.items;
+
+	for (size_t i = 0; i < p->values.count; i++)
+		if (pairs[i].number == number)
+			return (struct value){.kind = VALUE_TEXT, .text = {pairs[i].text, strlen(pairs[i].text)}};
+	return (struct value){.kind = VALUE_TEXT,
+		.text = {text, (size_t)snprintf(text, DECODE_TEXT_CAP, "unknown %" PRId64, number)}};
+}
+
+static struct value moment(int64_t at_s, char *text)
+{
+	return (struct value){.kind = VALUE_TEXT, .text = {text, date_text(at_s, text)}};
+}
+
+static double number_of(const struct value *v)
+{
+	return v->kind == VALUE_INT ? (double)v->i : v->kind == VALUE_UINT ? (double)v->u : v->r;
+}
+
+/* lowest .. highest, in the unit of the value. */
+static int limit(const struct point_opts *p, struct value *v)
+{
+	double n = number_of(v);
+	bool below = p->has_lowest && n < p->lowest, above = p->has_highest && n > p->highest;
+
+	if (v->kind == VALUE_BOOL || (!below && !above))
+		return 0;
+	if (p->outside == OUTSIDE_BAD)
+		return DECODE_OUTSIDE;
+	*v = (struct value){.kind = VALUE_REAL, .r = below ? p->lowest : p->highest};
+	return 0;
+}
+
+/* Six parts of a date in registers; no number stands for them. */
+static int decode_parts(const struct point_opts *p, const uint16_t *regs, char *text, struct value *out)
+{
+	int64_t at_s;
+
+	if (!date_decode(p, regs, &at_s))
+		return DECODE_NOT_A_DATE;
+	*out = moment(at_s, text);
+	return 0;
+}
+
+/* A raw number as the value that it stands for. */
+static int finish(const struct point_opts *p, const struct value *raw, char *text, struct value *out)
+{
+	int64_t at_s;
+
+	if (p->values.count > 0) {
+		*out = named(p, raw->kind == VALUE_BOOL ? raw->b : raw->i, text);
+		return 0;
+	}
+	if (date_is(p->type)) {
+		if (!date_from_count(p, raw->u, &at_s))
+			return DECODE_NOT_A_DATE;
+		*out = moment(at_s, text);
+		return 0;
+	}
+	*out = scaled(p, *raw);
+	if (out->kind == VALUE_REAL && !isfinite(out->r))
+		return DECODE_NOT_A_NUMBER;
+	return limit(p, out);
 }
 
 int decode_registers(const struct point_opts *p, const uint16_t *regs, char *text, struct value *out)
@@ -198,19 +277,21 @@ int decode_registers(const struct point_opts *p, const uint16_t *regs, char *tex
 		*out = text_of(p, regs, text);
 		return 0;
 	}
+	if (date_is(p->type) && p->type != TYPE_TIME32 && p->type != TYPE_TIME64)
+		return decode_parts(p, regs, text, out);
 	bits = gather(regs, point_words(p), p->order);
 	r = interpret(p, bits, &raw);
 	if (is_null(p, bits, &raw))
 		return DECODE_NULL;
-	if (r != 0)
-		return r;
-	*out = scaled(p, raw);
-	return out->kind == VALUE_REAL && !isfinite(out->r) ? DECODE_NOT_A_NUMBER : 0;
+	return r != 0 ? r : finish(p, &raw, text, out);
 }
 
-int decode_bit(const struct point_opts *p, bool bit, struct value *out)
+int decode_bit(const struct point_opts *p, bool bit, char *text, struct value *out)
 {
-	(void)p;
-	*out = (struct value){.kind = VALUE_BOOL, .b = bit};
+	const struct value raw = {.kind = VALUE_BOOL, .b = bit};
+
+	if (p->values.count > 0)
+		return finish(p, &raw, text, out);
+	*out = raw;
 	return 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/encode.h"
 
+#include "drivers/date.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -14,9 +16,11 @@ const char *encode_reason(int outcome)
 	static const char *const reasons[] = {[ENCODE_NOT_A_VALUE] = "not a value of its type",
 		[ENCODE_BELOW] = "below min",
 		[ENCODE_ABOVE] = "above max",
-		[ENCODE_TOO_BIG] = "does not fit its registers"};
+		[ENCODE_TOO_BIG] = "does not fit its registers",
+		[ENCODE_NO_NAME] = "not one of its values",
+		[ENCODE_NOT_A_DATE] = "not a date that it can hold; write 2026-11-21T07:30:00Z, or now"};
 
-	return outcome > 0 && outcome <= ENCODE_TOO_BIG ? reasons[outcome] : "refused";
+	return outcome > 0 && outcome <= ENCODE_NOT_A_DATE ? reasons[outcome] : "refused";
 }
 
 bool encode_bool(const struct value *v)
@@ -90,7 +94,7 @@ static bool to_number(const char *text, size_t len, struct value *out)
 
 int encode_text(const struct point_opts *p, const char *text, size_t len, struct value *out)
 {
-	if (p->type == TYPE_STRING) {
+	if (!point_is_number(p)) {
 		*out = (struct value){.kind = VALUE_TEXT, .text = {text, len}};
 		return 0;
 	}
@@ -178,7 +182,7 @@ static bool integer_bits(const struct point_opts *p, double raw, uint64_t *bits)
 /* A 64-bit integer without scale goes by without a double, which has only 53 bits. */
 static bool exact_bits(const struct point_opts *p, const struct value *v, uint64_t *bits)
 {
-	bool same = p->scale >= 1 && p->scale <= 1 && p->offset >= 0 && p->offset <= 0;
+	bool same = p->width == 0 && p->scale >= 1 && p->scale <= 1 && p->offset >= 0 && p->offset <= 0;
 
 	if (!same || (p->type != TYPE_INT64 && p->type != TYPE_UINT64))
 		return false;
@@ -200,7 +204,8 @@ static bool number_bits(const struct point_opts *p, const struct value *v, uint6
 	case TYPE_FLOAT32:
 	case TYPE_FLOAT64: return float_bits(p->type, raw, bits);
 	case TYPE_BCD16:
-	case TYPE_BCD32: return raw >= 0 && raw < 1e9 && to_bcd(round(raw), 4 * point_words(p), bits);
+	case TYPE_BCD32:
+	case TYPE_BCD64: return raw >= 0 && raw < 1e17 && to_bcd(round(raw), 4 * point_words(p), bits);
 	default: return exact_bits(p, v, bits) || integer_bits(p, round(raw), bits);
 	}
 }
@@ -211,28 +216,94 @@ static int encode_string(const struct point_opts *p, const struct value *v, uint
 		return ENCODE_TOO_BIG;
 	memset(regs, 0, point_words(p) * sizeof(*regs));
 	for (size_t i = 0; i < v->text.len; i++)
-		regs[i / 2] |= (uint16_t)((uint8_t)v->text.at[i] << (i % 2 ? 0 : 8));
+		regs[p->chars == 1 ? i : i / 2] |=
+			(uint16_t)((uint8_t)v->text.at[i] << (p->chars == 1 || i % 2 ? 0 : 8));
 	for (unsigned i = 0; i < point_words(p) && (p->order & ORDER_SWAP_BYTES); i++)
 		regs[i] = swap_bytes(regs[i]);
 	return 0;
 }
 
-uint16_t encode_mask(const struct point_opts *p)
+void encode_mask(const struct point_opts *p, uint16_t *masks)
 {
-	if (p->width == 0)
-		return 0xffff;
-	return (uint16_t)(((1u << p->width) - 1) << p->bit);
+	uint64_t bits = p->width == 0 ? UINT64_MAX : UINT64_MAX >> (64 - p->width) << p->bit;
+
+	scatter(bits, masks, point_words(p), p->order);
+}
+
+/* --- names and dates --- */
+
+static int number_of(const struct point_opts *p, const struct value *v, struct value *out)
+{
+	const struct key_pair *pairs = p->values.items;
+
+	for (size_t i = 0; i < p->values.count; i++) {
+		bool is = v->kind == VALUE_TEXT ? v->text.len == strlen(pairs[i].text) &&
+							  memcmp(v->text.at, pairs[i].text, v->text.len) == 0
+						: fabs(encode_number(v) - (double)pairs[i].number) <= 0;
+
+		if (!is)
+			continue;
+		*out = (struct value){.kind = VALUE_INT, .i = pairs[i].number};
+		return 0;
+	}
+	return ENCODE_NO_NAME;
+}
+
+int encode_plain(const struct point_opts *p, const struct value *v, struct value *out)
+{
+	*out = *v;
+	if (p->values.count > 0)
+		return number_of(p, v, out);
+	if (!date_is(p->type))
+		return 0;
+	if (v->kind == VALUE_INT || v->kind == VALUE_UINT)
+		return 0;
+	if (v->kind != VALUE_TEXT || !date_parse(v->text.at, v->text.len, &out->i))
+		return ENCODE_NOT_A_DATE;
+	out->kind = VALUE_INT;
+	return 0;
+}
+
+static int encode_date(const struct point_opts *p, const struct value *v, uint16_t *regs)
+{
+	uint64_t count;
+
+	if (p->type != TYPE_TIME32 && p->type != TYPE_TIME64)
+		return date_encode(p, v->i, regs) ? 0 : ENCODE_NOT_A_DATE;
+	if (!date_to_count(p, v->i, &count) || (p->type == TYPE_TIME32 && count > UINT32_MAX))
+		return ENCODE_NOT_A_DATE;
+	scatter(count, regs, point_words(p), p->order);
+	return 0;
+}
+
+/* --- the point --- */
+
+int encode_bit(const struct point_opts *p, const struct value *v, bool *bit)
+{
+	struct value plain;
+	int r = encode_plain(p, v, &plain);
+
+	if (r == 0 && (plain.kind == VALUE_TEXT || plain.kind == VALUE_NONE))
+		r = ENCODE_NOT_A_VALUE;
+	*bit = encode_bool(&plain);
+	return r;
 }
 
 int encode_registers(const struct point_opts *p, const struct value *v, uint16_t *regs)
 {
+	struct value plain;
 	uint64_t bits;
+	int r = encode_plain(p, v, &plain);
 
+	if (r != 0)
+		return r;
 	if (p->type == TYPE_STRING)
-		return v->kind == VALUE_TEXT ? encode_string(p, v, regs) : ENCODE_NOT_A_VALUE;
-	if (v->kind == VALUE_TEXT || v->kind == VALUE_NONE)
+		return plain.kind == VALUE_TEXT ? encode_string(p, &plain, regs) : ENCODE_NOT_A_VALUE;
+	if (plain.kind == VALUE_TEXT || plain.kind == VALUE_NONE)
 		return ENCODE_NOT_A_VALUE;
-	if (!number_bits(p, v, &bits))
+	if (date_is(p->type))
+		return encode_date(p, &plain, regs);
+	if (!number_bits(p, &plain, &bits))
 		return ENCODE_TOO_BIG;
 	if (p->width > 0)
 		bits <<= p->bit;
@@ -256,7 +327,14 @@ static int check_limits(const struct point_opts *p, const struct value *v)
 int encode_check(const struct point_opts *p, const struct value *v)
 {
 	uint16_t regs[MAX_WORDS];
-	int r = check_limits(p, v);
+	int r = point_is_number(p) ? check_limits(p, v) : 0;
+	bool bit;
 
-	return r == 0 && p->source == SOURCE_HOLDING ? encode_registers(p, v, regs) : r;
+	if (r != 0)
+		return r;
+	switch (p->write_source) {
+	case SOURCE_HOLDING: return encode_registers(p, v, regs);
+	case SOURCE_COIL: return encode_bit(p, v, &bit);
+	default: return 0;
+	}
 }

@@ -13,6 +13,8 @@ enum {
 	ENCODE_BELOW = 2,       /* the point's min */
 	ENCODE_ABOVE = 3,       /* its max */
 	ENCODE_TOO_BIG = 4,     /* for its registers */
+	ENCODE_NO_NAME = 5,     /* the point's values have names, and this is none of them */
+	ENCODE_NOT_A_DATE = 6,  /* or the registers cannot hold it */
 };
 const char *encode_reason(int outcome); /* "below min"; static */
 
@@ -22,10 +24,13 @@ int encode_text(const struct point_opts *p, const char *text, size_t len, struct
 int encode_check(const struct point_opts *p, const struct value *v);
 /* regs: point_words(p) of them; of a bit field only its bits are set. */
 int encode_registers(const struct point_opts *p, const struct value *v, uint16_t *regs);
+int encode_bit(const struct point_opts *p, const struct value *v, bool *bit);
+/* A name as its number, a date as its seconds since 1970; what is neither as it is. */
+int encode_plain(const struct point_opts *p, const struct value *v, struct value *out);
 bool encode_bool(const struct value *v);
 double encode_number(const struct value *v);
 
-/* The bits of its register that belong to the point. */
-uint16_t encode_mask(const struct point_opts *p);
+/* The bits of its registers that belong to the point: masks for point_words(p) of them, as they stand on the wire. */
+void encode_mask(const struct point_opts *p, uint16_t *masks);
 
 #endif

@@ -15,7 +15,7 @@
 
 struct line;
 
-enum errand_kind { ERRAND_WRITE, ERRAND_READ };
+enum errand_kind { ERRAND_WRITE, ERRAND_READ, ERRAND_IDENTIFY };
 enum errand_end {
 	ERRAND_OK,       /* a write: and it reads back as written */
 	ERRAND_MISMATCH, /* written, but it reads back as something else: `back` */
@@ -33,23 +33,27 @@ struct errand {
 	void *ctx;
 	int64_t expires_us; /* monotonic; 0: never */
 
-	/* ERRAND_WRITE; a text value must stay valid */
+	/* ERRAND_WRITE; a text value must stay valid. Of a date, the text `now` is the moment it goes on the wire */
 	size_t device; /* place in the line's list; also for ERRAND_READ when unit < 0 */
 	const struct point_opts *point;
 	struct value value;
 
-	/* ERRAND_READ: a Modbus table, as it stands */
+	/* ERRAND_READ: a Modbus table, as it stands. ERRAND_IDENTIFY: who it is, into back as lines of text */
 	int unit; /* -1: the device's */
 	enum point_source source;
 	uint16_t address, count;
 	int64_t timeout_us; /* 0: the device's */
+	/* The port is set up so for this errand alone; only while no device of the line is up. NULL: as it is. */
+	const struct line_opts *port_as;
 
 	/* what became of it */
 	enum errand_end end;
 	const char *reason; /* static; NULL when all is well */
+	uint8_t exception;  /* of a read that was refused by one */
 	bool has_old, has_back;
 	struct value old, back;          /* as last told before; as read after. A text of old is not kept */
 	char text[ERRAND_TEXT_CAP];      /* of back */
+	char stamp[32];                  /* what `now` was */
 	uint16_t regs[ERRAND_REGISTERS]; /* of ERRAND_READ; a bit is 0 or 1 */
 	int64_t posted_us, begun_us, ended_us;
 };

@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void decode_all(const struct reply *a, unsigned seed)
 {
+	static const char *const zones[] = {"utc", "local", "-03:30"};
 	char text[DECODE_TEXT_CAP];
 
 	for (int type = TYPE_BOOL; type < TYPE_COUNT; type++) {
@@ -16,7 +17,9 @@ static void decode_all(const struct reply *a, unsigned seed)
 			.order = ORDER_GIVEN | (int)(seed & 7),
 			.scale = 0.1,
 			.decimals = (int64_t)(seed % 17) - 1,
-			.length = 1 + seed % 250};
+			.length = 1 + seed % 250,
+			.chars = 1 + (seed >> 3 & 1),
+			.zone = zones[seed % 3]};
 		struct value v;
 
 		if (point_words(&p) <= a->count)

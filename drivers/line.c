@@ -321,6 +321,7 @@ static void *run(void *arg)
 	while (!line_stopping(l))
 		turn(l);
 	line_drop_errands(l);
+	line_close_windows(l);
 	if (l->port_up && l->ops->close)
 		l->ops->close(l->driver);
 	owner_release(&l->owner);
@@ -341,6 +342,10 @@ static int make_devices(struct line *l)
 		d->points = calloc(points ? points : 1, sizeof(*d->points));
 		if (!d->points)
 			return -ENOMEM;
+		for (size_t k = 0; k < points; k++)
+			if (report_init(&d->points[k], (const struct point_opts *)device_of(l, i)->points.items + k) <
+				0)
+				return -ENOMEM;
 		device_init(&d->health, max_timeout_us(l, i), (unsigned)l->opts->retries, 1000 * l->opts->probe_min_ms,
 			1000 * l->opts->probe_max_ms);
 		d->turnaround_us = -1;
@@ -419,6 +424,15 @@ void line_stop(struct line *l)
 	l->started = false;
 }
 
+static void free_points(struct line *l, size_t device)
+{
+	struct report_state *points = l->devices[device].points;
+
+	for (size_t i = 0; points && i < device_of(l, device)->points.count; i++)
+		report_fini(&points[i]);
+	free(points);
+}
+
 void line_free(struct line *l)
 {
 	if (!l)
@@ -426,7 +440,7 @@ void line_free(struct line *l)
 	line_stop(l);
 	l->ops->free(l->driver);
 	for (size_t i = 0; l->devices && i < l->opts->device_count; i++)
-		free(l->devices[i].points);
+		free_points(l, i);
 	free(l->devices);
 	schedule_fini(&l->schedule);
 	mailbox_fini(&l->inbox);

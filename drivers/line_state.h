@@ -63,6 +63,7 @@ int64_t line_now_us(const struct line *l);
 bool line_stopping(const struct line *l);
 /* Health of a device, told to the sink and the log when it changed. */
 void line_step(struct line *l, size_t device, enum device_event event, const char *reason);
+void line_close_windows(struct line *l); /* what they hold is told: the line ends */
 void line_all_bad(struct line *l, size_t device, const char *reason);
 void line_settle(struct line *l, size_t device, enum outcome o, const char *reason);
 void line_count_device(struct line *l, size_t device, enum line_counter what, uint64_t n);

@@ -20,6 +20,7 @@ static void make_free(void *self)
 		return;
 	blocks_fini(&m->blocks);
 	rtu_free(m->rtu);
+	free(m->no_mask);
 	free(m);
 }
 
@@ -44,7 +45,8 @@ static int make(
 	m->opts = opts;
 	m->clock = clock;
 	m->schedule = s;
-	r = rtu_new(&m->rtu, (enum line_driver)opts->driver);
+	m->no_mask = calloc(opts->device_count + 1, sizeof(*m->no_mask));
+	r = m->no_mask ? rtu_new(&m->rtu, (enum line_driver)opts->driver) : -ENOMEM;
 	for (size_t i = 0; r == 0 && i < opts->device_count; i++)
 		r = blocks_plan(&m->blocks, opts, i, BLOCKS_GUESS_US);
 	if (r == 0)
@@ -61,19 +63,25 @@ static int make(
 
 /* --- the port --- */
 
-static int open_port(void *self)
+static int open_as(struct modbus *m, const struct line_opts *o)
 {
-	struct modbus *m = self;
 	int slot = line_slot(m->line);
-	int r = port_open(slot, m->opts, line_stop_fd(m->line));
+	int r = port_open(slot, o, line_stop_fd(m->line));
 
 	if (r < 0)
 		return r;
-	wire_init(&m->wire, m->opts, slot, line_stop_fd(m->line), m->clock);
+	wire_init(&m->wire, o, slot, line_stop_fd(m->line), m->clock);
 	m->wire.tape = line_tape(m->line);
 	m->spoiled = false;
 	line_watch(m->line, slot);
 	return 0;
+}
+
+static int open_port(void *self)
+{
+	struct modbus *m = self;
+
+	return open_as(m, m->opts);
 }
 
 static void close_port(void *self)
@@ -81,6 +89,12 @@ static void close_port(void *self)
 	struct modbus *m = self;
 
 	port_close(line_slot(m->line));
+}
+
+int modbus_reopen(struct modbus *m, const struct line_opts *o)
+{
+	close_port(m);
+	return open_as(m, o);
 }
 
 /* A late reply would be taken for the next one's: TCP offers a new connection in place of silence. */
@@ -182,7 +196,7 @@ static void tell_values(struct modbus *m, const struct block *b, const struct ex
 		const struct point_opts *p = b->points[i];
 		size_t at = (size_t)(p->address - b->first);
 		struct value v;
-		int r = pdu_is_bits(x->request->function) ? decode_bit(p, m->reply.bits[at], &v)
+		int r = pdu_is_bits(x->request->function) ? decode_bit(p, m->reply.bits[at], text, &v)
 							  : decode_registers(p, m->reply.regs + at, text, &v);
 
 		if (r == 0)

@@ -21,6 +21,7 @@ struct modbus {
 	struct schedule *schedule; /* the line's; room for a job per point */
 	struct reply reply;
 	uint64_t noise_bytes; /* of the wire, as last counted */
+	bool *no_mask;        /* by device: it has no function 22 */
 	bool spoiled;         /* the TCP connection was closed on purpose: open it for the next request */
 };
 
@@ -28,6 +29,9 @@ struct modbus {
 enum outcome modbus_exchange_with(struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us);
 /* The same with a device of the line: its answer counts for its health and its pace. */
 enum outcome modbus_exchange(struct modbus *m, size_t device, const struct request *q, struct exchange *x);
+
+/* The port anew, set up as o says. -errno: it is closed. */
+int modbus_reopen(struct modbus *m, const struct line_opts *o);
 
 /* drivers/modbus_errand.c */
 uint8_t modbus_read_function(enum point_source source);

@@ -2,6 +2,7 @@
 /* The keys of lines and devices, and what must hold between them. */
 #include "drivers/opts.h"
 
+#include "drivers/date.h"
 #include "drivers/ports.h"
 
 #include <stdio.h>
@@ -57,6 +58,20 @@ static const struct key_choice device_orders[] = {
 	{"BADC", ORDER_GIVEN | ORDER_SWAP_BYTES, "the bytes of each register swapped"},
 	{"CDAB", ORDER_GIVEN | ORDER_SWAP_WORDS | ORDER_SWAP_PAIRS, "the low register first"},
 	{"DCBA", ORDER_LITTLE, "little endian"},
+	{NULL, 0, NULL},
+};
+
+static const struct key_choice writes[] = {
+	{"auto", WRITES_AUTO, "5 for a coil, 6 for a register, 16 for several"},
+	{"single", WRITES_SINGLE, "5 and 6 only: several registers are written one after another"},
+	{"multiple", WRITES_MULTIPLE, "15 and 16 only"},
+	{"with-read", WRITES_READ, "23: registers are written and read back in one transaction; coils as with auto"},
+	{NULL, 0, NULL},
+};
+
+static const struct key_choice masks[] = {
+	{"auto", MASK_AUTO, "with function 22, until the device refuses it; then as with never"},
+	{"never", MASK_NEVER, "the register is read, changed and written"},
 	{NULL, 0, NULL},
 };
 
@@ -164,6 +179,10 @@ static const struct key device_keys[] = {
 		.help = "longest time of one transaction on the wire, so that writes stay quick; 0 is no limit"},
 	{"no_read", KEY_LIST, DEV(no_read),
 		.help = "addresses that must not be read along: `holding 100-120`, `coil 7`"},
+	{"writes", KEY_ENUM, DEV(writes), .choices = writes, .dflt = "auto",
+		.help = "with which functions it is written"},
+	{"mask_write", KEY_ENUM, DEV(mask_write), .choices = masks, .dflt = "auto",
+		.help = "how a field of bits in a register is written"},
 	{"request", KEY_TEXT, DEV(request), .min = 1, .max = 512, .help = "serial: text that asks for a line"},
 	{"starts", KEY_TEXT, DEV(starts), .min = 1, .max = 200, .help = "serial: only lines that begin with this text"},
 	{"separator", KEY_TEXT, DEV(separator), .min = 1, .max = 8, .dflt = ",",
@@ -250,12 +269,19 @@ static void check_point(
 	if (!source_fits(l->driver, p->source))
 		key_fault(report, p, source_name(p->source), "does not fit the driver %s of line %s; use %s",
 			drivers[l->driver].name, l->head.name, sources_of(l->driver));
+	/* How the words of a number stand says nothing about the parts of a date. */
+	if (p->order == ORDER_BY_DEVICE && date_is(p->type) && p->type >= TYPE_TIME_BCD)
+		p->order = ORDER_GIVEN | (d->order & ORDER_SWAP_BYTES);
 	if (p->order == ORDER_BY_DEVICE)
 		p->order = d->order;
 	if (p->payload == PAYLOAD_BY_DEFAULT)
 		p->payload = d->payload;
 	if (p->every_ms == 0)
 		p->every_ms = d->every_ms;
+	if (p->window_ms > 0 && p->window_ms < p->every_ms)
+		key_fault(report, p, "window",
+			"%lld ms is shorter than `every`, %lld ms: each window would hold one reading or none",
+			(long long)p->window_ms, (long long)p->every_ms);
 	if (line_is_bus(l) && d->unit == 0 && !p->writable)
 		key_fault(report, p, NULL, "belongs to the broadcast unit 0, which nobody answers; make it writable");
 	if (p->source >= SOURCE_INPUT && p->source <= SOURCE_HOLDING && point_words(p) > d->max_registers)
@@ -265,8 +291,8 @@ static void check_point(
 
 static void check_device_on_line(const struct line_opts *l, const struct device_opts *d, struct key_report *report)
 {
-	static const char *const modbus_only[] = {
-		"unit", "order", "max_registers", "max_bits", "max_hole", "max_block", "no_read", "pause"};
+	static const char *const modbus_only[] = {"unit", "order", "max_registers", "max_bits", "max_hole", "max_block",
+		"no_read", "pause", "writes", "mask_write"};
 	static const char *const serial_only[] = {"request", "starts", "separator", "checksum"};
 
 	for (size_t i = 0; i < KEY_COUNT(modbus_only) && !line_is_modbus(l); i++)

@@ -49,6 +49,12 @@ enum point_type {
 	TYPE_FLOAT64,
 	TYPE_BCD16,
 	TYPE_BCD32,
+	TYPE_BCD64,
+	TYPE_TIME32,
+	TYPE_TIME64,
+	TYPE_TIME_BCD,
+	TYPE_TIME6,
+	TYPE_TIME6YY,
 	TYPE_STRING,
 	TYPE_COUNT,
 };
@@ -65,8 +71,20 @@ enum point_order {
 };
 
 enum point_report { REPORT_BY_DEADBAND, REPORT_EVERY, REPORT_CHANGE };
+enum point_outside { OUTSIDE_BAD, OUTSIDE_CLAMP };
+enum point_aggregate {
+	AGGREGATE_NONE,
+	AGGREGATE_MEAN,
+	AGGREGATE_MIN,
+	AGGREGATE_MAX,
+	AGGREGATE_FIRST,
+	AGGREGATE_LAST,
+	AGGREGATE_COUNT
+};
 enum point_payload { PAYLOAD_BY_DEFAULT, PAYLOAD_JSON, PAYLOAD_VALUE };
 enum sim_signal { SIGNAL_SINE, SIGNAL_WALK, SIGNAL_COUNTER, SIGNAL_SQUARE, SIGNAL_CONSTANT };
+enum device_writes { WRITES_AUTO, WRITES_SINGLE, WRITES_MULTIPLE, WRITES_READ };
+enum device_mask { MASK_AUTO, MASK_NEVER };
 enum line_end { END_LF, END_CR, END_CRLF, END_ETX, END_NUL };
 enum line_checksum { CHECKSUM_NONE, CHECKSUM_NMEA };
 
@@ -79,18 +97,27 @@ struct point_opts {
 	int signal;                             /* sim: enum sim_signal */
 	int64_t period_ms;
 	double low, high;
-	int type;             /* enum point_type */
-	int order;            /* enum point_order */
-	int64_t bit, width;   /* of a register; width 0: the whole register */
-	int64_t length;       /* characters of a string */
-	double scale, offset; /* value = raw * scale + offset */
-	int64_t decimals;     /* -1: as computed */
+	int type;               /* enum point_type */
+	int order;              /* enum point_order */
+	int64_t bit, width;     /* of a register; width 0: the whole register */
+	int64_t length;         /* characters of a string */
+	int64_t chars;          /* of them in each register: 1 or 2 */
+	const char *zone;       /* of a device's clock: "utc", "local", "+01:00" */
+	struct key_list values; /* struct key_pair: what its numbers are called */
+	double scale, offset;   /* value = raw * scale + offset */
+	int64_t decimals;       /* -1: as computed */
+	double lowest, highest; /* of what is read */
+	int outside;            /* enum point_outside */
 	const char *unit;
 	const char *deadband_text;   /* "0.2", "5%" */
 	int report;                  /* enum point_report */
 	int64_t max_age_ms;          /* 0: no heartbeat */
+	int aggregate;               /* enum point_aggregate */
+	int64_t window_ms;           /* of the aggregate */
 	struct key_list null_values; /* const char *: raw values that mean "no value" */
 	bool writable;
+	int64_t write_holding, write_coil; /* where it is written; else where it is read */
+	const char *write_ref;
 	double min, max;   /* of what may be written */
 	int class;         /* enum msg_class */
 	int64_t every_ms;  /* 0: the device's */
@@ -101,7 +128,10 @@ struct point_opts {
 	/* resolved */
 	enum point_source source;
 	uint16_t address; /* in its table, 0-based */
-	double deadband;  /* < 0: none */
+	enum point_source write_source;
+	uint16_t write_address;
+	bool has_lowest, has_highest;
+	double deadband; /* < 0: none */
 	bool deadband_percent;
 	bool has_min, has_max;
 };
@@ -120,6 +150,8 @@ struct device_opts {
 	int64_t max_hole;                /* -1: whatever is cheaper on the wire */
 	int64_t max_block_ms;            /* longest transaction on the wire; 0: no limit */
 	struct key_list no_read;         /* const char *: "holding 100-120" */
+	int writes;                      /* enum device_writes */
+	int mask_write;                  /* enum device_mask */
 	const char *request;             /* serial: asked for with this; NULL: it talks by itself */
 	const char *starts;              /* serial: only lines that begin so */
 	const char *separator;           /* serial: between fields */
@@ -157,6 +189,10 @@ struct line_opts {
 extern const struct key_table line_table, device_table, point_table;
 extern const struct key_choice payload_choices[];
 
+/* What must hold between the keys of a point, and what follows from them (drivers/point_check.c). */
+void point_check(void *item, struct key_report *report);
+extern const struct key_choice point_orders[];
+
 /* After devices were joined to l: every point has a source that l's driver knows, orders and types fit, defaults of
  * devices are handed to their points. To be called once per line from the schema's own check. */
 void line_check(struct line_opts *l, struct key_report *report);
@@ -175,5 +211,6 @@ const char *source_name(enum point_source s); /* "holding" */
 const char *type_name(enum point_type t);     /* "float32" */
 /* Registers that the point takes; 1 for a bit of a table of bits. */
 unsigned point_words(const struct point_opts *p);
+bool point_is_number(const struct point_opts *p); /* its values are numbers: no text, no moment, no names */
 
 #endif

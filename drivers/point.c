@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The keys of a point, and what must hold between them. */
+/* The keys of a point. */
 #include "base/msg.h"
 #include "drivers/opts.h"
-
-#include <math.h>
-#include <regex.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define AT(member) offsetof(struct point_opts, member)
 
@@ -23,14 +18,21 @@ static const struct key_choice type_choices[] = {
 	{"float64", TYPE_FLOAT64, NULL},
 	{"bcd16", TYPE_BCD16, "four decimal digits"},
 	{"bcd32", TYPE_BCD32, "eight decimal digits"},
-	{"string", TYPE_STRING, "`length` characters, two in each register"},
+	{"bcd64", TYPE_BCD64, "sixteen decimal digits"},
+	{"time32", TYPE_TIME32, "a date: seconds since 1970 in two registers, without a sign"},
+	{"time64", TYPE_TIME64, "a date: seconds since 1970 in four registers"},
+	{"time-bcd", TYPE_TIME_BCD,
+		"a date: year, month, day, hour, minute, second, two decimal digits each, in three registers"},
+	{"time6", TYPE_TIME6, "a date: year (2026), month, day, hour, minute, second, a register each"},
+	{"time6-yy", TYPE_TIME6YY, "the same with the year of the century (26)"},
+	{"string", TYPE_STRING, "`length` characters"},
 	{NULL, 0, NULL},
 };
 
 #define B ORDER_SWAP_BYTES
 #define W ORDER_SWAP_WORDS
 #define P ORDER_SWAP_PAIRS
-static const struct key_choice orders[] = {
+const struct key_choice point_orders[] = {
 	{"AB", ORDER_BIG, "16 bits, high byte first"},
 	{"BA", ORDER_GIVEN | B, "16 bits, low byte first"},
 	{"ABCD", ORDER_BIG, "big endian, as the standard has it"},
@@ -72,6 +74,23 @@ const struct key_choice payload_choices[] = {
 	{NULL, 0, NULL},
 };
 
+static const struct key_choice outsides[] = {
+	{"bad", OUTSIDE_BAD, "the point is bad, reason `range`"},
+	{"clamp", OUTSIDE_CLAMP, "the limit takes its place"},
+	{NULL, 0, NULL},
+};
+
+static const struct key_choice aggregates[] = {
+	{"none", AGGREGATE_NONE, "each reading by itself"},
+	{"mean", AGGREGATE_MEAN, "of a bool: the part of the readings that were true"},
+	{"min", AGGREGATE_MIN, NULL},
+	{"max", AGGREGATE_MAX, NULL},
+	{"first", AGGREGATE_FIRST, NULL},
+	{"last", AGGREGATE_LAST, NULL},
+	{"count", AGGREGATE_COUNT, "how many readings"},
+	{NULL, 0, NULL},
+};
+
 static const struct key_choice classes[] = {
 	{"bulk", MSG_BULK, "evicted first"},
 	{"telemetry", MSG_TELEMETRY, NULL},
@@ -85,6 +104,11 @@ static bool from_registers(const void *item)
 	return key_given(item, "holding") || key_given(item, "input") || key_given(item, "ref");
 }
 
+static bool from_tables(const void *item)
+{
+	return from_registers(item) || key_given(item, "coil") || key_given(item, "discrete");
+}
+
 static bool is_polled(const void *item)
 {
 	return !key_given(item, "field") && !key_given(item, "match");
@@ -96,6 +120,7 @@ static bool from_signal(const void *item)
 }
 
 #define REGISTERS .applies = from_registers, .applies_to = "registers (holding, input)"
+#define TABLES    .applies = from_tables, .applies_to = "Modbus points (holding, input, coil, discrete)"
 #define POLLED    .applies = is_polled, .applies_to = "points that are read one by one (Modbus, sim)"
 #define SIGNALS   .applies = from_signal, .applies_to = "points with a signal"
 
@@ -116,23 +141,49 @@ static const struct key point_keys[] = {
 	{"high", KEY_REAL, AT(high), .dflt = "100", SIGNALS, .help = "greatest value of the signal"},
 	{"type", KEY_ENUM, AT(type), .choices = type_choices,
 		.help = "uint16 for registers, bool for coils and discrete inputs, float64 for others when not given"},
-	{"order", KEY_ENUM, AT(order), .choices = orders, REGISTERS,
+	{"order", KEY_ENUM, AT(order), .choices = point_orders, REGISTERS,
 		.help = "how the bytes stand on the wire; the device's when it is not given"},
-	{"bit", KEY_INT, AT(bit), .min = 0, .max = 15, REGISTERS, .help = "of the register; 0 is the lowest"},
-	{"width", KEY_INT, AT(width), .min = 1, .max = 16, REGISTERS, .help = "bits from `bit` on; 1 when not given"},
+	{"bit", KEY_INT, AT(bit), .min = 0, .max = 63, REGISTERS,
+		.help = "the lowest bit of a field in the register or registers; 0 is the lowest of all"},
+	{"width", KEY_INT, AT(width), .min = 1, .max = 64, REGISTERS, .help = "bits from `bit` on; 1 when not given"},
 	{"length", KEY_INT, AT(length), .min = 1, .max = 250, REGISTERS, .help = "characters of a string"},
+	{"chars", KEY_INT, AT(chars), .min = 1, .max = 2, .dflt = "2", REGISTERS,
+		.help = "of a string: characters in each register; one stands in the low byte, with order BA in the "
+			"high one"},
+	{"zone", KEY_TEXT, AT(zone), .min = 1, .max = 8, REGISTERS,
+		.help = "of a date: what the device's clock shows: `utc`, `local` (this computer's zone, with summer "
+			"time) or "
+			"a distance as `+01:00`; utc when not given"},
+	{"values", KEY_PAIRS, AT(values), .min = 1, .max = 256, TABLES,
+		.help = "what its numbers are called: `{0: closed, 1: open}`; a number without a name is sent as "
+			"`unknown 7`"},
 	{"scale", KEY_REAL, AT(scale), .dflt = "1", .help = "value = raw x scale + offset"},
 	{"offset", KEY_REAL, AT(offset), .dflt = "0", .help = "value = raw x scale + offset"},
 	{"decimals", KEY_INT, AT(decimals), .min = -1, .max = 15, .dflt = "-1",
 		.help = "the value is rounded to so many; -1 is not at all"},
+	{"lowest", KEY_REAL, AT(lowest), REGISTERS, .help = "least value that can be read; see `outside`"},
+	{"highest", KEY_REAL, AT(highest), REGISTERS, .help = "greatest value that can be read; see `outside`"},
+	{"outside", KEY_ENUM, AT(outside), .choices = outsides, .dflt = "bad", REGISTERS,
+		.help = "what becomes of a value that is not within lowest .. highest"},
 	{"unit", KEY_TEXT, AT(unit), .min = 1, .max = 32, .help = "of measurement; sent along with the value"},
 	{"report", KEY_ENUM, AT(report), .choices = reports, .help = "change when there is a deadband, else every"},
 	{"deadband", KEY_TEXT, AT(deadband_text), .min = 1, .max = 32,
 		.help = "a change up to this is not sent: `0.2`, or `5%` of the last value sent"},
 	{"max_age", KEY_TIME, AT(max_age_ms), .min = 1, .max = 604800000,
 		.help = "with report: change, a value is sent at least so often"},
+	{"aggregate", KEY_ENUM, AT(aggregate), .choices = aggregates, .dflt = "none",
+		.help = "one value for all readings of a window"},
+	{"window", KEY_TIME, AT(window_ms), .min = 100, .max = 86400000,
+		.help = "of the aggregate: `1m` is from one full minute to the next; a reading that is bad ends it "
+			"early"},
 	{"null_values", KEY_LIST, AT(null_values), REGISTERS, .help = "raw values that mean no value: `0x8000`, `-1`"},
 	{"writable", KEY_BOOL, AT(writable), .dflt = "false", .help = "it may be written by `.../set`"},
+	{"write_holding", KEY_INT, AT(write_holding), .min = 0, .max = 65535, TABLES,
+		.help = "the holding register it is written to, counted from 0, when it is read elsewhere"},
+	{"write_coil", KEY_INT, AT(write_coil), .min = 0, .max = 65535, TABLES,
+		.help = "the coil it is written to, counted from 0, when it is read elsewhere"},
+	{"write_ref", KEY_TEXT, AT(write_ref), .min = 5, .max = 6, TABLES,
+		.help = "the same as the number printed in many manuals: 40101, 00017"},
 	{"min", KEY_REAL, AT(min), .help = "least value that may be written"},
 	{"max", KEY_REAL, AT(max), .help = "greatest value that may be written"},
 	{"class", KEY_ENUM, AT(class), .choices = classes, .dflt = "telemetry",
@@ -146,201 +197,5 @@ static const struct key point_keys[] = {
 	{"retain", KEY_BOOL, AT(retain), .dflt = "true", .help = "a new subscriber gets the last value at once"},
 };
 
-static const struct {
-	const char *key;
-	enum point_source source;
-	size_t offset;
-} sources[] = {
-	{"holding", SOURCE_HOLDING, AT(holding)},
-	{"input", SOURCE_INPUT, AT(input)},
-	{"coil", SOURCE_COIL, AT(coil)},
-	{"discrete", SOURCE_DISCRETE, AT(discrete)},
-	{"field", SOURCE_FIELD, 0},
-	{"match", SOURCE_MATCH, 0},
-	{"signal", SOURCE_SIGNAL, 0},
-	{"ref", SOURCE_NONE, 0},
-};
-
-/* Exactly one source; the resolved address. */
-static bool check_source(struct point_opts *p, struct key_report *report)
-{
-	const char *first = NULL;
-
-	for (size_t i = 0; i < KEY_COUNT(sources); i++) {
-		if (!key_given(p, sources[i].key))
-			continue;
-		if (first) {
-			key_fault(report, p, sources[i].key, "%s is given too; use one of them", first);
-			return false;
-		}
-		first = sources[i].key;
-		p->source = sources[i].source;
-		if (sources[i].offset)
-			p->address = (uint16_t) * (const int64_t *)((const char *)p + sources[i].offset);
-	}
-	if (!first) {
-		key_fault(report, p, NULL,
-			"has no source; use holding, input, coil, discrete or ref (Modbus), field or match (serial), "
-			"or "
-			"signal (sim)");
-		return false;
-	}
-	if (p->ref && !ref_parse(p->ref, &p->source, &p->address)) {
-		key_fault(report, p, "ref",
-			"`%s` is not a reference; use five or six digits: 0xxxx coils, 1xxxx discrete inputs, 3xxxx "
-			"input "
-			"registers, 4xxxx holding registers",
-			p->ref);
-		return false;
-	}
-	return true;
-}
-
-static enum point_type default_type(const struct point_opts *p)
-{
-	switch (p->source) {
-	case SOURCE_COIL:
-	case SOURCE_DISCRETE: return TYPE_BOOL;
-	case SOURCE_HOLDING:
-	case SOURCE_INPUT: return p->width == 1 ? TYPE_BOOL : TYPE_UINT16;
-	default: return TYPE_FLOAT64;
-	}
-}
-
-static void check_type(struct point_opts *p, struct key_report *report)
-{
-	bool bits = p->source == SOURCE_COIL || p->source == SOURCE_DISCRETE;
-	bool registers = p->source == SOURCE_HOLDING || p->source == SOURCE_INPUT;
-
-	if (key_given(p, "bit") && !key_given(p, "width"))
-		p->width = 1;
-	if (key_given(p, "width") && !key_given(p, "bit"))
-		key_fault(report, p, "width", "needs `bit`, the lowest bit of the field");
-	if (p->type == TYPE_BY_SOURCE)
-		p->type = default_type(p);
-	if (bits && p->type != TYPE_BOOL)
-		key_fault(report, p, "type", "%s does not fit a table of bits; use bool",
-			type_name((enum point_type)p->type));
-	if (p->width > 0 && p->type != TYPE_BOOL && p->type != TYPE_UINT16 && p->type != TYPE_INT16)
-		key_fault(report, p, "type", "%s does not fit bits of a register; use bool, uint16 or int16",
-			type_name((enum point_type)p->type));
-	if (p->width > 0 && p->bit + p->width > 16)
-		key_fault(report, p, "width", "bits %lld to %lld pass the end of the register; use at most %lld",
-			(long long)p->bit, (long long)(p->bit + p->width - 1), (long long)(16 - p->bit));
-	if (registers && p->type == TYPE_STRING && !key_given(p, "length"))
-		key_fault(report, p, NULL, "is a string without `length`");
-	if (p->type != TYPE_STRING && key_given(p, "length"))
-		key_fault(report, p, "length", "belongs to strings; this is %s", type_name((enum point_type)p->type));
-	if (registers && p->address + point_words(p) > 65536)
-		key_fault(report, p, NULL, "passes the last register: %u + %u", p->address, point_words(p));
-	if (p->type == TYPE_STRING && (key_given(p, "scale") || key_given(p, "offset") || key_given(p, "decimals")))
-		key_fault(report, p, NULL, "is a string; scale, offset and decimals belong to numbers");
-}
-
-static void check_order(struct point_opts *p, struct key_report *report)
-{
-	unsigned words = point_words(p);
-	const struct key_choice *c = orders;
-
-	if (p->order == ORDER_BY_DEVICE || p->type == TYPE_STRING)
-		return;
-	/* AB and ABCD are the same choice by value; only what makes a difference can be wrong. */
-	while (c->name && (c->value != p->order || strlen(c->name) < 2 * words))
-		c++;
-	if (words == 1 && (p->order & (ORDER_SWAP_WORDS | ORDER_SWAP_PAIRS)))
-		key_fault(report, p, "order", "%s has two bytes; use AB or BA", type_name((enum point_type)p->type));
-	else if (!c->name || (words == 2 && !(p->order & ORDER_SWAP_WORDS) != !(p->order & ORDER_SWAP_PAIRS)))
-		key_fault(report, p, "order", "does not fit the %u bytes of %s; use ABCD, BADC, CDAB or DCBA",
-			2 * words, type_name((enum point_type)p->type));
-}
-
-static void check_deadband(struct point_opts *p, struct key_report *report)
-{
-	char *end;
-
-	p->deadband = -1;
-	if (p->deadband_text) {
-		p->deadband = strtod(p->deadband_text, &end);
-		p->deadband_percent = *end == '%';
-		if (end == p->deadband_text || end[p->deadband_percent] != '\0' || !(p->deadband >= 0) ||
-			isinf(p->deadband))
-			key_fault(report, p, "deadband", "`%s` is not a deadband; use a number as 0.2, or 5%%",
-				p->deadband_text);
-		if (p->type == TYPE_STRING || p->type == TYPE_BOOL)
-			key_fault(report, p, "deadband", "does not fit %s; use report: change",
-				type_name((enum point_type)p->type));
-		if (key_given(p, "report") && p->report == REPORT_EVERY)
-			key_fault(report, p, "deadband", "has no effect with report: every; use report: change");
-	}
-	if (p->report == REPORT_BY_DEADBAND)
-		p->report = p->deadband >= 0 ? REPORT_CHANGE : REPORT_EVERY;
-	if (p->max_age_ms > 0 && p->report == REPORT_EVERY)
-		key_fault(report, p, "max_age", "has no effect with report: every; use report: change");
-}
-
-static void check_write(struct point_opts *p, struct key_report *report)
-{
-	p->has_min = key_given(p, "min");
-	p->has_max = key_given(p, "max");
-	if (p->writable && p->source != SOURCE_HOLDING && p->source != SOURCE_COIL && p->source != SOURCE_SIGNAL)
-		key_fault(report, p, "writable", "%s cannot be written; use holding or coil", source_name(p->source));
-	if (!p->writable && p->has_min)
-		key_fault(report, p, "min", "limits what is written, and the point is not writable");
-	if (!p->writable && p->has_max)
-		key_fault(report, p, "max", "limits what is written, and the point is not writable");
-	if (p->has_min && p->has_max && p->min > p->max)
-		key_fault(report, p, "min", "%g is above max; use at most %g", p->min, p->max);
-	if (p->writable && p->scale == 0)
-		key_fault(report, p, "scale", "0 cannot be undone for a write");
-}
-
-static void check_match(struct point_opts *p, struct key_report *report)
-{
-	char why[120];
-	regex_t re;
-	int r;
-
-	if (!p->match)
-		return;
-	r = regcomp(&re, p->match, REG_EXTENDED);
-	if (r != 0) {
-		regerror(r, &re, why, sizeof(why));
-		key_fault(report, p, "match", "is not a regular expression: %s", why);
-		return;
-	}
-	if (re.re_nsub < 1)
-		key_fault(report, p, "match", "has no group; put the value in parentheses: `T=([-0-9.]+)`");
-	regfree(&re);
-}
-
-static void check_nulls(struct point_opts *p, struct key_report *report)
-{
-	const char *const *texts = p->null_values.items;
-	char *end;
-
-	for (size_t i = 0; i < p->null_values.count; i++) {
-		(void)strtod(texts[i], &end);
-		if (end == texts[i] || *end != '\0')
-			key_fault(report, p, "null_values", "`%s` is not a number; use one as 0x8000 or -32768",
-				texts[i]);
-	}
-}
-
-static void check_point_keys(void *item, struct key_report *report)
-{
-	struct point_opts *p = item;
-
-	if (!check_source(p, report))
-		return;
-	check_type(p, report);
-	check_order(p, report);
-	check_deadband(p, report);
-	check_write(p, report);
-	check_match(p, report);
-	check_nulls(p, report);
-	if (p->low > p->high)
-		key_fault(report, p, "low", "%g is above high; use at most %g", p->low, p->high);
-}
-
-const struct key_table point_table = KEY_TABLE_OF("point", struct point_opts, point_keys, .check = check_point_keys,
+const struct key_table point_table = KEY_TABLE_OF("point", struct point_opts, point_keys, .check = point_check,
 	.help = "A point is one value of a device, under its own topic.");

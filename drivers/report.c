@@ -1,7 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/report.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
+
+int report_init(struct report_state *s, const struct point_opts *p)
+{
+	*s = (struct report_state){.told = false};
+	if (p->aggregate == AGGREGATE_NONE)
+		return 0;
+	s->window = calloc(1, sizeof(*s->window));
+	return s->window ? 0 : -ENOMEM;
+}
+
+void report_fini(struct report_state *s)
+{
+	free(s->window);
+	s->window = NULL;
+}
 
 static double number(const struct value *v)
 {

@@ -41,6 +41,51 @@ static struct report_state *state_of(struct line *l, size_t device, const struct
 	return &l->devices[device].points[p - first];
 }
 
+static void tell_good(struct line *l, struct report_state *state, struct sample *s)
+{
+	if (report_good(state, s->point, &s->value, line_now_us(l) / 1000))
+		deliver(l, s);
+}
+
+/* What the window holds, under the time of its last reading. */
+static void close_window(struct line *l, size_t device, const struct point_opts *p, struct report_state *state)
+{
+	struct window w = *state->window;
+	struct sample s = {.line = l->opts,
+		.device = l->opts->devices[device],
+		.point = p,
+		.quality = QUALITY_GOOD,
+		.wall_ms = w.last_ms,
+		.last_good_ms = w.last_ms,
+		.window = &w};
+
+	if (w.count == 0)
+		return;
+	state->window->count = 0;
+	s.value = window_value(&w, p);
+	tell_good(l, state, &s);
+}
+
+void line_close_windows(struct line *l)
+{
+	for (size_t i = 0; i < l->opts->device_count; i++) {
+		const struct key_list *points = &l->opts->devices[i]->points;
+
+		for (size_t k = 0; k < points->count; k++)
+			if (l->devices[i].points[k].window)
+				close_window(
+					l, i, (const struct point_opts *)points->items + k, &l->devices[i].points[k]);
+	}
+}
+
+static void into_window(struct line *l, size_t device, const struct point_opts *p, struct report_state *state,
+	const struct value *v, int64_t wall_ms)
+{
+	if (window_ends(state->window, p, wall_ms))
+		close_window(l, device, p, state);
+	window_add(state->window, p, v, wall_ms);
+}
+
 void line_good(struct line *l, size_t device, const struct point_opts *p, const struct value *v, int64_t at_us)
 {
 	struct report_state *state = state_of(l, device, p);
@@ -55,8 +100,10 @@ void line_good(struct line *l, size_t device, const struct point_opts *p, const 
 		.last_good_ms = wall_ms};
 
 	state->last_good_ms = wall_ms;
-	if (report_good(state, p, v, now_us / 1000))
-		deliver(l, &s);
+	if (state->window)
+		into_window(l, device, p, state, v, wall_ms);
+	else
+		tell_good(l, state, &s);
 }
 
 void line_bad(struct line *l, size_t device, const struct point_opts *p, const char *reason)
@@ -70,6 +117,8 @@ void line_bad(struct line *l, size_t device, const struct point_opts *p, const c
 		.wall_ms = clock_wall_ms(l->clock),
 		.last_good_ms = state->last_good_ms};
 
+	if (state->window)
+		close_window(l, device, p, state);
 	if (report_bad(state))
 		deliver(l, &s);
 }

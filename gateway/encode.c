@@ -45,6 +45,21 @@ static size_t encode_bare(char *out, size_t cap, const struct sample *s)
 	return json_done(&j);
 }
 
+/* What the value stands for. Of texts there is no least and no greatest. */
+static void put_window(struct json *j, const struct window *w)
+{
+	json_key(j, "n");
+	json_uint(j, w->count);
+	if (w->min.kind != VALUE_NONE) {
+		json_key(j, "min");
+		encode_value(j, &w->min);
+		json_key(j, "max");
+		encode_value(j, &w->max);
+	}
+	json_key(j, "from");
+	json_int(j, w->first_ms);
+}
+
 size_t encode_sample(char *out, size_t cap, const struct sample *s)
 {
 	struct json j = json_on(out, cap);
@@ -69,6 +84,8 @@ size_t encode_sample(char *out, size_t cap, const struct sample *s)
 		json_key(&j, "good");
 		json_int(&j, s->last_good_ms);
 	}
+	if (s->window)
+		put_window(&j, s->window);
 	if (s->point->unit) {
 		json_key(&j, "u");
 		json_str(&j, s->point->unit);

@@ -193,11 +193,85 @@ static void text_is_cut_trimmed_and_made_utf8(void **state)
 	}
 }
 
+static void number_with_a_name_is_its_name_and_one_without_says_so(void **state)
+{
+	static struct key_pair pairs[] = {{0, "off"}, {1, "heating"}, {-3, "fault"}};
+	static const struct {
+		int type;
+		uint16_t reg;
+		const char *want;
+	} rows[] = {{TYPE_INT16, 1, "heating"}, {TYPE_INT16, 0xfffd, "fault"}, {TYPE_INT16, 7, "unknown 7"},
+		{TYPE_UINT16, 0xfffd, "unknown 65533"}, {TYPE_BOOL, 0, "off"}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct point_opts p = point(rows[i].type, 0);
+		char text[DECODE_TEXT_CAP];
+		struct value v;
+
+		p.values = (struct key_list){pairs, COUNT(pairs)};
+		ROW(rows[i].want, decode_registers(&p, &rows[i].reg, text, &v) == 0);
+		ROW(rows[i].want, v.kind == VALUE_TEXT && v.text.len == strlen(rows[i].want));
+		assert_memory_equal(v.text.at, rows[i].want, v.text.len);
+	}
+}
+
+static void value_outside_of_its_range_is_bad_or_clamped(void **state)
+{
+	static const struct {
+		uint16_t reg;
+		int outside, want;
+		double r;
+	} rows[] = {{500, OUTSIDE_BAD, 0, 50}, {1001, OUTSIDE_BAD, DECODE_OUTSIDE, 0}, {1001, OUTSIDE_CLAMP, 0, 100},
+		{50, OUTSIDE_CLAMP, 0, 10}, {50, OUTSIDE_BAD, DECODE_OUTSIDE, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct point_opts p = point(TYPE_UINT16, 0);
+		struct value v;
+
+		p.scale = 0.1;
+		p.has_lowest = p.has_highest = true;
+		p.lowest = 10;
+		p.highest = 100;
+		p.outside = rows[i].outside;
+		assert_int_equal(decode_registers(&p, &rows[i].reg, NULL, &v), rows[i].want);
+		if (rows[i].want == 0)
+			assert_true(fabs(v.r - rows[i].r) < 1e-9);
+	}
+	assert_string_equal(decode_reason(DECODE_OUTSIDE), "range");
+}
+
+/* A field may stand anywhere in the registers of its type; a byte of a register is one too. */
+static void fields_of_several_registers_are_cut_out(void **state)
+{
+	static const struct {
+		int type;
+		int64_t bit, width, want;
+	} rows[] = {{TYPE_UINT32, 0, 24, 0xadbeef}, {TYPE_INT32, 16, 16, (int16_t)0xdead}, {TYPE_UINT64, 0, 64, -1},
+		{TYPE_UINT64, 40, 20, 0xfffff}, {TYPE_BOOL, 0, 1, 1}};
+	const uint16_t words[2] = {0xdead, 0xbeef}, ones[4] = {0xffff, 0xffff, 0xffff, 0xffff};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct point_opts p = point(rows[i].type, 0);
+		struct value v;
+
+		p.bit = rows[i].bit;
+		p.width = rows[i].width;
+		assert_int_equal(decode_registers(&p, rows[i].type == TYPE_UINT64 ? ones : words, NULL, &v), 0);
+		assert_true(v.kind == VALUE_BOOL ? v.b : v.i == rows[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(registers_become_values_in_every_order),
 		cmocka_unit_test(fields_of_a_register_are_cut_out),
+		cmocka_unit_test(fields_of_several_registers_are_cut_out),
+		cmocka_unit_test(number_with_a_name_is_its_name_and_one_without_says_so),
+		cmocka_unit_test(value_outside_of_its_range_is_bad_or_clamped),
 		cmocka_unit_test(scale_offset_and_decimals_make_a_real),
 		cmocka_unit_test(what_is_no_value_is_told_apart),
 		cmocka_unit_test(text_is_cut_trimmed_and_made_utf8),

@@ -98,7 +98,7 @@ static void limits_are_kept(void **state)
 		.has_max = true,
 		.min = 20,
 		.max = 90,
-		.source = SOURCE_HOLDING};
+		.write_source = SOURCE_HOLDING};
 
 	(void)state;
 	assert_int_equal(encode_check(&p, &(struct value){.kind = VALUE_REAL, .r = 19.9}), ENCODE_BELOW);
@@ -135,6 +135,80 @@ static void strings_fill_their_registers(void **state)
 	assert_int_equal(encode_registers(&p, &v, regs), ENCODE_TOO_BIG);
 }
 
+static void strings_of_one_character_a_register_come_back(void **state)
+{
+	static const struct {
+		int order;
+		uint16_t first;
+	} rows[] = {{ORDER_BIG, 0x0041}, {ORDER_GIVEN | ORDER_SWAP_BYTES, 0x4100}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct point_opts p = {.type = TYPE_STRING, .order = rows[i].order, .length = 3, .chars = 1};
+		const struct value v = {.kind = VALUE_TEXT, .text = {"ABC", 3}};
+		char text[DECODE_TEXT_CAP];
+		struct value back;
+		uint16_t regs[3];
+
+		assert_int_equal(point_words(&p), 3);
+		assert_int_equal(encode_registers(&p, &v, regs), 0);
+		assert_int_equal(regs[0], rows[i].first);
+		assert_int_equal(decode_registers(&p, regs, text, &back), 0);
+		assert_int_equal(back.text.len, 3);
+		assert_memory_equal(back.text.at, "ABC", 3);
+	}
+}
+
+static void names_stand_for_their_numbers(void **state)
+{
+	static struct key_pair pairs[] = {{0, "off"}, {1, "heating"}, {-3, "fault"}};
+	struct point_opts p = {.type = TYPE_INT16,
+		.order = ORDER_BIG,
+		.scale = 1,
+		.decimals = -1,
+		.write_source = SOURCE_HOLDING,
+		.values = {pairs, COUNT(pairs)}};
+	static const struct {
+		struct value v;
+		int want;
+		uint16_t reg;
+	} rows[] = {
+		{{.kind = VALUE_TEXT, .text = {"heating", 7}}, 0, 1},
+		{{.kind = VALUE_TEXT, .text = {"fault", 5}}, 0, 0xfffd},
+		{{.kind = VALUE_INT, .i = 1}, 0, 1},
+		{{.kind = VALUE_TEXT, .text = {"heat", 4}}, ENCODE_NO_NAME, 0},
+		{{.kind = VALUE_INT, .i = 7}, ENCODE_NO_NAME, 0},
+		{{.kind = VALUE_REAL, .r = 0.5}, ENCODE_NO_NAME, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		uint16_t reg = 0;
+
+		assert_int_equal(encode_check(&p, &rows[i].v), rows[i].want);
+		if (rows[i].want == 0)
+			assert_int_equal(encode_registers(&p, &rows[i].v, &reg), 0);
+		assert_int_equal(reg, rows[i].reg);
+	}
+}
+
+static void mask_holds_the_bits_of_the_field_where_they_stand(void **state)
+{
+	struct point_opts p = {.type = TYPE_UINT16, .order = ORDER_BIG, .bit = 4, .width = 3};
+	uint16_t masks[4];
+
+	(void)state;
+	encode_mask(&p, masks);
+	assert_int_equal(masks[0], 0x0070);
+	p.order = ORDER_GIVEN | ORDER_SWAP_BYTES;
+	encode_mask(&p, masks);
+	assert_int_equal(masks[0], 0x7000);
+	p = (struct point_opts){.type = TYPE_UINT32, .order = ORDER_BIG, .bit = 12, .width = 8};
+	encode_mask(&p, masks);
+	assert_int_equal(masks[0], 0x000f);
+	assert_int_equal(masks[1], 0xf000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +217,9 @@ int main(void)
 		cmocka_unit_test(limits_are_kept),
 		cmocka_unit_test(text_that_is_no_value_is_refused),
 		cmocka_unit_test(strings_fill_their_registers),
+		cmocka_unit_test(strings_of_one_character_a_register_come_back),
+		cmocka_unit_test(names_stand_for_their_numbers),
+		cmocka_unit_test(mask_holds_the_bits_of_the_field_where_they_stand),
 	};
 
 	return cmocka_run_group_tests_name("drivers/encode", tests, NULL, NULL);

@@ -223,6 +223,8 @@ static void field_start(struct field *f, int driver)
 			.decimals = -1,
 			.report = REPORT_EVERY,
 			.every_ms = 5,
+			.write_source = SOURCE_HOLDING,
+			.write_address = (uint16_t)(40 + i),
 			.writable = i == 1};
 	f->device = (struct device_opts){.head.name = "d",
 		.unit = 1,

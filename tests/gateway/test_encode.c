@@ -13,6 +13,9 @@
 static const struct point_opts plain, in_celsius = {.unit = "\xc2\xb0"
 							    "C"};
 
+static const struct window minute = {
+	.count = 2, .min = {VALUE_INT, .i = 23}, .max = {VALUE_INT, .i = 24}, .first_ms = 8000, .last_ms = 9000};
+
 static void samples_become_json(void **state)
 {
 	static const struct {
@@ -43,6 +46,8 @@ static void samples_become_json(void **state)
 			 .wall_ms = 5,
 			 .last_good_ms = 4},
 			"{\"v\":7,\"t\":5,\"q\":\"stale\",\"r\":\"late\",\"good\":4}"},
+		{{.point = &plain, .value = {VALUE_REAL, .r = 23.5}, .wall_ms = 9000, .window = &minute},
+			"{\"v\":23.5,\"t\":9000,\"q\":\"good\",\"n\":2,\"min\":23,\"max\":24,\"from\":8000}"},
 	};
 
 	(void)state;
