@@ -9,8 +9,8 @@
 
 #include "base/clock.h"
 #include "config/key.h"
+#include "drivers/fold.h"
 #include "drivers/value.h"
-#include "drivers/window.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +30,7 @@ struct sample {
 	const char *reason;   /* why it is bad: "timeout", "exception 2", "crc", "range", "sensor"; NULL when good */
 	int64_t wall_ms;      /* the middle of the reply */
 	int64_t last_good_ms; /* wall; 0: never */
-	const struct window *window; /* the readings that value stands for; NULL: it is one */
+	const struct fold *window; /* the readings that value stands for; NULL: it is one */
 };
 
 enum device_state { DEVICE_UNKNOWN, DEVICE_UP, DEVICE_RETRYING, DEVICE_OFFLINE, DEVICE_PROBING };

@@ -7,17 +7,17 @@
 #ifndef DRIVERS_REPORT_H
 #define DRIVERS_REPORT_H
 
+#include "drivers/fold.h"
 #include "drivers/opts.h"
 #include "drivers/value.h"
-#include "drivers/window.h"
 
 struct report_state {
 	bool told; /* anything since the start */
 	bool bad;
-	struct value last;     /* as told; of a text only its hash is kept, in u */
-	int64_t told_ms;       /* monotonic */
-	int64_t last_good_ms;  /* wall; of the reading, told or not */
-	struct window *window; /* owned; NULL: each reading by itself */
+	struct value last;    /* as told; of a text only its hash is kept, in u */
+	int64_t told_ms;      /* monotonic */
+	int64_t last_good_ms; /* wall; of the reading, told or not */
+	struct fold *window;  /* owned; NULL: each reading by itself */
 };
 
 int report_init(struct report_state *s, const struct point_opts *p); /* 0 or -ENOMEM */

@@ -50,7 +50,7 @@ static void tell_good(struct line *l, struct report_state *state, struct sample 
 /* What the window holds, under the time of its last reading. */
 static void close_window(struct line *l, size_t device, const struct point_opts *p, struct report_state *state)
 {
-	struct window w = *state->window;
+	struct fold w = *state->window;
 	struct sample s = {.line = l->opts,
 		.device = l->opts->devices[device],
 		.point = p,
@@ -62,7 +62,7 @@ static void close_window(struct line *l, size_t device, const struct point_opts 
 	if (w.count == 0)
 		return;
 	state->window->count = 0;
-	s.value = window_value(&w, p);
+	s.value = fold_value(&w, p);
 	tell_good(l, state, &s);
 }
 
@@ -81,9 +81,9 @@ void line_close_windows(struct line *l)
 static void into_window(struct line *l, size_t device, const struct point_opts *p, struct report_state *state,
 	const struct value *v, int64_t wall_ms)
 {
-	if (window_ends(state->window, p, wall_ms))
+	if (fold_ends(state->window, p, wall_ms))
 		close_window(l, device, p, state);
-	window_add(state->window, p, v, wall_ms);
+	fold_add(state->window, p, v, wall_ms);
 }
 
 void line_good(struct line *l, size_t device, const struct point_opts *p, const struct value *v, int64_t at_us)

@@ -46,7 +46,7 @@ static size_t encode_bare(char *out, size_t cap, const struct sample *s)
 }
 
 /* What the value stands for. Of texts there is no least and no greatest. */
-static void put_window(struct json *j, const struct window *w)
+static void put_window(struct json *j, const struct fold *w)
 {
 	json_key(j, "n");
 	json_uint(j, w->count);

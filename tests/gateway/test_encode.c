@@ -13,7 +13,7 @@
 static const struct point_opts plain, in_celsius = {.unit = "\xc2\xb0"
 							    "C"};
 
-static const struct window minute = {
+static const struct fold minute = {
 	.count = 2, .min = {VALUE_INT, .i = 23}, .max = {VALUE_INT, .i = 24}, .first_ms = 8000, .last_ms = 9000};
 
 static void samples_become_json(void **state)

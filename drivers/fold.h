@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* window.h - one value for all readings of a stretch of time. Pure.
+/* fold.h - one value for all readings of a stretch of time. Pure.
  *
  * Windows lie side by side on the wall clock: one of a minute goes from full minute to full minute. One ends with the
  * first reading behind it, or before that when the point goes bad, so a window holds good readings alone; it says how
  * many. When the clock is set, the reading after that begins a new one.
  */
-#ifndef DRIVERS_WINDOW_H
-#define DRIVERS_WINDOW_H
+#ifndef DRIVERS_FOLD_H
+#define DRIVERS_FOLD_H
 
 #include "drivers/opts.h"
 #include "drivers/value.h"
 
-struct window {
+struct fold {
 	int64_t number; /* of the stretch since 1970 */
 	uint64_t count; /* 0: nothing in it */
 	double sum;
@@ -20,9 +20,9 @@ struct window {
 };
 
 /* Does a reading of this moment belong to another window than what is held? Then it is to be told, and cleared. */
-bool window_ends(const struct window *w, const struct point_opts *p, int64_t wall_ms);
-void window_add(struct window *w, const struct point_opts *p, const struct value *v, int64_t wall_ms);
+bool fold_ends(const struct fold *w, const struct point_opts *p, int64_t wall_ms);
+void fold_add(struct fold *w, const struct point_opts *p, const struct value *v, int64_t wall_ms);
 /* What it amounts to, as the point's `aggregate` says. count is above 0. */
-struct value window_value(const struct window *w, const struct point_opts *p);
+struct value fold_value(const struct fold *w, const struct point_opts *p);
 
 #endif

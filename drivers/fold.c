@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "drivers/window.h"
+#include "drivers/fold.h"
 
 #include "drivers/decode.h"
 #include "drivers/encode.h"
@@ -11,17 +11,17 @@ static int64_t number_of(const struct point_opts *p, int64_t wall_ms)
 	return wall_ms / p->window_ms;
 }
 
-bool window_ends(const struct window *w, const struct point_opts *p, int64_t wall_ms)
+bool fold_ends(const struct fold *w, const struct point_opts *p, int64_t wall_ms)
 {
 	return w->count > 0 && w->number != number_of(p, wall_ms);
 }
 
-void window_add(struct window *w, const struct point_opts *p, const struct value *v, int64_t wall_ms)
+void fold_add(struct fold *w, const struct point_opts *p, const struct value *v, int64_t wall_ms)
 {
 	double n = v->kind == VALUE_TEXT ? 0 : encode_number(v);
 
 	if (w->count++ == 0) {
-		*w = (struct window){.number = number_of(p, wall_ms), .count = 1, .first_ms = wall_ms};
+		*w = (struct fold){.number = number_of(p, wall_ms), .count = 1, .first_ms = wall_ms};
 		if (v->kind != VALUE_TEXT)
 			w->min = w->max = w->first = *v;
 	}
@@ -36,7 +36,7 @@ void window_add(struct window *w, const struct point_opts *p, const struct value
 		w->max = *v;
 }
 
-struct value window_value(const struct window *w, const struct point_opts *p)
+struct value fold_value(const struct fold *w, const struct point_opts *p)
 {
 	double mean = w->sum / (double)w->count;
 
