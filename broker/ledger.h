@@ -11,7 +11,9 @@
  *           So a packet's effects are put and dropped in one turn of the loop.
  * Elided    what is put and dropped before it was handed to the writer costs nothing on disk.
  * Promises  what depends on an entry (PUBACK, PUBREC, PUBCOMP, SUBACK) leaves once committed() has reached the
- *           ticket() that was asked for after the put.
+ *           ticket() that was asked for after the put. What nobody asked a ticket for may wait for company.
+ * Bounds    are looked at before a packet has any effect, through room(): its puts are not refused half-way, and what
+ *           only moves on or replaces what is there goes in at the bound too.
  */
 #ifndef BROKER_LEDGER_H
 #define BROKER_LEDGER_H
@@ -28,8 +30,11 @@ struct ledger_ops {
 	 * ends the walk and is returned. */
 	int (*replay)(void *ctx, int (*each)(void *arg, uint64_t number, struct span bytes), void *arg);
 
-	/* The parts, one behind the other, become an entry. 0 with its number; LEDGER_BUSY: memory is full until wake_fd is
-	 * readable, stop reading whoever brought it; LEDGER_FULL: the disk's bound is reached, refuse it; -errno. */
+	/* Would something new be taken now? 0; LEDGER_BUSY: memory is full until wake_fd is readable, stop reading whoever
+	 * brings it; LEDGER_FULL: the disk's bound is reached, refuse it. */
+	int (*room)(void *ctx);
+
+	/* The parts, one behind the other, become an entry. 0 with its number, or -errno. */
 	int (*put)(void *ctx, const struct span *parts, size_t count, uint64_t *number);
 	void (*drop)(void *ctx, uint64_t number); /* cannot fail: a crash before its commit brings the entry back */
 

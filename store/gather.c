@@ -23,7 +23,8 @@ void gather_reset(struct gather *g, uint64_t first)
 	g->len = g->put_count = g->drop_count = 0;
 	g->live = g->live_bytes = 0;
 	g->puts_done = g->drops_done = 0;
-	g->touched = false;
+	g->touched = g->asked = false;
+	g->since_us = g->asked_us = 0;
 }
 
 bool gather_is_empty(const struct gather *g)

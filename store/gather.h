@@ -28,7 +28,10 @@ struct gather {
 	size_t live, live_bytes; /* put and not dropped */
 	uint64_t *drops;         /* of what was put before */
 	size_t drop_count, drops_cap;
-	bool touched; /* somebody may have been given its ticket */
+	bool touched;     /* something was put or dropped */
+	bool asked;       /* somebody waits for its ticket */
+	int64_t since_us; /* when the end of a turn first saw it touched */
+	int64_t asked_us; /* and asked for */
 	uint64_t ticket;
 	size_t puts_done, drops_done; /* the writer has taken these into its book */
 };

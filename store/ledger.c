@@ -18,11 +18,18 @@
 #include <unistd.h>
 
 enum {
-	LETTERS = 4,      /* two gathers and the end are never more */
+	LETTERS = 16,     /* two gathers and the end, and times */
 	ENTRY_BYTES = 16, /* beside its bytes, on the disk */
 	PAGE = 4096,
+	LINGER_US = 200,        /* for what is likely to be dropped at once */
+	LAZY_US = 1000 * 1000,  /* what nobody waits for */
+	LAZY_BYTES = 64 * 1024, /* but not more of it than this */
+	HABIT = 4,
+	HABIT_MAX = 8,
+	HABIT_LOST = -32, /* waiting did not pay: so many gathers before it is tried again */
 	FOLIO_PAGES = 2,  /* that a folio leaves half empty */
 	BATCH_PAGES = 16, /* of a commit, beside its folios: dead bits, inner pages */
+	KEPT_BACK = 32,   /* the part of max_bytes that only replacements may take */
 };
 
 static void count(atomic_uint_fast64_t *figure, uint64_t by)
@@ -34,28 +41,35 @@ static void count(atomic_uint_fast64_t *figure, uint64_t by)
 /* --- putting and dropping ---------------------------------------------------------------------------------------- */
 
 /* Bytes on the disk that so many bytes of entries take at most. */
-static int64_t disk_need(size_t entries, size_t bytes)
+static int64_t disk_need(const struct gather *g)
 {
-	size_t raw = bytes + entries * ENTRY_BYTES;
-	size_t folios = raw / (FOLIO_BYTES / 2) + entries / FOLIO_ENTRIES + 1;
+	size_t raw = g->live_bytes + g->live * ENTRY_BYTES;
+	size_t folios = raw / (FOLIO_BYTES / 2) + g->live / FOLIO_ENTRIES + 1;
 
 	return (int64_t)(raw + raw / 64 + (folios * FOLIO_PAGES + BATCH_PAGES) * PAGE);
 }
 
-static bool is_full(const struct ledger_file *f, size_t len)
+/* What is left on the disk, with all that waits for its commit. */
+static int64_t disk_left(const struct ledger_file *f)
 {
-	const struct gather *g = f->now;
-	int64_t need = disk_need(g->live + 1, g->live_bytes + len) + (int64_t)f->out_bytes;
+	int64_t room = atomic_load_explicit(&f->figures.room_bytes, memory_order_relaxed);
 
-	return need > atomic_load_explicit(&f->figures.room_bytes, memory_order_relaxed);
+	return room - f->out_bytes - disk_need(f->now);
 }
 
-/* An entry larger than all of the memory passes alone. */
-static bool is_busy(const struct ledger_file *f, size_t len)
+/* A part is kept back for what only replaces or moves on. */
+static int room(void *ctx)
 {
-	size_t waiting = gather_cost(f->now) + f->out_cost;
+	struct ledger_file *f = ctx;
 
-	return waiting > 0 && waiting + len + sizeof(struct gathered) > (size_t)f->opts.memory_bytes;
+	owner_check(&f->owner);
+	if (gather_cost(f->now) + f->out_cost >= (size_t)f->opts.memory_bytes)
+		return LEDGER_BUSY;
+	if (disk_left(f) < f->opts.max_bytes / KEPT_BACK) {
+		count(&f->figures.full, 1);
+		return LEDGER_FULL;
+	}
+	return 0;
 }
 
 static int put(void *ctx, const struct span *parts, size_t part_count, uint64_t *number)
@@ -69,16 +83,13 @@ static int put(void *ctx, const struct span *parts, size_t part_count, uint64_t 
 		len += parts[i].len;
 	if (len > INT32_MAX)
 		return -EMSGSIZE;
-	if (is_busy(f, len))
-		return LEDGER_BUSY;
-	if (is_full(f, len)) {
-		count(&f->figures.full, 1);
-		return LEDGER_FULL;
-	}
+	if (disk_left(f) < (int64_t)(len + len / 64))
+		return -ENOSPC;
 	r = gather_put(f->now, parts, part_count, len);
 	if (r < 0)
 		return r;
 	*number = f->next++;
+	f->period_puts++;
 	count(&f->figures.puts, 1);
 	return 0;
 }
@@ -86,7 +97,7 @@ static int put(void *ctx, const struct span *parts, size_t part_count, uint64_t 
 static void drop(void *ctx, uint64_t number)
 {
 	struct ledger_file *f = ctx;
-	size_t before = f->now->live;
+	size_t before = f->now->live, elided;
 
 	owner_check(&f->owner);
 	if (gather_drop(f->now, number) < 0) {
@@ -94,16 +105,19 @@ static void drop(void *ctx, uint64_t number)
 			(unsigned long long)number);
 		return;
 	}
+	elided = before - f->now->live;
+	f->period_quick += f->habit >= HABIT ? elided > 0 : number >= f->last_first;
 	count(&f->figures.drops, 1);
-	count(&f->figures.elided, before - f->now->live);
+	count(&f->figures.elided, elided);
 }
 
 /* --- commits ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t ticket(void *ctx)
 {
-	const struct ledger_file *f = ctx;
+	struct ledger_file *f = ctx;
 
+	f->now->asked = f->now->touched;
 	return f->handed + f->now->touched;
 }
 
@@ -112,7 +126,8 @@ static void take_back(struct ledger_file *f, struct gather *g)
 	f->committed = g->ticket;
 	gather_reset(g, 0);
 	f->idle = g;
-	f->out_bytes = f->out_cost = 0;
+	f->out_cost = 0;
+	f->out_bytes = 0;
 }
 
 static uint64_t committed(void *ctx)
@@ -121,8 +136,12 @@ static uint64_t committed(void *ctx)
 	struct letter l;
 
 	owner_check(&f->owner);
-	while (mailbox_take(&f->done, &l, 1) > 0)
-		take_back(f, l.ptr);
+	while (mailbox_take(&f->done, &l, 1) > 0) {
+		if (l.kind == LETTER_COMMIT)
+			take_back(f, l.ptr);
+		else
+			f->armed_us = INT64_MAX;
+	}
 	return f->committed;
 }
 
@@ -131,33 +150,96 @@ static int wake_fd(void *ctx)
 	return mailbox_fd(&((struct ledger_file *)ctx)->done);
 }
 
-/* What nothing of needs the disk is as good as committed: its turn comes back at once. */
+/* Where what is put is mostly dropped again at once (subscribers that are there, and acknowledge), it pays to wait for
+ * that a moment: then nothing of it needs the disk. Where it is not, nobody is kept waiting. While nobody waits, a drop
+ * in the gather right behind counts as a sign that it would have paid. */
+static void judge(struct ledger_file *f)
+{
+	bool waited = f->habit >= HABIT;
+
+	if (f->period_puts > 0 && f->period_quick * 2 >= f->period_puts)
+		f->habit += f->habit < HABIT_MAX;
+	else if (f->period_puts > 0)
+		f->habit = waited ? HABIT_LOST : f->habit - (f->habit > 0);
+	f->period_puts = f->period_quick = 0;
+}
+
+/* When what was gathered should go to the writer, if that is idle then. */
+static int64_t due_us(const struct ledger_file *f)
+{
+	const struct gather *g = f->now;
+
+	if (gather_cost(g) > LAZY_BYTES)
+		return 0;
+	if (!g->asked)
+		return g->since_us + LAZY_US;
+	return g->asked_us + (f->habit >= HABIT ? LINGER_US : 0);
+}
+
+/* The writer wakes the loop in time. */
+static void arm(struct ledger_file *f, int64_t due)
+{
+	struct letter l = {.kind = LETTER_LATER, .val = (uint64_t)due};
+
+	if (due < f->armed_us && mailbox_post(&f->inbox, l) == 0)
+		f->armed_us = due;
+}
+
+/* What nothing of needs the disk is as good as committed: it comes back at once. */
 static int hand_over(struct ledger_file *f)
 {
 	struct gather *g = f->now;
 	struct mailbox *to = gather_is_empty(g) ? &f->done : &f->inbox;
+	int r;
 
 	g->ticket = f->handed + 1;
-	return mailbox_post(to, (struct letter){.kind = LETTER_COMMIT, .ptr = g});
+	r = mailbox_post(to, (struct letter){.kind = LETTER_COMMIT, .ptr = g});
+	if (r != 0)
+		return r;
+	judge(f);
+	f->handed++;
+	f->out_cost = gather_cost(g);
+	f->out_bytes = disk_need(g);
+	f->last_first = g->first;
+	f->now = f->idle;
+	f->now->first = f->next;
+	f->idle = NULL;
+	return 0;
+}
+
+/* Stamps the times of what the turn has gathered; false: there is nothing for the writer. */
+static bool look_at(struct ledger_file *f, int64_t now_us)
+{
+	struct gather *g = f->now;
+
+	if (!g->touched)
+		return false;
+	if (gather_is_empty(g) && !g->asked) {
+		gather_reset(g, f->next);
+		return false;
+	}
+	if (g->since_us == 0)
+		g->since_us = now_us;
+	if (g->asked && g->asked_us == 0)
+		g->asked_us = now_us;
+	return true;
 }
 
 static void turn_over(void *ctx)
 {
 	struct ledger_file *f = ctx;
-	struct gather *g = f->now;
+	int64_t now_us, due;
 
 	owner_check(&f->owner);
 	if (!f->idle && mailbox_waiting(&f->done) > 0)
 		committed(f);
-	atomic_store_explicit(&f->figures.waiting_bytes, gather_cost(g) + f->out_cost, memory_order_relaxed);
-	if (!f->idle || !g->touched || hand_over(f) != 0)
-		return; /* it stays, and the next turn tries again */
-	f->handed++;
-	f->out_cost = gather_cost(g);
-	f->out_bytes = (size_t)disk_need(g->live, g->live_bytes);
-	f->now = f->idle;
-	f->now->first = f->next;
-	f->idle = NULL;
+	atomic_store_explicit(&f->figures.waiting_bytes, gather_cost(f->now) + f->out_cost, memory_order_relaxed);
+	now_us = f->now->touched ? clock_mono_us(f->clock) : 0;
+	if (!look_at(f, now_us) || !f->idle)
+		return; /* the letter that comes back begins a turn */
+	due = gather_is_empty(f->now) ? 0 : due_us(f);
+	if (now_us < due || hand_over(f) != 0)
+		arm(f, due);
 }
 
 /* --- replay ------------------------------------------------------------------------------------------------------ */
@@ -180,7 +262,7 @@ static int replay(void *ctx, int (*each)(void *arg, uint64_t number, struct span
 
 struct ledger ledger_seam(struct ledger_file *f)
 {
-	static const struct ledger_ops ops = {replay, put, drop, ticket, committed, wake_fd, turn_over};
+	static const struct ledger_ops ops = {replay, room, put, drop, ticket, committed, wake_fd, turn_over};
 
 	return (struct ledger){&ops, f};
 }
@@ -211,6 +293,7 @@ static int make_parts(struct ledger_file *f)
 	f->now = &f->gathers[0];
 	f->idle = &f->gathers[1];
 	f->next = 1;
+	f->armed_us = f->later_us = INT64_MAX;
 	return r == 0 ? mailbox_init(&f->done, LETTERS) : r;
 }
 
@@ -250,7 +333,7 @@ static void stop(struct ledger_file *f)
 	if (!gather_is_empty(f->now) && mailbox_post(&f->inbox, last) != 0)
 		log_error("ledger stop=unclean; what was gathered last is not committed");
 	atomic_store(&f->stopping, true);
-	/* The mailbox has room: with the two gathers there are three letters at most. */
+	/* The mailbox has room: the writer takes what is in it, and nothing is in it but times. */
 	if (mailbox_post(&f->inbox, (struct letter){.kind = LETTER_STOP}) == 0)
 		pthread_join(f->thread, NULL);
 }

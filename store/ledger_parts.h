@@ -14,7 +14,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum ledger_letter { LETTER_COMMIT, LETTER_STOP };
+/* LATER: a letter back at the time in val, though there was no commit. */
+enum ledger_letter { LETTER_COMMIT, LETTER_LATER, LETTER_STOP };
 
 /* What the writer and the broker tell the world. */
 struct ledger_figures {
@@ -38,7 +39,12 @@ struct ledger_file {
 	struct gather *idle; /* NULL: the writer has it */
 	uint64_t next;       /* number */
 	uint64_t handed, committed;
-	size_t out_bytes, out_cost; /* of what the writer has */
+	size_t out_cost;                    /* memory of what the writer has */
+	int64_t out_bytes;                  /* and the disk that it needs */
+	int64_t armed_us;                   /* a letter was asked for at this time; INT64_MAX: none */
+	uint64_t last_first;                /* of the gather before */
+	unsigned period_puts, period_quick; /* since the last was handed over; quick: dropped again so soon */
+	int habit;                          /* of what is put to be dropped soon: see judge() */
 
 	/* between the two */
 	struct mailbox inbox; /* to the writer: gathers to be committed, and the end */
@@ -52,6 +58,7 @@ struct ledger_file {
 	struct gather *batch; /* to be committed next */
 	unsigned failures;    /* in a row */
 	int64_t retry_us;
+	int64_t later_us; /* INT64_MAX: nobody wants a letter */
 };
 
 void *ledger_writer(void *ledger_file);            /* the thread, until it is told to stop */

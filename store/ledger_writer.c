@@ -115,6 +115,11 @@ static void work(struct ledger_file *f)
 		settle(f);
 }
 
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* The fd only when there is no gather in hand: the next one must not wake us then. */
 static void sleep_until(struct ledger_file *f, int64_t due_us, int64_t now_us)
 {
@@ -133,10 +138,22 @@ static bool take(struct ledger_file *f)
 
 	if (f->batch || mailbox_take(&f->inbox, &l, 1) == 0)
 		return true;
-	if (l.kind == LETTER_STOP)
-		return false;
-	f->batch = l.ptr;
+	switch ((enum ledger_letter)l.kind) {
+	case LETTER_COMMIT: f->batch = l.ptr; break;
+	case LETTER_LATER: f->later_us = least(f->later_us, (int64_t)l.val); break;
+	case LETTER_STOP: return false;
+	}
 	return true;
+}
+
+/* Wakes the broker's loop when it wanted to be. A mailbox that is full is readable as well. */
+static void tell_time(struct ledger_file *f, int64_t now_us)
+{
+	if (now_us < f->later_us)
+		return;
+	f->later_us = INT64_MAX;
+	if (mailbox_waiting(&f->done) == 0)
+		(void)mailbox_post(&f->done, (struct letter){.kind = LETTER_LATER});
 }
 
 void *ledger_writer(void *arg)
@@ -147,12 +164,13 @@ void *ledger_writer(void *arg)
 		int64_t now_us = clock_mono_us(f->clock);
 		bool works = f->batch || keeper_is_untidy(f->keeper);
 
+		tell_time(f, now_us);
 		if (f->failures > 0 && now_us < f->retry_us)
-			sleep_until(f, f->retry_us, now_us);
+			sleep_until(f, least(f->retry_us, f->later_us), now_us);
 		else if (works)
 			work(f);
 		else
-			sleep_until(f, INT64_MAX, now_us);
+			sleep_until(f, f->later_us, now_us);
 		if (atomic_load(&f->stopping) && f->failures >= FAREWELLS) {
 			log_error("ledger stop=unclean; what was gathered last was never called safe");
 			break;
