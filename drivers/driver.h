@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct engine;
 struct line;
 struct line_opts; /* drivers/opts.h: a line with its devices and their points, as configured */
 struct device_opts;
@@ -75,7 +76,10 @@ struct line_device_stats {
 
 /* opts must outlive the line; the sink is copied. */
 int line_new(struct line **out, const struct line_opts *opts, const struct line_sink *sink, const struct clock *clock);
-int line_start(struct line *l);     /* the thread; a port that is not there yet is waited for, not an error */
+/* A port that is not there yet is waited for, not an error. In a thread of its own; or on one that it shares, which
+ * fits connections (drivers/engine.h). */
+int line_start(struct line *l);
+int line_start_on(struct line *l, struct engine *e);
 void line_ask_stop(struct line *l); /* any thread; does not wait */
 void line_stop(struct line *l);     /* any thread; joins */
 void line_free(struct line *l);     /* NULL is fine */

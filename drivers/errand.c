@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "drivers/date.h"
 #include "drivers/encode.h"
+#include "drivers/engine.h"
 #include "drivers/line_state.h"
 
 #include <errno.h>
@@ -25,10 +26,13 @@ const char *errand_end_name(enum errand_end end)
 
 int line_submit(struct line *l, struct errand *e)
 {
+	struct letter letter = {.kind = (uint32_t)e->kind, .ptr = e};
+
 	if (e->kind == ERRAND_WRITE ? !l->ops->write : !l->ops->read)
 		return -ENOTSUP;
 	e->posted_us = line_now_us(l);
-	return mailbox_post(&l->inbox, (struct letter){.kind = (uint32_t)e->kind, .ptr = e}) == 0 ? 0 : LINE_BUSY;
+	e->next = NULL;
+	return (l->berth ? berth_post(l->berth, letter) : mailbox_post(&l->inbox, letter)) == 0 ? 0 : LINE_BUSY;
 }
 
 enum { CLOCK_RUNS_S = 2 }; /* a clock that was set has gone on when it is read back */
@@ -149,14 +153,24 @@ static void run_read(struct line *l, struct errand *e)
 	finish(l, e, end_of(o), reason);
 }
 
+static struct errand *take(struct line *l)
+{
+	struct errand *e = l->errands;
+	struct letter letter;
+
+	if (e) {
+		l->errands = e->next;
+		return e;
+	}
+	return !l->berth && mailbox_take(&l->inbox, &letter, 1) > 0 ? letter.ptr : NULL;
+}
+
 bool line_run_errand(struct line *l)
 {
-	struct letter letter;
-	struct errand *e;
+	struct errand *e = take(l);
 
-	if (mailbox_take(&l->inbox, &letter, 1) == 0)
+	if (!e)
 		return false;
-	e = letter.ptr;
 	e->begun_us = line_now_us(l);
 	if (e->expires_us > 0 && e->begun_us > e->expires_us)
 		finish(l, e, ERRAND_EXPIRED, "too old");
@@ -172,8 +186,6 @@ bool line_run_errand(struct line *l)
 
 void line_drop_errands(struct line *l)
 {
-	struct letter letter;
-
-	while (mailbox_take(&l->inbox, &letter, 1) > 0)
-		finish(l, letter.ptr, ERRAND_STOPPED, "stopped");
+	for (struct errand *e = take(l); e; e = take(l))
+		finish(l, e, ERRAND_STOPPED, "stopped");
 }

@@ -56,6 +56,7 @@ struct errand {
 	char stamp[32];                  /* what `now` was */
 	uint16_t regs[ERRAND_REGISTERS]; /* of ERRAND_READ; a bit is 0 or 1 */
 	int64_t posted_us, begun_us, ended_us;
+	struct errand *next; /* the line's */
 };
 
 /* Any thread. LINE_BUSY: too many wait already, the errand stays the caller's; -ENOTSUP: the driver has no such

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread of a line. A turn is one thing: open the port, run the most urgent job, probe a device that is offline,
- * or wait for the first of these to come due. Nothing is done in the background, since a bus is one conversation. */
+/* The life of a line, and its thread where it has one of its own. */
 #include "drivers/line_state.h"
 
-#include "base/log.h"
-#include "drivers/port.h"
+#include "drivers/engine.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -19,38 +16,33 @@ enum {
 	INBOX_CAP = 64,
 	TAPE_OF_PORT = 64 * 1024, /* some hundred frames */
 	TAPE_OF_ADDRESS = 2 * 1024,
-	PORT_RETRY_MS = 200, /* looking for a device node costs nothing */
-	ACCOUNT_US = 5000000,
 	LONGEST_WAIT_US = 1000000, /* a turn at least so often, for the account */
 	STACK_BYTES = 256 * 1024,
-	PROBE_SHARE = 50, /* probes that others wait for take a fiftieth of the time, at most */
 };
 
-static const struct device_opts *device_of(const struct line *l, size_t device)
-{
-	return l->opts->devices[device];
-}
-
 /* --- for the driver --- */
-
-int line_slot(const struct line *l)
-{
-	return l->slot;
-}
 
 struct tape *line_tape(const struct line *l)
 {
 	return l->tape;
 }
 
-int line_stop_fd(const struct line *l)
+int line_open_port(struct line *l, const struct line_opts *as, struct wire *w)
 {
-	return l->stop_fd;
+	int r = port_open(&l->port, as, l->waiter);
+
+	if (r < 0)
+		return r;
+	wire_init(w, as, l->port.fd, l->waiter, l->clock);
+	w->tape = l->tape;
+	l->watch_fd = l->port.fd;
+	return 0;
 }
 
-void line_watch(struct line *l, int fd)
+void line_close_port(struct line *l)
 {
-	l->watch_fd = fd;
+	l->watch_fd = -1;
+	port_close(&l->port, l->waiter);
 }
 
 int64_t line_turnaround_us(const struct line *l, size_t device)
@@ -60,179 +52,21 @@ int64_t line_turnaround_us(const struct line *l, size_t device)
 	return p->measured ? p->turnaround_us : -1;
 }
 
-static int64_t max_timeout_us(const struct line *l, size_t device)
-{
-	int64_t own_ms = device_of(l, device)->reply_timeout_ms;
+/* --- a thread of its own --- */
 
-	return 1000 * (own_ms ? own_ms : l->opts->reply_timeout_ms);
-}
-
-int64_t line_timeout_us(const struct line *l, size_t device)
-{
-	return device_timeout_us(
-		&l->devices[device].health, max_timeout_us(l, device), &l->pace, l->job_due_us - line_now_us(l));
-}
-
-/* --- the port --- */
-
-static void port_failed(struct line *l, const char *reason)
-{
-	bool was_up = l->port_up;
-	int64_t wait_ms = l->opts->address ? backoff_next_ms(&l->port_backoff, backoff_random()) : PORT_RETRY_MS;
-
-	l->port_up = false;
-	l->watch_fd = -1;
-	l->port_retry_us = line_now_us(l) + 1000 * wait_ms;
-	atomic_store_explicit(&l->up, false, memory_order_relaxed);
-	if (l->port_told && !was_up)
-		return;
-	l->port_told = true;
-	log_warn("line=%s port=%s state=down reason=\"%s\"; trying again until it is there", l->opts->head.name,
-		l->opts->port ? l->opts->port : l->opts->address, reason);
-	l->sink.port(l->sink.ctx, l->opts, false, reason);
-	for (size_t i = 0; i < l->opts->device_count; i++) {
-		line_step(l, i, DEVICE_PORT_GONE, "port");
-		line_all_bad(l, i, "port");
-	}
-}
-
-static void port_lost(struct line *l, const char *reason)
-{
-	l->ops->close(l->driver);
-	port_failed(l, reason);
-}
-
-static void open_port(struct line *l)
-{
-	int r = l->ops->open ? l->ops->open(l->driver) : 0;
-
-	if (r == -ECANCELED)
-		return;
-	if (r < 0) {
-		port_failed(l, l->opts->port ? port_reason(-r) : strerror(-r));
-		return;
-	}
-	l->port_up = true;
-	l->port_told = true;
-	backoff_reset(&l->port_backoff);
-	atomic_store_explicit(&l->up, true, memory_order_relaxed);
-	if (l->ops->open)
-		log_info("line=%s port=%s state=up", l->opts->head.name,
-			l->opts->port ? l->opts->port : l->opts->address);
-	l->sink.port(l->sink.ctx, l->opts, true, NULL);
-	schedule_now(&l->schedule, SIZE_MAX, line_now_us(l));
-}
-
-/* --- jobs and probes --- */
-
-void line_settle(struct line *l, size_t device, enum outcome o, const char *reason)
-{
-	switch (o) {
-	case OUTCOME_OK:
-	case OUTCOME_STOPPED: break;
-	case OUTCOME_REFUSED: line_count_device(l, device, COUNT_EXCEPTIONS, 1); break;
-	case OUTCOME_SILENT:
-		line_count_device(l, device, COUNT_TIMEOUTS, 1);
-		line_step(l, device, DEVICE_SILENT, reason);
-		break;
-	case OUTCOME_GARBLED:
-		line_count_device(l, device, COUNT_GARBLED, 1);
-		line_step(l, device, DEVICE_GARBLED, reason);
-		break;
-	case OUTCOME_GONE: port_lost(l, reason); break;
-	}
-}
-
-static bool is_ready(void *ctx, size_t device)
-{
-	const struct line *l = ctx;
-
-	return device_ready(&l->devices[device].health, line_now_us(l));
-}
-
-static void run_job(struct line *l, struct job *j, bool alone)
-{
-	const struct device *health = &l->devices[j->device].health;
-	const char *reason = NULL;
-	int64_t from_us = line_now_us(l);
-	enum outcome o;
-
-	line_count_device(l, j->device, COUNT_REQUESTS, 1);
-	o = l->ops->run(l->driver, j, &reason);
-	l->busy_us += line_now_us(l) - from_us;
-	line_settle(l, j->device, o, reason);
-	schedule_done(j, line_now_us(l), alone);
-	if (health->state != DEVICE_RETRYING)
-		return;
-	/* What failed is wanted again before its next turn, once the device may be asked; but behind all others that
-	 * wait already, or they would pay for several of its time-outs in one round. */
-	if (j->due_us > health->held_until_us)
-		j->due_us = health->held_until_us > from_us ? health->held_until_us : from_us;
-	schedule_last(&l->schedule, j->device, from_us);
-}
-
-static void run_probe(struct line *l, size_t device)
-{
-	const char *reason = NULL;
-	int64_t from_us = line_now_us(l);
-	enum outcome o;
-
-	line_step(l, device, DEVICE_PROBE, NULL);
-	line_count_device(l, device, COUNT_REQUESTS, 1);
-	o = l->ops->probe(l->driver, device, &reason);
-	l->probed_us = line_now_us(l);
-	l->busy_us += l->probed_us - from_us;
-	line_settle(l, device, o, reason);
-}
-
-/* May a probe that takes cost_us run now? When nobody wants the line meanwhile; else once it has waited as long again
- * as it had to, if all such probes together take no more than their share of the line. */
-static bool has_time(const struct line *l, const struct device *d, int64_t cost_us, int64_t now_us, int64_t job_due_us)
-{
-	if (job_due_us >= now_us + cost_us)
-		return true;
-	return now_us >= d->probe_due_us + d->probe_wait_us && now_us >= l->probed_us + PROBE_SHARE * cost_us;
-}
-
-/* The offline device whose probe is due longest, if the line has the time for it. SIZE_MAX: none; *due_us: when to look
- * again. */
-static size_t choose_probe(const struct line *l, int64_t now_us, int64_t job_due_us, int64_t *due_us)
-{
-	size_t best = SIZE_MAX;
-
-	for (size_t i = 0; i < l->opts->device_count; i++) {
-		const struct device *d = &l->devices[i].health;
-		int64_t cost_us = device_timeout_us(d, max_timeout_us(l, i), &l->pace, 0);
-
-		if (d->state != DEVICE_OFFLINE)
-			continue;
-		if (!device_wants_probe(d, now_us)) {
-			int64_t at_us = d->probe_due_us > d->held_until_us ? d->probe_due_us : d->held_until_us;
-
-			*due_us = at_us < *due_us ? at_us : *due_us;
-			continue;
-		}
-		if (!has_time(l, d, cost_us, now_us, job_due_us))
-			continue;
-		if (best == SIZE_MAX || d->probe_due_us < l->devices[best].health.probe_due_us)
-			best = i;
-	}
-	return best;
-}
-
-/* --- waiting --- */
-
-static void take_input(struct line *l)
+void line_input(struct line *l, short revents)
 {
 	const char *reason = "port";
 
-	if (l->ops->input(l->driver, &reason) == OUTCOME_GONE)
-		port_lost(l, reason);
+	if (l->watch_fd < 0)
+		return;
+	if (revents & (POLLERR | POLLHUP | POLLNVAL) || l->ops->input(l->driver, &reason) == OUTCOME_GONE)
+		line_port_lost(l, reason);
 }
 
 static void wait_until(struct line *l, int64_t until_us)
 {
-	struct pollfd p[3] = {{.fd = l->stop_fd, .events = POLLIN}, {.fd = l->watch_fd, .events = POLLIN},
+	struct pollfd p[3] = {{.fd = l->alone.stop_fd, .events = POLLIN}, {.fd = l->watch_fd, .events = POLLIN},
 		{.fd = mailbox_fd(&l->inbox), .events = POLLIN}};
 	int64_t left_us = until_us - line_now_us(l);
 	struct timespec left;
@@ -242,89 +76,39 @@ static void wait_until(struct line *l, int64_t until_us)
 	if (left_us > LONGEST_WAIT_US)
 		left_us = LONGEST_WAIT_US;
 	left = (struct timespec){.tv_sec = left_us / 1000000, .tv_nsec = left_us % 1000000 * 1000};
-	if (ppoll(p, 3, &left, NULL) <= 0)
-		return;
-	if (p[1].revents & (POLLERR | POLLHUP | POLLNVAL))
-		port_lost(l, "port");
-	else if (p[1].revents)
-		take_input(l);
+	if (ppoll(p, 3, &left, NULL) > 0 && p[1].revents)
+		line_input(l, p[1].revents);
 }
 
-/* When there may be something to do: a job, a probe, or a device that was held back. */
-static int64_t next_us(const struct line *l, const struct job *j, int64_t probe_us, int64_t now_us)
+void line_begin(struct line *l)
 {
-	int64_t next = j && j->due_us < probe_us ? j->due_us : probe_us;
-
-	for (size_t i = 0; i < l->opts->device_count; i++) {
-		const struct device *d = &l->devices[i].health;
-
-		if (d->state == DEVICE_RETRYING && d->held_until_us > now_us && d->held_until_us < next)
-			next = d->held_until_us;
-	}
-	return next;
+	owner_take(&l->owner);
+	l->window_us = line_now_us(l);
 }
 
-/* Shares of the last few seconds, for the statistics. */
-static void account(struct line *l, int64_t now_us)
+void line_end(struct line *l)
 {
-	int64_t span_us = now_us - l->window_us;
-	int64_t stretched_us = l->schedule.stretched_us - l->stretched_us;
-
-	if (span_us < ACCOUNT_US)
-		return;
-	if (stretched_us > span_us)
-		stretched_us = span_us;
-	atomic_store_explicit(&l->busy_permille, (unsigned)(1000 * l->busy_us / span_us), memory_order_relaxed);
-	atomic_store_explicit(
-		&l->rate_permille, (unsigned)(1000 - 1000 * stretched_us / span_us), memory_order_relaxed);
-	l->window_us = now_us;
-	l->busy_us = 0;
-	l->stretched_us = l->schedule.stretched_us;
-}
-
-static void turn(struct line *l)
-{
-	int64_t now_us = line_now_us(l);
-	int64_t due_us = INT64_MAX;
-	struct job *j;
-	size_t device;
-
-	account(l, now_us);
-	if (line_run_errand(l))
-		return;
-	if (!l->port_up) {
-		if (l->port_retry_us <= now_us)
-			open_port(l);
-		else
-			wait_until(l, l->port_retry_us);
-		return;
-	}
-	j = schedule_next(&l->schedule, is_ready, l, now_us);
-	l->job_due_us = j ? j->due_us : INT64_MAX;
-	device = choose_probe(l, now_us, l->job_due_us, &due_us);
-	if (device != SIZE_MAX)
-		run_probe(l, device);
-	else if (j && j->due_us <= now_us)
-		run_job(l, j, schedule_late(&l->schedule, is_ready, l, now_us) <= 1);
-	else
-		wait_until(l, next_us(l, j, due_us, now_us));
+	line_drop_errands(l);
+	line_close_windows(l);
+	if (l->port_up && l->ops->close)
+		l->ops->close(l->driver);
+	owner_release(&l->owner);
 }
 
 static void *run(void *arg)
 {
 	struct line *l = arg;
 
-	owner_take(&l->owner);
 	/* The silence of a fast line is 1.75 ms: the usual slack of timers would add 3 % to it. */
 	prctl(PR_SET_TIMERSLACK, 1);
-	l->window_us = line_now_us(l);
-	while (!line_stopping(l))
-		turn(l);
-	line_drop_errands(l);
-	line_close_windows(l);
-	if (l->port_up && l->ops->close)
-		l->ops->close(l->driver);
-	owner_release(&l->owner);
+	line_begin(l);
+	while (!line_stopping(l)) {
+		int64_t until_us = line_turn(l);
+
+		if (until_us > 0)
+			wait_until(l, until_us);
+	}
+	line_end(l);
 	return NULL;
 }
 
@@ -337,17 +121,17 @@ static int make_devices(struct line *l)
 		return -ENOMEM;
 	for (size_t i = 0; i < l->opts->device_count; i++) {
 		struct line_device *d = &l->devices[i];
-		size_t points = device_of(l, i)->points.count;
+		size_t points = l->opts->devices[i]->points.count;
 
 		d->points = calloc(points ? points : 1, sizeof(*d->points));
 		if (!d->points)
 			return -ENOMEM;
 		for (size_t k = 0; k < points; k++)
-			if (report_init(&d->points[k], (const struct point_opts *)device_of(l, i)->points.items + k) <
-				0)
+			if (report_init(&d->points[k],
+				    (const struct point_opts *)l->opts->devices[i]->points.items + k) < 0)
 				return -ENOMEM;
-		device_init(&d->health, max_timeout_us(l, i), (unsigned)l->opts->retries, 1000 * l->opts->probe_min_ms,
-			1000 * l->opts->probe_max_ms);
+		device_init(&d->health, line_max_timeout_us(l, i), (unsigned)l->opts->retries,
+			1000 * l->opts->probe_min_ms, 1000 * l->opts->probe_max_ms);
 		d->turnaround_us = -1;
 	}
 	return 0;
@@ -364,13 +148,10 @@ int line_new(struct line **out, const struct line_opts *opts, const struct line_
 	l->sink = *sink;
 	l->clock = clock;
 	l->ops = registry[opts->driver];
-	l->watch_fd = l->stop_fd = l->slot = -1;
+	l->watch_fd = l->alone.stop_fd = -1;
 	l->rate_permille = 1000;
 	l->port_backoff = (struct backoff){.floor_ms = 100, .base_ms = 500, .cap_ms = opts->probe_max_ms};
-	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->stop_fd >= 0)
-		l->slot = port_slot_take();
-	r = l->stop_fd < 0 ? -errno : l->slot < 0 ? l->slot : mailbox_init(&l->inbox, INBOX_CAP);
+	r = port_init(&l->port, opts);
 	if (r == 0)
 		r = tape_new(&l->tape, opts->port ? TAPE_OF_PORT : TAPE_OF_ADDRESS);
 	if (r == 0)
@@ -390,7 +171,7 @@ size_t line_trace(const struct line *l, uint64_t after, struct tape_note *out, s
 	return tape_read(l->tape, after, out, max);
 }
 
-int line_start(struct line *l)
+static int start_thread(struct line *l)
 {
 	pthread_attr_t attr;
 	int r = pthread_attr_init(&attr);
@@ -401,18 +182,44 @@ int line_start(struct line *l)
 			r = pthread_create(&l->thread, &attr, run, l);
 		pthread_attr_destroy(&attr);
 	}
-	l->started = r == 0;
 	return -r;
+}
+
+int line_start(struct line *l)
+{
+	int stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int r = stop_fd < 0 ? -errno : mailbox_init(&l->inbox, INBOX_CAP);
+
+	waiter_alone_init(&l->alone, stop_fd, l->clock);
+	l->waiter = &l->alone.waiter;
+	if (r == 0)
+		r = start_thread(l);
+	l->started = r == 0;
+	return r;
+}
+
+int line_start_on(struct line *l, struct engine *e)
+{
+	int r = berth_new(&l->berth, e, l);
+
+	if (r < 0)
+		return r;
+	l->waiter = berth_waiter(l->berth);
+	l->started = true;
+	berth_start(l->berth);
+	return 0;
 }
 
 void line_ask_stop(struct line *l)
 {
 	uint64_t one = 1;
 
-	atomic_store_explicit(&l->stop, true, memory_order_relaxed);
-	/* Only a full counter could refuse it, and then it is readable already. */
-	if (write(l->stop_fd, &one, sizeof(one)) < 0)
+	if (!l->started || atomic_exchange(&l->stop, true))
 		return;
+	if (l->berth)
+		berth_ask_stop(l->berth);
+	else if (write(l->alone.stop_fd, &one, sizeof(one)) < 0)
+		return; /* only a full counter could refuse it, and then it is readable already */
 }
 
 void line_stop(struct line *l)
@@ -420,7 +227,10 @@ void line_stop(struct line *l)
 	if (!l->started)
 		return;
 	line_ask_stop(l);
-	pthread_join(l->thread, NULL);
+	if (l->berth)
+		berth_join(l->berth);
+	else
+		pthread_join(l->thread, NULL);
 	l->started = false;
 }
 
@@ -428,7 +238,7 @@ static void free_points(struct line *l, size_t device)
 {
 	struct report_state *points = l->devices[device].points;
 
-	for (size_t i = 0; points && i < device_of(l, device)->points.count; i++)
+	for (size_t i = 0; points && i < l->opts->devices[device]->points.count; i++)
 		report_fini(&points[i]);
 	free(points);
 }
@@ -445,8 +255,9 @@ void line_free(struct line *l)
 	schedule_fini(&l->schedule);
 	mailbox_fini(&l->inbox);
 	tape_free(l->tape);
-	port_slot_free(l->slot);
-	if (l->stop_fd >= 0)
-		close(l->stop_fd);
+	port_fini(&l->port);
+	berth_free(l->berth);
+	if (l->alone.stop_fd >= 0)
+		close(l->alone.stop_fd);
 	free(l);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* line_state.h - a line from inside: for line.c, which decides, and tell.c, which tells.
+/* line_state.h - a line from inside: for line.c, its life, turn.c, which decides what is next, tell.c, which tells, and
+ * engine.c, which runs lines that share a thread.
  *
  * Owner     line thread, except where a member says otherwise.
  */
@@ -12,10 +13,13 @@
 #include "base/tape.h"
 #include "drivers/device.h"
 #include "drivers/ops.h"
+#include "drivers/port.h"
 #include "drivers/report.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+
+struct berth;
 
 struct line_device {
 	struct device health;
@@ -34,13 +38,16 @@ struct line {
 	void *driver; /* owned: the driver's own state */
 	struct schedule schedule;
 	struct line_device *devices; /* opts->device_count */
-	struct mailbox inbox;        /* errands; any thread posts */
+	struct mailbox inbox;        /* errands, of a line with a thread of its own; any thread posts */
+	struct errand *errands;      /* of one without: the engine has put them here, oldest first */
 	struct tape *tape;           /* owned; any thread reads it */
 	pthread_t thread;
 	bool started;
-	_Atomic bool stop; /* any thread sets it, before it writes to stop_fd: an eventfd that is never read */
-	int stop_fd;
-	int slot;
+	_Atomic bool stop;     /* any thread */
+	struct waiter *waiter; /* one of the two below */
+	struct waiter_alone alone;
+	struct berth *berth; /* owned; NULL: a thread of its own */
+	struct port port;
 	int watch_fd; /* -1: none */
 
 	bool port_up, port_told;
@@ -61,6 +68,15 @@ struct line {
 
 int64_t line_now_us(const struct line *l);
 bool line_stopping(const struct line *l);
+int64_t line_max_timeout_us(const struct line *l, size_t device); /* as configured */
+
+/* On the line's thread, or its fibre: first and last of all; does one thing, and says how long there is nothing to do
+ * then (0: not at all); something is ready at watch_fd. */
+void line_begin(struct line *l);
+void line_end(struct line *l);
+int64_t line_turn(struct line *l);
+void line_input(struct line *l, short revents);
+void line_port_lost(struct line *l, const char *reason);
 /* Health of a device, told to the sink and the log when it changed. */
 void line_step(struct line *l, size_t device, enum device_event event, const char *reason);
 void line_close_windows(struct line *l); /* what they hold is told: the line ends */

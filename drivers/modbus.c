@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "drivers/decode.h"
 #include "drivers/modbus_state.h"
-#include "drivers/port.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -65,15 +64,11 @@ static int make(
 
 static int open_as(struct modbus *m, const struct line_opts *o)
 {
-	int slot = line_slot(m->line);
-	int r = port_open(slot, o, line_stop_fd(m->line));
+	int r = line_open_port(m->line, o, &m->wire);
 
 	if (r < 0)
 		return r;
-	wire_init(&m->wire, o, slot, line_stop_fd(m->line), m->clock);
-	m->wire.tape = line_tape(m->line);
 	m->spoiled = false;
-	line_watch(m->line, slot);
 	return 0;
 }
 
@@ -88,7 +83,7 @@ static void close_port(void *self)
 {
 	struct modbus *m = self;
 
-	port_close(line_slot(m->line));
+	line_close_port(m->line);
 }
 
 int modbus_reopen(struct modbus *m, const struct line_opts *o)
@@ -100,8 +95,7 @@ int modbus_reopen(struct modbus *m, const struct line_opts *o)
 /* A late reply would be taken for the next one's: TCP offers a new connection in place of silence. */
 static void spoil(struct modbus *m)
 {
-	port_close(line_slot(m->line));
-	line_watch(m->line, -1);
+	line_close_port(m->line);
 	m->spoiled = true;
 }
 

@@ -13,6 +13,7 @@
 #include "drivers/errand.h"
 #include "drivers/opts.h"
 #include "drivers/schedule.h"
+#include "drivers/wire.h"
 
 enum outcome {
 	OUTCOME_OK,
@@ -25,11 +26,11 @@ enum outcome {
 
 /* --- what the line does for its driver --- */
 
-int line_slot(const struct line *l); /* the descriptor for the port */
 struct tape *line_tape(const struct line *l);
-int line_stop_fd(const struct line *l); /* readable when the line is to stop */
-/* Watch this descriptor while no job runs: input() is called, or the port taken for lost. -1: none. */
-void line_watch(struct line *l, int fd);
+/* Opens the line's port and sets up w on it; as: the line's options, or others for a while. While no job runs the port
+ * is watched: input() is called, or it is taken for lost. */
+int line_open_port(struct line *l, const struct line_opts *as, struct wire *w);
+void line_close_port(struct line *l); /* closed already is fine */
 /* How long to wait for this device to begin its reply; and for any device. */
 int64_t line_timeout_us(const struct line *l, size_t device);
 

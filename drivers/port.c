@@ -27,7 +27,7 @@ enum { LOW_FDS = 1024, PTY_FIRST_MAJOR = 136, PTY_LAST_MAJOR = 143 };
 
 /* --- slots --- */
 
-int port_slot_take(void)
+static int take_slot(void)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -40,13 +40,29 @@ int port_slot_take(void)
 	return fd;
 }
 
-void port_slot_free(int slot)
+static bool is_connection(const struct line_opts *l)
 {
-	if (slot >= 0)
-		close(slot);
+	return l->driver == DRIVER_MODBUS_TCP || l->driver == DRIVER_RTU_OVER_TCP;
 }
 
-void port_close(int slot)
+int port_init(struct port *p, const struct line_opts *l)
+{
+	*p = (struct port){-1, -1};
+	if (is_connection(l) || l->driver == DRIVER_SIM)
+		return 0;
+	p->slot = take_slot();
+	return p->slot < 0 ? p->slot : 0;
+}
+
+void port_fini(struct port *p)
+{
+	if (p->slot >= 0)
+		close(p->slot);
+	p->slot = -1;
+}
+
+/* The slot is open again, on nothing. */
+static void empty_slot(int slot)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -55,6 +71,28 @@ void port_close(int slot)
 		return;
 	dup3(fd, slot, O_CLOEXEC);
 	close(fd);
+}
+
+int port_open(struct port *p, const struct line_opts *l, struct waiter *w)
+{
+	int r = is_connection(l) ? port_open_tcp(l, w) : port_open_serial(p->slot, l, PORT_BY_KIND);
+
+	if (r < 0)
+		return r;
+	p->fd = is_connection(l) ? r : p->slot;
+	return 0;
+}
+
+void port_close(struct port *p, struct waiter *w)
+{
+	if (p->fd < 0)
+		return;
+	w->leave(w, p->fd);
+	if (p->fd == p->slot)
+		empty_slot(p->slot);
+	else
+		close(p->fd);
+	p->fd = -1;
 }
 
 /* --- what both ways share --- */
@@ -281,13 +319,6 @@ int port_open_serial(int slot, const struct line_opts *l, enum port_way way)
 	if (way == PORT_BY_HAND || (way == PORT_BY_KIND && pty))
 		return open_by_hand(path, slot);
 	return open_by_library(path, slot, l);
-}
-
-int port_open(int slot, const struct line_opts *l, int stop_fd)
-{
-	if (l->driver == DRIVER_MODBUS_TCP || l->driver == DRIVER_RTU_OVER_TCP)
-		return port_open_tcp(slot, l, stop_fd);
-	return port_open_serial(slot, l, PORT_BY_KIND);
 }
 
 const char *port_reason(int error)

@@ -4,7 +4,6 @@
  * A line of text belongs to each device whose `starts` it begins with. One that talks by itself has a job too: it asks
  * nothing, it only finds out whether the sensor has been heard within `every`. */
 #include "drivers/ops.h"
-#include "drivers/port.h"
 #include "drivers/text.h"
 #include "drivers/wire.h"
 
@@ -99,17 +98,13 @@ static int make(
 static int open_port(void *self)
 {
 	struct serial *s = self;
-	int slot = line_slot(s->line);
-	int r = port_open(slot, s->opts, line_stop_fd(s->line));
+	int r = line_open_port(s->line, s->opts, &s->wire);
 
 	if (r < 0)
 		return r;
-	wire_init(&s->wire, s->opts, slot, line_stop_fd(s->line), s->clock);
-	s->wire.tape = line_tape(s->line);
 	splitter_reset(&s->splitter);
 	for (size_t i = 0; i < s->opts->device_count; i++)
 		s->sensors[i].heard_us = wire_now(&s->wire);
-	line_watch(s->line, slot);
 	return 0;
 }
 
@@ -117,7 +112,7 @@ static void close_port(void *self)
 {
 	struct serial *s = self;
 
-	port_close(line_slot(s->line));
+	line_close_port(s->line);
 }
 
 /* --- a line of text --- */

@@ -2,6 +2,7 @@
 /* A TCP connection for a line: each address of the name is tried in turn within connect_timeout. */
 #include "base/clock.h"
 #include "drivers/port.h"
+#include "drivers/resolve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,28 +16,15 @@
 
 enum { MODBUS_PORT = 502 };
 
-static int await_connect(int fd, int stop_fd, int64_t until_us)
+static int await_connect(int fd, struct waiter *w, int64_t until_us)
 {
-	struct pollfd p[2] = {{.fd = fd, .events = POLLOUT}, {.fd = stop_fd, .events = POLLIN}};
+	int r = w->wait(w, fd, POLLOUT, until_us);
 	int error = 0;
 	socklen_t len = sizeof(error);
 
-	for (;;) {
-		int64_t left_ms = (until_us - clock_mono_us(&clock_system)) / 1000;
-		int r = left_ms > 0 ? poll(p, 2, (int)left_ms) : 0;
-
-		if (r < 0 && errno != EINTR)
-			return -errno;
-		if (r == 0)
-			return -ETIMEDOUT;
-		if (r > 0 && p[1].revents)
-			return -ECANCELED;
-		if (r > 0)
-			break;
-	}
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		return -errno;
-	return -error;
+	if (r <= 0)
+		return r < 0 ? r : -ETIMEDOUT;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? -errno : -error;
 }
 
 /* A peer that vanished without a word is noticed by reply_timeout; keepalive frees the socket of an idle line. */
@@ -53,47 +41,40 @@ static int tune(int fd)
 	return 0;
 }
 
-static int connect_one(int slot, const struct addrinfo *a, int stop_fd, int64_t until_us)
+/* The connection, or -errno. */
+static int connect_one(const struct addrinfo *a, struct waiter *w, int64_t until_us)
 {
 	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
 	int r = fd < 0 ? -errno : tune(fd);
 
 	if (r == 0 && connect(fd, a->ai_addr, a->ai_addrlen) < 0)
-		r = errno == EINPROGRESS ? await_connect(fd, stop_fd, until_us) : -errno;
-	if (r == 0 && dup3(fd, slot, O_CLOEXEC) < 0)
-		r = -errno;
-	if (fd >= 0)
+		r = errno == EINPROGRESS ? await_connect(fd, w, until_us) : -errno;
+	if (r == 0)
+		return fd;
+	if (fd >= 0) {
+		w->leave(w, fd);
 		close(fd);
+	}
 	return r;
 }
 
-static int resolve(const struct line_opts *l, struct addrinfo **out)
+int port_open_tcp(const struct line_opts *l, struct waiter *w)
 {
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV};
+	int64_t until_us = clock_mono_us(&clock_system) + 1000 * l->connect_timeout_ms;
 	char host[256], service[8];
 	uint16_t port = MODBUS_PORT;
+	struct addrinfo *list;
 	int r;
 
 	if (!address_parse(l->address, host, sizeof(host), &port))
 		return -EINVAL;
 	snprintf(service, sizeof(service), "%u", port);
-	r = getaddrinfo(host, service, &hints, out);
-	if (r == EAI_SYSTEM)
-		return -errno;
-	return r == 0 ? 0 : -EHOSTUNREACH;
-}
-
-int port_open_tcp(int slot, const struct line_opts *l, int stop_fd)
-{
-	int64_t until_us = clock_mono_us(&clock_system) + 1000 * l->connect_timeout_ms;
-	struct addrinfo *list;
-	int r = resolve(l, &list);
-
+	r = resolve(w, host, service, &list);
 	if (r < 0)
 		return r;
 	r = -EHOSTUNREACH;
 	for (const struct addrinfo *a = list; a && r < 0 && r != -ECANCELED; a = a->ai_next)
-		r = connect_one(slot, a, stop_fd, until_us);
+		r = connect_one(a, w, until_us);
 	freeaddrinfo(list);
 	return r;
 }

@@ -18,14 +18,13 @@ bool line_stopping(const struct line *l)
 }
 
 /* The sink is asked again with the very same sample until it takes it: the store waits for its disk, and polling on
- * would only make samples to be lost. */
+ * would only make samples to be lost. Lines that share a thread wait with it: they share its lane, too. */
 static void deliver(struct line *l, const struct sample *s)
 {
-	struct pollfd p = {.fd = l->stop_fd, .events = POLLIN};
-
 	while (l->sink.sample(l->sink.ctx, s) == LINE_BUSY) {
 		atomic_fetch_add_explicit(&l->busy_waits, 1, memory_order_relaxed);
-		if (poll(&p, 1, BUSY_WAIT_MS) > 0) {
+		poll(NULL, 0, BUSY_WAIT_MS);
+		if (line_stopping(l)) {
 			log_warn("line=%s device=%s point=%s sample=lost: stopped while the store was busy",
 				l->opts->head.name, s->device->head.name, s->point->head.name);
 			return;

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <time.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -33,11 +33,11 @@ int64_t wire_silence_us(const struct line_opts *l)
 	return l->baud > 19200 || t35_us < MIN_SILENCE_US ? MIN_SILENCE_US : t35_us;
 }
 
-void wire_init(struct wire *w, const struct line_opts *l, int fd, int stop_fd, const struct clock *clock)
+void wire_init(struct wire *w, const struct line_opts *l, int fd, struct waiter *waiter, const struct clock *clock)
 {
 	*w = (struct wire){.clock = clock,
 		.fd = fd,
-		.stop_fd = stop_fd,
+		.waiter = waiter,
 		.char_us = wire_char_us(l),
 		.silence_us = wire_silence_us(l),
 		.noise_bytes = w->noise_bytes};
@@ -49,46 +49,19 @@ int64_t wire_now(const struct wire *w)
 	return clock_mono_us(w->clock);
 }
 
-static struct timespec span_of(int64_t us)
-{
-	return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
-}
-
-/* fd: -1 waits for the time alone. */
-static int wait_for(const struct wire *w, int fd, int64_t until_us)
-{
-	struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = w->stop_fd, .events = POLLIN}};
-
-	for (;;) {
-		int64_t left_us = until_us - wire_now(w);
-		struct timespec left = span_of(left_us > 0 ? left_us : 0);
-		int r = ppoll(p, 2, &left, NULL);
-
-		if (r < 0 && errno != EINTR)
-			return -errno;
-		if (r < 0)
-			continue;
-		if (r == 0)
-			return WIRE_TIMEOUT;
-		if (p[1].revents)
-			return -ECANCELED;
-		/* An unplugged adapter is readable and hung up at once, and reads nothing for ever. */
-		if (p[0].revents & (POLLERR | POLLHUP | POLLNVAL))
-			return -ENODEV;
-		return 0;
-	}
-}
-
 int wire_await(struct wire *w, int64_t until_us)
 {
-	return wait_for(w, w->fd, until_us);
+	int r = w->waiter->wait(w->waiter, w->fd, POLLIN, until_us);
+
+	if (r == 0)
+		return WIRE_TIMEOUT;
+	/* An unplugged adapter is readable and hung up at once, and reads nothing for ever. */
+	return r < 0 ? r : r & (POLLERR | POLLHUP | POLLNVAL) ? -ENODEV : 0;
 }
 
 int wire_pause(struct wire *w, int64_t until_us)
 {
-	int r = wait_for(w, -1, until_us);
-
-	return r == WIRE_TIMEOUT ? 0 : r;
+	return w->waiter->wait(w->waiter, -1, 0, until_us);
 }
 
 size_t wire_waiting(const struct wire *w)
@@ -157,6 +130,12 @@ void wire_heard(struct wire *w)
 	w->last_byte_us = wire_now(w);
 }
 
+/* A connection that is gone is an outcome, not a signal. */
+static ssize_t put(const struct wire *w, const char *at, size_t len)
+{
+	return w->char_us > 0 ? write(w->fd, at, len) : send(w->fd, at, len, MSG_NOSIGNAL);
+}
+
 int wire_put(struct wire *w, const void *buf, size_t len)
 {
 	const char *at = buf;
@@ -164,8 +143,8 @@ int wire_put(struct wire *w, const void *buf, size_t len)
 	int64_t until_us = wire_now(w) + WRITE_LIMIT_US + wire_span_us(w, len);
 
 	while (left > 0) {
-		ssize_t n = write(w->fd, at, left);
-		struct pollfd p = {.fd = w->fd, .events = POLLOUT};
+		ssize_t n = put(w, at, left);
+		int r;
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -ENODEV;
@@ -176,8 +155,9 @@ int wire_put(struct wire *w, const void *buf, size_t len)
 		}
 		if (wire_now(w) > until_us)
 			return WIRE_TIMEOUT;
-		if (poll(&p, 1, 10) < 0 && errno != EINTR)
-			return -errno;
+		r = w->waiter->wait(w->waiter, w->fd, POLLOUT, until_us);
+		if (r < 0)
+			return r;
 	}
 	wire_sent(w, len);
 	return 0;

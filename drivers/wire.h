@@ -15,6 +15,7 @@
 #include "base/tape.h"
 #include "drivers/driver.h"
 #include "drivers/opts.h"
+#include "drivers/wait.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +24,8 @@
 
 struct wire {
 	const struct clock *clock;
-	int fd, stop_fd;
+	int fd;
+	struct waiter *waiter;
 	double char_us; /* 0: a connection, which has no pace */
 	int64_t silence_us;
 	int64_t last_byte_us; /* heard, or (calculated) left */
@@ -33,7 +35,7 @@ struct wire {
 
 enum { WIRE_TIMEOUT = 1, WIRE_NOISY = 2 };
 
-void wire_init(struct wire *w, const struct line_opts *l, int fd, int stop_fd, const struct clock *clock);
+void wire_init(struct wire *w, const struct line_opts *l, int fd, struct waiter *waiter, const struct clock *clock);
 int64_t wire_now(const struct wire *w);
 double wire_char_us(const struct line_opts *l); /* start, data, parity and stop bits at l->baud */
 int64_t wire_silence_us(const struct line_opts *l);

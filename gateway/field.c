@@ -3,6 +3,7 @@
 
 #include "base/cell.h"
 #include "base/log.h"
+#include "drivers/engine.h"
 #include "drivers/opts.h"
 #include "gateway/encode.h"
 #include "gateway/health.h"
@@ -25,18 +26,26 @@ struct field_device {
 	struct msg *health; /* waits for the lane; the newest wins */
 };
 
+/* A way into the route for one thread: of a line that has its own, or of all lines of an engine.
+ * Owner: that thread; ->next and ->engine are main's. */
+struct feed {
+	struct lane *lane;
+	struct msg *stuck;     /* health that the lane has half-way: it goes on before anything else */
+	struct engine *engine; /* NULL: of one line */
+	struct feed *next;
+};
+
 /* Owner: the line's thread, but for the cells and what does not change after field_apply(). */
 struct field_line {
 	const struct line_opts *opts;
 	struct generation *gen;
 	struct line *line;
-	struct lane *lane;
+	struct feed *feed; /* owned, unless it is an engine's */
 	const struct clock *clock;
 	struct field_device *devices;
 	struct msg *port_health;
 	struct cell port_reason; /* why the port is down, as the payload of a message; any thread looks */
-	struct msg **stuck;      /* the health that the lane has half-way: it goes on before any other */
-	struct msg *held;        /* the same for a sample */
+	struct msg *held;        /* a sample that the lane has half-way: it is offered until it is taken */
 	uint32_t id;
 	char *fingerprint;
 	struct field_line *next;
@@ -46,6 +55,7 @@ struct field {
 	struct route *route;
 	const struct clock *clock;
 	struct field_line *lines;
+	struct feed *engines; /* a feed each */
 	uint32_t next_id;
 };
 
@@ -59,20 +69,24 @@ static struct field_device *device_of(struct field_line *fl, const struct device
 	return NULL;
 }
 
-/* True when nothing is left waiting. */
-static bool flush_one(struct field_line *fl, struct msg **slot)
+/* True when nothing is left waiting. What the lane took half-way is the feed's from then on: its line may be gone
+ * before the rest of the way is free. */
+static bool flush_one(struct feed *f, struct msg **slot)
 {
 	int r;
 
 	if (!*slot)
 		return true;
-	r = lane_publish(fl->lane, *slot);
-	fl->stuck = r == ROUTE_BUSY ? slot : NULL;
-	if (r == ROUTE_BUSY)
+	r = lane_publish(f->lane, *slot);
+	if (r == ROUTE_BUSY) {
+		if (slot != &f->stuck) {
+			f->stuck = *slot;
+			*slot = NULL;
+		}
 		return false;
+	}
 	if (r < 0)
-		log_error("line=%s topic=%s error=\"%s\"; its health is not published", fl->opts->head.name,
-			msg_topic(*slot), strerror(-r));
+		log_error("topic=%s error=\"%s\"; its health is not published", msg_topic(*slot), strerror(-r));
 	msg_unref(*slot);
 	*slot = NULL;
 	return true;
@@ -80,11 +94,11 @@ static bool flush_one(struct field_line *fl, struct msg **slot)
 
 static bool flush_health(struct field_line *fl)
 {
-	bool done = !fl->stuck || flush_one(fl, fl->stuck);
+	struct feed *f = fl->feed;
+	bool done = flush_one(f, &f->stuck) && flush_one(f, &fl->port_health);
 
-	done = done && flush_one(fl, &fl->port_health);
 	for (size_t i = 0; done && i < fl->opts->device_count; i++)
-		done = flush_one(fl, &fl->devices[i].health);
+		done = flush_one(f, &fl->devices[i].health);
 	return done;
 }
 
@@ -123,7 +137,7 @@ static int take_sample(void *ctx, const struct sample *s)
 		fl->held = sample_msg(fl, s, p->topic);
 	if (!fl->held)
 		return -ENOMEM;
-	r = lane_publish(fl->lane, fl->held);
+	r = lane_publish(fl->feed->lane, fl->held);
 	if (r == ROUTE_BUSY)
 		return LINE_BUSY;
 	if (r >= 0)
@@ -170,6 +184,54 @@ static void take_port(void *ctx, const struct line_opts *l, bool up, const char 
 		flush_health(fl);
 }
 
+/* --- feeds ---------------------------------------------------------------------------------------------------- */
+
+static void feed_free(struct feed *f)
+{
+	if (!f)
+		return;
+	engine_free(f->engine);
+	lane_free(f->lane);
+	msg_unref(f->stuck);
+	free(f);
+}
+
+static int feed_new(struct feed **out, struct route *route)
+{
+	struct feed *f = calloc(1, sizeof(*f));
+	int r = f ? lane_new(&f->lane, route) : -ENOMEM;
+
+	if (r < 0) {
+		free(f);
+		return r;
+	}
+	*out = f;
+	return 0;
+}
+
+/* An engine with room for one line more. */
+static int find_engine(struct feed **out, struct field *f)
+{
+	struct feed *e = f->engines;
+	int r = 0;
+
+	while (e && engine_full(e->engine))
+		e = e->next;
+	if (!e) {
+		r = feed_new(&e, f->route);
+		if (r == 0)
+			r = engine_new(&e->engine, f->clock);
+		if (r < 0) {
+			feed_free(e);
+			return r;
+		}
+		e->next = f->engines;
+		f->engines = e;
+	}
+	*out = e;
+	return 0;
+}
+
 /* --- making and ending one ---------------------------------------------------------------------------------- */
 
 static void device_fini(struct field_device *d)
@@ -189,7 +251,8 @@ static void field_line_free(struct field_line *fl)
 	if (fl->line)
 		line_stop(fl->line);
 	line_free(fl->line);
-	lane_free(fl->lane);
+	if (fl->feed && !fl->feed->engine)
+		feed_free(fl->feed);
 	for (size_t i = 0; fl->devices && i < fl->opts->device_count; i++)
 		device_fini(&fl->devices[i]);
 	free(fl->devices);
@@ -246,11 +309,11 @@ static int field_line_new(
 	for (size_t i = 0; r == 0 && i < opts->device_count; i++)
 		r = device_init(&fl->devices[i], gen->opts, opts, opts->devices[i]);
 	if (r == 0)
-		r = lane_new(&fl->lane, f->route);
+		r = opts->address ? find_engine(&fl->feed, f) : feed_new(&fl->feed, f->route);
 	if (r == 0)
 		r = line_new(&fl->line, opts, &sink, f->clock);
 	if (r == 0)
-		r = line_start(fl->line);
+		r = opts->address ? line_start_on(fl->line, fl->feed->engine) : line_start(fl->line);
 	if (r < 0) {
 		log_error("line=%s error=\"%s\"; it does not run", opts->head.name, strerror(-r));
 		field_line_free(fl);
@@ -283,6 +346,12 @@ void field_stop(struct field *f)
 
 		f->lines = fl->next;
 		field_line_free(fl);
+	}
+	while (f->engines) {
+		struct feed *e = f->engines;
+
+		f->engines = e->next;
+		feed_free(e);
 	}
 }
 

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* What a line does next. A turn is one thing: an errand, open the port, run the most urgent job, or probe a device that
+ * is offline. Nothing is done in the background, since a bus is one conversation. */
+#include "drivers/line_state.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	PORT_RETRY_MS = 100, /* looking for a device node costs nothing */
+	ACCOUNT_US = 5000000,
+	PROBE_SHARE = 50, /* probes that others wait for take a fiftieth of the time, at most */
+};
+
+int64_t line_max_timeout_us(const struct line *l, size_t device)
+{
+	int64_t own_ms = l->opts->devices[device]->reply_timeout_ms;
+
+	return 1000 * (own_ms ? own_ms : l->opts->reply_timeout_ms);
+}
+
+int64_t line_timeout_us(const struct line *l, size_t device)
+{
+	return device_timeout_us(
+		&l->devices[device].health, line_max_timeout_us(l, device), &l->pace, l->job_due_us - line_now_us(l));
+}
+
+/* --- the port --- */
+
+static void port_failed(struct line *l, const char *reason)
+{
+	bool was_up = l->port_up;
+	int64_t wait_ms = l->opts->address ? backoff_next_ms(&l->port_backoff, backoff_random()) : PORT_RETRY_MS;
+
+	l->port_up = false;
+	l->watch_fd = -1;
+	l->port_retry_us = line_now_us(l) + 1000 * wait_ms;
+	atomic_store_explicit(&l->up, false, memory_order_relaxed);
+	if (l->port_told && !was_up)
+		return;
+	l->port_told = true;
+	log_warn("line=%s port=%s state=down reason=\"%s\"; trying again until it is there", l->opts->head.name,
+		l->opts->port ? l->opts->port : l->opts->address, reason);
+	l->sink.port(l->sink.ctx, l->opts, false, reason);
+	for (size_t i = 0; i < l->opts->device_count; i++) {
+		line_step(l, i, DEVICE_PORT_GONE, "port");
+		line_all_bad(l, i, "port");
+	}
+}
+
+void line_port_lost(struct line *l, const char *reason)
+{
+	l->ops->close(l->driver);
+	port_failed(l, reason);
+}
+
+static void open_port(struct line *l)
+{
+	int r = l->ops->open ? l->ops->open(l->driver) : 0;
+
+	if (r == -ECANCELED)
+		return;
+	if (r < 0) {
+		port_failed(l, l->opts->port ? port_reason(-r) : strerror(-r));
+		return;
+	}
+	l->port_up = true;
+	l->port_told = true;
+	backoff_reset(&l->port_backoff);
+	atomic_store_explicit(&l->up, true, memory_order_relaxed);
+	if (l->ops->open)
+		log_info("line=%s port=%s state=up", l->opts->head.name,
+			l->opts->port ? l->opts->port : l->opts->address);
+	l->sink.port(l->sink.ctx, l->opts, true, NULL);
+	schedule_now(&l->schedule, SIZE_MAX, line_now_us(l));
+}
+
+/* --- jobs and probes --- */
+
+void line_settle(struct line *l, size_t device, enum outcome o, const char *reason)
+{
+	switch (o) {
+	case OUTCOME_OK:
+	case OUTCOME_STOPPED: break;
+	case OUTCOME_REFUSED: line_count_device(l, device, COUNT_EXCEPTIONS, 1); break;
+	case OUTCOME_SILENT:
+		line_count_device(l, device, COUNT_TIMEOUTS, 1);
+		line_step(l, device, DEVICE_SILENT, reason);
+		break;
+	case OUTCOME_GARBLED:
+		line_count_device(l, device, COUNT_GARBLED, 1);
+		line_step(l, device, DEVICE_GARBLED, reason);
+		break;
+	case OUTCOME_GONE: line_port_lost(l, reason); break;
+	}
+}
+
+static bool is_ready(void *ctx, size_t device)
+{
+	const struct line *l = ctx;
+
+	return device_ready(&l->devices[device].health, line_now_us(l));
+}
+
+static void run_job(struct line *l, struct job *j, bool alone)
+{
+	const struct device *health = &l->devices[j->device].health;
+	const char *reason = NULL;
+	int64_t from_us = line_now_us(l);
+	enum outcome o;
+
+	line_count_device(l, j->device, COUNT_REQUESTS, 1);
+	o = l->ops->run(l->driver, j, &reason);
+	l->busy_us += line_now_us(l) - from_us;
+	line_settle(l, j->device, o, reason);
+	schedule_done(j, line_now_us(l), alone);
+	if (health->state != DEVICE_RETRYING)
+		return;
+	/* What failed is wanted again before its next turn, once the device may be asked; but behind all others that
+	 * wait already, or they would pay for several of its time-outs in one round. */
+	if (j->due_us > health->held_until_us)
+		j->due_us = health->held_until_us > from_us ? health->held_until_us : from_us;
+	schedule_last(&l->schedule, j->device, from_us);
+}
+
+static void run_probe(struct line *l, size_t device)
+{
+	const char *reason = NULL;
+	int64_t from_us = line_now_us(l);
+	enum outcome o;
+
+	line_step(l, device, DEVICE_PROBE, NULL);
+	line_count_device(l, device, COUNT_REQUESTS, 1);
+	o = l->ops->probe(l->driver, device, &reason);
+	l->probed_us = line_now_us(l);
+	l->busy_us += l->probed_us - from_us;
+	line_settle(l, device, o, reason);
+}
+
+/* May a probe that takes cost_us run now? When nobody wants the line meanwhile; else once it has waited as long again
+ * as it had to, if all such probes together take no more than their share of the line. */
+static bool has_time(const struct line *l, const struct device *d, int64_t cost_us, int64_t now_us, int64_t job_due_us)
+{
+	if (job_due_us >= now_us + cost_us)
+		return true;
+	return now_us >= d->probe_due_us + d->probe_wait_us && now_us >= l->probed_us + PROBE_SHARE * cost_us;
+}
+
+/* The offline device whose probe is due longest, if the line has the time for it. SIZE_MAX: none; *due_us: when to look
+ * again. */
+static size_t choose_probe(const struct line *l, int64_t now_us, int64_t job_due_us, int64_t *due_us)
+{
+	size_t best = SIZE_MAX;
+
+	for (size_t i = 0; i < l->opts->device_count; i++) {
+		const struct device *d = &l->devices[i].health;
+		int64_t cost_us = device_timeout_us(d, line_max_timeout_us(l, i), &l->pace, 0);
+
+		if (d->state != DEVICE_OFFLINE)
+			continue;
+		if (!device_wants_probe(d, now_us)) {
+			int64_t at_us = d->probe_due_us > d->held_until_us ? d->probe_due_us : d->held_until_us;
+
+			*due_us = at_us < *due_us ? at_us : *due_us;
+			continue;
+		}
+		if (!has_time(l, d, cost_us, now_us, job_due_us))
+			continue;
+		if (best == SIZE_MAX || d->probe_due_us < l->devices[best].health.probe_due_us)
+			best = i;
+	}
+	return best;
+}
+
+/* When there may be something to do: a job, a probe, or a device that was held back. */
+static int64_t next_us(const struct line *l, const struct job *j, int64_t probe_us, int64_t now_us)
+{
+	int64_t next = j && j->due_us < probe_us ? j->due_us : probe_us;
+
+	for (size_t i = 0; i < l->opts->device_count; i++) {
+		const struct device *d = &l->devices[i].health;
+
+		if (d->state == DEVICE_RETRYING && d->held_until_us > now_us && d->held_until_us < next)
+			next = d->held_until_us;
+	}
+	return next;
+}
+
+/* Shares of the last few seconds, for the statistics. */
+static void account(struct line *l, int64_t now_us)
+{
+	int64_t span_us = now_us - l->window_us;
+	int64_t stretched_us = l->schedule.stretched_us - l->stretched_us;
+
+	if (span_us < ACCOUNT_US)
+		return;
+	if (stretched_us > span_us)
+		stretched_us = span_us;
+	atomic_store_explicit(&l->busy_permille, (unsigned)(1000 * l->busy_us / span_us), memory_order_relaxed);
+	atomic_store_explicit(
+		&l->rate_permille, (unsigned)(1000 - 1000 * stretched_us / span_us), memory_order_relaxed);
+	l->window_us = now_us;
+	l->busy_us = 0;
+	l->stretched_us = l->schedule.stretched_us;
+}
+
+int64_t line_turn(struct line *l)
+{
+	int64_t now_us = line_now_us(l);
+	int64_t due_us = INT64_MAX;
+	struct job *j;
+	size_t device;
+
+	account(l, now_us);
+	if (line_run_errand(l))
+		return 0;
+	if (!l->port_up) {
+		if (l->port_retry_us > now_us)
+			return l->port_retry_us;
+		open_port(l);
+		return 0;
+	}
+	j = schedule_next(&l->schedule, is_ready, l, now_us);
+	l->job_due_us = j ? j->due_us : INT64_MAX;
+	device = choose_probe(l, now_us, l->job_due_us, &due_us);
+	if (device != SIZE_MAX)
+		run_probe(l, device);
+	else if (j && j->due_us <= now_us)
+		run_job(l, j, schedule_late(&l->schedule, is_ready, l, now_us) <= 1);
+	else
+		return next_us(l, j, due_us, now_us);
+	return 0;
+}
