@@ -29,6 +29,7 @@ struct msg *msg_new(const struct msg_spec *spec)
 	m->wall_ms = spec->wall_ms;
 	m->once = spec->once;
 	m->qos = spec->qos;
+	m->marks = spec->marks;
 	m->retain = spec->retain;
 	m->class = (uint8_t)spec->class;
 	m->origin = (uint8_t)spec->origin;

@@ -19,6 +19,13 @@
 /* What is evicted first when the store nears its bound, and sent last: the lower. */
 enum msg_class { MSG_BULK, MSG_TELEMETRY, MSG_EVENT, MSG_ALARM };
 
+/* What the store found out about one that it kept. */
+enum msg_mark {
+	MSG_UNSYNCED = 1,  /* wall_ms is of a clock that was not right yet */
+	MSG_RESTAMPED = 2, /* wall_ms was put right when the clock was; a time in the payload was not */
+	MSG_THINNED = 4,   /* others of its topic between this one and its neighbours were dropped */
+};
+
 enum msg_origin { MSG_FROM_GATEWAY, MSG_FROM_LINE, MSG_FROM_CLIENT, MSG_FROM_BRIDGE };
 
 #define MSG_NEVER_EXPIRES UINT32_MAX
@@ -30,6 +37,7 @@ struct msg_spec {
 	const void *payload;
 	uint32_t topic_len, props_len, payload_len;
 	uint8_t qos;
+	uint8_t marks; /* enum msg_mark, or-ed */
 	bool retain;
 	enum msg_class class;
 	enum msg_origin origin;
@@ -52,6 +60,7 @@ struct msg {
 	uint8_t retain;
 	uint8_t class;
 	uint8_t origin;
+	uint8_t marks;
 	uint8_t bytes[]; /* topic, NUL, properties, payload */
 };
 

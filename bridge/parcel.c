@@ -27,9 +27,16 @@ static void note(struct parcel *p, const char *name, int64_t value)
 {
 	struct parcel_note *n = &p->notes[p->note_count++];
 
-	n->name = name;
-	n->name_len = (uint8_t)strlen(name);
+	*n = (struct parcel_note){.name = name, .name_len = (uint8_t)strlen(name)};
 	n->value_len = (uint8_t)snprintf(n->value, sizeof(n->value), "%" PRId64, value);
+}
+
+static void note_text(struct parcel *p, const char *name, const char *value)
+{
+	struct parcel_note *n = &p->notes[p->note_count++];
+
+	*n = (struct parcel_note){.name = name, .name_len = (uint8_t)strlen(name), .text = true};
+	n->value_len = (uint8_t)snprintf(n->value, sizeof(n->value), "%s", value);
 }
 
 static void tell(struct parcel *p, const struct msg *m, const struct parcel_facts *facts)
@@ -41,6 +48,10 @@ static void tell(struct parcel *p, const struct msg *m, const struct parcel_fact
 		note(p, "late", 1);
 	if (facts->again)
 		note(p, "again", 1);
+	if (m->marks & (MSG_UNSYNCED | MSG_RESTAMPED))
+		note_text(p, "clock", m->marks & MSG_UNSYNCED ? "unsynced" : "restamped");
+	if (m->marks & MSG_THINNED)
+		note(p, "thinned", 1);
 }
 
 /* --- members of a JSON object ---------------------------------------------------------------------------------- */
@@ -68,7 +79,7 @@ static size_t end_of_object(const uint8_t *text, size_t len, bool *empty)
 	return to - 1;
 }
 
-static int add_members(struct parcel *p, struct parcel_scratch *s)
+static int add_members(struct parcel *p, struct parcel_scratch *s, bool restamped)
 {
 	enum { ROOM = PARCEL_MAX_NOTES * 40 };
 	bool empty = false;
@@ -88,11 +99,16 @@ static int add_members(struct parcel *p, struct parcel_scratch *s)
 	memcpy(s->payload, p->payload, cut);
 	for (size_t i = 0; i < p->note_count; i++) {
 		const struct parcel_note *n = &p->notes[i];
-		/* The reading itself has its "t" already. */
-		if (n->name_len == 1 && n->name[0] == 't')
-			continue;
-		at += (size_t)snprintf(
-			(char *)s->payload + at, need - at, "%s\"%s\":%s", empty ? "" : ",", n->name, n->value);
+		const char *name = n->name, *quote = n->text ? "\"" : "";
+
+		/* The reading itself has its "t" already; unless that one is wrong. */
+		if (n->name_len == 1 && n->name[0] == 't') {
+			if (!restamped)
+				continue;
+			name = "restamped";
+		}
+		at += (size_t)snprintf((char *)s->payload + at, need - at, "%s\"%s\":%s%s%s", empty ? "" : ",", name,
+			quote, n->value, quote);
 		empty = false;
 	}
 	memcpy(s->payload + at, p->payload + cut, p->payload_len - cut);
@@ -161,7 +177,7 @@ int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridg
 		return r;
 	tell(out, m, facts);
 	if (may_have_members(opts, m))
-		r = add_members(out, s);
+		r = add_members(out, s, m->marks & MSG_RESTAMPED);
 	if (opts->version == BRIDGE_V311 || opts->mark == BRIDGE_MARK_JSON)
 		out->note_count = 0;
 	return r;

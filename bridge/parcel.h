@@ -5,9 +5,12 @@
  *           rewritten and is freed by parcel_fini(). Everything a parcel points to lives until the next one is made.
  *
  * Every record says its `seq`, when it came to be (`t`, milliseconds since 1970), and `late` when it waited in the
- * store for the link; `again` when the upstream may have it already. With MQTT 5 these are user properties. MQTT 3.1.1
+ * store for the link; `again` when the upstream may have it already; `clock`, which is `unsynced` where `t` is of a
+ * clock that was not right, and `restamped` where it was put right afterwards (a time within the payload was not);
+ * `thinned` when readings beside it were dropped for want of room. With MQTT 5 these are user properties. MQTT 3.1.1
  * has none, so there they become members of a payload that is a JSON object: of weir's own readings by default, of
- * every JSON object with mark: json. Other payloads are never touched.
+ * every JSON object with mark: json, where `restamped` is the time as it was put right. Other payloads are never
+ * touched.
  */
 #ifndef BRIDGE_PARCEL_H
 #define BRIDGE_PARCEL_H
@@ -19,12 +22,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PARCEL_MAX_NOTES = 4 };
+enum { PARCEL_MAX_NOTES = 6 };
 
 struct parcel_note { /* a user property of ours */
 	const char *name;
 	char value[24];
 	uint8_t name_len, value_len;
+	bool text; /* in JSON it wants quotes */
 };
 
 struct parcel {

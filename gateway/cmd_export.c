@@ -48,6 +48,12 @@ static void hex(const uint8_t *bytes, size_t len)
 		printf("%02x", bytes[i]);
 }
 
+/* What is not as the source left it. */
+static const char *clock_of(const struct msg *m)
+{
+	return m->marks & MSG_UNSYNCED ? "unsynced" : m->marks & MSG_RESTAMPED ? "restamped" : "";
+}
+
 static void print_csv(const struct store_record *rec)
 {
 	const struct msg *m = rec->msg;
@@ -64,7 +70,7 @@ static void print_csv(const struct store_record *rec)
 		putchar(',');
 		hex(msg_payload(m), m->payload_len);
 	}
-	printf("\r\n");
+	printf(",%s,%s\r\n", clock_of(m), m->marks & MSG_THINNED ? "thinned" : "");
 }
 
 static void print_json(const struct store_record *rec)
@@ -88,6 +94,14 @@ static void print_json(const struct store_record *rec)
 	json_str(&j, rec->gap ? "gap" : classes[m->class & 3]);
 	json_key(&j, "qos");
 	json_uint(&j, m->qos);
+	if (*clock_of(m)) {
+		json_key(&j, "clock");
+		json_str(&j, clock_of(m));
+	}
+	if (m->marks & MSG_THINNED) {
+		json_key(&j, "thinned");
+		json_bool(&j, true);
+	}
 	json_key(&j, "topic");
 	json_text(&j, msg_topic(m), m->topic_len);
 	if (utf8_ok(msg_payload(m), m->payload_len)) {
@@ -145,7 +159,7 @@ static int export_all(struct job *j, const char *dir)
 	if (err < 0)
 		return err;
 	if (j->print == print_csv)
-		printf("seq,time,class,qos,topic,payload,payload_hex\r\n");
+		printf("seq,time,class,qos,topic,payload,payload_hex,clock,thinned\r\n");
 	err = export_from(j, r, after);
 	store_reader_close(r);
 	return err == 0 && fflush(stdout) != 0 ? -errno : err;

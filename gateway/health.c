@@ -101,6 +101,7 @@ struct msg *health_of_queue(const char *site, const struct store_stats *s, const
 	put_count(&d, "records", s->last_seq >= s->first_seq ? s->last_seq - s->first_seq + 1 : 0);
 	put_count(&d, "last_seq", s->last_seq);
 	put_count(&d, "bytes", (uint64_t)s->disk_bytes);
+	put_count(&d, "thinned", s->thinned);
 	put_count(&d, "evicted", s->evicted);
 	put_count(&d, "refused", s->refused);
 	return finish(&d, true, MSG_TELEMETRY, clock);

@@ -43,6 +43,8 @@ static void queue_line(const struct gateway *g, FILE *out, const struct store_st
 		fprintf(out, ", oldest %s", human_age(old, clock_wall_ms(g->clock) - s->oldest_wall_ms));
 	if (s->waiting > 0)
 		fprintf(out, ", %" PRIu64 " waiting for the disk", s->waiting);
+	if (s->thinned > 0)
+		fprintf(out, ", %" PRIu64 " thinned", s->thinned);
 	if (s->evicted > 0)
 		fprintf(out, ", %" PRIu64 " evicted", s->evicted);
 	if (s->failures > 0)

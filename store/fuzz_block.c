@@ -4,7 +4,9 @@
  * compiled in for that. */
 #include "store/block.c"
 #include "store/gap.h"
+#include "store/thin.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -38,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct gap gap;
 	uint64_t last = 0;
 	char json[GAP_JSON_MAX];
+	double value;
 	int err = block_iter_init(&it, data, size, 1);
 
 	if (block_new(&again) < 0)
@@ -55,6 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	block_iter_fini(&it);
 	block_free(again);
+	if (thin_value((struct span){data, size}, &value) && !isfinite(value))
+		abort();
 	if (gap_unpack(&gap, (struct span){data, size}) == 0 && gap_json(&gap, json, sizeof(json)) == 0)
 		abort();
 	return 0;

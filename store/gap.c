@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *const reasons[] = {[GAP_EVICTED] = "evicted", [GAP_DAMAGED] = "damaged"};
+static const char *const reasons[] = {[GAP_EVICTED] = "evicted", [GAP_DAMAGED] = "damaged", [GAP_THINNED] = "thinned"};
 static const char *const classes[] = {"bulk", "telemetry", "event", "alarm"};
 
 enum { N_REASONS = sizeof(reasons) / sizeof(reasons[0]), MORE_TOPICS = 0x80 };
@@ -72,8 +72,8 @@ void gap_merge(struct gap *g, const struct gap *other)
 	for (unsigned i = 0; i < other->topic_count; i++)
 		add_topic(g, (struct span){(const uint8_t *)other->names + other->topics[i].at, other->topics[i].len});
 	g->more_topics |= other->more_topics;
-	if (other->reason == GAP_DAMAGED)
-		g->reason = GAP_DAMAGED;
+	if (g->reason == GAP_THINNED || other->reason == GAP_DAMAGED)
+		g->reason = other->reason;
 }
 
 size_t gap_pack(const struct gap *g, uint8_t out[GAP_PACKED_MAX])

@@ -21,6 +21,7 @@ enum { GAP_TOPICS = 12, GAP_NAMES = 1200, GAP_PACKED_MAX = GAP_NAMES + 200, GAP_
 enum gap_reason {
 	GAP_EVICTED, /* the bound of the disk was reached */
 	GAP_DAMAGED, /* the file was damaged */
+	GAP_THINNED, /* the bound was near: of each bucket of time some stay */
 };
 
 struct gap {
@@ -42,7 +43,7 @@ void gap_init(struct gap *g, enum gap_reason reason);
 bool gap_is_empty(const struct gap *g);
 /* One record more: a seq at or above those before it. */
 void gap_add(struct gap *g, uint64_t seq, unsigned class, int64_t wall_ms, struct span topic);
-void gap_merge(struct gap *g, const struct gap *other); /* one reason wins: damage */
+void gap_merge(struct gap *g, const struct gap *other); /* one reason wins: damage, then eviction */
 
 size_t gap_pack(const struct gap *g, uint8_t out[GAP_PACKED_MAX]);
 /* The gap as a record of the log, in the place of the last record that it stands for; packed must stay. */

@@ -13,6 +13,21 @@ static const struct key_choice on_fulls[] = {
 	{0},
 };
 
+static const struct key thin_keys[] = {
+	{"topics", KEY_FILTER, offsetof(struct store_thin, topics), .required = true,
+		.help = "readings that may be thinned, of the classes telemetry and bulk; those whose payload is no "
+			"number,"
+			" and no object that begins with a number \"v\", are left as they are"},
+	{"bucket", KEY_TIME, offsetof(struct store_thin, bucket_ms), .dflt = "1m", .min = 1000, .max = 86400000,
+		.help = "of each topic, the first, the last, the least and the greatest reading of so long a time "
+			"stay"},
+};
+
+static const struct key_table thin_table = KEY_TABLE_OF("thinning", struct store_thin, thin_keys,
+	.help = "Before anything is evicted at max_bytes, the oldest readings are thinned: those that stay say so, and "
+		"a"
+		" gap record counts those that went.");
+
 static const struct key keys[] = {
 	{"dir", KEY_PATH, offsetof(struct store_opts, dir), .dflt = "/var/lib/weir", .min = 1, .max = 3900,
 		.help = "directory of queue.db, made if it is not there"},
@@ -33,6 +48,9 @@ static const struct key keys[] = {
 		.help = "what an acknowledged message survives"},
 	{"on_full", KEY_ENUM, offsetof(struct store_opts, on_full), .dflt = "evict", .choices = on_fulls,
 		.help = "what happens at max_bytes"},
+	{"thin", KEY_LIST, offsetof(struct store_opts, thin), .table = &thin_table, .max = 64,
+		.help = "with on_full: evict, what may be thinned before anything is evicted; the first that matches "
+			"holds"},
 	{"keep", KEY_TIME, offsetof(struct store_opts, keep_ms), .dflt = "0s", .min = 0, .max = INT64_C(315360000000),
 		.help = "acknowledged records stay this long as local history; they go first when room is needed"},
 	{"keep_bytes", KEY_SIZE, offsetof(struct store_opts, keep_bytes), .dflt = "0", .min = 0,

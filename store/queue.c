@@ -130,12 +130,13 @@ static int append(struct queue *q, struct msg *const *msgs, size_t count, unsign
 static void tell_pressure(const struct queue *q, const struct state *before)
 {
 	if (q->now.pressed && !before->pressed)
-		log_warn("store state=evicting max_bytes=%lld evicted=%llu; the lowest class goes first, and gap "
-			 "records "
-			 "say what went",
-			(long long)q->opts.max_bytes, (unsigned long long)q->now.evicted);
+		log_warn("store state=%s max_bytes=%lld thinned=%llu evicted=%llu; the lowest class goes first, and "
+			 "gap records say what went",
+			q->now.evicted > before->evicted ? "evicting" : "thinning", (long long)q->opts.max_bytes,
+			(unsigned long long)q->now.thinned, (unsigned long long)q->now.evicted);
 	if (!q->now.pressed && before->pressed)
-		log_info("store state=roomy evicted=%llu", (unsigned long long)q->now.evicted);
+		log_info("store state=roomy thinned=%llu evicted=%llu", (unsigned long long)q->now.thinned,
+			(unsigned long long)q->now.evicted);
 }
 
 /* --- one transaction ------------------------------------------------------------------------------------------------------ */
@@ -154,6 +155,8 @@ static int change(struct queue *q, struct msg *const *msgs, size_t count, struct
 		r = append(q, msgs, count, floor, now);
 	if (r == 0)
 		r = once_save(q, msgs, count, now.wall_ms);
+	if (r == 0 && q->now.thinned_to != before.thinned_to)
+		r = db_mark_set(q->db, "thinned", q->now.thinned_to);
 	return r == 0 ? save_counter(q, &before) : r;
 }
 
@@ -268,6 +271,7 @@ void queue_stats(const struct queue *q, struct queue_stats *out)
 		.first_seq = q->now.empty ? q->now.next_seq : q->now.head.first,
 		.last_seq = q->now.next_seq - 1,
 		.evicted = q->now.evicted,
+		.thinned = q->now.thinned,
 		.salvaged = q->salvaged,
 		.lost = q->lost,
 		.commits = q->commits,

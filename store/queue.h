@@ -24,9 +24,11 @@ struct queue_opts {
 	bool sync, preallocate;
 	bool refuse; /* when full: queue_commit() fails with -ENOSPC, nothing is evicted */
 	int64_t max_bytes;
-	int64_t keep_ms;         /* settled records stay as history this long ... */
-	int64_t keep_bytes;      /* ... and as long as the log takes less than this; 0 and 0: not at all */
-	const char *event_topic; /* of gap records; must stay */
+	int64_t keep_ms;              /* settled records stay as history this long ... */
+	int64_t keep_bytes;           /* ... and as long as the log takes less than this; 0 and 0: not at all */
+	const char *event_topic;      /* of gap records; must stay */
+	const struct thin_rule *thin; /* store/thin.h; must stay */
+	size_t thin_count;
 };
 
 struct queue_time {
@@ -81,7 +83,7 @@ bool queue_unsaved(const struct queue *q); /* cursors moved since the last commi
 
 struct queue_stats {
 	uint64_t first_seq, last_seq; /* on disk; first > last: none */
-	uint64_t evicted, salvaged, lost;
+	uint64_t evicted, thinned, salvaged, lost;
 	uint64_t commits;
 	int64_t disk_bytes, free_bytes; /* in use; what may still come */
 	int64_t oldest_wall_ms;

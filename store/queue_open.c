@@ -50,7 +50,9 @@ static int load_counter(struct queue *q)
 		q->now.next_seq = known;
 	if (r < 0 || !is_plausible(q))
 		return r < 0 ? r : -EBADMSG;
-	r = room_find_head(q);
+	r = db_mark_get(q->db, "thinned", &q->now.thinned_to);
+	if (r >= 0)
+		r = room_find_head(q);
 	return r < 0 || mark ? r : db_mark_set(q->db, "next", q->now.next_seq);
 }
 
@@ -172,7 +174,7 @@ static void detach(struct queue *q)
 {
 	db_close(q->db);
 	q->db = NULL;
-	q->now = (struct state){.next_seq = 1, .empty = true, .evicted = q->now.evicted};
+	q->now = (struct state){.next_seq = 1, .empty = true, .evicted = q->now.evicted, .thinned = q->now.thinned};
 }
 
 /* The files of a damaged database are set aside, and a new one is filled from them. */

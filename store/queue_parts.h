@@ -26,7 +26,9 @@ struct state {
 	uint64_t evicted;
 	uint64_t evicted_to[4]; /* no record of the class in blocks up to here */
 	uint64_t gap_row;       /* the block that ends in the gap of the last eviction */
-	bool pressed;           /* had to evict, and has not got much room since */
+	uint64_t thinned;
+	uint64_t thinned_to; /* blocks up to here were looked at; kept in the mark "thinned" */
+	bool pressed;        /* had to evict, and has not got much room since */
 };
 
 struct queue {

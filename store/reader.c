@@ -148,6 +148,8 @@ static struct msg *message(const struct block_record *rec)
 		.origin_id = rec->origin_id,
 		.expiry_s = rec->expiry_s,
 		.wall_ms = rec->wall_ms,
+		.marks = (uint8_t)((rec->unsynced ? MSG_UNSYNCED : 0) | (rec->restamped ? MSG_RESTAMPED : 0) |
+				   (rec->thinned ? MSG_THINNED : 0)),
 	};
 
 	/* Monotonic time does not outlive a boot, so the wall clock carries it over. */

@@ -3,6 +3,7 @@
  * only higher classes than the newcomer's are left, the newcomer is not let in. */
 #include "store/evict.h"
 #include "store/queue_parts.h"
+#include "store/thin.h"
 
 #include <errno.h>
 
@@ -12,8 +13,9 @@ enum {
 	WAL_HOLD = 4,            /* times the checkpoint size: held back by a reader, the WAL grows to here */
 	INDEX_BYTES = 64 * 1024, /* queue.db-shm */
 	DROP_BYTES = 4 * 1024 * 1024,
-	DROP_ROWS = 1024, /* of one transaction */
-	SPARE_PAGES = 16, /* inner pages, the free list, marks */
+	DROP_ROWS = 1024,   /* of one transaction */
+	SPARE_PAGES = 16,   /* inner pages, the free list, marks */
+	THIN_WINDOWS = 256, /* looked at in one transaction */
 };
 
 /* --- bounds -------------------------------------------------------------------------------------------------------- */
@@ -153,6 +155,28 @@ static int drop_history(struct queue *q, int64_t pages, int64_t wall_ms)
 	return r;
 }
 
+/* Old readings are thinned before anything is evicted. */
+static int thin(struct queue *q, int64_t pages, int64_t wall_ms)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < THIN_WINDOWS && room_free_pages(&q->size) < pages; i++) {
+		struct thin_opts o = {
+			q->opts.thin, q->opts.thin_count, q->now.thinned_to, q->opts.event_topic, wall_ms};
+		struct thin_result done;
+
+		r = thin_window(q->db, q->block, &o, &done);
+		q->now.thinned_to = done.last;
+		q->now.thinned += done.count;
+		q->now.pressed |= done.count > 0;
+		if (r == 0 && done.count > 0)
+			r = find_head(q, 0);
+		if (r == 0)
+			r = db_size(q->db, &q->size);
+	}
+	return r < 0 ? r : 0;
+}
+
 /* Room for what is at or above a class, at the cost of stored records at or below it. */
 static int make_room_for(struct queue *q, int64_t pages, unsigned class, int64_t wall_ms)
 {
@@ -160,14 +184,15 @@ static int make_room_for(struct queue *q, int64_t pages, unsigned class, int64_t
 
 	if (r < 0 || room_free_pages(&q->size) >= pages || q->opts.refuse)
 		return r < 0 ? r : room_free_pages(&q->size) >= pages ? 0 : -ENOSPC;
-	for (unsigned c = 0; c <= class; c++) {
+	r = q->opts.thin_count > 0 ? thin(q, pages, wall_ms) : 0;
+	for (unsigned c = 0; r == 0 && c <= class; c++) {
 		while (r == 0 && room_free_pages(&q->size) < pages)
 			r = evict(q, c, wall_ms);
 		if (r <= 0)
 			return r;
 		r = 0;
 	}
-	return -ENOSPC;
+	return r < 0 ? r : -ENOSPC;
 }
 
 /* *floor: what is below this class is not let in. */

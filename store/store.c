@@ -205,6 +205,7 @@ void store_stats(struct store *s, struct store_stats *out)
 		.waiting = atomic_load(&s->waiting),
 		.waiting_bytes = atomic_load(&s->waiting_bytes),
 		.evicted = atomic_load(&f->evicted),
+		.thinned = atomic_load(&f->thinned),
 		.refused = atomic_load(&s->refused),
 		.failures = atomic_load(&f->failures),
 		.disk_bytes = (int64_t)atomic_load(&f->disk_bytes),
@@ -273,6 +274,28 @@ static int lock_dir(struct store *s)
 	return 0;
 }
 
+static int copy_thin(struct store *s, const struct key_list *from)
+{
+	const struct store_thin *rules = from->items;
+
+	s->thin = calloc(from->count > 0 ? from->count : 1, sizeof(*s->thin));
+	if (!s->thin)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->count; i++) {
+		s->thin[i] = (struct thin_rule){strdup(rules[i].topics), rules[i].bucket_ms};
+		if (!s->thin[i].topics)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void free_thin(struct store *s)
+{
+	for (size_t i = 0; s->thin && i < s->opts.thin.count; i++)
+		free((char *)s->thin[i].topics);
+	free(s->thin);
+}
+
 static int size_memory(struct store *s)
 {
 	size_t on_disk = (size_t)s->opts.max_bytes / 8, letters;
@@ -336,6 +359,7 @@ void store_close(struct store *s)
 		close(s->dir_fd);
 	free((char *)s->opts.dir);
 	free((char *)s->opts.event_topic);
+	free_thin(s);
 	free(s);
 }
 
@@ -389,6 +413,8 @@ int store_open(struct store **out, const struct store_opts *opts, const char *co
 	s->opts.dir = strdup(opts->dir);
 	s->opts.event_topic = strdup(opts->event_topic ? opts->event_topic : "weir/event");
 	r = s->opts.dir && s->opts.event_topic ? size_memory(s) : -ENOMEM;
+	if (r == 0)
+		r = copy_thin(s, &opts->thin);
 	if (r == 0)
 		r = roster_init(&s->ups, upstreams, upstream_count);
 	if (r == 0)

@@ -27,6 +27,13 @@ struct store_reader;
 enum store_durability { STORE_POWER, STORE_PROCESS };
 enum store_on_full { STORE_EVICT, STORE_REFUSE };
 
+/* Where old readings may be thinned when the bound is near. */
+struct store_thin {
+	struct key_head head;
+	const char *topics; /* a filter */
+	int64_t bucket_ms;
+};
+
 struct store_opts {
 	struct key_head head;
 	const char *dir;         /* of queue.db */
@@ -39,6 +46,7 @@ struct store_opts {
 	int64_t keep_ms;         /* acknowledged records stay this long as history ... */
 	int64_t keep_bytes;      /* ... and as long as the queue takes less than this; 0 and 0: not at all */
 	bool preallocate;        /* take max_bytes from the disk at the start */
+	struct key_list thin;    /* of struct store_thin */
 	const char *event_topic; /* of gap records; not a key: set by the gateway, NULL for weir/event */
 };
 extern const struct key_table store_table;
@@ -90,7 +98,7 @@ struct store_stats {
 	uint64_t first_seq, last_seq; /* kept on disk; first > last: none */
 	uint64_t commits, records;
 	uint64_t waiting, waiting_bytes; /* appended, not committed */
-	uint64_t evicted, refused, failures;
+	uint64_t evicted, thinned, refused, failures;
 	int64_t disk_bytes;
 	int64_t oldest_wall_ms;
 };

@@ -9,6 +9,7 @@
 #include "base/owner.h"
 #include "store/queue.h"
 #include "store/store.h"
+#include "store/thin.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -61,12 +62,14 @@ struct change {
 };
 
 struct figures {
-	atomic_uint_fast64_t first_seq, last_seq, commits, records, evicted, failures, oldest_wall_ms, disk_bytes;
+	atomic_uint_fast64_t first_seq, last_seq, commits, records, evicted, thinned, failures, oldest_wall_ms,
+		disk_bytes;
 };
 
 struct store {
 	struct owner owner; /* the writer thread, from store_open() on */
 	struct store_opts opts;
+	struct thin_rule *thin; /* of opts.thin, our own */
 	struct store_events events;
 	const struct clock *clock;
 	pthread_t thread;

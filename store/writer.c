@@ -80,6 +80,7 @@ static void publish_figures(struct store *s)
 	atomic_store(&f->last_seq, q.last_seq);
 	atomic_store(&f->commits, q.commits);
 	atomic_store(&f->evicted, q.evicted);
+	atomic_store(&f->thinned, q.thinned);
 	atomic_store(&f->disk_bytes, (uint64_t)q.disk_bytes);
 	atomic_store(&f->oldest_wall_ms, (uint64_t)q.oldest_wall_ms);
 	/* What is in memory must still fit when no more is let in. */
@@ -200,6 +201,8 @@ int writer_open_queue(struct store *s)
 		.keep_ms = s->opts.keep_ms,
 		.keep_bytes = s->opts.keep_bytes,
 		.event_topic = s->opts.event_topic,
+		.thin = s->thin,
+		.thin_count = s->opts.thin.count,
 	};
 	int r = queue_open(&s->queue, &o, (const char *const *)s->ups.names, s->ups.count, queue_now(s));
 

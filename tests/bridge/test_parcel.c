@@ -49,6 +49,45 @@ static void mqtt_5_tells_seq_time_and_late_as_user_properties(void **state)
 	msg_unref(m);
 }
 
+/* What the store found out about a record: in properties, and in members of an object. */
+static void what_became_of_a_record_is_told(void **state)
+{
+	static const struct {
+		uint8_t marks;
+		const char *clock, *json;
+		bool thinned;
+	} cases[] = {
+		{MSG_UNSYNCED, "unsynced", "{\"v\":1,\"seq\":77,\"late\":1,\"clock\":\"unsynced\"}", false},
+		{MSG_RESTAMPED, "restamped",
+			"{\"v\":1,\"seq\":77,\"restamped\":1234,\"late\":1,\"clock\":\"restamped\"}", false},
+		{MSG_THINNED | MSG_UNSYNCED, "unsynced",
+			"{\"v\":1,\"seq\":77,\"late\":1,\"clock\":\"unsynced\",\"thinned\":1}", true},
+	};
+	struct parcel_scratch s;
+
+	(void)state;
+	assert_int_equal(parcel_init(&s), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bridge_opts o = {.version = BRIDGE_V5};
+		struct msg *m = message("{\"v\":1}", MSG_FROM_LINE, MSG_NEVER_EXPIRES);
+		struct parcel p;
+
+		m->marks = cases[i].marks;
+		assert_int_equal(parcel_make(&p, &s, &o, &plain, m, &late), 0);
+		assert_int_equal(p.note_count, 4 + cases[i].thinned);
+		assert_string_equal(p.notes[3].name, "clock");
+		assert_string_equal(p.notes[3].value, cases[i].clock);
+		if (cases[i].thinned)
+			assert_string_equal(p.notes[4].name, "thinned");
+		o.version = BRIDGE_V311;
+		assert_int_equal(parcel_make(&p, &s, &o, &plain, m, &late), 0);
+		assert_int_equal(p.payload_len, strlen(cases[i].json));
+		assert_memory_equal(p.payload, cases[i].json, p.payload_len);
+		msg_unref(m);
+	}
+	parcel_fini(&s);
+}
+
 static void mqtt_3_1_1_tells_it_in_json_objects_of_our_own(void **state)
 {
 	static const struct {
@@ -172,6 +211,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mqtt_5_tells_seq_time_and_late_as_user_properties),
+		cmocka_unit_test(what_became_of_a_record_is_told),
 		cmocka_unit_test(mqtt_3_1_1_tells_it_in_json_objects_of_our_own),
 		cmocka_unit_test(rule_decides_topic_qos_and_retain),
 		cmocka_unit_test(a_message_is_not_sent_after_its_expiry_and_says_what_is_left),
