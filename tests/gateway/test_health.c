@@ -48,7 +48,7 @@ static void state_is_retained_and_events_are_not(void **state)
 	expect(health_of_queue("p", &s, &clock.clock), true, "p/weir/health/queue",
 		"{\"records\":5,\"last_seq\":9,\"bytes\":4096,\"thinned\":0,\"evicted\":2,\"refused\":0,\"t\":77}");
 	expect(health_of_queue("p", &empty, &clock.clock), true, "p/weir/health/queue",
-		"{\"records\":0,\"last_seq\":9,\"bytes\":0,\"evicted\":0,\"refused\":0,\"t\":77}");
+		"{\"records\":0,\"last_seq\":9,\"bytes\":0,\"thinned\":0,\"evicted\":0,\"refused\":0,\"t\":77}");
 	expect(health_of_gateway("p", true, "started", &clock.clock), true, "p/weir/status",
 		"{\"state\":\"online\",\"reason\":\"started\",\"version\":\"" WEIR_VERSION "\",\"t\":77}");
 	expect(health_event("p", "store-trouble", "disk \"full\"", &clock.clock), false, "p/weir/event",
