@@ -200,15 +200,18 @@ static int interpret(const struct point_opts *p, uint64_t bits, struct value *ou
 	}
 }
 
+/* Copied: a value may outlive the map that its name stands in. */
 static struct value named(const struct point_opts *p, int64_t number, char *text)
 {
 	const struct key_pair *pairs = p->values.items;
+	int len = -1;
 
-	for (size_t i = 0; i < p->values.count; i++)
+	for (size_t i = 0; len < 0 && i < p->values.count; i++)
 		if (pairs[i].number == number)
-			return (struct value){.kind = VALUE_TEXT, .text = {pairs[i].text, strlen(pairs[i].text)}};
-	return (struct value){.kind = VALUE_TEXT,
-		.text = {text, (size_t)snprintf(text, DECODE_TEXT_CAP, "unknown %" PRId64, number)}};
+			len = snprintf(text, DECODE_TEXT_CAP, "%s", pairs[i].text);
+	if (len < 0)
+		len = snprintf(text, DECODE_TEXT_CAP, "unknown %" PRId64, number);
+	return (struct value){.kind = VALUE_TEXT, .text = {text, (size_t)len}};
 }
 
 static struct value moment(int64_t at_s, char *text)

@@ -66,6 +66,14 @@ static bool reads_back(const struct point_opts *p, const struct value *want, con
 	return fabs(encode_number(want) - encode_number(back)) <= step;
 }
 
+static bool is_mapped(const struct line *l, const struct errand *e)
+{
+	const struct key_list *points = &l->opts->devices[e->device]->points;
+	const struct point_opts *first = points->items;
+
+	return e->point >= first && e->point < first + points->count;
+}
+
 /* What is known of the point before it is written: for the audit. */
 static void note_old(const struct line *l, struct errand *e)
 {
@@ -116,11 +124,13 @@ static void run_write(struct line *l, struct errand *e)
 		finish(l, e, ERRAND_REFUSED, r != 0 ? encode_reason(r) : "not writable");
 		return;
 	}
-	note_old(l, e);
+	if (is_mapped(l, e))
+		note_old(l, e);
 	o = l->ops->write(l->driver, e, &reason);
 	line_settle(l, e->device, o, reason);
 	if (o == OUTCOME_OK && e->has_back) {
-		line_good(l, e->device, e->point, &e->back, line_now_us(l));
+		if (is_mapped(l, e))
+			line_good(l, e->device, e->point, &e->back, line_now_us(l));
 		if (is_read_where_written(e->point) && !reads_back(e->point, &e->value, &e->back)) {
 			finish(l, e, ERRAND_MISMATCH, "reads back differently");
 			return;

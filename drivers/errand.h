@@ -35,7 +35,8 @@ struct errand {
 
 	/* ERRAND_WRITE; a text value must stay valid. Of a date, the text `now` is the moment it goes on the wire */
 	size_t device; /* place in the line's list; also for ERRAND_READ when unit < 0 */
-	const struct point_opts *point;
+	const struct point_opts
+		*point; /* of the device's map, or one of the caller's own: then nothing is told of it */
 	struct value value;
 
 	/* ERRAND_READ: a Modbus table, as it stands. ERRAND_IDENTIFY: who it is, into back as lines of text */

@@ -89,6 +89,16 @@ void *control_ctx(const struct control_call *call)
 	return call->control->ctx;
 }
 
+unsigned control_uid(const struct control_call *call)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (call->gone || getsockopt(call->watch.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return (unsigned)-1;
+	return peer.uid;
+}
+
 void control_reply(struct control_call *call, bool ok, const char *text, size_t len)
 {
 	const char *head = ok ? "ok\n" : "error\n";

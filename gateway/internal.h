@@ -73,6 +73,8 @@ void gateway_tell_routes(struct loop_timer *t);
 void gateway_answer(struct gateway *g, struct letter l);
 
 void gateway_read(void *ctx, struct control_call *call, int count, char **words);  /* reader.c */
+void gateway_write(void *ctx, struct control_call *call, int count, char **words); /* writer.c */
+void gateway_probe(void *ctx, struct control_call *call, int count, char **words); /* prober.c */
 void gateway_trace(void *ctx, struct control_call *call, int count, char **words); /* trace.c */
 
 extern const struct control_verb gateway_verbs[];

@@ -19,6 +19,8 @@ static const struct command {
 	{"status", cmd_ask, "how the running gateway is: queue, upstreams, lines, devices"},
 	{"points", cmd_ask, "what every point holds now: weir points [WORD]"},
 	{"read", cmd_ask, "registers as they stand and as every type: weir read DEVICE holding ADDRESS [COUNT]"},
+	{"write", cmd_ask, "a point or a register, read back: weir write DEVICE POINT VALUE"},
+	{"scan", cmd_scan, "who answers on a line: weir scan LINE [--units 1-20] [--settings]"},
 	{"reload", cmd_ask, "read the configuration again; mistakes are listed and change nothing"},
 	{"why", cmd_ask, "where a message would stop on its way: weir why CLIENT TOPIC"},
 	{"queue", cmd_queue, "what the store holds, for whom, and how long it will last: weir queue [--config FILE]"},

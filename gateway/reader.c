@@ -1,42 +1,66 @@
 /* SPDX-License-Identifier: MIT */
-/* The gateway's end of `weir read`: registers of a device as they stand, and what they would mean as every type.
- *
- * The errand is done on the line's thread, which only writes an eventfd; main's loop then answers and lets go. */
+/* The gateway's end of `weir read`: registers of a device as they stand, and what they would mean as every type; or
+ * who the device says it is. */
 #include "drivers/decode.h"
-#include "drivers/errand.h"
 #include "drivers/opts.h"
+#include "gateway/asker.h"
 #include "gateway/internal.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-enum { ANSWER_MS = 5000 }; /* an errand that could not begin within is not wanted any more */
-
-struct reading {
-	struct errand errand;
-	struct loop_watch watch; /* of an eventfd of its own */
-	struct loop *loop;
-	struct control_call *call;
-};
 
 /* --- what is shown --- */
 
-static void show_number(FILE *out, enum point_type type, int order, const uint16_t *regs)
+static void show_as(FILE *out, enum point_type type, int order, const uint16_t *regs)
 {
 	struct point_opts p = {.type = (int)type, .order = order, .scale = 1, .decimals = -1};
+	char text[DECODE_TEXT_CAP];
 	struct value v;
 
-	if (decode_registers(&p, regs, NULL, &v) != 0)
-		fprintf(out, " %14s", "-");
+	if (decode_registers(&p, regs, text, &v) != 0)
+		fprintf(out, " %20s", "-");
 	else if (v.kind == VALUE_REAL)
-		fprintf(out, " %14.6g", v.r);
+		fprintf(out, " %20.9g", v.r);
 	else if (v.kind == VALUE_UINT)
-		fprintf(out, " %14llu", (unsigned long long)v.u);
+		fprintf(out, " %20llu", (unsigned long long)v.u);
+	else if (v.kind == VALUE_INT)
+		fprintf(out, " %20lld", (long long)v.i);
 	else
-		fprintf(out, " %14lld", (long long)v.i);
+		fprintf(out, " %20.*s", (int)v.text.len, v.text.at);
+}
+
+/* Two or four registers as one value: every type in every order, a row each, as the keys of a map write them. */
+static void show_value(FILE *out, const struct errand *e)
+{
+	static const struct {
+		uint16_t words;
+		enum point_type types[5];
+	} sets[] = {{2, {TYPE_INT32, TYPE_UINT32, TYPE_FLOAT32, TYPE_BCD32, TYPE_TIME32}},
+		{4, {TYPE_INT64, TYPE_UINT64, TYPE_FLOAT64, TYPE_BCD64, TYPE_TIME64}}};
+	size_t set = e->count == 2 ? 0 : 1;
+
+	fprintf(out, "\nas one value\n%8s", "order");
+	for (size_t i = 0; i < 5; i++)
+		fprintf(out, " %20s", type_name(sets[set].types[i]));
+	for (const struct key_choice *c = point_orders; c->name; c++) {
+		if (strlen(c->name) != 2u * sets[set].words)
+			continue;
+		fprintf(out, "\n%8s", c->name);
+		for (size_t i = 0; i < 5; i++)
+			show_as(out, sets[set].types[i], c->value, e->regs);
+	}
+	fputc('\n', out);
+}
+
+static void show_text(FILE *out, const struct errand *e)
+{
+	fputs("as text: \"", out);
+	for (unsigned i = 0; i < 2u * e->count; i++) {
+		int c = i % 2 ? e->regs[i / 2] & 0xff : e->regs[i / 2] >> 8;
+
+		fputc(c >= ' ' && c < 0x7f ? c : '.', out);
+	}
+	fputs("\"\n", out);
 }
 
 /* Each register by itself, and together with the one behind it in the two orders that are common. */
@@ -44,18 +68,21 @@ static void show_registers(FILE *out, const struct errand *e)
 {
 	static const int low_first = ORDER_GIVEN | ORDER_SWAP_WORDS | ORDER_SWAP_PAIRS;
 
-	fprintf(out, "%8s %6s %7s %7s %14s %14s %14s %14s\n", source_name(e->source), "hex", "uint16", "int16",
+	fprintf(out, "%8s %6s %7s %7s %20s %20s %20s %20s\n", source_name(e->source), "hex", "uint16", "int16",
 		"int32 ABCD", "int32 CDAB", "float32 ABCD", "float32 CDAB");
 	for (unsigned i = 0; i < e->count; i++) {
 		fprintf(out, "%8u 0x%04x %7u %7d", e->address + i, e->regs[i], e->regs[i], (int16_t)e->regs[i]);
 		if (i + 1 < e->count) {
-			show_number(out, TYPE_INT32, ORDER_BIG, e->regs + i);
-			show_number(out, TYPE_INT32, low_first, e->regs + i);
-			show_number(out, TYPE_FLOAT32, ORDER_BIG, e->regs + i);
-			show_number(out, TYPE_FLOAT32, low_first, e->regs + i);
+			show_as(out, TYPE_INT32, ORDER_BIG, e->regs + i);
+			show_as(out, TYPE_INT32, low_first, e->regs + i);
+			show_as(out, TYPE_FLOAT32, ORDER_BIG, e->regs + i);
+			show_as(out, TYPE_FLOAT32, low_first, e->regs + i);
 		}
 		fputc('\n', out);
 	}
+	if (e->count == 2 || e->count == 4)
+		show_value(out, e);
+	show_text(out, e);
 }
 
 static void show_bits(FILE *out, const struct errand *e)
@@ -64,137 +91,95 @@ static void show_bits(FILE *out, const struct errand *e)
 		fprintf(out, "%s %u: %u\n", source_name(e->source), e->address + i, e->regs[i]);
 }
 
-static void answer(struct control_call *call, const struct errand *e)
+static void show_failure(FILE *out, const struct errand *e)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
+	fprintf(out, "%s: %s", errand_end_name(e->end), e->reason ? e->reason : "no answer");
+	if (e->kind == ERRAND_IDENTIFY && e->end == ERRAND_REFUSED)
+		fputs(" (it has no device identification; most simple devices have none)", out);
+	else if (e->exception == 2)
+		fputs(" (it has no such register there; many count from 0 what their manual counts from 1)", out);
+	fputc('\n', out);
+}
 
-	if (!out) {
-		control_reply(call, false, "no memory\n", 10);
+static void answered(struct asker *a)
+{
+	const struct errand *e = &a->errand;
+	struct asker_text t;
+
+	if (!asker_text_open(&t)) {
+		asker_refuse(a->call, "no memory\n");
+		free(a);
 		return;
 	}
 	if (e->end != ERRAND_OK)
-		fprintf(out, "%s: %s\n", errand_end_name(e->end), e->reason ? e->reason : "no answer");
+		show_failure(t.out, e);
+	else if (e->kind == ERRAND_IDENTIFY)
+		fputs(e->has_back ? e->text : "it answers, and says nothing of itself\n", t.out);
 	else if (e->source == SOURCE_HOLDING || e->source == SOURCE_INPUT)
-		show_registers(out, e);
+		show_registers(t.out, e);
 	else
-		show_bits(out, e);
-	if (fclose(out) == 0)
-		control_reply(call, e->end == ERRAND_OK, text, len);
-	else
-		control_reply(call, false, "no memory\n", 10);
-	free(text);
+		show_bits(t.out, e);
+	asker_reply(a->call, e->end == ERRAND_OK, &t);
+	free(a);
 }
 
 /* --- asking --- */
 
-static void on_done(struct errand *e) /* the line's thread */
+/* "holding 100" or "ref 40101". */
+static bool read_place(struct errand *e, const char *table, const char *number)
 {
-	const struct reading *r = e->ctx;
-	uint64_t one = 1;
+	char text[64];
+	uint16_t last;
 
-	/* A counter of its own, written once: it cannot be full. */
-	if (write(r->watch.fd, &one, sizeof(one)) < 0)
-		abort();
-}
-
-static void drop(struct reading *r)
-{
-	if (!r)
-		return;
-	if (r->watch.fd >= 0)
-		close(r->watch.fd);
-	free(r);
-}
-
-static void on_answer(struct loop_watch *w, uint32_t events)
-{
-	struct reading *r = (struct reading *)(void *)((char *)w - offsetof(struct reading, watch));
-
-	(void)events;
-	loop_unwatch(r->loop, w);
-	answer(r->call, &r->errand);
-	drop(r);
-}
-
-static struct line *find_device(const struct gateway *g, const char *name, size_t *device)
-{
-	const struct line_opts *o;
-
-	for (size_t i = 0; i < field_lines(g->field); i++) {
-		struct line *l = field_line_at(g->field, i, &o);
-
-		for (*device = 0; *device < o->device_count; ++*device)
-			if (strcmp(o->devices[*device]->head.name, name) == 0)
-				return l;
-	}
-	return NULL;
+	if (strcmp(table, "ref") == 0)
+		return ref_parse(number, &e->source, &e->address);
+	return snprintf(text, sizeof(text), "%s %s", table, number) < (int)sizeof(text) &&
+	       range_parse(text, &e->source, &e->address, &last) && last == e->address;
 }
 
 /* holding 100 5: table, first address, count; NULL, or what is wrong. */
 static const char *read_words(struct errand *e, int count, char **words)
 {
-	char text[64];
-	uint16_t last;
 	char *end;
 	long n = count > 4 ? strtol(words[4], &end, 10) : 1;
 
+	if (count == 3 && strcmp(words[2], "id") == 0) {
+		e->kind = ERRAND_IDENTIFY;
+		return NULL;
+	}
+	if (count == 3 || !read_place(e, words[2], words[3]))
+		return "that is no register; use holding, input, coil or discrete and a number counted from 0, or ref "
+		       "and "
+		       "a reference: read DEVICE holding 100, read DEVICE ref 40101; or read DEVICE id\n";
 	if (count > 4 && (*words[4] == '\0' || *end != '\0'))
 		n = 0;
-	if (snprintf(text, sizeof(text), "%s %s", words[2], words[3]) >= (int)sizeof(text) ||
-		!range_parse(text, &e->source, &e->address, &last) || last != e->address)
-		return "that is no register; use holding, input, coil or discrete and a number: read DEVICE holding "
-		       "100\n";
 	if (n < 1 || n > ERRAND_REGISTERS || e->address + n > 65536)
 		return "one request reads 1 to 125 of them\n";
 	e->count = (uint16_t)n;
 	return NULL;
 }
 
-static int begin(struct gateway *g, struct line *l, struct reading *r)
-{
-	int code, fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	r->watch.fd = fd;
-	code = loop_watch(g->loop, &r->watch, fd, EPOLLIN);
-	if (code < 0)
-		return code;
-	code = line_submit(l, &r->errand);
-	if (code != 0)
-		loop_unwatch(g->loop, &r->watch);
-	return code;
-}
-
 void gateway_read(void *ctx, struct control_call *call, int count, char **words)
 {
 	struct gateway *g = ctx;
-	struct reading *r = calloc(1, sizeof(*r));
-	const char *wrong = r ? NULL : "no memory\n";
-	struct line *l = NULL;
-	size_t device = 0;
-	int code;
+	struct asker *a = calloc(1, sizeof(*a));
+	struct asker_target t;
+	const char *wrong = a ? NULL : "no memory\n";
 
-	if (r) {
-		r->loop = g->loop;
-		r->call = call;
-		r->watch = (struct loop_watch){.fd = -1, .run = on_answer};
-		r->errand = (struct errand){.kind = ERRAND_READ, .done = on_done, .ctx = r, .unit = -1};
-		r->errand.expires_us = clock_mono_us(g->clock) + 1000 * ANSWER_MS;
-		wrong = read_words(&r->errand, count, words);
+	if (a) {
+		a->call = call;
+		a->answered = answered;
+		a->errand.kind = ERRAND_READ;
+		wrong = read_words(&a->errand, count, words);
 	}
-	if (!wrong && !(l = find_device(g, words[1], &device)))
-		wrong = "there is no such device; weir status lists them\n";
+	if (!wrong)
+		wrong = asker_find(g, words[1], &t);
 	if (!wrong) {
-		r->errand.device = device;
-		code = begin(g, l, r);
-		if (code == 0)
-			return;
-		wrong = code == -ENOTSUP ? "only Modbus devices have registers\n"
-					 : "the line has too much to do; try again\n";
+		asker_aim(a, &t);
+		wrong = asker_send(a, g, t.line);
 	}
-	control_reply(call, false, wrong, strlen(wrong));
-	drop(r);
+	if (!wrong)
+		return;
+	asker_refuse(call, wrong);
+	free(a);
 }

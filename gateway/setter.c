@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "drivers/errand.h"
 #include "drivers/opts.h"
+#include "gateway/audit.h"
 #include "gateway/command.h"
 #include "gateway/encode.h"
 
@@ -16,15 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	EXPIRY_MS = 30000,
-	REASON_CAP = 160,
-	BY_CAP = 64,
-	REPLY_CAP = 1024,
-	TOPIC_CAP = 512,
-	PROPS_CAP = 256,
-	SHOWN_MAX = 128
-};
+enum { EXPIRY_MS = 30000, REASON_CAP = 160, BY_CAP = 64, REPLY_CAP = 1024, TOPIC_CAP = 512, PROPS_CAP = 256 };
 
 static const char SET[] = "/set";
 
@@ -199,39 +192,23 @@ static void reply(struct setter *s, const struct msg *command, const struct answ
 	post(s, &spec, &j);
 }
 
-static void put_payload(struct json *j, const char *key, const struct msg *m)
+static struct span payload_of(const struct msg *m)
 {
-	json_key(j, key);
-	if (m)
-		json_text(j, msg_payload(m), m->payload_len < SHOWN_MAX ? m->payload_len : SHOWN_MAX);
-	else
-		json_null(j);
+	return m ? (struct span){msg_payload(m), m->payload_len} : (struct span){NULL, 0};
 }
 
-/* {site}/weir/event: who asked for what, what was there before, and what came of it. */
 static void audit(struct setter *s, const struct order *o, const struct msg *before, const struct answer *a)
 {
-	char payload[REPLY_CAP], topic[TOPIC_CAP];
-	struct json j = json_on(payload, sizeof(payload));
-	struct msg_spec spec = draft(s, topic, payload);
+	const struct audit event = {.topic = msg_topic(o->msg),
+		.by = o->by,
+		.asked = payload_of(o->msg),
+		.before = payload_of(before),
+		.ok = a->ok,
+		.reason = a->reason};
+	struct msg *m = audit_event(s->site, &event, s->clock);
 
-	json_open(&j, '{');
-	json_key(&j, "event");
-	json_str(&j, "command");
-	json_key(&j, "topic");
-	json_text(&j, msg_topic(o->msg), o->msg->topic_len);
-	json_key(&j, "by");
-	json_str(&j, o->by);
-	put_payload(&j, "asked", o->msg);
-	put_payload(&j, "before", before);
-	json_key(&j, "ok");
-	json_bool(&j, a->ok);
-	json_key(&j, "reason");
-	json_str(&j, a->reason);
-	spec.topic_len = (uint32_t)snprintf(topic, sizeof(topic), "%s/weir/event", s->site);
-	post(s, &spec, &j);
-	log_info("command=%s by=\"%s\" ok=%s%s%s%s", msg_topic(o->msg), o->by, a->ok ? "yes" : "no",
-		a->reason ? " reason=\"" : "", a->reason ? a->reason : "", a->reason ? "\"" : "");
+	if (m)
+		outbox_post_take(s->outbox, m);
 }
 
 static void finish(struct setter *s, struct order *o, struct msg *before, const struct answer *a)

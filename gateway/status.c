@@ -302,7 +302,9 @@ static void answer_replay(void *ctx, struct control_call *call, int count, char 
 const struct control_verb gateway_verbs[] = {
 	{"status", "", 1, 1, answer_status},
 	{"points", " [WORD]", 1, 2, answer_points},
-	{"read", " DEVICE holding|input|coil|discrete ADDRESS [COUNT]", 4, 5, gateway_read},
+	{"read", " DEVICE id, or DEVICE holding|input|coil|discrete|ref ADDRESS [COUNT]", 3, 5, gateway_read},
+	{"write", " DEVICE POINT VALUE, or DEVICE holding|coil|ref ADDRESS VALUE [TYPE [ORDER]]", 4, 7, gateway_write},
+	{"probe", " LINE UNIT MILLISECONDS [BAUD 8N1]", 4, 6, gateway_probe},
 	{"reload", "", 1, 1, answer_reload},
 	{"why", " CLIENT TOPIC", 3, 3, answer_why},
 	{"trace", " LINE [AFTER]", 2, 3, gateway_trace},
