@@ -20,7 +20,7 @@ enum {
 	NEXT_ADDRESS_MS = 200,
 };
 
-enum event { EV_TIMER, EV_UP, EV_DOWN, EV_SETTLED, EV_REFUSED, EV_SUBSCRIBED, EV_STOP, N_EVENTS };
+enum event { EV_TIMER, EV_UP, EV_DOWN, EV_SETTLED, EV_REFUSED, EV_SUBSCRIBED, EV_RESUMED, EV_STOP, N_EVENTS };
 
 typedef void act(struct drain *d, const struct uplink_event *e);
 static void step(struct drain *d, enum event ev, const struct uplink_event *e);
@@ -111,7 +111,10 @@ static void dial(struct drain *d, const struct uplink_event *e)
 	}
 	d->phase_due_ms = d->now_ms + d->opts->connect_timeout_ms;
 	tell_state(d, BRIDGE_CONNECTING, call.address);
-	r = d->env.uplink->ops->dial(d->env.uplink, &call);
+	d->wiping = call.wipe = resume_must_wipe(d, call.address);
+	r = call.wipe ? 0 : resume_prepare(d);
+	if (r == 0)
+		r = d->env.uplink->ops->dial(d->env.uplink, &call);
 	if (r < 0)
 		go_down(d, strerror(-r), 0);
 }
@@ -159,8 +162,30 @@ static bool can_keep_promise(const struct drain *d)
 	const struct bridge_rule *rules = d->opts->rules.items;
 
 	for (size_t i = 0; i < d->opts->rules.count; i++)
-		if (!rules[i].in && rules[i].qos > 0 && d->limits.max_qos == 0)
+		if (!rules[i].in && rules[i].qos > d->limits.max_qos)
 			return false;
+	return true;
+}
+
+static void redial(struct drain *d)
+{
+	d->env.uplink->ops->hang_up(d->env.uplink);
+	d->phase = DIALING;
+	dial(d, NULL);
+}
+
+/* The call was not the one that is wanted, and the next one is. */
+static bool calls_again(struct drain *d)
+{
+	if (wants_other_keep_alive(d))
+		d->keep_alive_s = d->limits.keep_alive_s;
+	else if (!d->wiping)
+		return false;
+	if (d->wiping) {
+		resume_wiped(d, address(d));
+		d->subscribed = false;
+	}
+	redial(d);
 	return true;
 }
 
@@ -173,22 +198,22 @@ static void go_online(struct drain *d, const struct uplink_event *e)
 	if (d->opts->max_packet > 0 && (d->limits.max_packet == 0 || d->opts->max_packet < d->limits.max_packet))
 		d->limits.max_packet = (uint32_t)d->opts->max_packet;
 	d->phase_due_ms = -1;
-	if (wants_other_keep_alive(d)) {
-		d->keep_alive_s = d->limits.keep_alive_s;
-		d->env.uplink->ops->hang_up(d->env.uplink);
-		d->phase = DIALING;
-		dial(d, NULL);
-		return;
-	}
 	if (!can_keep_promise(d)) {
-		go_down(d, "the upstream takes only qos 0; set `qos: 0` on the rules to accept that loss", 0x9b);
+		go_down(d,
+			d->limits.max_qos == 0
+				? "the upstream takes only qos 0; set `qos: 0` on the rules to accept that loss"
+				: "the upstream takes only qos 1; set `qos: 1` on the rules to accept duplicates",
+			0x9b);
 		return;
 	}
+	if (calls_again(d))
+		return;
 	d->counts.links++;
 	d->up_ms = d->heard_ms = d->now_ms;
 	d->status_sent_ms = -1;
 	d->was_up = true;
 	pump_link_up(d);
+	resume_link_up(d, address(d));
 	tell_state(d, BRIDGE_UP, address(d));
 	subscribe(d);
 	if (d->status_topic[0])
@@ -300,6 +325,13 @@ static void subscribed(struct drain *d, const struct uplink_event *e)
 	}
 }
 
+static void resumed(struct drain *d, const struct uplink_event *e)
+{
+	(void)e;
+	link_is_good(d);
+	d->resume_silences = 0;
+}
+
 /* --- watching the link ------------------------------------------------------------------------------------------ */
 
 /* Silence is measured from the last acknowledgement, so that a slow link that moves is not cut; a single record that
@@ -310,6 +342,8 @@ static int64_t silent_at_ms(const struct drain *d)
 
 	if (d->status_sent_ms >= 0 && (oldest < 0 || d->status_sent_ms < oldest))
 		oldest = d->status_sent_ms;
+	if (d->resuming && (oldest < 0 || d->up_ms < oldest))
+		oldest = d->up_ms;
 	if (oldest < 0)
 		return -1;
 	quiet = (oldest > d->heard_ms ? oldest : d->heard_ms) + d->opts->ack_timeout_ms;
@@ -333,11 +367,10 @@ static int64_t token_due_ms(const struct drain *d)
 static void dial_anew(struct drain *d)
 {
 	d->was_up = false;
-	d->env.uplink->ops->hang_up(d->env.uplink);
+	d->env.uplink->ops->hang_up(d->env.uplink); /* before the lanes hear of it: no answer comes any more */
 	pump_link_lost(d);
 	d->status_sent_ms = -1;
-	d->phase = DIALING;
-	dial(d, NULL);
+	redial(d);
 }
 
 static void watch(struct drain *d)
@@ -359,6 +392,7 @@ static void watch(struct drain *d)
 	}
 	if (at < 0 || d->now_ms < at)
 		return;
+	d->resume_silences += d->resuming;
 	snprintf(why, sizeof(why), "silent: nothing acknowledged for %" PRId64 " ms (ack_timeout)",
 		d->now_ms - d->heard_ms);
 	go_down(d, why, 0);
@@ -393,6 +427,7 @@ static const struct {
 			[EV_SETTLED] = {ONLINE, settled},
 			[EV_REFUSED] = {ONLINE, refused},
 			[EV_SUBSCRIBED] = {ONLINE, subscribed},
+			[EV_RESUMED] = {ONLINE, resumed},
 			[EV_DOWN] = {OFFLINE, back_off},
 			[EV_STOP] = {LEAVING, say_goodbye},
 		},
@@ -401,6 +436,7 @@ static const struct {
 			[EV_SETTLED] = {LEAVING, settled_then_leave},
 			[EV_REFUSED] = {LEAVING, refused_then_leave},
 			[EV_SUBSCRIBED] = {LEAVING, nothing},
+			[EV_RESUMED] = {LEAVING, resumed},
 			[EV_DOWN] = {STOPPED, stop_at_once},
 			[EV_TIMER] = {STOPPED, stop_at_once},
 			[EV_STOP] = {LEAVING, nothing},
@@ -432,6 +468,7 @@ static void on_event(void *ctx, const struct uplink_event *e)
 		[UPLINK_SETTLED] = EV_SETTLED,
 		[UPLINK_REFUSED] = EV_REFUSED,
 		[UPLINK_SUBSCRIBED] = EV_SUBSCRIBED,
+		[UPLINK_RESUMED] = EV_RESUMED,
 	};
 	struct drain *d = ctx;
 

@@ -11,6 +11,7 @@
 #define BRIDGE_DRAIN_H
 
 #include "bridge/bridge.h"
+#include "bridge/exact.h"
 #include "bridge/lane.h"
 #include "bridge/uplink.h"
 #include "store/store.h"
@@ -29,6 +30,7 @@ struct drain_env {
 	const char *site, *version;
 	struct uplink *uplink;
 	struct lane_source source;
+	struct exact *exact; /* NULL: no rule sends at QoS 2 */
 	struct drain_host host;
 	uint64_t cursor;           /* the upstream has everything up to here */
 	uint32_t (*random)(void);  /* for the back-off */

@@ -32,6 +32,9 @@ struct drain {
 	struct uplink_limits limits;
 	int64_t up_ms, heard_ms;              /* since when the link is up; the last acknowledgement */
 	int64_t status_sent_ms;               /* -1: none in flight */
+	bool wiping;                          /* this call only has the server forget the session */
+	bool resuming;                        /* what an earlier link left is not answered yet */
+	int resume_silences;                  /* links in a row on which none of it was */
 	bool subscribed;                      /* this process has done it once */
 	char status_topic[TOPIC_MAX_LEN + 1]; /* empty: none */
 
@@ -51,6 +54,15 @@ struct drain {
 	struct bridge_counts counts;
 	uint64_t unexpected;
 };
+
+/* --- resume.c: QoS 2; without env.exact they do nothing ---------------------------------------------------------- */
+
+bool resume_must_wipe(const struct drain *d, const char *address); /* instead of what follows */
+int resume_prepare(struct drain *d);                               /* before a call; -errno */
+void resume_link_up(struct drain *d, const char *address);
+bool resume_goes_on(struct drain *d);                                 /* nothing new is to be sent */
+bool resume_knows(const struct drain *d, uint64_t seq, uint32_t sum); /* it is done, or its answer is on its way */
+void resume_wiped(struct drain *d, const char *address);
 
 /* --- pump.c ---------------------------------------------------------------------------------------------------- */
 

@@ -28,7 +28,9 @@ static const struct key rule_keys[] = {
 		.help = "in place of strip and prefix the whole new topic: {1} is what the first + of the filter met, "
 			"{2} the second, {#} what # met"},
 	{"qos", KEY_INT, offsetof(struct bridge_rule, qos), .min = 0, .max = 2, .dflt = "1",
-		.help = "1: until the upstream has acknowledged; 0: sent once, and lost if the link fails just then"},
+		.help = "1: until the upstream has acknowledged; 2: and exactly once, as long as the upstream keeps "
+			"the "
+			"session; 0: sent once, and lost if the link fails just then"},
 	{"retain", KEY_ENUM, offsetof(struct bridge_rule, retain), .choices = retain_choices, .dflt = "keep",
 		.help = "the retain flag on the other side"},
 };
@@ -48,10 +50,8 @@ static void check_rule(void *item, struct key_report *report)
 	if (ways != 1)
 		key_fault(report, rule, NULL, "a rule says one way, this one %s; use one of out, in, both",
 			ways == 0 ? "none" : "more");
-	if (rule->qos == 2)
-		key_fault(report, rule, "qos",
-			"2 is not offered between weir and an upstream; use 1, where each record's seq tells a "
-			"duplicate");
+	if (rule->qos == 2 && !rule->out)
+		key_fault(report, rule, "qos", "2 is offered for what goes up; use 1 for what comes down");
 	if (rule->topic && (rule->prefix || rule->strip))
 		key_fault(report, rule, "topic",
 			"is the whole new topic; leave strip and prefix out, or leave out topic");
@@ -239,6 +239,20 @@ static void check_addresses(const struct bridge_opts *o, struct key_report *repo
 				address[i]);
 }
 
+/* Exactly once needs a session that outlasts the link, and one order. */
+static void check_exact(const struct bridge_opts *o, struct key_report *report)
+{
+	const struct bridge_rule *rules = o->rules.items;
+	bool exact = false;
+
+	for (size_t i = 0; i < o->rules.count; i++)
+		exact = exact || (!rules[i].in && rules[i].qos == 2);
+	if (exact && o->clean)
+		key_fault(report, o, "clean", "leaves no session for the rules with qos 2; leave it out, or use qos 1");
+	if (exact && o->order != BRIDGE_FIFO)
+		key_fault(report, o, "order", "with qos 2 is fifo; leave it out, or use qos 1");
+}
+
 static void check_upstream(void *item, struct key_report *report)
 {
 	struct bridge_opts *o = item;
@@ -246,6 +260,7 @@ static void check_upstream(void *item, struct key_report *report)
 
 	check_addresses(o, report);
 	preset_apply(o, report);
+	check_exact(o, report);
 	if (o->token.kind != BRIDGE_TOKEN_NONE && o->password_file)
 		key_fault(report, o, "password_file", "there is a token for a password already; leave one of them out");
 	if (o->backoff_max_ms < o->backoff_ms)

@@ -24,6 +24,11 @@ void lane_fini(struct lane *l)
 	flight_fini(&l->flight);
 }
 
+void lane_reread(struct lane *l)
+{
+	l->at = l->count = 0;
+}
+
 void lane_jump(struct lane *l, uint64_t seq)
 {
 	if (seq <= l->flight.seen)

@@ -47,6 +47,7 @@ void lane_fini(struct lane *l); /* zeroed is fine */
  * walk->reads ran out (it is 0 then), or the store could not be read. */
 struct flight_slot *lane_fetch(struct lane *l, struct lane_walk *walk);
 
+void lane_reread(struct lane *l);             /* somebody else used its reader: what it read ahead is no longer valid */
 void lane_jump(struct lane *l, uint64_t seq); /* everything up to seq is somebody else's; backwards is fine: no-op */
 
 #endif

@@ -41,6 +41,8 @@ struct parcel {
 	uint32_t expiry_s; /* left; MSG_NEVER_EXPIRES */
 	uint8_t qos;
 	bool retain;
+	uint64_t seq; /* of the record, and */
+	uint32_t sum; /* exact_sum(); both for QoS 2 only */
 	struct parcel_note notes[PARCEL_MAX_NOTES];
 	size_t note_count;
 };

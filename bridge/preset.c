@@ -24,7 +24,7 @@ const struct key_choice preset_choices[] = {
 /* 0 and NULL: nothing is known to matter. */
 static const struct row {
 	int version;
-	bool encrypted, certificate, no_retain;
+	bool encrypted, certificate, no_retain, no_qos2;
 	int64_t max_packet, window, rate, rate_bytes;
 	int64_t keep_alive_max_ms, session_max_ms;
 	const char *alpn_443;
@@ -39,17 +39,19 @@ static const struct row {
 		.keep_alive_max_ms = 1200 * 1000,
 		.session_max_ms = INT64_C(604800) * 1000,
 		.alpn_443 = "x-amzn-mqtt-ca",
-		.certificate = true},
+		.certificate = true,
+		.no_qos2 = true},
 	[PRESET_AZURE] = {.version = BRIDGE_V311,
 		.encrypted = true,
 		.no_retain = true,
+		.no_qos2 = true,
 		.max_packet = 256 * 1024,
 		.keep_alive_max_ms = 1767 * 1000},
 	[PRESET_HIVEMQ] = {.version = BRIDGE_V5},
 	[PRESET_EMQX] = {.version = BRIDGE_V5},
 	[PRESET_MOSQUITTO] = {.version = BRIDGE_V5},
-	[PRESET_RABBITMQ] = {.version = BRIDGE_V311, .session_max_ms = 0},
-	[PRESET_NATS] = {.version = BRIDGE_V311, .max_packet = 1024 * 1024, .window = 100},
+	[PRESET_RABBITMQ] = {.version = BRIDGE_V311, .session_max_ms = 0, .no_qos2 = true},
+	[PRESET_NATS] = {.version = BRIDGE_V311, .no_qos2 = true, .max_packet = 1024 * 1024, .window = 100},
 };
 
 static const char *name(const struct bridge_opts *o)
@@ -106,6 +108,15 @@ static void check_retain(struct bridge_opts *o, struct key_report *report)
 	}
 }
 
+static void check_qos(const struct bridge_opts *o, struct key_report *report)
+{
+	const struct bridge_rule *rules = o->rules.items;
+
+	for (size_t i = 0; i < o->rules.count; i++)
+		if (rules[i].qos == 2)
+			key_fault(report, &rules[i], "qos", "%s knows no qos 2; use 1", name(o));
+}
+
 /* The hub knows a device by its name and closes the connection on any topic that is not the device's. */
 static void check_azure(struct bridge_opts *o, struct key_report *report)
 {
@@ -147,6 +158,8 @@ void preset_apply(struct bridge_opts *o, struct key_report *report)
 		key_fault(report, o, "tls", "%s knows a device by its certificate; give tls.cert and tls.key", name(o));
 	if (row->no_retain)
 		check_retain(o, report);
+	if (row->no_qos2)
+		check_qos(o, report);
 	if (o->preset == PRESET_AZURE)
 		check_azure(o, report);
 }

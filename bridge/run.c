@@ -17,6 +17,7 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct run {
 	struct store_reader *readers[LANES_MAX];
 	struct paho *paho;
 	struct quarantine *quarantine;
+	struct exact *exact;     /* NULL: no rule sends at QoS 2 */
 	struct drain *drain;     /* NULL until main said where to start */
 	struct inbound *inbound; /* of Paho's receive thread */
 	struct loop_watch main_watch, paho_watch;
@@ -148,6 +150,8 @@ static void on_turn(struct loop_task *t)
 		return;
 	drain_at(r->drain, loop_now_ms(r->loop));
 	drain_turn(r->drain);
+	if (r->exact)
+		exact_set_floor(r->exact, drain_cursor(r->drain));
 	due_ms = sooner(drain_due_ms(r->drain), tell_cursor(r));
 	if (drain_stopped(r->drain) || is_worn(r))
 		end(r, 0);
@@ -191,6 +195,7 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed)
 		.version = r->env->version,
 		.uplink = paho_uplink(r->paho),
 		.source = {r, read_store},
+		.exact = r->exact,
 		.host = {r, tell_state, set_aside},
 		.random = backoff_random,
 		.clock = &clock_system,
@@ -202,6 +207,9 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed)
 	if (acknowledged > env.cursor) /* main knows it before the store has written it */
 		env.cursor = acknowledged;
 	r->told = env.cursor;
+	/* What neither of them has written when both were killed; at QoS 2 that must not be sent again. */
+	if (r->exact && exact_floor(r->exact) > env.cursor && exact_floor(r->exact) <= committed)
+		env.cursor = exact_floor(r->exact);
 	result = drain_new(&r->drain, &env);
 	if (result < 0)
 		return result;
@@ -280,16 +288,38 @@ static int open_readers(struct run *r)
 	return result;
 }
 
-static int begin(struct run *r, int sock_fd)
+/* Without QoS 2 nothing stays that could be taken for the truth later. */
+static int open_exact(struct run *r)
 {
-	struct timeval patience = {.tv_sec = SEND_TIMEOUT_S};
+	const struct bridge_rule *rules = r->opts->rules.items;
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < r->opts->rules.count; i++)
+		if (!rules[i].in && rules[i].qos == 2)
+			return exact_open(&r->exact, r->env->store_dir, r->opts->head.name);
+	if (exact_path(path, sizeof(path), r->env->store_dir, r->opts->head.name) && unlink(path) < 0 &&
+		errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+static int open_paho(struct run *r)
+{
 	struct paho_opts paho_opts = {
 		.opts = r->opts,
 		.client_id = r->opts->client_id ? r->opts->client_id : r->env->site,
+		.exact = r->exact,
 		.tags = drain_tags(r->opts),
 		.message = take_inbound,
 		.ctx = r,
 	};
+
+	return paho_new(&r->paho, &paho_opts);
+}
+
+static int begin(struct run *r, int sock_fd)
+{
+	struct timeval patience = {.tv_sec = SEND_TIMEOUT_S};
 	struct wire_word ready = {.kind = WIRE_READY};
 	int result = loop_new(&r->loop, &clock_system);
 
@@ -310,7 +340,9 @@ static int begin(struct run *r, int sock_fd)
 		result = quarantine_open(
 			&r->quarantine, r->env->store_dir, r->opts->head.name, r->opts->quarantine_bytes);
 	if (result == 0)
-		result = paho_new(&r->paho, &paho_opts);
+		result = open_exact(r);
+	if (result == 0)
+		result = open_paho(r);
 	if (result == 0)
 		result = loop_watch(r->loop, &r->main_watch, sock_fd, EPOLLIN);
 	if (result == 0)
@@ -343,6 +375,7 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 		result = r.result;
 	drain_free(r.drain);
 	paho_free(r.paho);
+	exact_close(r.exact);
 	for (size_t i = 0; i < LANES_MAX; i++)
 		store_reader_close(r.readers[i]);
 	inbound_free(r.inbound);

@@ -5,6 +5,8 @@
  * A call    begins with dial() and ends with UPLINK_DOWN or with hang_up(), after which no event of it comes any
  *           more. One call at a time.
  * Messages  from the server do not pass here: the uplink hands them on by itself (paho_opts.message).
+ * Held      is what an earlier call left in flight at QoS 2 (bridge/exact.h): given before dial(), it is sent again
+ *           under the same id if the server still has the session, and answered by UPLINK_RESUMED without a tag.
  * A parcel  given to publish() is answered by UPLINK_SETTLED or UPLINK_REFUSED with its tag, or by the end of the
  *           call. Sending is not an answer. At QoS 0 there is no acknowledgement, so there it is sending that settles.
  */
@@ -28,7 +30,7 @@ struct uplink_limits {
 	uint32_t max_packet;
 };
 
-enum uplink_event_kind { UPLINK_UP, UPLINK_DOWN, UPLINK_SETTLED, UPLINK_REFUSED, UPLINK_SUBSCRIBED };
+enum uplink_event_kind { UPLINK_UP, UPLINK_DOWN, UPLINK_SETTLED, UPLINK_REFUSED, UPLINK_SUBSCRIBED, UPLINK_RESUMED };
 
 struct uplink_event {
 	enum uplink_event_kind kind;
@@ -42,6 +44,16 @@ struct uplink_call {
 	const char *address;       /* mqtt://host:1883, mqtts://, ws://, wss:// */
 	unsigned keep_alive_s;     /* 0: as configured; else what the server asked for */
 	const struct parcel *will; /* NULL: none */
+	bool wipe;                 /* the server is to forget the session that it has */
+};
+
+/* At QoS 2 no window is wider. */
+enum { UPLINK_HELD_MAX = 1024 };
+
+struct uplink_held {
+	uint16_t id;
+	bool released;               /* only its PUBREL is sent */
+	const struct parcel *parcel; /* otherwise; copied */
 };
 
 struct uplink;
@@ -49,6 +61,7 @@ struct uplink;
 enum { UPLINK_BUSY = 1 };
 
 struct uplink_ops {
+	int (*hold)(struct uplink *u, const struct uplink_held *held); /* for the next call alone; 0 or -errno */
 	int (*dial)(struct uplink *u, const struct uplink_call *call);
 	int (*publish)(struct uplink *u, uint32_t tag, const struct parcel *p); /* 0, UPLINK_BUSY, or -errno */
 	int (*subscribe)(struct uplink *u, uint32_t tag, const char *filter, int qos);

@@ -15,6 +15,7 @@
 #include "bridge/address.h"
 #include "bridge/credentials.h"
 #include "bridge/paho_props.h"
+#include "bridge/paho_session.h"
 #include "bridge/preset.h"
 #include "bridge/token.h"
 #include "bridge/wire.h"
@@ -37,11 +38,12 @@ enum {
 	LEAVE_TIMEOUT_MS = 1000,
 };
 
-enum letter_kind { L_UP, L_DOWN, L_SETTLED, L_REFUSED, L_SUBSCRIBED, L_TLS };
+enum letter_kind { L_UP, L_DOWN, L_SETTLED, L_REFUSED, L_SUBSCRIBED, L_RESUMED, L_TLS };
 
 struct ticket {
 	struct paho *paho;
 	uint32_t call, tag;
+	uint16_t id; /* of a parcel at QoS 2; 0: another */
 };
 
 struct paho {
@@ -51,9 +53,10 @@ struct paho {
 	MQTTAsync handle; /* NULL between calls */
 	uint32_t calls;
 	atomic_uint live;
-	struct ticket *tickets;  /* tags, then CALL_TICKETS */
-	bool tls;                /* this call is encrypted */
-	char tls_text[TEXT_MAX]; /* what OpenSSL said of this call */
+	struct paho_session *session; /* NULL: no QoS 2 */
+	struct ticket *tickets;       /* tags, then CALL_TICKETS */
+	bool tls;                     /* this call is encrypted */
+	char tls_text[TEXT_MAX];      /* what OpenSSL said of this call */
 	MQTTProperty props[PAHO_PROPS_MAX];
 };
 
@@ -143,22 +146,43 @@ static void on_disconnect_packet(void *ctx, MQTTProperties *props, enum MQTTReas
 		(uint8_t)code >= 0x80 ? NULL : text_of("disconnected by the server", code, NULL));
 }
 
+static void answered(const struct ticket *t, uint8_t code)
+{
+	bool done = code < 0x80;
+
+	if (t->id != 0)
+		done = exact_answered(t->paho->o.exact, t->id, done);
+	post(t, done ? L_SETTLED : L_REFUSED, code, NULL);
+}
+
 static void on_sent5(void *ctx, MQTTAsync_successData5 *data)
 {
-	post(ctx, (uint8_t)data->reasonCode < 0x80 ? L_SETTLED : L_REFUSED, (uint8_t)data->reasonCode, NULL);
+	answered(ctx, (uint8_t)data->reasonCode);
 }
 
 static void on_sent(void *ctx, MQTTAsync_successData *data)
 {
 	(void)data;
-	post(ctx, L_SETTLED, 0, NULL);
+	answered(ctx, 0);
+}
+
+/* The last answer to a message. Those of an earlier call have no callbacks of their own here, and no reason: one that
+ * was refused is unknown again, and hears of it when it is sent as new. */
+static void on_complete(void *ctx, MQTTAsync_token id)
+{
+	const struct ticket *t = ctx;
+
+	if (!paho_session_resumed(t->paho->session, (uint16_t)id))
+		return;
+	exact_answered(t->paho->o.exact, (uint16_t)id, false);
+	post(t, L_RESUMED, 0, NULL);
 }
 
 /* Only a reason code is the server's answer. Without one the link ended under the parcel, which says so itself. */
 static void on_not_sent5(void *ctx, MQTTAsync_failureData5 *data)
 {
 	if ((uint8_t)data->reasonCode >= 0x80)
-		post(ctx, L_REFUSED, (uint8_t)data->reasonCode, NULL);
+		answered(ctx, (uint8_t)data->reasonCode);
 }
 
 static void on_subscribed5(void *ctx, MQTTAsync_successData5 *data)
@@ -295,6 +319,7 @@ static void deliver(struct paho *p, const struct letter *l)
 		[L_SETTLED] = UPLINK_SETTLED,
 		[L_REFUSED] = UPLINK_REFUSED,
 		[L_SUBSCRIBED] = UPLINK_SUBSCRIBED,
+		[L_RESUMED] = UPLINK_RESUMED,
 	};
 	struct uplink_event e = {.tag = (uint32_t)l->val, .code = (uint8_t)(l->val >> 32)};
 
@@ -312,6 +337,7 @@ static void deliver(struct paho *p, const struct letter *l)
 	case L_SETTLED:
 	case L_REFUSED:
 	case L_SUBSCRIBED:
+	case L_RESUMED:
 		e.kind = kinds[l->kind];
 		p->base.event(p->base.ctx, &e);
 		break;
@@ -397,7 +423,7 @@ static void add_number(struct connecting *c, enum MQTTPropertyCodes code, uint32
 	c->props.length += code == MQTTPROPERTY_CODE_RECEIVE_MAXIMUM ? 3 : 5;
 }
 
-static void set_version(struct connecting *c, const struct bridge_opts *o, bool ws)
+static void set_version(struct connecting *c, const struct bridge_opts *o, bool ws, bool clean)
 {
 	MQTTAsync_connectOptions v5 = MQTTAsync_connectOptions_initializer5;
 	MQTTAsync_connectOptions v311 = MQTTAsync_connectOptions_initializer;
@@ -407,12 +433,12 @@ static void set_version(struct connecting *c, const struct bridge_opts *o, bool 
 	c->o = o->version == BRIDGE_V5 ? ws ? v5_ws : v5 : ws ? v311_ws : v311;
 	if (o->version != BRIDGE_V5) {
 		c->o.MQTTVersion = MQTTVERSION_3_1_1;
-		c->o.cleansession = o->clean;
+		c->o.cleansession = clean;
 		c->o.onSuccess = on_connected;
 		c->o.onFailure = on_refused;
 		return;
 	}
-	c->o.cleanstart = o->clean;
+	c->o.cleanstart = clean;
 	c->o.onSuccess5 = on_connected5;
 	c->o.onFailure5 = on_refused5;
 	c->props.array = c->prop;
@@ -459,7 +485,7 @@ static void set_options(struct paho *p, struct connecting *c, const struct uplin
 {
 	const struct bridge_opts *o = p->o.opts;
 
-	set_version(c, o, call->address[0] == 'w');
+	set_version(c, o, call->address[0] == 'w', o->clean || call->wipe);
 	c->o.context = t;
 	c->o.keepAliveInterval = paho_keep_alive(call->keep_alive_s ? call->keep_alive_s * 1000LL : o->keep_alive_ms);
 	c->o.connectTimeout = (int)(o->connect_timeout_ms / 1000) + 1;
@@ -479,12 +505,15 @@ static int make_handle(struct paho *p, const char *uri, struct ticket *t)
 	co.MQTTVersion = p->o.opts->version;
 	co.sendWhileDisconnected = 0;
 	co.maxBufferedMessages = (int)p->o.tags + 16;
-	if (MQTTAsync_createWithOptions(&p->handle, uri, p->o.client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &co) !=
-		MQTTASYNC_SUCCESS) {
+	co.persistQoS0 = 0;
+	if (MQTTAsync_createWithOptions(&p->handle, uri, p->o.client_id,
+		    p->session ? MQTTCLIENT_PERSISTENCE_USER : MQTTCLIENT_PERSISTENCE_NONE,
+		    p->session ? paho_session_callbacks(p->session) : NULL, &co) != MQTTASYNC_SUCCESS) {
 		p->handle = NULL;
 		return -EINVAL;
 	}
-	if (MQTTAsync_setCallbacks(p->handle, t, on_lost, on_message, NULL) != MQTTASYNC_SUCCESS ||
+	if (MQTTAsync_setCallbacks(p->handle, t, on_lost, on_message, p->session ? on_complete : NULL) !=
+			MQTTASYNC_SUCCESS ||
 		MQTTAsync_setDisconnected(p->handle, t, on_disconnect_packet) != MQTTASYNC_SUCCESS)
 		return -EINVAL;
 	return 0;
@@ -498,6 +527,13 @@ static void hang_up(struct uplink *u)
 	if (p->handle)
 		MQTTAsync_destroy(&p->handle); /* onFailure of all in flight: those find no live call */
 	p->handle = NULL;
+	if (p->session)
+		paho_session_clear(p->session);
+}
+
+static int hold(struct uplink *u, const struct uplink_held *held)
+{
+	return paho_session_hold(of(u)->session, held);
 }
 
 static int dial(struct uplink *u, const struct uplink_call *call)
@@ -511,8 +547,7 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 	bool tls = false;
 	int r = c ? 0 : -ENOMEM;
 
-	hang_up(u);
-	*t = (struct ticket){p, number, 0};
+	*t = (struct ticket){p, number, 0, 0};
 	p->tls_text[0] = 0;
 	if (r == 0)
 		r = address_uri(call->address, uri, sizeof(uri), &tls);
@@ -543,7 +578,7 @@ static struct ticket *ticket(struct paho *p, uint32_t tag)
 {
 	struct ticket *t = &p->tickets[tag];
 
-	*t = (struct ticket){p, p->calls, tag};
+	*t = (struct ticket){p, p->calls, tag, 0};
 	return t;
 }
 
@@ -570,6 +605,20 @@ static int sent(struct paho *p, int rc)
 	return UPLINK_BUSY;
 }
 
+static int send_message(
+	struct paho *p, const struct parcel *parcel, const MQTTAsync_message *m, MQTTAsync_responseOptions *ro)
+{
+	struct ticket *t = ro->context;
+	int rc;
+
+	if (parcel->qos < 2 || !p->session)
+		return MQTTAsync_sendMessage(p->handle, parcel->topic, m, ro);
+	paho_session_sending(p->session, parcel, &t->id);
+	rc = MQTTAsync_sendMessage(p->handle, parcel->topic, m, ro);
+	paho_session_sent(p->session, rc == MQTTASYNC_SUCCESS);
+	return rc;
+}
+
 static int publish(struct uplink *u, uint32_t tag, const struct parcel *parcel)
 {
 	struct paho *p = of(u);
@@ -590,7 +639,7 @@ static int publish(struct uplink *u, uint32_t tag, const struct parcel *parcel)
 	} else {
 		ro.onSuccess = on_sent;
 	}
-	return sent(p, MQTTAsync_sendMessage(p->handle, parcel->topic, &m, &ro));
+	return sent(p, send_message(p, parcel, &m, &ro));
 }
 
 static int subscribe(struct uplink *u, uint32_t tag, const char *filter, int qos)
@@ -635,6 +684,7 @@ static void leave(struct uplink *u)
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
 static const struct uplink_ops ops = {
+	.hold = hold,
 	.dial = dial,
 	.publish = publish,
 	.subscribe = subscribe,
@@ -657,6 +707,9 @@ int paho_new(struct paho **out, const struct paho_opts *opts)
 	p->tickets = calloc(opts->tags + CALL_TICKETS, sizeof(*p->tickets));
 	if (!p->tickets)
 		r = -ENOMEM;
+	if (r == 0 && opts->exact)
+		r = paho_session_new(
+			&p->session, opts->exact, (enum bridge_version)opts->opts->version, MQTTAsync_malloc);
 	/* A tag has one answer at most; the rest is for the call itself. */
 	if (r == 0)
 		r = mailbox_init(&p->box, opts->tags + 64);
@@ -678,6 +731,7 @@ void paho_free(struct paho *p)
 	while (p->box.ring && mailbox_take(&p->box, &l, 1) == 1)
 		free(l.ptr);
 	mailbox_fini(&p->box);
+	paho_session_free(p->session);
 	free(p->tickets);
 	free(p);
 }

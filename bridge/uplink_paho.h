@@ -2,7 +2,8 @@
 /* uplink_paho.h - the uplink over Paho MQTT C.
  *
  * Owner     the bridge's loop thread; Paho's threads only post to the mailbox.
- * A call    has a fresh handle of its own, without Paho's reconnecting, buffering or persistence.
+ * A call    has a fresh handle of its own, without Paho's reconnecting or buffering, and of persistence only
+ *           what QoS 2 needs (bridge/paho_session.h).
  * Blocking  dial() and publish() may wait for Paho's lock, which its send thread holds while it resolves a name:
  *           the reason why each upstream has a process of its own.
  */
@@ -16,7 +17,8 @@ struct paho;
 struct paho_opts {
 	const struct bridge_opts *opts;
 	const char *client_id;
-	uint32_t tags; /* every tag is below this */
+	struct exact *exact; /* what of QoS 2 outlives the process; NULL: no rule sends at QoS 2 */
+	uint32_t tags;       /* every tag is below this */
 	/* A message from the server, on Paho's receive thread. It is acknowledged when this returns 0 or above; below 0
 	 * the process ends at once. May wait, and then holds up all sending: for milliseconds, as a rule. */
 	int (*message)(void *ctx, const struct msg *m);

@@ -18,11 +18,23 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 	f->left = false;
 	f->dials++;
 	f->keep_alive_s = call->keep_alive_s;
+	f->wipe = call->wipe;
 	snprintf(f->address, sizeof(f->address), "%s", call->address);
 	f->will[0] = 0;
 	if (call->will)
 		snprintf(f->will, sizeof(f->will), "%s %.*s", call->will->topic, (int)call->will->payload_len,
 			(const char *)call->will->payload);
+	return 0;
+}
+
+static int hold(struct uplink *u, const struct uplink_held *held)
+{
+	struct fake_uplink *f = of(u);
+
+	f->held[f->held_count++] = (struct fake_held){held->id, held->released};
+	if (!held->released)
+		snprintf(f->held[f->held_count - 1].payload, sizeof(f->held[0].payload), "%.*s",
+			(int)held->parcel->payload_len, (const char *)held->parcel->payload);
 	return 0;
 }
 
@@ -36,7 +48,7 @@ static int publish(struct uplink *u, uint32_t tag, const struct parcel *p)
 	if (f->count == FAKE_PARCELS)
 		abort();
 	f->count++;
-	*got = (struct fake_parcel){.tag = tag, .qos = p->qos, .retain = p->retain};
+	*got = (struct fake_parcel){.tag = tag, .qos = p->qos, .retain = p->retain, .record = p->seq, .sum = p->sum};
 	snprintf(got->topic, sizeof(got->topic), "%s", p->topic);
 	snprintf(got->payload, sizeof(got->payload), "%.*s", (int)p->payload_len, (const char *)p->payload);
 	for (size_t i = 0; i < p->note_count; i++) {
@@ -67,10 +79,11 @@ static void leave(struct uplink *u)
 static void hang_up(struct uplink *u)
 {
 	of(u)->in_call = false;
+	of(u)->held_count = 0;
 	of(u)->hang_ups++;
 }
 
-static const struct uplink_ops ops = {dial, publish, subscribe, leave, hang_up};
+static const struct uplink_ops ops = {hold, dial, publish, subscribe, leave, hang_up};
 
 void fake_uplink_init(struct fake_uplink *u)
 {
@@ -111,4 +124,11 @@ void fake_settle(struct fake_uplink *u, size_t i)
 void fake_refuse(struct fake_uplink *u, size_t i, uint8_t code)
 {
 	answer(u, i, UPLINK_REFUSED, code);
+}
+
+void fake_resumed(struct fake_uplink *u)
+{
+	struct uplink_event e = {.kind = UPLINK_RESUMED};
+
+	u->base.event(u->base.ctx, &e);
 }

@@ -13,6 +13,14 @@ struct fake_parcel {
 	uint64_t seq; /* from the note, 0: none */
 	bool late, again, retain, answered;
 	uint8_t qos;
+	uint64_t record; /* and its sum: what a QoS 2 parcel is known by */
+	uint32_t sum;
+};
+
+struct fake_held {
+	uint16_t id;
+	bool released;
+	char payload[128];
 };
 
 struct fake_uplink {
@@ -25,6 +33,9 @@ struct fake_uplink {
 	int publish_result; /* 0: takes everything */
 	struct fake_parcel got[FAKE_PARCELS];
 	size_t count;
+	bool wipe;                 /* the last call was to have the session forgotten */
+	struct fake_held held[16]; /* of the next call, or the present one */
+	size_t held_count;
 };
 
 void fake_uplink_init(struct fake_uplink *u);
@@ -32,5 +43,7 @@ void fake_up(struct fake_uplink *u, const struct uplink_limits *limits); /* NULL
 void fake_down(struct fake_uplink *u, uint8_t code);
 void fake_settle(struct fake_uplink *u, size_t i); /* the ith parcel it was given */
 void fake_refuse(struct fake_uplink *u, size_t i, uint8_t code);
+
+void fake_resumed(struct fake_uplink *u);
 
 #endif

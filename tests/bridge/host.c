@@ -280,6 +280,7 @@ int main(int argc, char **argv)
 	struct store_opts store_opts = {0};
 	struct bridge_events events = {&h, on_acknowledged, on_inbound, on_state, on_quarantine};
 	struct bridge_env env = {.exe = "/proc/self/exe", .version = "test", .heartbeat_ms = 3000};
+	struct store_stats kept;
 	struct arena *a;
 	struct gateway_opts site = {.site = argc == 4 ? argv[3] : ""};
 	char *text;
@@ -306,6 +307,8 @@ int main(int argc, char **argv)
 	open_store(&h, &store_opts, a, argv[2]);
 	if (bridge_new(&h.bridge, h.loop, &opts, &env, &events) != 0)
 		die("bridge");
+	store_stats(h.store, &kept);
+	bridge_news(h.bridge, kept.last_seq);
 	loop_arm(h.loop, &h.poll, 0);
 	if (loop_run(h.loop) != 0)
 		die("loop");

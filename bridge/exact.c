@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/* The file is a head and a ring of entries, mapped. An entry is written whole before its state says that it counts,
+ * and a process that is killed has done its stores in that order, so no journal is needed: a kill falls between two
+ * states, and each of them is true.
+ *
+ * The ring goes on over the links of a process and over its starts, while packet ids begin anew with each handle of
+ * Paho's; so what was sent last is found by place, and an id only leads to the entry that used it last. */
+#include "bridge/exact.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BOOT_LEN = 37, IDS = 65536, NOWHERE = UINT16_MAX, LOCK_TRIES = 50 };
+
+static const char magic[8] = "weirQoS2";
+
+struct entry {
+	uint64_t seq;
+	uint32_t sum;
+	uint16_t id;
+	_Atomic uint16_t state; /* enum exact_state; written last */
+};
+
+struct file {
+	char magic[8];
+	uint32_t version, clean; /* clean: closed, and flushed after that */
+	char boot[BOOT_LEN];     /* of the machine, when it was open last */
+	uint64_t address;        /* a sum over it; 0: no session is known */
+	uint64_t store_file, store_born;
+	_Atomic uint64_t floor;
+	uint64_t next; /* place of the next entry; entries[next % EXACT_ENTRIES] */
+	struct entry entries[EXACT_ENTRIES];
+};
+
+_Static_assert(sizeof(struct entry) == 16, "an entry is the same in every build");
+
+struct exact {
+	struct file *file;
+	int fd;
+	bool believed; /* this file was written since the machine started, or closed in order */
+	atomic_size_t in_flight;
+	_Atomic uint16_t of_id[IDS]; /* place of the entry that used it last on this link */
+	struct {
+		uint64_t seq;
+		uint16_t place;
+	} recalled[EXACT_ENTRIES]; /* by seq */
+	size_t recalled_count;
+};
+
+static uint32_t sum_on(uint32_t h, const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ at[i]) * 16777619u;
+	return h;
+}
+
+uint32_t exact_sum(const struct msg *m)
+{
+	return sum_on(sum_on(2166136261u, msg_topic(m), m->topic_len), msg_payload(m), m->payload_len);
+}
+
+static uint64_t sum_of_address(const char *address)
+{
+	return (uint64_t)sum_on(2166136261u, address, strlen(address)) | UINT64_C(1) << 32;
+}
+
+/* --- the file ---------------------------------------------------------------------------------------------------- */
+
+bool exact_path(char *out, size_t cap, const char *dir, const char *upstream)
+{
+	int n = snprintf(out, cap, "%s/exact-%s", dir, upstream);
+
+	if (n < 0 || (size_t)n >= cap)
+		return false;
+	for (char *name = out + strlen(dir) + 1; *name; name++) /* the name of an upstream is no path */
+		if (*name == '/')
+			*name = '_';
+	return true;
+}
+
+static void read_boot(char out[BOOT_LEN])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, out, BOOT_LEN - 1);
+
+	out[n > 0 ? n : 0] = 0;
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Which file the seqs are of: one that was deleted, restored or salvaged is another. */
+static void identify_store(const char *dir, uint64_t *number, uint64_t *born)
+{
+	char path[PATH_MAX];
+	struct statx st = {0};
+
+	*number = *born = 0;
+	if (snprintf(path, sizeof(path), "%s/queue.db", dir) >= (int)sizeof(path) ||
+		statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &st) < 0)
+		return;
+	*number = st.stx_ino;
+	*born = (uint64_t)st.stx_btime.tv_sec * 1000000000u + st.stx_btime.tv_nsec;
+}
+
+/* The process of a gateway that was killed may be a moment behind it. */
+static int lock(int fd)
+{
+	struct timespec pause = {.tv_nsec = 20000000};
+
+	for (int tries = 0; tries < LOCK_TRIES; tries++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+	return -EBUSY;
+}
+
+static int map(struct exact *e, const char *path)
+{
+	int r;
+
+	e->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (e->fd < 0)
+		return -errno;
+	r = lock(e->fd);
+	if (r < 0)
+		return r;
+	/* Without its room a full disk would show only when a page is written, as a signal. */
+	r = posix_fallocate(e->fd, 0, sizeof(*e->file));
+	if (r != 0)
+		return -r;
+	e->file = mmap(NULL, sizeof(*e->file), PROT_READ | PROT_WRITE, MAP_SHARED, e->fd, 0);
+	if (e->file == MAP_FAILED) {
+		e->file = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
+static bool holds(const struct entry *at)
+{
+	return at->state == EXACT_SENT || at->state == EXACT_RELEASED;
+}
+
+static void count_in_flight(struct exact *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < EXACT_ENTRIES; i++) {
+		if (!holds(&e->file->entries[i]))
+			continue;
+		e->of_id[e->file->entries[i].id] = (uint16_t)i;
+		n++;
+	}
+	e->in_flight = n;
+}
+
+/* What the disk has says from now on that it is not to be believed, until it was closed. */
+static int take_over(struct exact *e, const char *dir)
+{
+	struct file *f = e->file;
+	char boot[BOOT_LEN];
+	uint64_t store_file, store_born;
+
+	read_boot(boot);
+	identify_store(dir, &store_file, &store_born);
+	e->believed = memcmp(f->magic, magic, sizeof(magic)) == 0 && f->version == 1 &&
+		      (f->clean || (boot[0] && strncmp(f->boot, boot, BOOT_LEN) == 0));
+	if (!e->believed)
+		memset(f, 0, sizeof(*f));
+	if (f->store_file != store_file || f->store_born != store_born)
+		f->floor = 0;
+	memcpy(f->magic, magic, sizeof(magic));
+	f->version = 1;
+	f->clean = 0;
+	memcpy(f->boot, boot, BOOT_LEN);
+	f->store_file = store_file;
+	f->store_born = store_born;
+	return msync(f, sizeof(*f), MS_SYNC) < 0 ? -errno : 0;
+}
+
+int exact_open(struct exact **out, const char *dir, const char *upstream)
+{
+	struct exact *e = calloc(1, sizeof(*e));
+	char path[PATH_MAX];
+	int r = e ? 0 : -ENOMEM;
+
+	if (r == 0)
+		e->fd = -1;
+	if (r == 0 && !exact_path(path, sizeof(path), dir, upstream))
+		r = -ENAMETOOLONG;
+	if (r == 0)
+		r = map(e, path);
+	if (r == 0)
+		r = take_over(e, dir);
+	if (r < 0) {
+		if (e && e->file)
+			munmap(e->file, sizeof(*e->file));
+		if (e && e->fd >= 0)
+			close(e->fd);
+		free(e);
+		return r;
+	}
+	for (size_t i = 0; i < IDS; i++)
+		e->of_id[i] = NOWHERE;
+	count_in_flight(e);
+	*out = e;
+	return 0;
+}
+
+void exact_close(struct exact *e)
+{
+	if (!e)
+		return;
+	/* The mark goes to the disk only after what it vouches for. Failing that, a power cut costs duplicates. */
+	if (msync(e->file, sizeof(*e->file), MS_SYNC) == 0) {
+		e->file->clean = 1;
+		(void)msync(e->file, sizeof(*e->file), MS_SYNC);
+	}
+	munmap(e->file, sizeof(*e->file));
+	close(e->fd);
+	free(e);
+}
+
+/* --- the session ------------------------------------------------------------------------------------------------- */
+
+bool exact_trusted(const struct exact *e, const char *address)
+{
+	return e->believed && e->file->address == sum_of_address(address);
+}
+
+void exact_begin(struct exact *e, const char *address)
+{
+	for (size_t i = 0; i < EXACT_ENTRIES; i++)
+		if (holds(&e->file->entries[i]))
+			e->file->entries[i].state = EXACT_NONE;
+	e->in_flight = 0;
+	e->file->address = sum_of_address(address);
+	e->believed = true;
+}
+
+uint64_t exact_floor(const struct exact *e)
+{
+	return e->file->floor;
+}
+
+void exact_set_floor(struct exact *e, uint64_t seq)
+{
+	e->file->floor = seq;
+}
+
+/* --- a record ---------------------------------------------------------------------------------------------------- */
+
+void exact_sent(struct exact *e, uint64_t seq, uint32_t sum, uint16_t id)
+{
+	struct file *f = e->file;
+	struct entry *at = &f->entries[f->next % EXACT_ENTRIES];
+
+	/* One of the other lane's may be unanswered for longer than it takes to come round. */
+	for (size_t tries = 0; holds(at) && tries < EXACT_ENTRIES; tries++)
+		at = &f->entries[++f->next % EXACT_ENTRIES];
+	at->state = EXACT_NONE;
+	at->seq = seq;
+	at->sum = sum;
+	at->id = id;
+	e->of_id[id] = (uint16_t)(f->next % EXACT_ENTRIES);
+	at->state = EXACT_SENT;
+	f->next++;
+	e->in_flight++;
+}
+
+static struct entry *entry_of(struct exact *e, uint16_t id)
+{
+	uint16_t place = e->of_id[id];
+	struct entry *at = place == NOWHERE ? NULL : &e->file->entries[place];
+
+	return at && at->id == id && holds(at) ? at : NULL;
+}
+
+void exact_released(struct exact *e, uint16_t id)
+{
+	struct entry *at = entry_of(e, id);
+
+	if (at)
+		at->state = EXACT_RELEASED;
+}
+
+bool exact_answered(struct exact *e, uint16_t id, bool success)
+{
+	struct entry *at = entry_of(e, id);
+	/* Once released it is with the upstream for good: "packet identifier not found" is an answer to a PUBREL that
+	 * came a second time. */
+	bool done = success || !at || at->state == EXACT_RELEASED;
+
+	if (at) {
+		at->state = done ? EXACT_DONE : EXACT_NONE;
+		e->in_flight--;
+	}
+	return done;
+}
+
+/* --- looking back -------------------------------------------------------------------------------------------------- */
+
+size_t exact_in_flight(const struct exact *e)
+{
+	return e->in_flight;
+}
+
+bool exact_next(const struct exact *e, size_t *at, struct exact_held *out)
+{
+	while (*at < EXACT_ENTRIES) {
+		const struct entry *entry = &e->file->entries[(e->file->next + (*at)++) % EXACT_ENTRIES];
+
+		if (holds(entry)) {
+			*out = (struct exact_held){entry->seq, entry->sum, entry->id, entry->state == EXACT_RELEASED};
+			return true;
+		}
+	}
+	return false;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+	uint64_t left, right;
+
+	memcpy(&left, a, sizeof(left)); /* its seq comes first */
+	memcpy(&right, b, sizeof(right));
+	return left < right ? -1 : left > right;
+}
+
+void exact_recall(struct exact *e)
+{
+	e->recalled_count = 0;
+	for (size_t i = 0; i < EXACT_ENTRIES; i++) {
+		if (e->file->entries[i].state == EXACT_NONE)
+			continue;
+		e->recalled[e->recalled_count].seq = e->file->entries[i].seq;
+		e->recalled[e->recalled_count++].place = (uint16_t)i;
+	}
+	qsort(e->recalled, e->recalled_count, sizeof(e->recalled[0]), by_seq);
+}
+
+enum exact_state exact_find(const struct exact *e, uint64_t seq, uint32_t sum)
+{
+	size_t from = 0, to = e->recalled_count;
+
+	while (from < to) {
+		size_t middle = (from + to) / 2;
+
+		if (e->recalled[middle].seq < seq)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	for (; from < e->recalled_count && e->recalled[from].seq == seq; from++) {
+		const struct entry *at = &e->file->entries[e->recalled[from].place];
+
+		if (at->seq == seq && at->sum == sum && at->state != EXACT_NONE)
+			return (enum exact_state)at->state;
+	}
+	return EXACT_NONE;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* QoS 2 over a link that broke, or a process that was killed. What was in flight then is given to the uplink before it
+ * dials, is sent again under the ids that it had, and all of it is answered before anything new goes: so the order
+ * holds, and a record never has two ids. The lanes ask about each record that they come to, since some behind the
+ * cursor's back are done already.
+ *
+ * That works within one session. Another address is another session, and after a power cut nobody knows what the
+ * upstream still holds for us under which id: a message sent under such an id would be taken for the old one, and be
+ * lost. So then a first call has the upstream forget the session, and a second one begins. */
+#include "bridge/drain_state.h"
+
+#include "base/log.h"
+#include "bridge/rules.h"
+
+enum { SILENCES_MAX = 5 };
+
+bool resume_must_wipe(const struct drain *d, const char *address)
+{
+	return d->env.exact && (!exact_trusted(d->env.exact, address) || d->resume_silences >= SILENCES_MAX ||
+				       exact_in_flight(d->env.exact) > UPLINK_HELD_MAX);
+}
+
+/* 0: out is what it was sent as. 1: it cannot be said any more. */
+static int parcel_of(struct drain *d, const struct exact_held *held, struct parcel *out)
+{
+	struct parcel_facts facts = {held->seq, true, true, d->now_ms};
+	const struct bridge_rule *rule;
+	struct store_record rec;
+	int n = d->env.source.read(d->env.source.ctx, MAIN, held->seq - 1, &rec, 1);
+
+	lane_reread(&d->lanes[MAIN]);
+	if (n < 0)
+		return n;
+	if (n == 0 || rec.seq != held->seq || rec.gap || exact_sum(rec.msg) != held->sum)
+		return 1;
+	rule = rules_find(d->opts, RULES_UP, msg_topic(rec.msg), rec.msg->topic_len);
+	if (!rule)
+		return 1;
+	n = parcel_make(out, &d->scratch, d->opts, rule, rec.msg, &facts);
+	return n > 0 ? 1 : n;
+}
+
+int resume_prepare(struct drain *d)
+{
+	struct exact_held held;
+	size_t at = 0;
+	int r = 0;
+
+	if (!d->env.exact)
+		return 0;
+	while (r == 0 && exact_next(d->env.exact, &at, &held)) {
+		struct parcel p;
+		struct uplink_held out = {held.id, held.released, &p};
+
+		if (!held.released)
+			r = parcel_of(d, &held, &p);
+		/* It is gone from the store. Released, the upstream goes on with what it has under that id. */
+		out.released = held.released || r > 0;
+		if (r >= 0)
+			r = d->env.uplink->ops->hold(d->env.uplink, &out);
+	}
+	return r;
+}
+
+void resume_link_up(struct drain *d, const char *address)
+{
+	struct exact *e = d->env.exact;
+
+	if (!e)
+		return;
+	if (!d->limits.session_present)
+		exact_begin(e, address);
+	if (exact_in_flight(e) > 0)
+		log_info("upstream=%s %zu records of the last link are in flight at QoS 2", d->opts->head.name,
+			exact_in_flight(e));
+	exact_recall(e);
+	d->resuming = exact_in_flight(e) > 0;
+}
+
+bool resume_goes_on(struct drain *d)
+{
+	if (d->resuming && exact_in_flight(d->env.exact) == 0) {
+		d->resuming = false;
+		d->resume_silences = 0;
+	}
+	return d->resuming;
+}
+
+bool resume_knows(const struct drain *d, uint64_t seq, uint32_t sum)
+{
+	return exact_find(d->env.exact, seq, sum) != EXACT_NONE;
+}
+
+void resume_wiped(struct drain *d, const char *address)
+{
+	exact_begin(d->env.exact, address);
+	d->resume_silences = 0;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* A drain whose upstream says no. */
+#include "tests/bridge/drain_rig.h"
+
+/* --- refusals ------------------------------------------------------------------------------------------------------ */
+
+static void a_refusal_that_cannot_heal_is_quarantined_and_passed(void **state)
+{
+	static const uint8_t codes[] = {0x90, 0x95, 0x99};
+	struct bench *b = *state;
+
+	rig_add(b, 3);
+	rig_begin(b);
+	rig_go_up(b);
+	for (size_t i = 0; i < 3; i++) {
+		fake_refuse(&b->up, i, codes[i]);
+		assert_int_equal(b->quarantine_count, i + 1);
+		assert_int_equal(b->quarantine_code, codes[i]);
+		assert_int_equal(b->quarantined[i], i + 1);
+		assert_int_equal(drain_cursor(b->drain), i + 1);
+	}
+}
+
+static void a_record_that_cannot_be_set_aside_is_not_passed(void **state)
+{
+	struct bench *b = *state;
+
+	rig_add(b, 2);
+	b->quarantine_result = -28;
+	rig_begin(b);
+	rig_go_up(b);
+	fake_refuse(&b->up, 0, 0x95);
+	fake_settle(&b->up, 1);
+	rig_turn(b, 1000);
+	assert_int_equal(drain_cursor(b->drain), 0);
+	b->quarantine_result = 0;
+	rig_turn(b, 5000);
+	fake_refuse(&b->up, 2, 0x95);
+	assert_int_equal(drain_cursor(b->drain), 2);
+	assert_int_equal(b->quarantine_count, 1);
+}
+
+static void a_refusal_that_may_heal_is_no_acknowledgement(void **state)
+{
+	struct bench *b = *state;
+
+	rig_add(b, 3);
+	rig_begin(b);
+	rig_go_up(b);
+	fake_refuse(&b->up, 0, 0x87);
+	fake_settle(&b->up, 1);
+	rig_turn(b, 1);
+	assert_int_equal(drain_cursor(b->drain), 0);
+	assert_int_equal(b->up.count, 3);
+	rig_turn(b, 500);
+	assert_int_equal(b->up.count, 4);
+	assert_int_equal(b->up.got[3].seq, 1);
+	fake_settle(&b->up, 3);
+	assert_int_equal(drain_cursor(b->drain), 2);
+}
+
+static void a_record_refused_again_and_again_does_not_block_the_queue(void **state)
+{
+	struct bench *b = *state;
+
+	rig_add(b, 100);
+	rig_begin(b);
+	rig_go_up(b);
+	for (int i = 0; i < 2000 && drain_cursor(b->drain) < 100; i++) {
+		for (size_t k = 0; k < b->up.count; k++) {
+			if (b->up.got[k].answered)
+				continue;
+			if (b->up.got[k].seq == 1)
+				fake_refuse(&b->up, k, 0x87);
+			else
+				fake_settle(&b->up, k);
+		}
+		rig_turn(b, 100);
+	}
+	assert_int_equal(drain_cursor(b->drain), 100);
+	assert_int_equal(b->quarantine_count, 1);
+	assert_int_equal(b->quarantined[0], 1);
+}
+
+static void a_topic_refused_for_good_is_not_waited_for_twice(void **state)
+{
+	struct bench *b = *state;
+
+	rig_add(b, 1);
+	rig_begin(b);
+	rig_go_up(b);
+	for (size_t tries = 0; tries < 5; tries++) {
+		while (b->up.count <= tries)
+			rig_turn(b, 100);
+		fake_refuse(&b->up, tries, 0x87);
+	}
+	assert_int_equal(b->quarantine_count, 1);
+	rig_add(b, 1);
+	rig_turn(b, 1);
+	fake_refuse(&b->up, 5, 0x87);
+	assert_int_equal(b->quarantine_count, 2);
+	assert_int_equal(drain_cursor(b->drain), 2);
+}
+
+static void quota_exceeded_holds_everything_for_a_while(void **state)
+{
+	struct bench *b = *state;
+
+	rig_add(b, 50);
+	rig_begin(b);
+	rig_go_up(b);
+	for (size_t i = 0; i < 10; i++)
+		fake_refuse(&b->up, i, 0x97);
+	rig_turn(b, 1);
+	assert_int_equal(b->up.count, 10);
+	assert_true(drain_due_ms(b->drain) > b->now_ms);
+	rig_turn(b, 2000);
+	assert_int_equal(b->up.count, 20);
+	assert_int_equal(b->up.got[10].seq, 1); /* in order, before anything new */
+	assert_int_equal(b->quarantine_count, 0);
+}
+
+static void a_record_larger_than_the_server_takes_is_quarantined_unsent(void **state)
+{
+	struct bench *b = *state;
+	struct uplink_limits limits = {.max_qos = 2, .max_packet = 60};
+
+	rig_add_topic(
+		b, "p/a", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	rig_add_topic(b, "p/a", "y");
+	rig_begin(b);
+	fake_up(&b->up, &limits);
+	rig_turn(b, 1);
+	assert_int_equal(b->quarantine_count, 1);
+	assert_int_equal(b->quarantine_code, 0x95);
+	assert_int_equal(b->up.count, 1);
+	assert_string_equal(b->up.got[0].payload, "y");
+}
+
+static void a_server_without_qos_1_is_no_upstream_for_promises(void **state)
+{
+	struct bench *b = *state;
+	struct uplink_limits limits = {.max_qos = 0};
+
+	rig_add(b, 1);
+	rig_begin(b);
+	fake_up(&b->up, &limits);
+	rig_turn(b, 0);
+	assert_int_equal(b->up.count, 0);
+	assert_int_equal(b->state, BRIDGE_DOWN);
+	assert_non_null(strstr(b->reason, "qos 0"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIG_TEST(a_refusal_that_cannot_heal_is_quarantined_and_passed),
+		RIG_TEST(a_record_that_cannot_be_set_aside_is_not_passed),
+		RIG_TEST(a_refusal_that_may_heal_is_no_acknowledgement),
+		RIG_TEST(a_record_refused_again_and_again_does_not_block_the_queue),
+		RIG_TEST(a_topic_refused_for_good_is_not_waited_for_twice),
+		RIG_TEST(quota_exceeded_holds_everything_for_a_while),
+		RIG_TEST(a_record_larger_than_the_server_takes_is_quarantined_unsent),
+		RIG_TEST(a_server_without_qos_1_is_no_upstream_for_promises),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
