@@ -130,9 +130,11 @@ static int append(struct queue *q, struct msg *const *msgs, size_t count, unsign
 static void tell_pressure(const struct queue *q, const struct state *before)
 {
 	if (q->now.pressed && !before->pressed)
-		log_warn("store state=%s max_bytes=%lld thinned=%llu evicted=%llu; the lowest class goes first, and "
+		log_warn("store state=%s bound=%s max_bytes=%lld thinned=%llu evicted=%llu; the lowest class goes "
+			 "first, and "
 			 "gap records say what went",
-			q->now.evicted > before->evicted ? "evicting" : "thinning", (long long)q->opts.max_bytes,
+			q->now.evicted > before->evicted ? "evicting" : "thinning",
+			q->squeezed ? "keep_free" : "max_bytes", (long long)q->opts.max_bytes,
 			(unsigned long long)q->now.thinned, (unsigned long long)q->now.evicted);
 	if (!q->now.pressed && before->pressed)
 		log_info("store state=roomy thinned=%llu evicted=%llu", (unsigned long long)q->now.thinned,
@@ -182,7 +184,7 @@ static int check_wal(struct queue *q)
 	if (q->size.wal_frames * (DB_PAGE + 24) > most)
 		r = db_checkpoint(q->db, true);
 	if (r == 0)
-		r = db_size(q->db, &q->size);
+		r = room_measure(q);
 	return r == 0 && q->size.wal_frames * (DB_PAGE + 24) > most ? -EBUSY : r;
 }
 
@@ -215,7 +217,7 @@ int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct 
 	r = db_checkpoint(q->db, false);
 	if (r < 0)
 		log_warn("store checkpoint=failed error=%d; the next commit tries again", -r);
-	db_size(q->db, &q->size);
+	room_measure(q);
 	return 0;
 }
 

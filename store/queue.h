@@ -24,6 +24,7 @@ struct queue_opts {
 	bool sync, preallocate;
 	bool refuse; /* when full: queue_commit() fails with -ENOSPC, nothing is evicted */
 	int64_t max_bytes;
+	int64_t keep_free;            /* the queue does not grow while the file system has less; 0: not looked at */
 	int64_t keep_ms;              /* settled records stay as history this long ... */
 	int64_t keep_bytes;           /* ... and as long as the log takes less than this; 0 and 0: not at all */
 	const char *event_topic;      /* of gap records; must stay */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CHECK_MS = 1000, NAME_MAX_LEN = 255 };
@@ -140,9 +141,23 @@ static int load_all(struct queue *q)
 	return r;
 }
 
+/* All of the room is taken only where that leaves opts.keep_free; else the file grows as far as it may. */
+static bool may_preallocate(const struct queue *q)
+{
+	struct stat st;
+	int64_t has = stat(q->path, &st) == 0 ? (int64_t)st.st_blocks * 512 : 0;
+	int64_t spare = room_spare(q);
+
+	if (!q->opts.preallocate || spare == INT64_MAX || spare + has >= q->opts.max_bytes)
+		return q->opts.preallocate;
+	log_warn("store preallocate=no max_bytes=%lld keep_free=%lld; there is less room on the disk than both take",
+		(long long)q->opts.max_bytes, (long long)q->opts.keep_free);
+	return false;
+}
+
 static struct db_opts db_opts(const struct queue *q)
 {
-	return (struct db_opts){q->opts.sync, q->opts.preallocate, room_database_bytes(q->opts.max_bytes),
+	return (struct db_opts){q->opts.sync, may_preallocate(q), room_database_bytes(q->opts.max_bytes),
 		room_wal_bytes(q->opts.max_bytes)};
 }
 
@@ -164,7 +179,7 @@ static int attach(struct queue *q)
 	if (r == 0)
 		r = within(q, load_all);
 	if (r == 0)
-		r = db_size(q->db, &q->size);
+		r = room_measure(q);
 	if (r == 0)
 		q->confirmed = q->now.next_seq;
 	return r;

@@ -40,8 +40,9 @@ struct queue {
 	size_t up_count;
 	struct seqlimit limit;
 	struct state now;
-	uint64_t confirmed; /* the next seq as this process knows it; 0: the files were never open */
-	struct db_size size;
+	uint64_t confirmed;  /* the next seq as this process knows it; 0: the files were never open */
+	struct db_size size; /* max_pages is less where opts.keep_free says so */
+	bool squeezed;       /* by that */
 	uint64_t commits, salvaged, lost;
 	const uint64_t *forget; /* with the next commit */
 	size_t forget_count;
@@ -55,8 +56,10 @@ struct queue {
 int64_t room_wal_bytes(int64_t max_bytes);      /* a checkpoint when the WAL has grown to this */
 int64_t room_database_bytes(int64_t max_bytes); /* what is left for the database */
 int64_t room_free_pages(const struct db_size *s);
-uint64_t room_settled(const struct queue *q);                          /* every upstream has acknowledged up to here */
-int room_find_head(struct queue *q);                                   /* reads the oldest block's head again */
+int64_t room_spare(const struct queue *q);    /* bytes that the file system has above opts.keep_free */
+int room_measure(struct queue *q);            /* q->size, as it is now */
+uint64_t room_settled(const struct queue *q); /* every upstream has acknowledged up to here */
+int room_find_head(struct queue *q);          /* reads the oldest block's head again */
 int room_drop_settled(struct queue *q, int64_t wall_ms, bool pressed); /* history too when pressed */
 /* *floor: what is below this class is not let in. -ENOSPC: no room for any of them. */
 int room_make(struct queue *q, struct msg *const *msgs, size_t count, unsigned *floor, int64_t wall_ms);

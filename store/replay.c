@@ -73,7 +73,7 @@ static int steps(struct queue *q, struct queue_replay *r)
 {
 	uint64_t first = q->now.next_seq;
 	size_t bytes = 0;
-	int err = db_size(q->db, &q->size), rows = 0;
+	int err = room_measure(q), rows = 0;
 
 	if (err == 0 && room_free_pages(&q->size) < SPARE_PAGES)
 		return -ENOSPC;
@@ -109,6 +109,6 @@ int queue_replay(struct queue *q, struct queue_replay *r)
 	}
 	q->confirmed = q->now.next_seq;
 	db_checkpoint(q->db, false); /* one that fails is tried again after the next commit */
-	db_size(q->db, &q->size);
+	room_measure(q);
 	return r->done ? QUEUE_REPLAYED : 0;
 }

@@ -6,6 +6,7 @@
 #include "store/thin.h"
 
 #include <errno.h>
+#include <sys/statvfs.h>
 
 enum {
 	WAL_MIN = 64 * 1024,
@@ -15,6 +16,7 @@ enum {
 	DROP_BYTES = 4 * 1024 * 1024,
 	DROP_ROWS = 1024,   /* of one transaction */
 	SPARE_PAGES = 16,   /* inner pages, the free list, marks */
+	LEAST_PAGES = 128,  /* that keep_free does not take from us */
 	THIN_WINDOWS = 256, /* looked at in one transaction */
 };
 
@@ -40,6 +42,42 @@ size_t queue_batch_bytes(int64_t max_bytes)
 int64_t room_free_pages(const struct db_size *s)
 {
 	return s->max_pages - s->pages + s->free_pages;
+}
+
+int64_t room_spare(const struct queue *q)
+{
+	struct statvfs fs;
+
+	if (q->opts.keep_free == 0 || statvfs(q->dir, &fs) < 0)
+		return INT64_MAX;
+	return (int64_t)fs.f_bavail * (int64_t)fs.f_frsize - q->opts.keep_free;
+}
+
+/* The file may grow by what is spare, less what its WAL may still take; a little it may have in any case. */
+static void squeeze(struct queue *q)
+{
+	int64_t wal = WAL_HOLD * room_wal_bytes(q->opts.max_bytes) - q->size.wal_frames * DB_FRAME;
+	int64_t spare = room_spare(q), pages = q->size.pages;
+
+	q->squeezed = false;
+	if (q->size.reserved || spare == INT64_MAX)
+		return;
+	pages += spare > wal ? (spare - wal) / DB_PAGE : 0;
+	if (pages < LEAST_PAGES)
+		pages = LEAST_PAGES;
+	if (pages < q->size.max_pages) {
+		q->size.max_pages = pages;
+		q->squeezed = true;
+	}
+}
+
+int room_measure(struct queue *q)
+{
+	int r = db_size(q->db, &q->size);
+
+	if (r == 0)
+		squeeze(q);
+	return r;
 }
 
 /* What those of at least a class take at most: each block ends in a page of its own. */
@@ -140,7 +178,7 @@ static int evict(struct queue *q, unsigned class, int64_t wall_ms)
 	q->now.evicted += done.count;
 	q->now.pressed = true;
 	r = find_head(q, 0);
-	return r < 0 ? r : db_size(q->db, &q->size);
+	return r < 0 ? r : room_measure(q);
 }
 
 static int drop_history(struct queue *q, int64_t pages, int64_t wall_ms)
@@ -150,7 +188,7 @@ static int drop_history(struct queue *q, int64_t pages, int64_t wall_ms)
 	while (r == 0 && room_free_pages(&q->size) < pages && !q->now.empty && q->now.head.last <= room_settled(q)) {
 		r = room_drop_settled(q, wall_ms, true);
 		if (r == 0)
-			r = db_size(q->db, &q->size);
+			r = room_measure(q);
 	}
 	return r;
 }
@@ -172,7 +210,7 @@ static int thin(struct queue *q, int64_t pages, int64_t wall_ms)
 		if (r == 0 && done.count > 0)
 			r = find_head(q, 0);
 		if (r == 0)
-			r = db_size(q->db, &q->size);
+			r = room_measure(q);
 	}
 	return r < 0 ? r : 0;
 }
@@ -198,7 +236,7 @@ static int make_room_for(struct queue *q, int64_t pages, unsigned class, int64_t
 /* *floor: what is below this class is not let in. */
 int room_make(struct queue *q, struct msg *const *msgs, size_t count, unsigned *floor, int64_t wall_ms)
 {
-	int r = db_size(q->db, &q->size);
+	int r = room_measure(q);
 
 	*floor = 0;
 	if (room_free_pages(&q->size) > q->size.max_pages / 2)

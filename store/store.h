@@ -38,6 +38,7 @@ struct store_opts {
 	struct key_head head;
 	const char *dir;         /* of queue.db */
 	int64_t max_bytes;       /* on the disk: database, WAL and index together */
+	int64_t keep_free;       /* the queue does not grow while the file system has less */
 	int64_t memory_bytes;    /* appended and not yet committed */
 	int64_t commit_ms;       /* the longest a record waits for company */
 	int64_t batch;           /* records per commit at most */

@@ -198,6 +198,7 @@ int writer_open_queue(struct store *s)
 		.preallocate = s->opts.preallocate,
 		.refuse = s->opts.on_full == STORE_REFUSE,
 		.max_bytes = s->opts.max_bytes,
+		.keep_free = s->opts.keep_free,
 		.keep_ms = s->opts.keep_ms,
 		.keep_bytes = s->opts.keep_bytes,
 		.event_topic = s->opts.event_topic,

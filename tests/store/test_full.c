@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 static char mount_point[] = "/tmp/weir-full-XXXXXX";
 
@@ -198,12 +199,84 @@ static void the_first_start_on_a_full_disk_waits_for_room(void **state)
 	unmount();
 }
 
+static int64_t free_bytes(void)
+{
+	struct statvfs fs;
+
+	assert_int_equal(statvfs(mount_point, &fs), 0);
+	return (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+}
+
+static void room_that_is_left_to_others_is_not_grown_into(void **state)
+{
+	static const bool preallocate[] = {false, true};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(preallocate); i++) {
+		struct store_stats before, st;
+		struct ledger l = {0};
+		struct sender s;
+
+		mount_small("size=12m");
+		subdir(&s);
+		s.opts.preallocate = preallocate[i];
+		s.opts.max_bytes = 10 << 20;
+		s.opts.keep_free = 6 << 20;
+		assert_int_equal(sender_open(&s), 0);
+		send_all(&s, 40000); /* some 9 MB */
+		assert_true(free_bytes() >= s.opts.keep_free);
+		assert_int_equal(atomic_load(&s.troubles), 0);
+		store_stats(s.store, &before);
+		assert_true(before.evicted > 0);
+		/* Others take what was left to them, and more: it goes on with what it has. */
+		hog(4 << 20);
+		send_all(&s, 10000);
+		assert_true(free_bytes() > 3 << 20);
+		assert_int_equal(atomic_load(&s.troubles), 0);
+		/* When they leave, it stays where it is: the room is theirs. */
+		release();
+		send_all(&s, 2000);
+		assert_true(free_bytes() >= s.opts.keep_free);
+		store_stats(s.store, &st);
+		assert_true(rig_read(s.dir, 0, enter, &l) > 0);
+		assert_int_equal(l.records + l.gone, s.sent);
+		assert_int_equal(l.gone, st.evicted);
+		sender_close(&s);
+		unmount();
+	}
+}
+
+/* A file that has next to nothing may still grow a little, or nothing at all could be stored. */
+static void with_no_room_to_spare_there_is_a_small_queue(void **state)
+{
+	struct ledger l = {0};
+	struct sender s;
+
+	(void)state;
+	mount_small("size=12m");
+	subdir(&s);
+	s.opts.max_bytes = 8 << 20;
+	s.opts.keep_free = INT64_C(1) << 30;
+	assert_int_equal(sender_open(&s), 0);
+	send_all(&s, 500);
+	assert_int_equal(rig_read(s.dir, 0, enter, &l), 500);
+	send_all(&s, 9500);
+	l = (struct ledger){0};
+	assert_true(rig_read(s.dir, 0, enter, &l) > 500);
+	assert_int_equal(l.records + l.gone, 10000);
+	assert_true(free_bytes() > 8 << 20);
+	sender_close(&s);
+	unmount();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(with_its_room_taken_a_full_disk_is_somebody_elses_trouble),
 		cmocka_unit_test(a_full_disk_holds_back_and_goes_on_when_there_is_room),
 		cmocka_unit_test(the_first_start_on_a_full_disk_waits_for_room),
+		cmocka_unit_test(room_that_is_left_to_others_is_not_grown_into),
+		cmocka_unit_test(with_no_room_to_spare_there_is_a_small_queue),
 	};
 	int failed;
 
