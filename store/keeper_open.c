@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening, replaying, closing and mending broker.db. */
 #include "base/log.h"
+#include "store/aside.h"
 #include "store/keeper_parts.h"
+#include "store/rescue.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,12 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --- opening ----------------------------------------------------------------------------------------------------- */
+static struct db_opts db_opts(const struct keeper *k)
+{
+	return (struct db_opts){k->opts.sync, k->opts.preallocate, keeper_file_bytes(k->opts.max_bytes),
+		keeper_wal_bytes(k->opts.max_bytes)};
+}
 
 static int attach(struct keeper *k)
 {
-	struct db_opts o = {k->opts.sync, k->opts.preallocate, keeper_file_bytes(k->opts.max_bytes),
-		keeper_wal_bytes(k->opts.max_bytes)};
+	struct db_opts o = db_opts(k);
 	uint64_t limit = 0;
 	int r = ledgerdb_open(&k->db, k->path, &o);
 
@@ -36,12 +41,79 @@ static void detach(struct keeper *k)
 	k->db = NULL;
 }
 
-static int open_files(struct keeper *k)
-{
-	int r = faccessat(AT_FDCWD, k->dir, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : attach(k);
+/* --- damage ------------------------------------------------------------------------------------------------------ */
 
+struct rescue_job {
+	struct keeper *keeper;
+	struct aside aside;
+	struct rescue_result result;
+};
+
+/* NULL: nothing can be read. */
+static struct ledgerdb *open_old(const struct aside *a, const char *old_path, const char *new_path)
+{
+	struct ledgerdb *old;
+	int r = ledgerdb_open_reader(&old, old_path, true);
+
+	if (r == -EBADMSG && aside_graft(a, old_path, new_path) == 0) {
+		ledgerdb_close(old);
+		r = ledgerdb_open_reader(&old, old_path, true);
+	}
+	if (r == 0)
+		return old;
+	log_error("ledger file=%s unreadable=\"%s\"; nothing of it is salvaged", old_path, ledgerdb_text(old));
+	ledgerdb_close(old);
+	return NULL;
+}
+
+static int fill(void *ctx, const char *old_path, const char *new_path)
+{
+	struct rescue_job *j = ctx;
+	struct db_opts o = db_opts(j->keeper);
+	struct ledgerdb *to, *from;
+	uint64_t limit = 0;
+	int r = ledgerdb_open(&to, new_path, &o);
+
+	if (r == 0) {
+		from = open_old(&j->aside, old_path, new_path);
+		if (from && ledgerdb_limit(from, &limit) < 0)
+			limit = 0;
+		limit = j->keeper->limit > limit ? j->keeper->limit : limit;
+		r = rescue(from, to, limit, &j->result);
+		ledgerdb_close(from);
+	}
+	ledgerdb_close(to);
 	return r;
 }
+
+/* The files of a damaged database are set aside, and a new one is filled from them. */
+static int start_over(struct keeper *k, int64_t wall_ms)
+{
+	struct rescue_job j = {k, {k->dir, "broker", wall_ms}, {0}};
+	int r;
+
+	log_error("ledger file=%s state=damaged reason=\"%s\"; what can be read is salvaged", k->path,
+		ledgerdb_text(k->db));
+	detach(k);
+	r = aside_replace(&j.aside, fill, &j);
+	k->salvaged += j.result.entries;
+	k->lost += j.result.lost;
+	log_warn("ledger salvaged=%llu lost=%llu%s error=%d", (unsigned long long)j.result.entries,
+		(unsigned long long)j.result.lost, j.result.unknown ? " and perhaps more" : "", -r);
+	return r == 0 ? attach(k) : r;
+}
+
+static int open_files(struct keeper *k, int64_t wall_ms)
+{
+	struct aside a = {k->dir, "broker", wall_ms};
+	int r = faccessat(AT_FDCWD, k->dir, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : aside_resume(&a);
+
+	if (r == 0)
+		r = attach(k);
+	return r == -EBADMSG ? start_over(k, wall_ms) : r;
+}
+
+/* --- opening ----------------------------------------------------------------------------------------------------- */
 
 static void dispose(struct keeper *k)
 {
@@ -59,7 +131,6 @@ int keeper_open(struct keeper **out, const struct keeper_opts *opts, int64_t wal
 	struct keeper *k = calloc(1, sizeof(*k));
 	int r = k ? 0 : -ENOMEM;
 
-	(void)wall_ms;
 	if (r == 0) {
 		k->opts = *opts;
 		k->next = 1;
@@ -70,7 +141,7 @@ int keeper_open(struct keeper **out, const struct keeper_opts *opts, int64_t wal
 	if (r == 0 && snprintf(k->path, sizeof(k->path), "%s/broker.db", k->dir) >= (int)sizeof(k->path))
 		r = -ENAMETOOLONG;
 	if (r == 0)
-		r = open_files(k);
+		r = open_files(k, wall_ms);
 	if (r < 0) {
 		log_error("ledger dir=%s error=%d reason=\"%s\"", opts->dir, -r,
 			k && k->db ? ledgerdb_text(k->db) : strerror(-r));
@@ -155,8 +226,13 @@ int keeper_replay(
 	struct walk w = {.each = each, .arg = arg};
 	int r;
 
-	(void)wall_ms;
 	r = load(k, &w);
+	if (r == -EBADMSG) {
+		book_fini(&k->book);
+		r = start_over(k, wall_ms);
+		if (r == 0)
+			r = load(k, &w); /* what was told already is not told again */
+	}
 	return w.stopped ? w.stopped : r;
 }
 
@@ -170,7 +246,7 @@ static void drop_dead(struct keeper *k, struct book *before, struct leaf *l)
 			book_drop(&k->book, l->first + l->entries[i].step);
 }
 
-static int reconcile(struct keeper *k, struct book *before)
+static int reconcile(struct keeper *k, struct book *before, uint64_t lost)
 {
 	uint64_t lived = before->live;
 
@@ -188,26 +264,29 @@ static int reconcile(struct keeper *k, struct book *before)
 		(void)book_add_take(&k->book, l); /* there is room */
 		before->leaves[i] = NULL;
 	}
-	k->lost += lived > k->book.live ? lived - k->book.live : 0;
+	k->lost = lost + (lived > k->book.live ? lived - k->book.live : 0);
 	return 0;
 }
 
 int keeper_mend(struct keeper *k, bool damaged, int64_t wall_ms)
 {
 	struct book before = k->book;
+	uint64_t lost = k->lost;
 	struct walk silent = {.after = UINT64_MAX};
 	int r;
 
-	(void)damaged;
-	(void)wall_ms;
 	k->book = (struct book){0};
 	k->tidied = k->passed = 0;
-	detach(k);
-	r = open_files(k);
+	if (damaged && k->db) {
+		r = start_over(k, wall_ms);
+	} else {
+		detach(k);
+		r = open_files(k, wall_ms);
+	}
 	if (r == 0)
 		r = load(k, &silent);
 	if (r == 0)
-		r = reconcile(k, &before);
+		r = reconcile(k, &before, lost);
 	if (r == 0) {
 		book_fini(&before);
 		return 0;

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* salvage.h - a damaged queue.db is set aside, and what can be read of it becomes a new one.
  *
- * queue.new is filled from queue.db; complete, it becomes queue.ready; then the damaged file with its WAL is renamed to
- * queue-TIME.db and queue.ready to queue.db. A crash at any point is picked up by salvage_resume(): either the damaged
- * file is still in its place and all is done again, or queue.ready is complete and the renames are finished.
- * Nothing is ever deleted but a half-made queue.new.
+ * How files change places, and what a crash in between leaves, is aside.h's.
  * Owner     the queue, with queue.db closed.
  */
 #ifndef STORE_SALVAGE_H

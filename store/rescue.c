@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/rescue.h"
+
+#include "base/log.h"
+#include "store/book.h"
+#include "store/folio.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* No number below the limit plus this was ever given out, where the limit itself is lost: the file did not live long
+ * enough to use up so many. */
+#define LEAP (UINT64_C(1) << 48)
+
+enum { PIECE_BYTES = 4 * 1024 * 1024 }; /* of one transaction */
+
+struct job {
+	struct ledgerdb *from, *to;
+	struct rescue_result *result;
+	size_t bytes; /* since the last commit */
+};
+
+static int put(struct job *j, const struct ledgerdb_folio *row)
+{
+	int r = ledgerdb_put(j->to, row);
+
+	if (r == 0 && row->dead.len > 0)
+		r = ledgerdb_put_dead(j->to, row->last, row->dead);
+	j->result->last = row->last;
+	j->bytes += row->data.len;
+	if (r < 0 || j->bytes < PIECE_BYTES)
+		return r;
+	j->bytes = 0;
+	r = ledgerdb_commit(j->to);
+	if (r == 0)
+		r = ledgerdb_checkpoint(j->to, true);
+	return r == 0 ? ledgerdb_begin(j->to) : r;
+}
+
+/* The entries that can be read, as a folio of their own. */
+static int put_good(struct job *j, const struct folio_entry *good, size_t count)
+{
+	struct leaf *l = count > 0 ? leaf_pack(good, count) : NULL;
+	struct ledgerdb_folio row;
+	int r;
+
+	if (!l)
+		return count > 0 ? -ENOMEM : 0;
+	row = (struct ledgerdb_folio){.first = l->first, .last = l->last, .data = {l->blob, l->bytes}};
+	r = put(j, &row);
+	leaf_free(l);
+	return r;
+}
+
+static bool is_set(struct span bits, size_t i)
+{
+	return i / 8 < bits.len && (bits.at[i / 8] >> i % 8 & 1);
+}
+
+/* 0, or -errno of the new file; what is wrong with the row is counted. */
+static int take(struct job *j, const struct ledgerdb_folio *row)
+{
+	struct folio_reader reader;
+	struct folio_entry e, *good;
+	size_t count = 0, damaged = 0;
+	int r;
+
+	if (row->first <= j->result->last || folio_open(&reader, row->data.at, row->data.len, row->first) < 0) {
+		j->result->unknown = true;
+		return 0;
+	}
+	good = calloc(reader.count, sizeof(*good));
+	if (!good)
+		return -ENOMEM;
+	for (size_t i = 0; (r = folio_next(&reader, &e)) != FOLIO_END; i++) {
+		if (is_set(row->dead, i))
+			continue;
+		if (r == 0)
+			good[count++] = e;
+		else
+			damaged++;
+	}
+	j->result->entries += count;
+	j->result->lost += damaged;
+	r = damaged || e.number != row->last ? put_good(j, good, count) : put(j, row);
+	free(good);
+	return r;
+}
+
+/* The least number behind which the tree can be walked again: it cannot behind `bad`, it can behind `good`. */
+static uint64_t bisect(struct job *j, uint64_t bad, uint64_t good)
+{
+	uint64_t last;
+
+	while (good - bad > 1) {
+		uint64_t mid = bad + (good - bad) / 2;
+
+		if (ledgerdb_find(j->from, mid, &last) >= 0)
+			good = mid;
+		else
+			bad = mid;
+	}
+	return good;
+}
+
+/* Behind a place where the tree cannot be walked: 0 with a number to go on behind, or DB_END. */
+static int skip(struct job *j, uint64_t *after)
+{
+	uint64_t last;
+
+	j->result->unknown = true;
+	for (uint64_t step = 1; *after + step < INT64_MAX; step *= 2)
+		if (ledgerdb_find(j->from, *after + step, &last) >= 0) {
+			*after = bisect(j, *after + step / 2, *after + step);
+			return 0;
+		}
+	return DB_END;
+}
+
+/* The next row, as far as it can be read: 0, DB_END, or -EAGAIN: nothing of this one. */
+static int next(struct job *j, uint64_t *after, struct ledgerdb_folio *row)
+{
+	uint64_t last;
+	int r = ledgerdb_get(j->from, *after, row);
+
+	if (r == DB_END)
+		return r;
+	if (r == 0 && row->last > *after) {
+		*after = row->last;
+		return 0;
+	}
+	r = ledgerdb_find(j->from, *after, &last);
+	if (r == DB_END)
+		return r;
+	if (r < 0 || last <= *after)
+		return skip(j, after) == DB_END ? DB_END : -EAGAIN;
+	*after = last;
+	j->result->unknown = true;
+	row->dead = (struct span){0};
+	return ledgerdb_get_at(j->from, last, row) == 0 ? 0 : -EAGAIN; /* perhaps it was the dead bits alone */
+}
+
+static int copy(struct job *j)
+{
+	struct ledgerdb_folio row;
+	uint64_t after = 0;
+	int r;
+
+	while ((r = next(j, &after, &row)) != DB_END) {
+		if (r == 0 && row.last >= row.first)
+			r = take(j, &row);
+		ledgerdb_done(j->from);
+		if (r < 0 && r != -EAGAIN)
+			return r;
+	}
+	return 0;
+}
+
+int rescue(struct ledgerdb *from, struct ledgerdb *to, uint64_t limit, struct rescue_result *out)
+{
+	struct job j = {from, to, out, 0};
+	int r = ledgerdb_begin(to);
+
+	*out = (struct rescue_result){.unknown = !from};
+	if (r == 0 && from)
+		r = copy(&j);
+	if (r == -ENOSPC) {
+		log_error("ledger salvage=partial; there is no room for all of it, the rest stays in the old file");
+		out->unknown = true;
+		ledgerdb_rollback(to);
+		r = ledgerdb_begin(to);
+	}
+	if (limit <= out->last)
+		limit = out->last + LEAP;
+	if (r == 0)
+		r = ledgerdb_set_limit(to, limit);
+	if (r == 0)
+		r = ledgerdb_commit(to);
+	if (r < 0)
+		ledgerdb_rollback(to);
+	return r == 0 ? ledgerdb_empty_wal(to) : r;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* rescue.h - what lives in one broker.db, copied into a new one: of a damaged file as much as can be read.
+ *
+ * Folios are found through the tree; where the tree does not lead, the walk goes on behind. A folio that is whole is
+ * copied as it stands, with its dead bits; of another, the entries whose sums are right. Where the dead bits cannot be
+ * read, all of the folio lives again: something may be delivered twice, nothing is lost by it.
+ * Owner     who has both files open; nobody writes into the old one, or the caller reads it at one moment.
+ */
+#ifndef STORE_RESCUE_H
+#define STORE_RESCUE_H
+
+#include "store/ledgerdb.h"
+
+#include <stdbool.h>
+
+struct rescue_result {
+	uint64_t entries; /* copied, and alive */
+	uint64_t lost;    /* damaged, of folios that could be read */
+	uint64_t last;    /* the last number copied */
+	bool unknown;     /* and there may be more */
+};
+
+/* limit: as it stands in the old file, 0: cannot be read. The new file is complete when this returns 0. */
+int rescue(struct ledgerdb *from, struct ledgerdb *to, uint64_t limit, struct rescue_result *out);
+
+#endif
