@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The packet-id state machines: PUBACK, PUBREC and PUBCOMP move a delivery of ours, PUBREL ends a publish of the
  * client's. An unknown id is answered, never a reason to close. */
+#include "broker/acks.h"
 #include "broker/delivery.h"
 #include "broker/dispatch.h"
 #include "broker/encode.h"
 #include "broker/hold.h"
-#include "broker/promise.h"
+#include "broker/mark.h"
+#include "broker/page.h"
 
 static void send(struct conn *c, uint8_t type, uint16_t id, uint8_t reason)
 {
@@ -35,6 +37,23 @@ static int puback(struct conn *c, const struct answer *a)
 	return 0;
 }
 
+/* PUBREL goes when the ledger has that it went: a restart must not send the message again after it. */
+static void release(struct conn *c, struct delivery *d)
+{
+	struct session *s = c->session;
+	struct mark *m = s->window.marked ? window_mark(&s->window, d) : NULL;
+	bool kept = m && m->number != 0, first = d->state != DELIVERY_RELEASED;
+
+	d->state = DELIVERY_RELEASED;
+	if (kept && first)
+		mark_released(s, d, m);
+	delivery_release(s, d);
+	if (kept)
+		delivery_flight(s, PKT_PUBREL, d->id);
+	else
+		send(c, PKT_PUBREL, d->id, RC_OK);
+}
+
 static int pubrec(struct conn *c, const struct answer *a)
 {
 	struct delivery *d = window_find(&c->session->window, a->id);
@@ -48,9 +67,7 @@ static int pubrec(struct conn *c, const struct answer *a)
 		done(c, d);
 		return 0;
 	}
-	d->state = DELIVERY_RELEASED;
-	delivery_release(c->session, d);
-	send(c, PKT_PUBREL, a->id, RC_OK);
+	release(c, d);
 	return 0;
 }
 
@@ -67,20 +84,24 @@ static int pubcomp(struct conn *c, const struct answer *a)
 static int pubrel(struct conn *c, const struct answer *a)
 {
 	struct session *s = c->session;
-	uint64_t ticket;
+	struct tickets t = {0};
 
 	if (!idset_has(&s->received, a->id)) {
-		promise_answer(c, PKT_PUBCOMP, a->id, RC_ID_NOT_FOUND, 0);
+		acks_answer(c, PKT_PUBCOMP, a->id, RC_ID_NOT_FOUND, t);
 		return 0;
 	}
-	if (exact_release(s, a->id, &ticket) == PERSIST_BUSY) {
+	if (exact_release(s, a->id, &t.store) == PERSIST_BUSY) {
 		hold_conn(c, &c->broker->store_waiters);
 		return DISPATCH_HOLD;
 	}
-	if (ticket > s->last_ticket)
-		s->last_ticket = ticket;
+	if (page_kept(s)) {
+		page_received_done(s, a->id);
+		t.ledger = durable_ticket(c->broker);
+	}
 	idset_drop(&s->received, a->id);
-	promise_answer(c, PKT_PUBCOMP, a->id, RC_OK, s->last_ticket);
+	if (page_published(s, t) < 0)
+		return RC_UNSPECIFIED;
+	acks_answer(c, PKT_PUBCOMP, a->id, RC_OK, page_last(s));
 	return 0;
 }
 

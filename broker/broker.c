@@ -94,7 +94,7 @@ static void set_opts(struct broker *b, const struct broker_opts *o)
 {
 	b->opts = *o;
 	b->opts.listeners = (struct key_list){0};
-	b->opts.users = NULL;
+	b->opts.users = b->opts.state_dir = NULL;
 	b->opts.groups = b->opts.acl = (struct key_list){0};
 }
 
@@ -252,6 +252,11 @@ int broker_new(
 	return 0;
 }
 
+int broker_keep(struct broker *b, const struct ledger *ledger)
+{
+	return ledger->ops ? durable_start(b, ledger) : 0;
+}
+
 int broker_start(struct broker *b)
 {
 	int r = pthread_create(&b->thread, NULL, run, b);
@@ -305,10 +310,12 @@ void broker_free(struct broker *b)
 	if (!b)
 		return;
 	if (b->loop) {
+		durable_stop(b);
 		conn_free_all(b);
 		free_sessions(b);
 		listen_close(b);
 	}
+	durable_fini(b);
 	exact_fini(b);
 	auth_free(b->auth);
 	acl_free(b->acl);

@@ -96,12 +96,23 @@ struct broker_opts {
 	int64_t max_subscriptions;
 	int64_t max_retained_messages;
 	int64_t max_retained_bytes;
+	int64_t retained_interval_ms; /* 0: each value at once */
+
+	bool durable;          /* whoever makes the broker keeps a ledger for it: */
+	const char *state_dir; /* there; NULL: where its other data is */
+	int64_t state_bytes;   /* on the disk */
+	int64_t state_memory;  /* that wait for the disk */
+	bool state_preallocate;
 	int64_t sys_interval_ms; /* 0: no $SYS */
 };
 extern const struct key_table broker_table;
 
 int broker_new(struct broker **out, const struct broker_opts *opts, const struct persist *persist,
 	const struct clock *clock); /* binds the listeners: -EADDRINUSE and the like, with the reason logged */
+/* What is to outlive the process is kept here from now on, and what is still there from before is taken up again. Once,
+ * before broker_start(); the ledger outlives the broker. 0 or -errno. */
+struct ledger;
+int broker_keep(struct broker *b, const struct ledger *ledger);
 int broker_start(struct broker *b); /* the thread */
 void broker_stop(struct broker *b); /* any thread: v5 clients get 0x8B, output is flushed, joined; NULL is fine */
 void broker_free(struct broker *b); /* after broker_stop(); NULL is fine */

@@ -2,6 +2,7 @@
 #include "broker/conn.h"
 
 #include "base/log.h"
+#include "broker/acks.h"
 #include "broker/alias.h"
 #include "broker/core.h"
 #include "broker/delivery.h"
@@ -9,7 +10,6 @@
 #include "broker/encode.h"
 #include "broker/hold.h"
 #include "broker/input.h"
-#include "broker/promise.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ void conn_flush(struct conn *c)
 	size_t before = c->out.bytes;
 	int r;
 
-	if (c->state == CONN_CLOSED || (before == 0 && !c->transport))
+	if (c->gated || c->state == CONN_CLOSED || (before == 0 && !c->transport))
 		return;
 	r = out_write(&c->out, &b->stock, c->fd, c->transport);
 	b->stats.bytes_out += before - c->out.bytes;
@@ -136,7 +136,7 @@ static void detach(struct conn *c, bool will)
 		session_disconnected(c->session, will);
 	hold_leave(c);
 	hold_release(c->broker, &c->waiters);
-	promise_forget(c);
+	acks_forget(c);
 	alias_forget(c);
 	input_drop(c);
 	c->held = false;

@@ -69,7 +69,7 @@ struct conn {
 	uint8_t doom;    /* reason to close with */
 	uint8_t verdict; /* auth.c: on the password of the CONNECT that is held */
 	bool dirty : 1, doomed : 1, held : 1, held_again : 1, slow : 1, blocked : 1, pump : 1, reading : 1, shut : 1,
-		by_password : 1;
+		by_password : 1, gated : 1; /* gated: acks.h */
 };
 
 /* Takes the socket, also on failure; its own reference to the door (NULL: one that is open to anybody). CONN_REFUSED: the

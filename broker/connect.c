@@ -2,12 +2,14 @@
 /* CONNECT: everything that could refuse it is looked at before anything is changed, so that a refused client has no
  * effect on the running session of its name [MQTT-3.1.4-2]. */
 #include "base/log.h"
+#include "broker/acks.h"
 #include "broker/auth.h"
 #include "broker/delivery.h"
 #include "broker/dispatch.h"
 #include "broker/door.h"
 #include "broker/encode.h"
 #include "broker/mount.h"
+#include "broker/page.h"
 #include "broker/unrest.h"
 #include "broker/will.h"
 
@@ -189,10 +191,42 @@ static bool too_many(const struct broker *b, struct span id)
 	return b->sessions.count >= (uint64_t)b->opts.max_sessions && !sessions_find(&b->sessions, id.at, id.len);
 }
 
+/* From now on the ledger has it, if it outlives its connection. */
+static int keep_session(struct session *s, uint32_t expiry_s, bool *fresh)
+{
+	*fresh = durable_open(s->broker) && expiry_s > 0 && !page_kept(s);
+	return *fresh ? page_begin(s) : 0;
+}
+
+/* CONNACK does not say that a session began, or that an old one was forgotten, before that is safe. And what was on its
+ * way to it and waits for the ledger goes on waiting. */
+static int wait_for_ledger(struct conn *c, bool changed)
+{
+	struct session *s = c->session;
+
+	page_will(s);
+	page_state(s);
+	if (changed)
+		return acks_gate(c, durable_ticket(c->broker));
+	return s->page ? acks_gate(c, s->page->flight) : 0;
+}
+
+/* A session that is to be kept, and is not yet. */
+static bool ledger_room(struct broker *b, const struct connect *m, struct span id)
+{
+	bool fresh = expiry_of(b, m) > 0 && !sessions_find(&b->sessions, id.at, id.len);
+
+	if (!fresh || durable_room(b) != LEDGER_FULL)
+		return true;
+	b->durable.refused++;
+	return false;
+}
+
 static int open_session(struct conn *c, const struct connect *m, struct span id, const char *user, bool *present)
 {
 	struct broker *b = c->broker;
 	struct session *s = sessions_find(&b->sessions, id.at, id.len);
+	bool forgotten = s && m->clean && page_kept(s), fresh = false;
 	struct will *will;
 	int r = will_new(&will, b, m);
 
@@ -208,7 +242,11 @@ static int open_session(struct conn *c, const struct connect *m, struct span id,
 	}
 	*present = s != NULL;
 	r = s ? 0 : session_new(&s, b, id.at, id.len);
-	if (r == 0 && (r = set_owner(s, user)) < 0 && !*present)
+	if (r == 0)
+		r = set_owner(s, user);
+	if (r == 0)
+		r = keep_session(s, expiry_of(b, m), &fresh);
+	if (r < 0 && s && !*present)
 		session_end(s);
 	if (r < 0) {
 		will_free(will);
@@ -224,7 +262,7 @@ static int open_session(struct conn *c, const struct connect *m, struct span id,
 		will->msg->origin_id = s->index;
 	s->expiry_s = expiry_of(b, m);
 	session_connected(s, c);
-	return 0;
+	return wait_for_ledger(c, fresh || forgotten);
 }
 
 static struct span assign_id(struct broker *b, char *out, size_t cap)
@@ -244,7 +282,7 @@ static int let_in(struct conn *c, const struct connect *m, const char *user)
 	struct span id = m->client_id.len > 0 ? m->client_id : assign_id(b, assigned, sizeof(assigned));
 	bool present;
 
-	if (too_many(b, id))
+	if (too_many(b, id) || !ledger_room(b, m, id))
 		return refuse(c, m->version, RC_QUOTA);
 	set_terms(c, m);
 	if (open_session(c, m, id, user, &present) < 0) {

@@ -12,6 +12,7 @@
 #include "broker/broker.h"
 #include "broker/conn.h"
 #include "broker/decode.h"
+#include "broker/durable.h"
 #include "broker/exact.h"
 #include "broker/post.h"
 #include "broker/retain.h"
@@ -51,6 +52,7 @@ enum {
 	SCRATCH_REPLY,
 	SCRATCH_HEAD,
 	SCRATCH_IDS,
+	SCRATCH_ENTRY,
 	SCRATCH_MOUNT,
 	SCRATCH_MOUNT_PROPS,
 	SCRATCHES
@@ -92,9 +94,10 @@ struct broker {
 	struct loop_watch store_watch;
 	uint64_t committed;
 	struct conn *store_waiters, *tap_waiters; /* publishers held */
-	struct conn *ack_waiters;                 /* connections with answers that wait for a commit */
-	struct loop_timer retry;                  /* a tap, or a post of our own, was not taken */
-	struct ours *ours;                        /* our own messages that the store or a tap did not take yet */
+	struct conn *ack_waiters;                 /* connections with packets that wait for a commit */
+	struct durable durable;
+	struct loop_timer retry; /* a tap, or a post of our own, was not taken */
+	struct ours *ours;       /* our own messages that the store or a tap did not take yet */
 
 	struct exact exact;
 	uint64_t queued_bytes, input_bytes;

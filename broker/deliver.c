@@ -3,6 +3,8 @@
 
 #include "broker/delivery.h"
 #include "broker/expiry.h"
+#include "broker/mark.h"
+#include "broker/page.h"
 
 /* --- one receiver ------------------------------------------------------------------------------------------- */
 
@@ -26,10 +28,22 @@ static bool put_in_queue(struct session *s, struct post *p, const struct terms *
 	}
 	if (t->flags & DELIVERY_SHARED)
 		d.ids = t->share;
-	if (session_queue(s, m, d.ids, d.flags) != 0) {
+	if (session_queue(s, p, d.ids, d.flags) != 0) {
 		delivery_release(s, &d);
 		return false;
 	}
+	return true;
+}
+
+/* It is in the ledger now, if it is to be; QoS 2 goes to the client only when that is committed. */
+static bool waits_for_ledger(struct session *s, struct post *p, const struct delivery *d)
+{
+	struct mark *m = session_persists(s) && page_kept(s) ? window_mark(&s->window, d) : NULL;
+
+	mark_put(s, d, m, p);
+	if (!m || m->number == 0 || (d->flags & DELIVERY_QOS) != 2)
+		return false;
+	delivery_flight(s, PKT_PUBLISH, d->id);
 	return true;
 }
 
@@ -49,6 +63,8 @@ static void send_acked(struct conn *c, struct post *p, const struct terms *t, st
 			m = NULL;
 		if (!m || !delivery_keep(s, d, m))
 			conn_doom(c, RC_UNSPECIFIED); /* it could not be sent again */
+		else if (waits_for_ledger(s, p, d))
+			return;
 	}
 	if (!post_send(c, p, &w)) {
 		session_dropped(s);
@@ -216,8 +232,10 @@ void deliver_shared_again(struct broker *b, uint32_t share, struct msg *m, const
 	if (expiry_passed(m, broker_now_ms(b)))
 		return;
 	post_from_msg(&p, m, broker_now_ms(b));
+	p.unkept = durable_room(b) != 0;
 	if (!to_share(b, share, &p, not_to, &choker))
 		b->stats.publish_dropped++;
+	post_fini(b, &p);
 }
 
 void deliver_retained(struct session *s, struct msg *m, uint32_t opts)
@@ -234,5 +252,7 @@ void deliver_retained(struct session *s, struct msg *m, uint32_t opts)
 	if (!rights_read(s, msg_topic(m), m->topic_len))
 		return;
 	post_from_msg(&p, m, broker_now_ms(s->broker));
+	p.unkept = durable_room(s->broker) != 0;
 	to_session(s, &p, &t, &choker);
+	post_fini(s->broker, &p);
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/delivery.h"
 
+#include "broker/acks.h"
 #include "broker/core.h"
 #include "broker/encode.h"
 #include "broker/expiry.h"
+#include "broker/mark.h"
+#include "broker/page.h"
 #include "broker/post.h"
 
 #include <stdlib.h>
@@ -31,10 +34,12 @@ bool delivery_keep_ids(struct broker *b, struct delivery *d, const uint32_t *ids
 
 bool delivery_keep(struct session *s, struct delivery *d, struct msg *m)
 {
-	if (!s->queue)
+	if (!s->queue) {
 		s->queue = calloc(1, sizeof(*s->queue));
-	if (!s->queue)
-		return false;
+		if (!s->queue)
+			return false;
+		s->queue->acked.marked = page_kept(s);
+	}
 	s->queue->bytes += msg_bytes(m);
 	s->broker->queued_bytes += msg_bytes(m);
 	d->msg = msg_ref(m);
@@ -84,12 +89,20 @@ static const uint32_t *ids_of(const struct session *s, const struct delivery *d,
 	return one;
 }
 
+void delivery_flight(struct session *s, uint8_t type, uint16_t id)
+{
+	s->page->flight = durable_ticket(s->broker);
+	acks_flight(s->conn, type, id, s->page->flight);
+}
+
 /* --- queue and window --------------------------------------------------------------------------------------- */
 
 void delivery_done(struct session *s, struct delivery *d)
 {
 	if (d->flags & DELIVERY_UNSENT)
 		s->resend_left--;
+	if (s->window.marked)
+		mark_done(s->broker, window_mark(&s->window, d));
 	delivery_release(s, d);
 	window_drop(&s->window, d);
 }
@@ -144,6 +157,47 @@ static void pump_plain(struct session *s, size_t *budget)
 	}
 }
 
+void delivery_send_now(struct session *s, uint16_t id)
+{
+	struct delivery *d = window_find(&s->window, id);
+
+	if (!d || d->state != DELIVERY_SENT || !d->msg || d->flags & DELIVERY_UNSENT)
+		return; /* answered meanwhile, without having been sent */
+	if (!send_kept(s, d, false)) {
+		session_dropped(s);
+		delivery_done(s, d);
+	}
+}
+
+void delivery_move(struct session *s, struct delivery *w)
+{
+	struct delivery *d = queue_head(&s->queue->acked);
+	struct mark *m = queue_mark(&s->queue->acked);
+
+	w->msg = d->msg;
+	w->flags = d->flags & (uint8_t)~DELIVERY_REPLAY;
+	w->ids = d->ids;
+	d->msg = NULL;
+	d->flags &= (uint8_t)~DELIVERY_ID_LIST;
+	if (m && s->window.marked) {
+		*window_mark(&s->window, w) = *m;
+		*m = (struct mark){0};
+	}
+	session_dequeue(s, &s->queue->acked);
+}
+
+/* QoS 2 that is in the ledger goes when its packet id is there as well. */
+static bool send_moved(struct session *s, struct delivery *w)
+{
+	struct mark *m = s->window.marked ? window_mark(&s->window, w) : NULL;
+
+	if (!m || m->number == 0 || (w->flags & DELIVERY_QOS) != 2)
+		return send_kept(s, w, false);
+	mark_sent(s, w, m);
+	delivery_flight(s, PKT_PUBLISH, w->id);
+	return true;
+}
+
 static void pump_acked(struct session *s, size_t *budget)
 {
 	struct conn *c = s->conn;
@@ -160,14 +214,9 @@ static void pump_acked(struct session *s, size_t *budget)
 		w = s->window.used < c->window_max ? window_put(&s->window) : NULL;
 		if (!w)
 			return;
-		w->msg = d->msg; /* the window has them now */
-		w->flags = d->flags & (uint8_t)~DELIVERY_REPLAY;
-		w->ids = d->ids;
-		d->msg = NULL;
-		d->flags &= (uint8_t)~DELIVERY_ID_LIST;
-		session_dequeue(s, &s->queue->acked);
+		delivery_move(s, w);
 		*budget -= size < *budget ? size : *budget;
-		if (!send_kept(s, w, false)) {
+		if (!send_moved(s, w)) {
 			session_dropped(s);
 			delivery_done(s, w);
 		} else if (!session_persists(s) && !(w->flags & DELIVERY_SHARED)) {

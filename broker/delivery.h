@@ -16,6 +16,13 @@ bool delivery_keep(struct session *s, struct delivery *d, struct msg *m); /* its
 bool delivery_keep_ids(struct broker *b, struct delivery *d, const uint32_t *ids, size_t n);
 void delivery_release(struct session *s, struct delivery *d); /* its message and its ids */
 void delivery_done(struct session *s, struct delivery *d);    /* acknowledged: leaves the window */
+void delivery_send_now(struct session *s, uint16_t id);       /* QoS 2 that waited for its commit */
+
+/* PUBREL, or the PUBLISH with this id, goes when all that was put so far is safe. Of a session that is in the ledger. */
+void delivery_flight(struct session *s, uint8_t type, uint16_t id);
+
+/* The head of the queue to this place in the window, with its message, and what the ledger has of it. */
+void delivery_move(struct session *s, struct delivery *w);
 
 void delivery_pump(struct session *s);          /* what may go now of what is queued */
 bool delivery_waiting(const struct session *s); /* would delivery_pump() send something, given room in the socket? */

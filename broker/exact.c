@@ -78,14 +78,26 @@ static void take_out(struct exact *e, size_t at, size_t count)
 	e->count -= count;
 }
 
+/* What the ledger brought back is as it was. What only the store knows may be stale, and what it was to do here is still
+ * to be done: without a ledger nobody is left for whom. */
+static unsigned flags_of(const struct session *s, uint16_t id)
+{
+	if (idset_has(&s->received, id))
+		return IDSET_STORED;
+	return IDSET_STORED | IDSET_RESTORED | (durable_open(s->broker) ? 0 : IDSET_DONE);
+}
+
 bool exact_restore(struct session *s)
 {
 	struct exact *e = &s->broker->exact;
 	size_t count, at = find(e, client_key(s->client_id, s->client_id_len), &count);
 
-	for (size_t i = 0; i < count; i++)
-		if (idset_add(&s->received, (uint16_t)e->keys[at + i], IDSET_STORED | IDSET_RESTORED) < 0)
+	for (size_t i = 0; i < count; i++) {
+		uint16_t id = (uint16_t)e->keys[at + i];
+
+		if (idset_add(&s->received, id, flags_of(s, id)) < 0)
 			return false; /* they stay in the list */
+	}
 	if (count > 0)
 		take_out(e, at, count);
 	return count > 0;

@@ -297,6 +297,25 @@ static const struct key keys[] = {
 		.help = "topics with a retained message"},
 	{"max_retained_bytes", KEY_SIZE, OF(max_retained_bytes), .min = 0, .max = 1LL << 40, .dflt = "256MiB",
 		.help = "memory for retained messages"},
+	{"durable", KEY_BOOL, OF(durable), .dflt = "true",
+		.help = "keep sessions, their subscriptions and queues, retained messages and wills over a restart, in "
+			"broker.db"},
+	{"state_dir", KEY_PATH, OF(state_dir), .min = 1, .max = 3900,
+		.help = "directory of broker.db; without this line: store.dir"},
+	{"state_bytes", KEY_SIZE, OF(state_bytes), .min = 1 << 20, .max = 1LL << 42, .dflt = "256MiB",
+		.help = "the most that broker.db takes on the disk, with its write-ahead log and all; beyond it "
+			"messages "
+			"for those who are away are refused"},
+	{"state_memory", KEY_SIZE, OF(state_memory), .min = 64 * 1024, .max = 1LL << 32, .dflt = "16MiB",
+		.help = "what waits for the disk; past this its senders are held back"},
+	{"state_preallocate", KEY_BOOL, OF(state_preallocate), .dflt = "false",
+		.help = "take state_bytes from the disk at the start, so that others who fill it cannot stop the "
+			"broker's "
+			"acknowledgements"},
+	{"retained_interval", KEY_TIME, OF(retained_interval_ms), .min = 0, .max = 86400000, .dflt = "30s",
+		.help = "how often the retained values that weir itself changes (points, health) are written to the "
+			"disk; "
+			"after a crash they are as old as that until they are read again. 0: each one at once"},
 	{"sys_interval", KEY_TIME, OF(sys_interval_ms), .min = 0, .max = 86400000, .dflt = "10s",
 		.help = "how often `$SYS/broker/...` is brought up to date; 0: never"},
 };

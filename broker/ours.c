@@ -3,6 +3,7 @@
 
 #include "broker/deliver.h"
 #include "broker/promise.h"
+#include "broker/shelf.h"
 
 #include <stdlib.h>
 
@@ -36,12 +37,13 @@ static bool publish(struct broker *b, struct msg *m, enum ours_kind kind, struct
 		return true;
 	}
 	post_from_msg(&p, m, broker_now_ms(b));
+	p.unkept = durable_room(b) != 0; /* nobody waits for an answer */
 	if (promise_take(b, r, &p, kind == OURS_STORED, progress) == PROMISE_LATER)
 		return false;
-	if (m->retain && b->opts.retain_available && retain_set(&b->retain, m) != 0)
+	if (m->retain && b->opts.retain_available && retain_set(&b->retain, m, p.unkept || shelf_is_late(b, m)) != 0)
 		b->stats.publish_dropped++;
 	deliver_route(b, r, &p, &choker);
-	post_fini(&p);
+	post_fini(b, &p);
 	return true;
 }
 

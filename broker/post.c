@@ -17,6 +17,8 @@ void post_init(struct post *p, struct session *from)
 	p->origin = from ? MSG_FROM_CLIENT : MSG_FROM_GATEWAY;
 	p->origin_id = from ? from->index : 0;
 	p->once = 0;
+	p->kept = 0;
+	p->unkept = p->durable = false;
 	for (int i = 0; i < POST_LAYOUTS; i++)
 		p->layout[i].bytes = NULL;
 }
@@ -58,8 +60,9 @@ struct msg *post_msg(struct broker *b, struct post *p)
 	return p->msg;
 }
 
-void post_fini(struct post *p)
+void post_fini(struct broker *b, struct post *p)
 {
+	durable_unkeep(b, p->kept);
 	if (p->owns_msg)
 		msg_unref(p->msg);
 }

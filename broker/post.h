@@ -39,6 +39,9 @@ struct post {
 	uint8_t origin;
 	uint32_t origin_id;
 	uint64_t once;        /* 0, or see exact.h */
+	uint32_t kept;        /* the message in the ledger; see mark.h */
+	bool unkept;          /* not to be put there */
+	bool durable;         /* was put there: its answer waits for that */
 	struct session *from; /* NULL: the gateway's */
 	struct msg *msg;      /* borrowed from whoever made it, or made here: post_fini() */
 	bool owns_msg;
@@ -48,7 +51,7 @@ struct post {
 void post_init(struct post *p, struct session *from);
 void post_from_msg(struct post *p, struct msg *m, int64_t now_ms); /* borrows m */
 struct msg *post_msg(struct broker *b, struct post *p);            /* made when needed; NULL: no memory */
-void post_fini(struct post *p);
+void post_fini(struct broker *b, struct post *p);
 
 /* How one receiver wants it. */
 struct want {

@@ -73,13 +73,17 @@ static int read_value(struct cursor *c, enum prop id, const struct rule *rule, s
 
 int props_decode(struct cursor *c, enum packet_type packet, struct props *out)
 {
-	struct cursor list;
+	struct span raw = cursor_span(c, cursor_varint(c));
+
+	return cursor_ok(c) ? props_read(raw, packet, out) : RC_MALFORMED;
+}
+
+int props_read(struct span raw, enum packet_type packet, struct props *out)
+{
+	struct cursor list = cursor_on(raw.at, raw.len);
 
 	out->have = 0;
-	out->raw = cursor_span(c, cursor_varint(c));
-	if (!cursor_ok(c))
-		return RC_MALFORMED;
-	list = cursor_on(out->raw.at, out->raw.len);
+	out->raw = raw;
 	while (cursor_left(&list) > 0) {
 		uint32_t id = cursor_varint(&list);
 		int r;

@@ -63,6 +63,7 @@ static inline uint32_t props_num(const struct props *p, enum prop id, uint32_t o
 
 /* Reads the length and the list behind it. 0, RC_MALFORMED or RC_PROTOCOL. */
 int props_decode(struct cursor *c, enum packet_type packet, struct props *out);
+int props_read(struct span raw, enum packet_type packet, struct props *out); /* the list alone */
 
 /* Copies raw without the properties in drop (bits per enum prop) to out, which has room for raw.len; bytes written.
  * raw has been through props_decode(). */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* A PUBLISH from a client: checked, taken by the store and the taps, retained, delivered, answered. Whatever is
  * wrong with it is found before anything of it reaches anybody. */
+#include "broker/acks.h"
 #include "broker/alias.h"
 #include "broker/deliver.h"
 #include "broker/dispatch.h"
 #include "broker/hold.h"
 #include "broker/mount.h"
+#include "broker/page.h"
 #include "broker/promise.h"
 #include "broker/rate.h"
 #include "broker/unrest.h"
@@ -31,17 +33,28 @@ static int check_limits(const struct conn *c, const struct publish *pub)
 	return 0;
 }
 
-/* A QoS 2 message that came before: no second delivery, and no second place in the window [MQTT-4.3.3-10]. What is
- * known from before a restart may be stale: there only DUP, which every resending has, makes it the same. */
-static bool is_repeated(const struct conn *c, const struct publish *pub)
+/* What a QoS 2 message that came before still has to do here: nothing, most of the time. Otherwise it was cut short, by
+ * the client's going while it was held or by a crash between the commits of store and ledger. */
+struct legs {
+	bool repeated; /* it came before */
+	bool store, here;
+};
+
+static struct legs legs_of(const struct conn *c, const struct publish *pub)
 {
 	struct idset *ids = &c->session->received;
+	unsigned flags = pub->qos == 2 ? idset_flags(ids, pub->id) : 0;
 
 	if (pub->qos != 2 || !idset_has(ids, pub->id))
-		return false;
-	if (!pub->dup && idset_flags(ids, pub->id) & IDSET_RESTORED)
-		return !idset_drop(ids, pub->id);
-	return true;
+		return (struct legs){.store = true, .here = true};
+	/* What only the store knows from before a restart may be stale: DUP, which every resending has, makes it the same. */
+	if (!pub->dup && flags & IDSET_RESTORED) {
+		idset_drop(ids, pub->id);
+		return (struct legs){.store = true, .here = true};
+	}
+	return (struct legs){.repeated = true,
+		.store = flags & IDSET_WANTED && !(flags & IDSET_STORED),
+		.here = !(flags & IDSET_DONE)};
 }
 
 static int count_in_flight(struct conn *c)
@@ -60,7 +73,7 @@ static int refuse(struct conn *c, const struct publish *pub, uint8_t reason)
 	if (c->version != MQTT_5)
 		return reason;
 	if (pub->qos > 0)
-		promise_answer(c, answer_type[pub->qos], pub->id, reason, 0);
+		acks_answer(c, answer_type[pub->qos], pub->id, reason, (struct tickets){0});
 	return 0;
 }
 
@@ -74,7 +87,8 @@ static bool is_ours(const struct publish *pub)
 static int deny_by_rule(struct conn *c, const struct publish *pub)
 {
 	if (pub->qos > 0)
-		promise_answer(c, answer_type[pub->qos], pub->id, c->version == MQTT_5 ? RC_NOT_AUTHORIZED : RC_OK, 0);
+		acks_answer(c, answer_type[pub->qos], pub->id, c->version == MQTT_5 ? RC_NOT_AUTHORIZED : RC_OK,
+			(struct tickets){0});
 	return 0;
 }
 
@@ -129,27 +143,53 @@ static void retain(struct broker *b, struct post *post)
 {
 	struct msg *m = post_msg(b, post);
 
-	if (!m || retain_set(&b->retain, m) != 0)
+	if (!m || retain_set(&b->retain, m, post->unkept) != 0)
 		b->stats.publish_dropped++;
+	post->durable |= durable_open(b) && !post->unkept;
+}
+
+/* QoS 2: known from now on, and for a session that is kept in the ledger, in the same commit as its effects. */
+static int remember(struct conn *c, const struct publish *pub, struct post *post)
+{
+	struct session *s = c->session;
+
+	if (pub->qos != 2)
+		return 0;
+	if (idset_add(&s->received, pub->id, IDSET_DONE) < 0)
+		return -ENOMEM;
+	post->durable |= page_kept(s);
+	return page_received(s, pub->id, post->once != 0);
+}
+
+static int answer(struct conn *c, const struct publish *pub, uint8_t reason, const struct post *post, uint64_t stored)
+{
+	struct tickets t = {.store = stored, .ledger = post->durable ? durable_ticket(c->broker) : 0};
+
+	if (page_published(c->session, t) < 0)
+		return RC_UNSPECIFIED;
+	if (pub->qos > 0)
+		acks_answer(c, answer_type[pub->qos], pub->id, reason, pub->qos == 2 ? page_last(c->session) : t);
+	return 0;
 }
 
 static int deliver(struct conn *c, const struct route *r, const struct publish *pub, struct post *post, uint64_t ticket)
 {
 	struct broker *b = c->broker;
 	struct conn *choker;
+	uint64_t failed = b->durable.failed;
 	unsigned taken;
 
 	if (pub->retain)
 		retain(b, post);
 	taken = deliver_route(b, r, post, &choker);
-	if (pub->qos > 0) {
-		bool nobody = taken == 0 && r->target_count + r->group_count == 0 && !r->selected;
-
-		promise_answer(c, answer_type[pub->qos], pub->id, nobody ? RC_NO_SUBSCRIBERS : RC_OK, ticket);
-	}
+	/* what the ledger did not take is not acknowledged: the client will send it again */
+	if (remember(c, pub, post) < 0 || b->durable.failed != failed)
+		return RC_UNSPECIFIED;
 	if (choker && choker != c)
 		hold_conn(c, &choker->waiters);
-	return 0;
+	return answer(c, pub,
+		taken == 0 && r->target_count + r->group_count == 0 && !r->selected ? RC_NO_SUBSCRIBERS : RC_OK, post,
+		ticket);
 }
 
 /* Held with the packet: what was done of it is not done again. */
@@ -158,7 +198,7 @@ static int wait_for_room(struct conn *c, const struct route *r, const struct pro
 	struct broker *b = c->broker;
 	bool tap = progress->kept || !r->selected;
 
-	if (promise_hold(c, progress) < 0)
+	if (acks_hold(c, progress) < 0)
 		return RC_UNSPECIFIED;
 	if (tap)
 		promise_retry_later(b);
@@ -166,21 +206,79 @@ static int wait_for_room(struct conn *c, const struct route *r, const struct pro
 	return DISPATCH_HOLD;
 }
 
-static int take(struct conn *c, const struct route *r, const struct publish *pub, struct post *post, bool again)
+static int take(struct conn *c, const struct route *r, const struct publish *pub, struct post *post, struct legs legs,
+	struct progress progress)
 {
-	struct progress progress = again ? promise_progress(c) : (struct progress){0};
 	bool kept = progress.kept;
-	int result = promise_take(c->broker, r, post, false, &progress);
+	int result = promise_take(c->broker, r, post, !legs.store, &progress);
 
 	/* known from the moment the store has it, even if the client goes before the answer */
-	if (pub->qos == 2 && result != PROMISE_FULL && (result == 0 || (progress.kept && !kept)) &&
-		idset_add(&c->session->received, pub->id, post->once != 0 ? IDSET_STORED : 0) < 0)
+	if (pub->qos == 2 && progress.kept && !kept && result != PROMISE_FULL &&
+		idset_add(&c->session->received, pub->id, post->once != 0 ? IDSET_STORED | IDSET_WANTED : 0) < 0)
 		return RC_UNSPECIFIED;
-	if (progress.ticket > c->session->last_ticket)
-		c->session->last_ticket = progress.ticket;
+	if (page_published(c->session, (struct tickets){.store = progress.ticket}) < 0)
+		return RC_UNSPECIFIED;
 	if (result == PROMISE_LATER)
 		return wait_for_room(c, r, &progress);
-	return result == PROMISE_FULL ? refuse(c, pub, RC_QUOTA) : deliver(c, r, pub, post, progress.ticket);
+	if (result == PROMISE_FULL)
+		return refuse(c, pub, RC_QUOTA);
+	return legs.here ? deliver(c, r, pub, post, progress.ticket) : answer(c, pub, RC_OK, post, progress.ticket);
+}
+
+static bool share_keeps(const struct broker *b, const struct share *g)
+{
+	for (uint32_t i = 0; i < g->count; i++)
+		if (page_kept(sessions_at(&b->sessions, g->members[i].who)))
+			return true;
+	return false;
+}
+
+/* Would anything of it have to outlive the process? Asked only where there is no room for it. */
+static bool is_durable(const struct broker *b, const struct route *r, const struct publish *pub)
+{
+	if (pub->retain)
+		return true;
+	for (uint32_t i = 0; pub->qos > 0 && i < r->target_count; i++)
+		if (r->targets[i].qos > 0 && page_kept(r->targets[i].session))
+			return true;
+	for (uint32_t i = 0; pub->qos > 0 && i < r->group_count; i++)
+		if (share_keeps(b, share_at(b, r->groups[i])))
+			return true;
+	return false;
+}
+
+/* 0; LEDGER_BUSY: later; LEDGER_FULL: refuse it. A full ledger keeps no 3.1.1 client from being heard by those who are
+ * there: for those who are away it is kept in memory alone then, and counted. */
+static int room(struct conn *c, const struct route *r, const struct publish *pub, struct post *post)
+{
+	struct broker *b = c->broker;
+	int room = durable_room(b);
+
+	if (room == 0 || !is_durable(b, r, pub))
+		return 0;
+	if (room == LEDGER_FULL && (c->version != MQTT_5 || pub->qos == 0)) {
+		post->unkept = true;
+		return 0;
+	}
+	b->durable.refused += room == LEDGER_FULL;
+	return room;
+}
+
+static int take_with_room(struct conn *c, const struct route *r, const struct publish *pub, struct post *post,
+	struct legs legs, bool again)
+{
+	struct progress progress = again ? acks_progress(c) : (struct progress){.kept = !legs.store};
+	bool begun = again && (progress.kept || progress.taps > 0); /* then it is taken to its end */
+
+	switch (begun ? 0 : room(c, r, pub, post)) {
+	case LEDGER_FULL: return refuse(c, pub, RC_QUOTA);
+	case LEDGER_BUSY:
+		if (acks_hold(c, &progress) < 0)
+			return RC_UNSPECIFIED;
+		hold_conn(c, &c->broker->durable.waiters);
+		return DISPATCH_HOLD;
+	default: return take(c, r, pub, post, legs, progress);
+	}
 }
 
 /* Where we can say so, a message that cannot be retained is refused as a whole; else it is delivered and counted. */
@@ -191,12 +289,12 @@ static bool retain_room(const struct broker *b, const struct publish *pub)
 	return pub->payload.len == 0 || retain_fits(&b->retain, (const char *)pub->topic.at, pub->topic.len, bytes);
 }
 
-static int take_new(struct conn *c, const struct packet *p, struct publish *pub, bool again)
+static int take_new(struct conn *c, const struct packet *p, struct publish *pub, struct legs legs, bool again)
 {
 	struct broker *b = c->broker;
 	const struct route *r;
 	struct post post;
-	int fault = again || pub->qos == 0 ? 0 : count_in_flight(c);
+	int fault = again || legs.repeated || pub->qos == 0 ? 0 : count_in_flight(c);
 
 	if (fault != 0)
 		return fault;
@@ -215,8 +313,8 @@ static int take_new(struct conn *c, const struct packet *p, struct publish *pub,
 		return RC_UNSPECIFIED;
 	if (pub->qos == 2 && r->selected)
 		post.once = exact_key(c->session, pub->id);
-	fault = take(c, r, pub, &post, again);
-	post_fini(&post);
+	fault = take_with_room(c, r, pub, &post, legs, again);
+	post_fini(b, &post);
 	return fault;
 }
 
@@ -224,6 +322,7 @@ int publish_packet(struct conn *c, struct packet *p)
 {
 	bool again = c->held_again; /* it was held, and begins where it stopped */
 	struct publish pub;
+	struct legs legs;
 	int r = decode_publish(p->flags, p->body, c->version, &pub);
 
 	c->held_again = false;
@@ -237,17 +336,18 @@ int publish_packet(struct conn *c, struct packet *p)
 		return r < 0 ? RC_UNSPECIFIED : r;
 	if (!again && hold_for_turn(c))
 		return DISPATCH_HOLD;
-	if (promise_full(c)) {
+	if (acks_full(c)) {
 		hold_conn(c, &c->broker->store_waiters);
 		return DISPATCH_HOLD;
 	}
-	if (!again && is_repeated(c, &pub)) {
-		promise_answer(c, PKT_PUBREC, pub.id, RC_OK, c->session->last_ticket);
+	legs = legs_of(c, &pub);
+	if (!again && legs.repeated && !legs.store && !legs.here) {
+		acks_answer(c, PKT_PUBREC, pub.id, RC_OK, page_last(c->session));
 		return 0;
 	}
 	if (!again && !rate_allows(c, p->total))
 		return DISPATCH_HOLD;
-	r = take_new(c, p, &pub, again);
+	r = take_new(c, p, &pub, legs, again);
 	if (r == DISPATCH_HOLD)
 		c->held_again = true;
 	else

@@ -59,6 +59,12 @@ static bool is_ours(const char *topic, size_t len)
 	return len >= 5 && memcmp(topic, "$SYS/", 5) == 0;
 }
 
+static void tell(struct retain *r, uint32_t place, struct msg *m, bool late)
+{
+	if (r->changed)
+		r->changed(r->ctx, place, m, late);
+}
+
 static void clear(struct retain *r, uint32_t node)
 {
 	struct tree_node *n = tree_node(&r->tree, node);
@@ -72,9 +78,10 @@ static void clear(struct retain *r, uint32_t node)
 	r->spare = i;
 	n->value = 0;
 	tree_prune(&r->tree, node);
+	tell(r, i, NULL, false);
 }
 
-static int add(struct retain *r, struct msg *m)
+static int add(struct retain *r, struct msg *m, bool late)
 {
 	uint32_t node, i;
 
@@ -90,6 +97,7 @@ static int add(struct retain *r, struct msg *m)
 	r->count++;
 	r->ours += is_ours(msg_topic(m), m->topic_len);
 	r->bytes += msg_bytes(m);
+	tell(r, i, m, late);
 	return 0;
 }
 
@@ -105,7 +113,7 @@ bool retain_fits(const struct retain *r, const char *topic, size_t len, size_t b
 	return r->count - r->ours < r->max_count && r->bytes + bytes <= r->max_bytes;
 }
 
-int retain_set(struct retain *r, struct msg *m)
+int retain_set(struct retain *r, struct msg *m, bool late)
 {
 	uint32_t node = tree_find(&r->tree, msg_topic(m), m->topic_len);
 	uint32_t i = node != 0 ? tree_node(&r->tree, node)->value : 0;
@@ -118,12 +126,25 @@ int retain_set(struct retain *r, struct msg *m)
 	if (!retain_fits(r, msg_topic(m), m->topic_len, msg_bytes(m)))
 		return RETAIN_FULL;
 	if (i == 0)
-		return add(r, m);
+		return add(r, m, late);
 	r->bytes += msg_bytes(m);
 	r->bytes -= msg_bytes(r->all[i]);
 	msg_unref(r->all[i]);
 	r->all[i] = msg_ref(m);
+	tell(r, i, m, late);
 	return 0;
+}
+
+struct msg *retain_at(const struct retain *r, uint32_t place)
+{
+	return place > 0 && place < r->used && !is_free(r, place) ? r->all[place] : NULL;
+}
+
+uint32_t retain_place(const struct retain *r, const char *topic, size_t len)
+{
+	uint32_t node = tree_find(&r->tree, topic, len);
+
+	return node != 0 ? tree_node(&r->tree, node)->value : 0;
 }
 
 static struct msg *live(const struct retain *r, uint32_t node, int64_t now_ms)

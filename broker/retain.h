@@ -18,6 +18,9 @@ struct retain {
 	uint32_t used, cap, spare, sweep_at;
 	uint32_t count, ours, max_count; /* ours: those under $SYS/ */
 	uint64_t bytes, max_bytes;
+	/* NULL: nobody asked. The message at this place is m from now on, or NULL: none. late: see retain_set(). */
+	void (*changed)(void *ctx, uint32_t place, struct msg *m, bool late);
+	void *ctx;
 };
 
 int retain_init(struct retain *r, struct levels *levels, uint32_t max_count, uint64_t max_bytes);
@@ -25,7 +28,10 @@ void retain_fini(struct retain *r);
 void retain_limit(struct retain *r, uint32_t max_count, uint64_t max_bytes); /* for what comes from now on */
 
 enum { RETAIN_FULL = 1 };
-int retain_set(struct retain *r, struct msg *m); /* its own reference; an empty payload clears [MQTT-3.3.1-6] */
+/* Its own reference; an empty payload clears [MQTT-3.3.1-6]. late: it need not be durable at once. */
+int retain_set(struct retain *r, struct msg *m, bool late);
+struct msg *retain_at(const struct retain *r, uint32_t place);                /* borrowed; NULL: nothing there */
+uint32_t retain_place(const struct retain *r, const char *topic, size_t len); /* 0: nothing there */
 /* Would a message of so many bytes (msg_bytes) on this topic be kept? */
 bool retain_fits(const struct retain *r, const char *topic, size_t len, size_t bytes);
 struct msg *retain_get(const struct retain *r, const char *topic, size_t len, int64_t now_ms); /* borrowed */

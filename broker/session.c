@@ -5,6 +5,8 @@
 #include "broker/core.h"
 #include "broker/deliver.h"
 #include "broker/delivery.h"
+#include "broker/mark.h"
+#include "broker/page.h"
 #include "broker/will.h"
 
 #include <errno.h>
@@ -118,6 +120,7 @@ static void take_out(struct sessions *t, struct session *s)
 
 static void session_free(struct session *s)
 {
+	page_end(s); /* with what is noted beside the others */
 	area_free(s->subs, s->sub_cap * sizeof(*s->subs));
 	free(s->queue);
 	window_fini(&s->window);
@@ -175,7 +178,6 @@ static void leave_subs(struct session *s)
 		else
 			subs_clear(&b->subs, s->subs[i], s->index);
 	}
-	s->sub_count = 0;
 }
 
 /* What the members of a share did not get to the end goes to another member, QoS 2 does not [MQTT-4.8.2-5]. */
@@ -226,10 +228,18 @@ void session_connected(struct session *s, struct conn *c)
 	loop_disarm(s->broker->loop, &s->timer);
 }
 
+void session_away(struct session *s, int64_t since_ms)
+{
+	s->end_due_ms = s->expiry_s == UINT32_MAX ? INT64_MAX : since_ms + (int64_t)s->expiry_s * 1000;
+	s->will_due_ms = s->will ? since_ms + (int64_t)s->will->delay_s * 1000 : INT64_MAX;
+	if (s->will_due_ms < s->end_due_ms)
+		loop_arm(s->broker->loop, &s->timer, s->will_due_ms);
+	else if (s->end_due_ms < INT64_MAX)
+		loop_arm(s->broker->loop, &s->timer, s->end_due_ms);
+}
+
 void session_disconnected(struct session *s, bool publish_will)
 {
-	int64_t now_ms = broker_now_ms(s->broker);
-
 	s->conn->session = NULL;
 	s->conn = NULL;
 	if (!publish_will) {
@@ -242,12 +252,10 @@ void session_disconnected(struct session *s, bool publish_will)
 	}
 	if (s->will && s->will->delay_s == 0)
 		will_publish(s);
-	s->end_due_ms = s->expiry_s == UINT32_MAX ? INT64_MAX : now_ms + (int64_t)s->expiry_s * 1000;
-	s->will_due_ms = s->will ? now_ms + (int64_t)s->will->delay_s * 1000 : INT64_MAX;
-	if (s->will_due_ms < s->end_due_ms)
-		loop_arm(s->broker->loop, &s->timer, s->will_due_ms);
-	else if (s->end_due_ms < INT64_MAX)
-		loop_arm(s->broker->loop, &s->timer, s->end_due_ms);
+	if (!s->will)
+		page_will(s);
+	page_state(s);
+	session_away(s, broker_now_ms(s->broker));
 }
 
 /* --- the queue ---------------------------------------------------------------------------------------------- */
@@ -262,6 +270,7 @@ void session_dequeue(struct session *s, struct queue *q)
 	struct delivery *d = queue_head(q);
 
 	s->queue->replays -= d->flags & DELIVERY_REPLAY ? 1 : 0;
+	mark_done(s->broker, queue_mark(q));
 	delivery_release(s, d);
 	queue_pop(q);
 }
@@ -304,13 +313,13 @@ static bool replay_room(const struct session *s)
 	return s->queue->replays < b->retain.count + (uint64_t)b->opts.max_queued_messages;
 }
 
-int session_queue(struct session *s, struct msg *m, uint32_t ids, uint8_t flags)
+int session_queue(struct session *s, struct post *p, uint32_t ids, uint8_t flags)
 {
 	struct delivery d = {.ids = ids, .flags = flags & (uint8_t)~DELIVERY_ID_LIST};
 	struct queue *q;
 
 	/* kept first: it may be the queue that is made, and room is made for others than this one */
-	if (!delivery_keep(s, &d, m)) {
+	if (!delivery_keep(s, &d, p->msg)) {
 		session_dropped(s);
 		return SESSION_DROPPED;
 	}
@@ -323,6 +332,7 @@ int session_queue(struct session *s, struct msg *m, uint32_t ids, uint8_t flags)
 		return SESSION_DROPPED;
 	}
 	s->queue->replays += flags & DELIVERY_REPLAY ? 1 : 0;
+	mark_put(s, &d, queue_last_mark(q), p);
 	return 0;
 }
 
@@ -340,23 +350,37 @@ int session_add_sub(struct session *s, uint32_t ref)
 {
 	if (s->sub_count == s->sub_cap) {
 		uint32_t cap = s->sub_cap > 0 ? s->sub_cap + (s->sub_cap + 1) / 2 : 2;
-		uint32_t *more = area_resize(s->subs, s->sub_cap * sizeof(*more), cap * sizeof(*more));
+		uint32_t *more;
 
+		if (page_grow_subs(s, cap) < 0)
+			return -ENOMEM;
+		more = area_resize(s->subs, s->sub_cap * sizeof(*more), cap * sizeof(*more));
 		if (!more)
 			return -ENOMEM;
 		s->subs = more;
 		s->sub_cap = cap;
 	}
+	if (page_kept(s))
+		s->page->subs[s->sub_count] = 0;
 	s->subs[s->sub_count++] = ref;
 	return 0;
 }
 
+uint32_t session_sub_at(const struct session *s, uint32_t ref)
+{
+	uint32_t at = 0;
+
+	while (at < s->sub_count && s->subs[at] != ref)
+		at++;
+	return at;
+}
+
 void session_drop_sub(struct session *s, uint32_t ref)
 {
-	for (uint32_t i = 0; i < s->sub_count; i++) {
-		if (s->subs[i] == ref) {
-			s->subs[i] = s->subs[--s->sub_count];
-			return;
-		}
-	}
+	uint32_t at = session_sub_at(s, ref);
+
+	if (at == s->sub_count)
+		return;
+	s->subs[at] = s->subs[--s->sub_count];
+	page_sub_gone(s, at, s->sub_count);
 }

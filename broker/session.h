@@ -18,6 +18,8 @@
 
 struct broker;
 struct conn;
+struct page;
+struct post;
 
 struct session_queue {
 	struct queue plain; /* QoS 0: never waits for the window */
@@ -40,7 +42,7 @@ struct session {
 	struct will *will;           /* NULL: none */
 	struct window window;        /* towards the client */
 	struct idset received;       /* QoS 2 from the client: PUBLISH seen, PUBREL not yet */
-	uint64_t last_ticket;        /* of what this client published */
+	struct page *page;           /* what of it is in the ledger; NULL: nothing, and it waits for no commit */
 	struct loop_timer timer;     /* not connected: the will's delay, the expiry */
 	int64_t will_due_ms, end_due_ms;
 	uint32_t *subs; /* nodes, or SUB_GROUP | share */
@@ -74,6 +76,8 @@ void sessions_clear_marks(struct sessions *t); /* route.c */
 int session_new(struct session **out, struct broker *b, const void *client_id, size_t len);
 void session_end(struct session *s); /* unsubscribes, publishes a will still pending, redistributes, frees */
 void session_connected(struct session *s, struct conn *c);
+/* It was connected until then (monotonic; before the start: negative), and its will is due from then on. */
+void session_away(struct session *s, int64_t since_ms);
 /* The connection is gone. Its will was decided by the caller: kept for now (pending or delayed) or dropped. */
 void session_disconnected(struct session *s, bool publish_will);
 
@@ -82,9 +86,9 @@ static inline bool session_persists(const struct session *s)
 	return s->expiry_s > 0;
 }
 
-/* Puts a message into the queue under the bounds; takes its own reference. SESSION_DROPPED: counted. */
+/* Puts p->msg into the queue under the bounds; takes its own reference. SESSION_DROPPED: counted. */
 enum { SESSION_DROPPED = 1 };
-int session_queue(struct session *s, struct msg *m, uint32_t ids, uint8_t flags);
+int session_queue(struct session *s, struct post *p, uint32_t ids, uint8_t flags);
 void session_dropped(struct session *s); /* counts one */
 uint32_t session_queued(const struct session *s);
 void session_dequeue(struct session *s, struct queue *q); /* its head goes, and the message with it */
@@ -92,6 +96,7 @@ void session_clear_queue(struct session *s);
 
 /* The subscriptions of the session, for its end and for resubscribing. */
 int session_add_sub(struct session *s, uint32_t ref);
+uint32_t session_sub_at(const struct session *s, uint32_t ref); /* its place; sub_count: not there */
 void session_drop_sub(struct session *s, uint32_t ref);
 
 #endif

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
+#include "broker/acks.h"
 #include "broker/deliver.h"
 #include "broker/dispatch.h"
 #include "broker/encode.h"
 #include "broker/hold.h"
 #include "broker/mount.h"
+#include "broker/page.h"
 #include "broker/promise.h"
 
 #include <errno.h>
+#include <string.h>
 
-enum { MUCH_WORK = 10000, MAX_FILTERS = 50000 };
+enum { MUCH_WORK = 10000, MAX_FILTERS = 50000, SUBACK_HEAD = 10 };
 
 /* The next filter of a packet, as the broker knows it. false: no more. */
 static bool next_filter(struct conn *c, struct subscribe *sub, bool options, struct filter *out)
@@ -31,13 +34,17 @@ static struct sub sub_of(const struct session *s, const struct filter *f, uint32
 	};
 }
 
-static int subscribe_shared(struct session *s, const struct filter *f, struct sub sub)
+static int subscribe_shared(struct session *s, const struct filter *f, struct sub sub, uint32_t *ref)
 {
-	return share_join(
-		s->broker, (const char *)f->group.at, f->group.len, (const char *)f->filter.at, f->filter.len, sub);
+	struct broker *b = s->broker;
+	const char *group = (const char *)f->group.at, *filter = (const char *)f->filter.at;
+	int r = share_join(b, group, f->group.len, filter, f->filter.len, sub);
+
+	*ref = SUB_GROUP | share_find(b, group, f->group.len, filter, f->filter.len);
+	return r;
 }
 
-static int subscribe_plain(struct session *s, const struct filter *f, struct sub sub)
+static int subscribe_plain(struct session *s, const struct filter *f, struct sub sub, uint32_t *ref)
 {
 	struct subs *subs = &s->broker->subs;
 	uint32_t node;
@@ -47,11 +54,12 @@ static int subscribe_plain(struct session *s, const struct filter *f, struct sub
 		subs_clear(subs, node, s->index);
 		return -ENOMEM;
 	}
+	*ref = node;
 	return r;
 }
 
-/* Asked only at the bound: replacing a subscription needs no room. */
-static bool has_already(const struct session *s, const struct filter *f)
+/* The subscription of this session to this filter; NULL: there is none. */
+static const struct sub *find(const struct session *s, const struct filter *f)
 {
 	struct broker *b = s->broker;
 	const char *filter = (const char *)f->filter.at;
@@ -59,13 +67,13 @@ static bool has_already(const struct session *s, const struct filter *f)
 
 	if (f->group.len == 0) {
 		node = tree_find(&b->subs.tree, filter, f->filter.len);
-		return node != 0 && subs_find(&b->subs, node, s->index);
+		return node != 0 ? subs_find(&b->subs, node, s->index) : NULL;
 	}
 	share = share_find(b, (const char *)f->group.at, f->group.len, filter, f->filter.len);
 	for (uint32_t i = 0; share != UINT32_MAX && i < share_at(b, share)->count; i++)
 		if (share_at(b, share)->members[i].who == s->index)
-			return true;
-	return false;
+			return &share_at(b, share)->members[i];
+	return NULL;
 }
 
 static bool may_subscribe(struct session *s, const struct filter *f)
@@ -78,15 +86,21 @@ static uint8_t subscribe_one(struct session *s, struct filter *f, uint32_t id, b
 	const struct broker_opts *o = &s->broker->opts;
 	uint8_t qos = f->qos < o->max_qos ? f->qos : (uint8_t)o->max_qos;
 	struct sub sub = sub_of(s, f, id, qos);
+	bool full = s->sub_count >= (uint64_t)o->max_subscriptions;
+	const struct sub *before = full || page_kept(s) ? find(s, f) : NULL;
+	bool same = before && before->opts == sub.opts; /* a client that comes back and asks again costs no write */
+	uint32_t ref;
 	int r;
 
 	if (f->refuse != 0)
 		return f->refuse;
 	if (!may_subscribe(s, f))
 		return RC_NOT_AUTHORIZED;
-	if (s->sub_count >= (uint64_t)o->max_subscriptions && !has_already(s, f))
+	if (!before && (full || (page_kept(s) && durable_room(s->broker) == LEDGER_FULL)))
 		return RC_QUOTA;
-	r = f->group.len > 0 ? subscribe_shared(s, f, sub) : subscribe_plain(s, f, sub);
+	r = f->group.len > 0 ? subscribe_shared(s, f, sub, &ref) : subscribe_plain(s, f, sub, &ref);
+	if (r >= 0 && page_kept(s) && !same && page_sub(s, session_sub_at(s, ref), f->group, f->filter, sub.opts) < 0)
+		r = -EIO;
 	if (r < 0)
 		return RC_UNSPECIFIED;
 	*fresh = r == SUBS_NEW;
@@ -114,15 +128,19 @@ static size_t replay(struct session *s, const struct filter *f, uint32_t id, uin
 	return retain_each(&b->retain, (const char *)f->filter.at, f->filter.len, broker_now_ms(b), replay_one, &r);
 }
 
-static void send_codes(struct conn *c, uint8_t type, const struct subscribe *sub, const uint8_t *codes)
+/* Of a session that outlives its connection only when its subscriptions do. */
+static int send_codes(struct conn *c, uint8_t type, const struct subscribe *sub, const uint8_t *codes)
 {
-	uint8_t head[16];
 	bool v5 = c->version == MQTT_5;
-	size_t count = v5 || type == PKT_SUBACK ? sub->count : 0;
+	size_t count = v5 || type == PKT_SUBACK ? sub->count : 0, n;
+	uint8_t *bytes = broker_scratch(c->broker, SCRATCH_HEAD, SUBACK_HEAD + count);
 
-	conn_send(c, head, encode_suback_head(head, type, sub->id, count, v5));
-	conn_send(c, codes, count);
-	c->broker->stats.packets_out++;
+	if (!bytes)
+		return RC_UNSPECIFIED;
+	n = encode_suback_head(bytes, type, sub->id, count, v5);
+	memcpy(bytes + n, codes, count);
+	acks_bytes(c, bytes, n + count, page_kept(c->session) ? durable_ticket(c->broker) : 0);
+	return 0;
 }
 
 /* All filters of one packet. Each may look at all that is retained, so a packet of many `#` is cut short (and that is
@@ -157,6 +175,10 @@ int subscribe_packet(struct conn *c, struct packet *p)
 
 	if (r == 0 && sub.count > MAX_FILTERS)
 		return RC_QUOTA;
+	if (r == 0 && page_kept(c->session) && durable_room(c->broker) == LEDGER_BUSY) {
+		hold_conn(c, &c->broker->durable.waiters);
+		return DISPATCH_HOLD;
+	}
 	codes = r == 0 ? broker_scratch(c->broker, SCRATCH_REPLY, 2 * sub.count) : NULL;
 	if (!codes)
 		return r != 0 ? r : RC_UNSPECIFIED;
@@ -169,10 +191,11 @@ int subscribe_packet(struct conn *c, struct packet *p)
 				       (f.retain_handling == 0 || (f.retain_handling == 1 && fresh));
 		codes[i] = code >= 0x80 && c->version != MQTT_5 ? 0x80 : code;
 	}
-	send_codes(c, PKT_SUBACK, &sub, codes);
+	r = send_codes(c, PKT_SUBACK, &sub, codes);
 	sub.filters = start;
-	replay_all(c, &sub, codes);
-	return 0;
+	if (r == 0)
+		replay_all(c, &sub, codes);
+	return r;
 }
 
 /* --- UNSUBSCRIBE -------------------------------------------------------------------------------------------- */
@@ -218,6 +241,5 @@ int unsubscribe_packet(struct conn *c, struct packet *p)
 		return r != 0 ? r : RC_UNSPECIFIED;
 	for (size_t i = 0; next_filter(c, &sub, false, &f); i++)
 		codes[i] = f.refuse != 0 ? f.refuse : unsubscribe_one(c->session, &f) ? RC_OK : RC_NO_SUBSCRIPTION;
-	send_codes(c, PKT_UNSUBACK, &sub, codes);
-	return 0;
+	return send_codes(c, PKT_UNSUBACK, &sub, codes);
 }

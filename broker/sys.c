@@ -255,6 +255,7 @@ static void sweep(struct loop_timer *t)
 	struct broker *b = s->broker;
 
 	retain_sweep(&b->retain, broker_now_ms(b), SWEEP_STEPS);
+	durable_tick(b);
 	loop_arm(b->loop, t, broker_now_ms(b) + SWEEP_MS);
 }
 

@@ -3,6 +3,7 @@
 
 #include "broker/core.h"
 #include "broker/ours.h"
+#include "broker/page.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,6 +87,7 @@ void will_publish(struct session *s)
 	});
 
 	s->will = NULL;
+	page_will(s); /* struck out in the turn that has its effects */
 	if (b->acl && !may_write(s, m)) {
 		msg_unref(now);
 		will_free(w);

@@ -12,26 +12,54 @@ static uint16_t id_after(uint16_t id)
 	return id == UINT16_MAX ? 1 : (uint16_t)(id + 1);
 }
 
+static struct mark *marks(struct delivery *slots, uint32_t cap)
+{
+	return (struct mark *)(slots + cap);
+}
+
+struct mark *window_mark(const struct window *w, const struct delivery *d)
+{
+	return &marks(w->slots, w->cap)[d - w->slots];
+}
+
 static int grow(struct window *w)
 {
 	uint32_t cap = w->cap > 0 ? w->cap * 2 : FIRST_SLOTS;
-	struct delivery *slots = calloc(cap, sizeof(*slots));
+	struct delivery *slots = calloc(cap, sizeof(*slots) + (w->marked ? sizeof(struct mark) : 0));
 
 	if (!slots)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < w->cap; i++)
-		if (w->slots[i].state != DELIVERY_FREE)
-			slots[w->slots[i].id & (cap - 1)] = w->slots[i];
+	for (uint32_t i = 0; i < w->cap; i++) {
+		uint32_t to = w->slots[i].id & (cap - 1);
+
+		if (w->slots[i].state == DELIVERY_FREE)
+			continue;
+		slots[to] = w->slots[i];
+		if (w->marked)
+			marks(slots, cap)[to] = marks(w->slots, w->cap)[i];
+	}
 	free(w->slots);
 	w->slots = slots;
 	w->cap = cap;
 	return 0;
 }
 
+static struct delivery *take(struct window *w, uint16_t id)
+{
+	struct delivery *d = &w->slots[id & (w->cap - 1)];
+
+	*d = (struct delivery){.id = id, .state = DELIVERY_SENT};
+	if (w->marked)
+		*window_mark(w, d) = (struct mark){0};
+	if (w->used++ == 0)
+		w->oldest = id;
+	w->next = id_after(id);
+	return d;
+}
+
 struct delivery *window_put(struct window *w)
 {
 	uint16_t id = w->next > 0 ? w->next : 1;
-	struct delivery *d;
 
 	if (w->used == UINT16_MAX || (w->cap == 0 && grow(w) < 0))
 		return NULL;
@@ -41,12 +69,19 @@ struct delivery *window_put(struct window *w)
 		else if (grow(w) < 0)
 			return NULL;
 	}
-	d = &w->slots[id & (w->cap - 1)];
-	*d = (struct delivery){.id = id, .state = DELIVERY_SENT};
-	if (w->used++ == 0)
-		w->oldest = id;
-	w->next = id_after(id);
-	return d;
+	return take(w, id);
+}
+
+struct delivery *window_put_as(struct window *w, uint16_t id)
+{
+	bool behind = w->used == 0 || (uint16_t)(id - w->oldest) >= (uint16_t)(w->next - w->oldest);
+
+	if (id == 0 || !behind || w->used == UINT16_MAX || (w->cap == 0 && grow(w) < 0))
+		return NULL;
+	while (w->slots[id & (w->cap - 1)].state != DELIVERY_FREE)
+		if (w->cap == ALL_IDS || grow(w) < 0)
+			return NULL;
+	return take(w, id);
 }
 
 struct delivery *window_find(const struct window *w, uint16_t id)
@@ -104,7 +139,7 @@ struct delivery *window_from(const struct window *w, uint16_t id)
 void window_fini(struct window *w)
 {
 	free(w->slots);
-	*w = (struct window){.next = w->next};
+	*w = (struct window){.next = w->next, .marked = w->marked};
 }
 
 /* --- the set ------------------------------------------------------------------------------------------------ */
@@ -124,16 +159,33 @@ unsigned idset_flags(const struct idset *s, uint16_t id)
 	return idset_has(s, id) ? s->slots[id & (s->cap - 1)] >> 16 : 0;
 }
 
+/* cap is a power of two from 8 on, so they are aligned. */
+static uint64_t *numbers(uint32_t *slots, uint32_t cap)
+{
+	return (uint64_t *)(void *)(slots + cap);
+}
+
+uint64_t *idset_number(const struct idset *s, uint16_t id)
+{
+	return &numbers(s->slots, s->cap)[id & (s->cap - 1)];
+}
+
 static int grow_set(struct idset *s)
 {
 	uint32_t cap = s->cap > 0 ? s->cap * 2 : FIRST_SLOTS;
-	uint32_t *slots = calloc(cap, sizeof(*slots));
+	uint32_t *slots = calloc(cap, sizeof(*slots) + (s->marked ? sizeof(uint64_t) : 0));
 
 	if (!slots)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < s->cap; i++)
-		if (s->slots[i] != 0)
-			slots[id_of(s->slots[i]) & (cap - 1)] = s->slots[i];
+	for (uint32_t i = 0; i < s->cap; i++) {
+		uint32_t to = id_of(s->slots[i]) & (cap - 1);
+
+		if (s->slots[i] == 0)
+			continue;
+		slots[to] = s->slots[i];
+		if (s->marked)
+			numbers(slots, cap)[to] = numbers(s->slots, s->cap)[i];
+	}
 	free(s->slots);
 	s->slots = slots;
 	s->cap = cap;
@@ -142,12 +194,16 @@ static int grow_set(struct idset *s)
 
 int idset_add(struct idset *s, uint16_t id, unsigned flags)
 {
-	if (idset_has(s, id))
+	if (idset_has(s, id)) {
+		s->slots[id & (s->cap - 1)] |= flags << 16;
 		return 0;
+	}
 	while (s->cap == 0 || s->slots[id & (s->cap - 1)] != 0)
 		if (grow_set(s) < 0)
 			return -ENOMEM;
 	s->slots[id & (s->cap - 1)] = flags << 16 | id;
+	if (s->marked)
+		*idset_number(s, id) = 0;
 	s->used++;
 	return 0;
 }
@@ -165,5 +221,5 @@ bool idset_drop(struct idset *s, uint16_t id)
 void idset_fini(struct idset *s)
 {
 	free(s->slots);
-	*s = (struct idset){0};
+	*s = (struct idset){.marked = s->marked};
 }

@@ -36,14 +36,23 @@ struct delivery {
 	uint8_t flags, state;
 };
 
+/* What the ledger has of a delivery; see durable.h. */
+struct mark {
+	uint64_t number; /* its entry; 0: none */
+	uint32_t kept;   /* its message; 0: none */
+};
+
 struct window {
-	struct delivery *slots;
-	uint32_t cap, used;
+	struct delivery *slots; /* cap of them; when marked, cap marks behind them */
+	uint32_t cap;
+	uint32_t used : 31, marked : 1;
 	uint16_t oldest, next;
 };
 
 struct delivery *window_put(struct window *w); /* the next id, state SENT; NULL: none is free, or no memory */
+struct delivery *window_put_as(struct window *w, uint16_t id);     /* this id, behind all others; NULL: as above */
 struct delivery *window_find(const struct window *w, uint16_t id); /* NULL: not in use */
+struct mark *window_mark(const struct window *w, const struct delivery *d); /* of a window that is marked */
 void window_drop(struct window *w, struct delivery *d);
 /* In the order of sending: after NULL the first; NULL at the end. The window may not change in between. */
 struct delivery *window_next(const struct window *w, const struct delivery *after);
@@ -54,15 +63,19 @@ void window_fini(struct window *w);                                /* the messag
 enum idset_flag {
 	IDSET_STORED = 1,   /* the store remembers it: see msg.once */
 	IDSET_RESTORED = 2, /* from before a restart: only a PUBLISH with DUP is the same one */
+	IDSET_DONE = 4,     /* it had its effects here */
+	IDSET_WANTED = 8,   /* an upstream was to get it */
 };
 
 struct idset {
-	uint32_t *slots; /* flags << 16 | id */
-	uint32_t cap, used;
+	uint32_t *slots; /* flags << 16 | id; cap of them; when marked, cap numbers of entries behind them */
+	uint32_t cap;
+	uint32_t used : 31, marked : 1;
 };
 
 bool idset_has(const struct idset *s, uint16_t id);
-int idset_add(struct idset *s, uint16_t id, unsigned flags); /* 0 or -ENOMEM; known already: keeps its flags */
+int idset_add(struct idset *s, uint16_t id, unsigned flags); /* 0 or -ENOMEM; known already: these flags besides */
+uint64_t *idset_number(const struct idset *s, uint16_t id);  /* of a set that is marked and has the id: its entry */
 unsigned idset_flags(const struct idset *s, uint16_t id);    /* 0 also where the id is not */
 bool idset_drop(struct idset *s, uint16_t id);               /* was it there */
 void idset_fini(struct idset *s);

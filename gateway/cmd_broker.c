@@ -6,6 +6,7 @@
 #include "config/load.h"
 #include "config/report.h"
 #include "gateway/commands.h"
+#include "gateway/state.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -18,6 +19,7 @@ enum { MAX_BINDS = 32, ARENA_CAP = 16 * 1024 * 1024 };
 
 struct request {
 	const char *config;
+	const char *state;
 	bool anonymous;
 	size_t bind_count;
 	struct broker_listener binds[MAX_BINDS];
@@ -25,7 +27,9 @@ struct request {
 
 static int wrong_use(const char *why, const char *word)
 {
-	fprintf(stderr, "weir broker: %s%s; use it as: weir broker [--bind ADDR]... [--anonymous] [--config FILE]\n",
+	fprintf(stderr,
+		"weir broker: %s%s; use it as: weir broker [--bind ADDR]... [--anonymous] [--state DIR] "
+		"[--config FILE]\n",
 		word, why);
 	return 2;
 }
@@ -33,10 +37,11 @@ static int wrong_use(const char *why, const char *word)
 static int read_arguments(int argc, char **argv, struct request *q)
 {
 	static const struct option options[] = {{"bind", required_argument, NULL, 'b'},
-		{"config", required_argument, NULL, 'c'}, {"anonymous", no_argument, NULL, 'a'}, {0}};
+		{"config", required_argument, NULL, 'c'}, {"state", required_argument, NULL, 's'},
+		{"anonymous", no_argument, NULL, 'a'}, {0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "ab:c:", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "ab:c:s:", options, NULL)) != -1) {
 		if (c == 'b' && q->bind_count == MAX_BINDS)
 			return wrong_use(" addresses at most", "32");
 		if (c == 'b')
@@ -45,6 +50,8 @@ static int read_arguments(int argc, char **argv, struct request *q)
 			q->anonymous = true;
 		else if (c == 'c')
 			q->config = optarg;
+		else if (c == 's')
+			q->state = optarg;
 		else
 			return 2;
 	}
@@ -148,8 +155,18 @@ static int wait_for_end(struct broker *b, struct request *q, const sigset_t *sig
 	return 0;
 }
 
+/* The ledger has logged it. */
+static void trouble(void *ctx, const char *sentence)
+{
+	(void)ctx;
+	(void)sentence;
+}
+
 static int serve(const struct broker_opts *o, struct request *q)
 {
+	const struct state_opts state = {.dir = q->state, .sync = true};
+	const struct ledger_events events = {NULL, trouble};
+	struct ledger_file *ledger = NULL;
 	struct broker *b;
 	sigset_t signals;
 	int r;
@@ -163,7 +180,9 @@ static int serve(const struct broker_opts *o, struct request *q)
 	r = broker_new(&b, o, NULL, &clock_system);
 	if (r < 0)
 		return 1; /* the reason was logged */
-	r = broker_start(b);
+	r = state_open(&ledger, b, o, &state, &events, &clock_system);
+	if (r == 0)
+		r = broker_start(b);
 	if (r == 0) {
 		for (size_t i = 0; i < o->listeners.count; i++)
 			log_info("broker: listening on %s",
@@ -171,6 +190,7 @@ static int serve(const struct broker_opts *o, struct request *q)
 		r = wait_for_end(b, q, &signals);
 	}
 	broker_free(b);
+	ledger_close(ledger);
 	return r == 0 ? 0 : 1;
 }
 

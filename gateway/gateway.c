@@ -5,6 +5,7 @@
 #include "gateway/health.h"
 #include "gateway/internal.h"
 #include "gateway/notify.h"
+#include "gateway/state.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -237,6 +238,34 @@ static int tap_commands(struct gateway *g)
 	return r;
 }
 
+/* On the ledger's writer. */
+static void ledger_trouble(void *ctx, const char *sentence)
+{
+	noticed(ctx, sentence ? "broker-state-trouble" : "broker-state-well",
+		sentence ? sentence : "the broker's state is written again");
+}
+
+static int open_ledger(struct gateway *g)
+{
+	const struct gateway_opts *o = g->gen->opts;
+	const struct state_opts state = {.dir = o->store.dir, .sync = o->store.durability == STORE_POWER};
+	const struct ledger_events events = {g, ledger_trouble};
+	struct ledger_stats s;
+	char sentence[160];
+	int r = state_open(&g->ledger, g->broker, &o->broker, &state, &events, g->clock);
+
+	if (r < 0 || !g->ledger)
+		return r;
+	ledger_stats(g->ledger, &s);
+	if (s.salvaged + s.lost > 0) {
+		snprintf(sentence, sizeof(sentence),
+			"broker.db was damaged and was set aside; %llu entries were saved, %llu could not be read",
+			(unsigned long long)s.salvaged, (unsigned long long)s.lost);
+		noticed(g, "broker-state-damaged", sentence);
+	}
+	return 0;
+}
+
 static int open_broker(struct gateway *g)
 {
 	struct persist persist = lane_persist(g->broker_lane);
@@ -247,6 +276,8 @@ static int open_broker(struct gateway *g)
 	broker_on_notice(g->broker, noticed, g);
 	setter_wire(g->setter, &(struct setter_deps){g->field, &g->outbox, g->broker, g->gen->opts->site});
 	r = tap_commands(g);
+	if (r == 0)
+		r = open_ledger(g);
 	if (r == 0)
 		r = broker_start(g->broker);
 	if (r == 0)
@@ -370,6 +401,7 @@ void gateway_free(struct gateway *g)
 	control_close(g->control);
 	outbox_fini(&g->outbox);
 	broker_free(g->broker);
+	ledger_close(g->ledger);
 	setter_free(g->setter);
 	lane_free(g->main_lane);
 	lane_free(g->broker_lane);

@@ -17,6 +17,7 @@
 #include "gateway/route.h"
 #include "gateway/setter.h"
 #include "gateway/upstreams.h"
+#include "store/ledger.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
@@ -46,6 +47,7 @@ struct gateway {
 	struct lane *main_lane, *broker_lane;
 	struct outbox outbox;
 	struct broker *broker;
+	struct ledger_file *ledger; /* the broker's; NULL: it keeps nothing */
 	struct upstreams *upstreams;
 	struct field *field;
 	struct setter *setter;

@@ -52,6 +52,25 @@ static void queue_line(const struct gateway *g, FILE *out, const struct store_st
 	fputc('\n', out);
 }
 
+static void ledger_line(const struct gateway *g, FILE *out)
+{
+	struct ledger_stats s;
+	char now[32], max[32];
+
+	if (!g->ledger)
+		return;
+	ledger_stats(g->ledger, &s);
+	fprintf(out, "broker    %" PRIu64 " entries kept, %s of %s on disk", s.entries, human_bytes(now, s.disk_bytes),
+		human_bytes(max, g->gen->opts->broker.state_bytes));
+	if (s.waiting_bytes > 0)
+		fprintf(out, ", %s waiting for the disk", human_bytes(now, (int64_t)s.waiting_bytes));
+	if (s.salvaged + s.lost > 0)
+		fprintf(out, ", damaged: %" PRIu64 " entries saved and %" PRIu64 " lost", s.salvaged, s.lost);
+	if (s.failures > 0)
+		fprintf(out, ", %" PRIu64 " failed commits", s.failures);
+	fputs(s.troubled ? ", trouble: nothing is safe at the moment\n" : "\n", out);
+}
+
 static void upstream_state(FILE *out, const struct bridge_stats *st)
 {
 	static const char *const names[] = {"down", "connecting", "up"};
@@ -142,6 +161,7 @@ static void status_text(const struct gateway *g, FILE *out)
 	fprintf(out, "weir %s   site %s   up %s%s\n", WEIR_VERSION, gateway_site(g),
 		human_age(up, clock_wall_ms(g->clock) - g->started_wall_ms), g->phase == RUNNING ? "" : "   stopping");
 	queue_line(g, out, &s);
+	ledger_line(g, out);
 	upstream_lines(g, out, &s);
 	line_lines(g, out);
 }

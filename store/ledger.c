@@ -62,7 +62,6 @@ static int room(void *ctx)
 {
 	struct ledger_file *f = ctx;
 
-	owner_check(&f->owner);
 	if (gather_cost(f->now) + f->out_cost >= (size_t)f->opts.memory_bytes)
 		return LEDGER_BUSY;
 	if (disk_left(f) < f->opts.max_bytes / KEPT_BACK) {
@@ -78,7 +77,6 @@ static int put(void *ctx, const struct span *parts, size_t part_count, uint64_t 
 	size_t len = 0;
 	int r;
 
-	owner_check(&f->owner);
 	for (size_t i = 0; i < part_count; i++)
 		len += parts[i].len;
 	if (len > INT32_MAX)
@@ -99,7 +97,6 @@ static void drop(void *ctx, uint64_t number)
 	struct ledger_file *f = ctx;
 	size_t before = f->now->live, elided;
 
-	owner_check(&f->owner);
 	if (gather_drop(f->now, number) < 0) {
 		log_error("ledger drop=unnoted number=%llu reason=\"no memory\"; a restart brings it back",
 			(unsigned long long)number);
@@ -135,7 +132,6 @@ static uint64_t committed(void *ctx)
 	struct ledger_file *f = ctx;
 	struct letter l;
 
-	owner_check(&f->owner);
 	while (mailbox_take(&f->done, &l, 1) > 0) {
 		if (l.kind == LETTER_COMMIT)
 			take_back(f, l.ptr);
@@ -230,7 +226,6 @@ static void turn_over(void *ctx)
 	struct ledger_file *f = ctx;
 	int64_t now_us, due;
 
-	owner_check(&f->owner);
 	if (!f->idle && mailbox_waiting(&f->done) > 0)
 		committed(f);
 	atomic_store_explicit(&f->figures.waiting_bytes, gather_cost(f->now) + f->out_cost, memory_order_relaxed);
@@ -251,7 +246,6 @@ static int replay(void *ctx, int (*each)(void *arg, uint64_t number, struct span
 
 	if (r != 0)
 		return r;
-	owner_take(&f->owner);
 	f->next = keeper_next(f->keeper);
 	f->now->first = f->next;
 	ledger_writer_figures(f);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* ledger.h - who keeps the broker's ledger (broker/ledger.h): broker.db, with a writer thread of its own.
  *
- * Owner     the broker's thread, from the replay on; opening and closing are for whoever starts and stops it.
+ * Owner     whoever has the broker: its own thread while it runs, the one that makes and frees it before and after.
+ *           Opening and closing are for whoever starts and stops it.
  * Commits   what the broker's turns put and drop is gathered in memory; when the writer is idle at the end of a turn it
  *           gets all of it as one commit, with one flush. So a sender alone waits for one flush, and with many the
  *           commits grow with what a flush costs. Where most of what is put is dropped again at once, a fifth of a

@@ -6,7 +6,6 @@
 #define STORE_LEDGER_PARTS_H
 
 #include "base/mailbox.h"
-#include "base/owner.h"
 #include "store/gather.h"
 #include "store/keeper.h"
 #include "store/ledger.h"
@@ -26,7 +25,6 @@ struct ledger_figures {
 };
 
 struct ledger_file {
-	struct owner owner; /* the broker's thread, from the replay on */
 	struct ledger_opts opts;
 	struct ledger_events events;
 	const struct clock *clock;

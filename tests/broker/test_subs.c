@@ -180,7 +180,7 @@ static struct msg *make(const char *topic, const char *payload, uint32_t expiry_
 static int keep(struct retain *r, const char *topic, const char *payload, uint32_t expiry_s)
 {
 	struct msg *m = make(topic, payload, expiry_s);
-	int result = retain_set(r, m);
+	int result = retain_set(r, m, false);
 
 	msg_unref(m);
 	return result;
