@@ -26,7 +26,20 @@ struct bridge;
 enum bridge_version { BRIDGE_V311 = 4, BRIDGE_V5 = 5 };
 enum bridge_retain { BRIDGE_RETAIN_KEEP, BRIDGE_RETAIN_SET, BRIDGE_RETAIN_CLEAR };
 enum bridge_order { BRIDGE_FIFO, BRIDGE_LIVE_FIRST };
+enum bridge_zone { BRIDGE_LOCAL_TIME, BRIDGE_UTC };
 enum bridge_mark { BRIDGE_MARK_AUTO, BRIDGE_MARK_JSON, BRIDGE_MARK_NONE };
+
+enum bridge_payload { BRIDGE_AS_IS, BRIDGE_ENVELOPE };
+enum bridge_report { BRIDGE_REPORT_AUTO, BRIDGE_REPORT_EVERY, BRIDGE_REPORT_CHANGE };
+enum bridge_batch_format { BRIDGE_BATCH_JSON, BRIDGE_BATCH_LINES };
+
+/* Records of one topic upstream that travel as one message. */
+struct bridge_batch {
+	struct key_head head;
+	int64_t records, bytes, age_ms; /* at most; records 0: each travels alone */
+	int format;                     /* enum bridge_batch_format */
+	bool zstd;
+};
 
 /* Exactly one of out, in, both is set. The first rule that wants a topic decides. */
 struct bridge_rule {
@@ -36,7 +49,14 @@ struct bridge_rule {
 	const char *prefix;          /* then this is put in front. `both` means the way up, and undoes it coming down */
 	const char *topic; /* or all of the new topic: {1} is what the first + of the filter met, {#} the rest */
 	int64_t qos;
-	int retain; /* enum bridge_retain */
+	int retain;  /* enum bridge_retain */
+	int payload; /* enum bridge_payload */
+	struct bridge_batch batch;
+	int report; /* enum bridge_report; AUTO, once it was checked, is every */
+	const char *deadband_text;
+	double deadband;
+	bool deadband_percent;
+	int64_t min_interval_ms, max_interval_ms; /* 0: none */
 };
 
 struct bridge_tls {
@@ -71,6 +91,10 @@ struct bridge_opts {
 	int64_t max_packet;       /* of a PUBLISH to this upstream; 0: what the server says */
 	const char *proxy;        /* http://host:port, asked to CONNECT; NULL: none */
 	int64_t rate, rate_bytes; /* a second; 0: as fast as the link takes them */
+	int64_t day_bytes;        /* a day; 0: no limit */
+	const char *schedule;     /* "22:00-06:00, 12:00-13:00": when records may go; NULL: always */
+	int time_zone;            /* enum bridge_zone: of schedule and day */
+	unsigned exempt;          /* bits of enum msg_class that schedule and day_bytes let through */
 	int order;                /* enum bridge_order */
 	bool alarms_first;
 	int64_t quarantine_bytes;
@@ -80,17 +104,22 @@ struct bridge_opts {
 	const char *status;    /* topic of the retained status; {site} stands for the site's name; "": none */
 	struct key_list rules; /* of struct bridge_rule */
 };
-extern const struct key_table bridge_table;
+extern const struct key_table bridge_table, bridge_rule_table;
 
 /* Does an `out` or `both` rule of this upstream want the topic? Pure. */
 bool bridge_selects(const struct bridge_opts *opts, const char *topic, size_t len);
 
 enum bridge_state { BRIDGE_DOWN, BRIDGE_CONNECTING, BRIDGE_UP };
 
+enum bridge_waits { BRIDGE_WAITS_NOT, BRIDGE_WAITS_HOURS, BRIDGE_WAITS_DAY };
+
 /* What the process counted since it started; a new process begins again at zero. */
 struct bridge_counts {
 	uint64_t sent, acknowledged, refused, quarantined, skipped, expired, resent, links, inbound;
 	uint64_t cursor, in_flight;
+	uint64_t settled;   /* by a rule's report: not sent */
+	uint64_t day_bytes; /* sent today, where there is a bound */
+	uint64_t waits;     /* enum bridge_waits */
 };
 
 /* All on main's thread. */

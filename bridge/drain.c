@@ -285,7 +285,7 @@ static void settled(struct drain *d, const struct uplink_event *e)
 	link_is_good(d);
 	if (e->tag == status_tag(d))
 		d->status_sent_ms = -1;
-	else if (!pump_settled(d, e->tag))
+	else if (!judge_settled(d, e->tag))
 		d->unexpected++;
 }
 
@@ -303,7 +303,7 @@ static void refused(struct drain *d, const struct uplink_event *e)
 	if (e->tag == status_tag(d)) {
 		d->status_sent_ms = -1;
 		log_warn("upstream=%s status refused=\"%s\"", d->opts->head.name, verdict_text(e->code));
-	} else if (!pump_refused(d, e->tag, e->code)) {
+	} else if (!judge_refused(d, e->tag, e->code)) {
 		d->unexpected++;
 	}
 }
@@ -584,4 +584,7 @@ void drain_counts(const struct drain *d, struct bridge_counts *out)
 	*out = d->counts;
 	out->cursor = pump_cursor(d);
 	out->in_flight = pump_in_flight(d);
+	out->settled = pump_settled_by_rule(d);
+	out->day_bytes = (uint64_t)(d->gate.spent > 0 ? d->gate.spent : 0);
+	out->waits = d->shut ? (d->gate.full ? BRIDGE_WAITS_DAY : BRIDGE_WAITS_HOURS) : BRIDGE_WAITS_NOT;
 }

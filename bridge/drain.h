@@ -12,6 +12,7 @@
 
 #include "bridge/bridge.h"
 #include "bridge/exact.h"
+#include "bridge/gate.h"
 #include "bridge/lane.h"
 #include "bridge/uplink.h"
 #include "store/store.h"
@@ -34,7 +35,8 @@ struct drain_env {
 	struct drain_host host;
 	uint64_t cursor;           /* the upstream has everything up to here */
 	uint32_t (*random)(void);  /* for the back-off */
-	const struct clock *clock; /* wall time in what is said; never for decisions */
+	const struct clock *clock; /* wall time in what is said, and for schedule and day; for no other decision */
+	struct gate_meter meter;   /* bytes of today */
 };
 
 int drain_new(struct drain **out, const struct drain_env *env);

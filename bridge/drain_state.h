@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* drain_state.h - what drain.c (the link) and pump.c (the records) share. Nobody else includes it. */
+/* drain_state.h - what drain.c (the link), pump.c (the records) and judge.c (the answers) share. Nobody else includes it. */
 #ifndef BRIDGE_DRAIN_STATE_H
 #define BRIDGE_DRAIN_STATE_H
 
@@ -7,8 +7,10 @@
 #include "base/topic.h"
 #include "bridge/bucket.h"
 #include "bridge/drain.h"
+#include "bridge/gate.h"
 #include "bridge/history.h"
 #include "bridge/lane.h"
+#include "bridge/pack.h"
 #include "bridge/parcel.h"
 
 enum drain_phase { OFFLINE, DIALING, ONLINE, LEAVING, STOPPED, DRAIN_PHASES };
@@ -40,6 +42,9 @@ struct drain {
 
 	/* the records */
 	struct lane lanes[LANES];
+	struct pack *packs[LANES]; /* what is reported, what travels together */
+	struct gate gate;
+	bool shut; /* the gate lets exempt classes through only */
 	struct history history;
 	uint64_t news;                      /* the store has records up to here */
 	uint64_t late_until;                /* these waited for a link */
@@ -69,13 +74,21 @@ void resume_wiped(struct drain *d, const char *address);
 int pump_init(struct drain *d);
 void pump_fini(struct drain *d);
 void pump_link_up(struct drain *d);
-void pump_link_lost(struct drain *d);             /* all in flight will be sent again */
-int pump_run(struct drain *d);                    /* sends what may be sent; -errno of the uplink: the link is broken */
-bool pump_settled(struct drain *d, uint32_t tag); /* false: no such record in flight */
-bool pump_refused(struct drain *d, uint32_t tag, uint8_t code);
+void pump_link_lost(struct drain *d);          /* all in flight will be sent again */
+int pump_run(struct drain *d);                 /* sends what may be sent; -errno of the uplink: the link is broken */
 int64_t pump_oldest_ms(const struct drain *d); /* when the oldest unacknowledged record was sent; -1: none */
 size_t pump_in_flight(const struct drain *d);
 uint64_t pump_cursor(const struct drain *d);
+uint64_t pump_settled_by_rule(const struct drain *d);
 uint32_t pump_tags(const struct bridge_opts *opts);
+
+/* --- judge.c --------------------------------------------------------------------------------------------------- */
+
+bool judge_settled(struct drain *d, uint32_t tag); /* false: no such record in flight */
+bool judge_refused(struct drain *d, uint32_t tag, uint8_t code);
+/* The upstream has what was sent of the slot, or nobody wants it any more. What is left of a crate follows at once. */
+void judge_done(struct lane *l, struct flight_slot *slot);
+/* The upstream will never take what was to be sent of the slot: it is set aside, or a crate taken apart. */
+void judge_aside(struct drain *d, struct lane *l, struct flight_slot *slot, uint8_t code);
 
 #endif

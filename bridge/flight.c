@@ -19,8 +19,10 @@ int flight_init(struct flight *w, size_t cap, uint64_t cursor)
 
 void flight_fini(struct flight *w)
 {
-	for (; w->head < w->tail; w->head++)
+	for (; w->head < w->tail; w->head++) {
 		msg_unref(at(w, w->head)->msg);
+		crate_free(at(w, w->head)->crate);
+	}
 	free(w->slots);
 	w->slots = NULL;
 }
@@ -57,7 +59,18 @@ size_t flight_push(struct flight *w, uint64_t seq, struct msg *m)
 	return flight_index(w, slot);
 }
 
-struct flight_slot *flight_next(struct flight *w, int64_t now_ms, int64_t *due_ms)
+struct flight_slot *flight_push_crate(struct flight *w, struct crate *c)
+{
+	struct flight_slot *slot = at(w, w->tail);
+
+	assert(!flight_full(w));
+	*slot = (struct flight_slot){
+		.seq = c->pin.seq, .crate = c, .rule = c->rule, .exempt = c->exempt, .phase = FLIGHT_WAITING};
+	w->tail++;
+	return slot;
+}
+
+struct flight_slot *flight_next(struct flight *w, int64_t now_ms, bool exempt_only, int64_t *due_ms)
 {
 	bool first = true;
 
@@ -70,6 +83,8 @@ struct flight_slot *flight_next(struct flight *w, int64_t now_ms, int64_t *due_m
 		if (first)
 			w->unsent = place;
 		first = false;
+		if (exempt_only && !slot->exempt)
+			continue;
 		if (slot->due_ms <= now_ms)
 			return slot;
 		if (*due_ms < 0 || slot->due_ms < *due_ms)
@@ -89,8 +104,9 @@ void flight_sent(struct flight *w, struct flight_slot *slot, int64_t now_ms)
 {
 	slot->phase = FLIGHT_SENT;
 	slot->sent_ms = now_ms;
+	slot->bytes = slot->crate ? slot->crate->bytes : msg_bytes(slot->msg);
 	w->sent++;
-	w->sent_bytes += msg_bytes(slot->msg);
+	w->sent_bytes += slot->bytes;
 }
 
 static void leave_flight(struct flight *w, const struct flight_slot *slot)
@@ -98,7 +114,7 @@ static void leave_flight(struct flight *w, const struct flight_slot *slot)
 	if (slot->phase != FLIGHT_SENT)
 		return;
 	w->sent--;
-	w->sent_bytes -= msg_bytes(slot->msg);
+	w->sent_bytes -= slot->bytes;
 }
 
 void flight_done(struct flight *w, struct flight_slot *slot)
@@ -106,7 +122,9 @@ void flight_done(struct flight *w, struct flight_slot *slot)
 	leave_flight(w, slot);
 	slot->phase = FLIGHT_DONE;
 	msg_unref(slot->msg);
+	crate_free(slot->crate);
 	slot->msg = NULL;
+	slot->crate = NULL;
 	while (w->head < w->tail && at(w, w->head)->phase == FLIGHT_DONE)
 		w->head++;
 }

@@ -29,6 +29,14 @@ static inline bool history_add(struct history *h, uint64_t after, uint64_t to)
 	return true;
 }
 
+/* The stretch that was added with no end has one now. */
+static inline void history_close(struct history *h, uint64_t to)
+{
+	for (size_t i = 0; i < h->count; i++)
+		if (h->stretch[i].to == UINT64_MAX)
+			h->stretch[i].to = to;
+}
+
 static inline bool history_holds(const struct history *h, uint64_t seq)
 {
 	for (size_t i = 0; i < h->count; i++)

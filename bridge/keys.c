@@ -2,71 +2,11 @@
 #include "bridge/bridge.h"
 
 #include "base/topic.h"
+#include "bridge/gate.h"
 #include "bridge/preset.h"
 #include "bridge/rules.h"
 
 #include <string.h>
-
-/* --- a rule ------------------------------------------------------------------------------------------------------ */
-
-static const struct key_choice retain_choices[] = {
-	{"keep", BRIDGE_RETAIN_KEEP, "as the message has it"},
-	{"set", BRIDGE_RETAIN_SET, "always retained on the other side"},
-	{"clear", BRIDGE_RETAIN_CLEAR, "never retained on the other side"},
-	{NULL, 0, NULL},
-};
-
-static const struct key rule_keys[] = {
-	{"out", KEY_FILTER, offsetof(struct bridge_rule, out), .help = "local topics that go up"},
-	{"in", KEY_FILTER, offsetof(struct bridge_rule, in), .help = "topics of the upstream that come down"},
-	{"both", KEY_FILTER, offsetof(struct bridge_rule, both), .help = "local topics that go up and come down"},
-	{"strip", KEY_TEXT, offsetof(struct bridge_rule, strip),
-		.help = "taken off the front of the topic on its way; for `both` the way up"},
-	{"prefix", KEY_TEXT, offsetof(struct bridge_rule, prefix),
-		.help = "put in front of the topic on its way, after strip; for `both` the way up"},
-	{"topic", KEY_TEXT, offsetof(struct bridge_rule, topic), .min = 1, .max = 1024,
-		.help = "in place of strip and prefix the whole new topic: {1} is what the first + of the filter met, "
-			"{2} the second, {#} what # met"},
-	{"qos", KEY_INT, offsetof(struct bridge_rule, qos), .min = 0, .max = 2, .dflt = "1",
-		.help = "1: until the upstream has acknowledged; 2: and exactly once, as long as the upstream keeps "
-			"the "
-			"session; 0: sent once, and lost if the link fails just then"},
-	{"retain", KEY_ENUM, offsetof(struct bridge_rule, retain), .choices = retain_choices, .dflt = "keep",
-		.help = "the retain flag on the other side"},
-};
-
-static void check_front(struct key_report *report, const struct bridge_rule *rule, const char *key, const char *front)
-{
-	if (front && (strchr(front, '+') || strchr(front, '#')))
-		key_fault(report, rule, key, "\"%s\" has a wildcard; it is taken as it stands, so use plain levels",
-			front);
-}
-
-static void check_rule(void *item, struct key_report *report)
-{
-	const struct bridge_rule *rule = item;
-	int ways = (rule->out != NULL) + (rule->in != NULL) + (rule->both != NULL);
-
-	if (ways != 1)
-		key_fault(report, rule, NULL, "a rule says one way, this one %s; use one of out, in, both",
-			ways == 0 ? "none" : "more");
-	if (rule->qos == 2 && !rule->out)
-		key_fault(report, rule, "qos", "2 is offered for what goes up; use 1 for what comes down");
-	if (rule->topic && (rule->prefix || rule->strip))
-		key_fault(report, rule, "topic",
-			"is the whole new topic; leave strip and prefix out, or leave out topic");
-	else if (rule->topic && rule->both)
-		key_fault(report, rule, "topic", "cannot be undone on the way down; use strip and prefix with `both`");
-	else if (rule->topic && ways == 1 && !rules_template_ok(rule->topic, rule->out ? rule->out : rule->in))
-		key_fault(report, rule, "topic",
-			"\"%s\" does not fit the filter; {1}, {2} ... stand for its + levels, {#} for its #",
-			rule->topic);
-	check_front(report, rule, "prefix", rule->prefix);
-	check_front(report, rule, "strip", rule->strip);
-}
-
-static const struct key_table rule_table = KEY_TABLE_OF("rule", struct bridge_rule, rule_keys, .check = check_rule,
-	.help = "What goes up, comes down, or both. The first rule that wants a topic decides.");
 
 /* --- tls --------------------------------------------------------------------------------------------------------- */
 
@@ -148,6 +88,20 @@ static const struct key_choice marks[] = {
 	{NULL, 0, NULL},
 };
 
+static const struct key_choice class_choices[] = {
+	{"bulk", 1 << MSG_BULK, "evicted first"},
+	{"telemetry", 1 << MSG_TELEMETRY, "what clients on site publish, and readings"},
+	{"event", 1 << MSG_EVENT, "what happened to the gateway, gap records among it"},
+	{"alarm", 1 << MSG_ALARM, "evicted last, sent first"},
+	{NULL, 0, NULL},
+};
+
+static const struct key_choice zone_choices[] = {
+	{"local", BRIDGE_LOCAL_TIME, "the machine's"},
+	{"utc", BRIDGE_UTC, "UTC"},
+	{NULL, 0, NULL},
+};
+
 static const struct key keys[] = {
 	{"address", KEY_LIST, offsetof(struct bridge_opts, address), .required = true,
 		.help = "mqtt://host:1883, mqtts://host:8883, ws:// or wss://; several are tried in turn"},
@@ -187,9 +141,18 @@ static const struct key keys[] = {
 	{"max_packet", KEY_SIZE, offsetof(struct bridge_opts, max_packet), .min = 0, .max = 268435460, .dflt = "0",
 		.help = "longer ones are set aside unsent; 0: what the server says, and without a word of it any"},
 	{"rate", KEY_INT, offsetof(struct bridge_opts, rate), .min = 0, .max = 1000000, .dflt = "0",
-		.help = "records a second at most; 0: as fast as the link takes them"},
+		.help = "messages a second at most, a batch is one; 0: as fast as the link takes them"},
 	{"rate_bytes", KEY_SIZE, offsetof(struct bridge_opts, rate_bytes), .min = 0, .max = INT64_C(10) << 30,
 		.dflt = "0", .help = "bytes a second at most, of whole packets; 0: as fast as the link takes them"},
+	{"bytes_per_day", KEY_SIZE, offsetof(struct bridge_opts, day_bytes), .min = 4096, .max = INT64_C(1) << 50,
+		.dflt = "0",
+		.help = "bytes a day at most, of whole packets; the count is kept over a restart; 0: no limit"},
+	{"schedule", KEY_TEXT, offsetof(struct bridge_opts, schedule), .min = 11, .max = 200,
+		.help = "when records go up, 22:00-06:00 or several of these; the link stays up all the time"},
+	{"exempt", KEY_FLAGS, offsetof(struct bridge_opts, exempt), .choices = class_choices, .dflt = "alarm",
+		.help = "classes that go up past schedule and bytes_per_day, ahead of what waits"},
+	{"time_zone", KEY_ENUM, offsetof(struct bridge_opts, time_zone), .choices = zone_choices, .dflt = "local",
+		.help = "whose hours and days schedule and bytes_per_day mean"},
 	{"order", KEY_ENUM, offsetof(struct bridge_opts, order), .choices = orders, .dflt = "fifo",
 		.help = "what goes first after an outage"},
 	{"alarms_first", KEY_BOOL, offsetof(struct bridge_opts, alarms_first), .dflt = "true",
@@ -208,7 +171,7 @@ static const struct key keys[] = {
 		.help = "how a record tells its seq, its time, and that it is late"},
 	{"status", KEY_TEXT, offsetof(struct bridge_opts, status), .max = 1024, .dflt = "{site}/weir/status",
 		.help = "topic of the retained online and offline; \"\" for none"},
-	{"rules", KEY_LIST, offsetof(struct bridge_opts, rules), .table = &rule_table, .required = true,
+	{"rules", KEY_LIST, offsetof(struct bridge_opts, rules), .table = &bridge_rule_table, .required = true,
 		.help = "what goes up and comes down"},
 };
 
@@ -253,6 +216,32 @@ static void check_exact(const struct bridge_opts *o, struct key_report *report)
 		key_fault(report, o, "order", "with qos 2 is fifo; leave it out, or use qos 1");
 }
 
+static void check_limits(const struct bridge_opts *o, struct key_report *report)
+{
+	const struct bridge_rule *rules = o->rules.items;
+	struct gate_span spans[GATE_SPANS];
+
+	if (o->schedule && gate_parse(o->schedule, spans) < 0)
+		key_fault(report, o, "schedule",
+			"\"%s\" is no schedule; use times of the day like 22:00-06:00, up to eight with commas between",
+			o->schedule);
+	if (o->day_bytes > 0 && o->max_packet > o->day_bytes)
+		key_fault(report, o, "bytes_per_day",
+			"is less than one packet may have (max_packet); make it larger, or max_packet smaller");
+	if (key_given(o, "exempt") && !gate_limits(o))
+		key_fault(report, o, "exempt", "there is nothing to be exempt from; add schedule or bytes_per_day");
+	for (size_t i = 0; i < o->rules.count; i++) {
+		const struct bridge_batch *batch = &rules[i].batch;
+
+		if (batch->records > 0 && o->day_bytes > 0 && batch->bytes > o->day_bytes)
+			key_fault(
+				report, batch, "bytes", "is more than bytes_per_day lets pass in a day; make it less");
+		else if (batch->records > 0 && o->max_packet > 0 && batch->bytes > o->max_packet)
+			key_advice(report, batch, "bytes",
+				"is more than one packet may have (max_packet); full batches go in parts");
+	}
+}
+
 static void check_upstream(void *item, struct key_report *report)
 {
 	struct bridge_opts *o = item;
@@ -261,6 +250,7 @@ static void check_upstream(void *item, struct key_report *report)
 	check_addresses(o, report);
 	preset_apply(o, report);
 	check_exact(o, report);
+	check_limits(o, report);
 	if (o->token.kind != BRIDGE_TOKEN_NONE && o->password_file)
 		key_fault(report, o, "password_file", "there is a token for a password already; leave one of them out");
 	if (o->backoff_max_ms < o->backoff_ms)

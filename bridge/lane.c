@@ -63,14 +63,21 @@ struct flight_slot *lane_fetch(struct lane *l, struct lane_walk *walk)
 {
 	for (;;) {
 		while (l->at < l->count && l->ahead[l->at].seq <= walk->until) {
-			const struct store_record *rec = &l->ahead[l->at++];
+			const struct store_record *rec = &l->ahead[l->at];
 			const struct bridge_rule *rule = NULL;
+			enum lane_answer answer = walk->wants(walk->ctx, rec, &rule);
 			struct flight_slot *slot;
 
-			if (!walk->wants(walk->ctx, rec, &rule)) {
+			walk->answer = answer;
+			if (answer == LANE_WAIT)
+				return NULL;
+			l->at++;
+			if (answer != LANE_TAKE)
 				flight_pass(&l->flight, rec->seq);
+			if (answer == LANE_STOP)
+				return NULL;
+			if (answer == LANE_PASS)
 				continue;
-			}
 			slot = &l->flight.slots[flight_push(&l->flight, rec->seq, rec->msg)];
 			slot->rule = rule;
 			return slot;

@@ -30,14 +30,18 @@ struct lane {
 	int64_t read_again_ms; /* after a read that failed */
 };
 
+/* PASS: the record is not this lane's, or it was taken elsewhere. TAKE: it gets a slot. STOP: as PASS, and the walk ends
+ * here for now; WAIT: so it does, before this record. */
+enum lane_answer { LANE_PASS, LANE_TAKE, LANE_STOP, LANE_WAIT };
+
 struct lane_walk {
 	const struct lane_source *source;
 	void *ctx;
-	/* true: the record is this lane's; *rule as parcel_make() wants it */
-	bool (*wants)(void *ctx, const struct store_record *rec, const struct bridge_rule **rule);
+	enum lane_answer (*wants)(void *ctx, const struct store_record *rec, const struct bridge_rule **rule);
 	uint64_t until; /* no further than this seq */
 	int64_t now_ms;
-	int reads; /* at most, counted down */
+	int reads;               /* at most, counted down */
+	enum lane_answer answer; /* the last: STOP and WAIT end a walk */
 };
 
 int lane_init(struct lane *l, const char *upstream, size_t number, size_t slots, uint64_t cursor);

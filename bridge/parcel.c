@@ -2,7 +2,9 @@
 #include "bridge/parcel.h"
 
 #include "base/topic.h"
+#include "bridge/envelope.h"
 #include "bridge/rules.h"
+#include "bridge/squeeze.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,6 +22,7 @@ void parcel_fini(struct parcel_scratch *s)
 {
 	free(s->topic);
 	free(s->payload);
+	squeeze_free(s->squeeze);
 	*s = (struct parcel_scratch){0};
 }
 
@@ -79,6 +82,20 @@ static size_t end_of_object(const uint8_t *text, size_t len, bool *empty)
 	return to - 1;
 }
 
+static int make_room(struct parcel_scratch *s, size_t need)
+{
+	uint8_t *more;
+
+	if (s->payload_cap >= need)
+		return 0;
+	more = realloc(s->payload, need);
+	if (!more)
+		return -ENOMEM;
+	s->payload = more;
+	s->payload_cap = need;
+	return 0;
+}
+
 static int add_members(struct parcel *p, struct parcel_scratch *s, bool restamped)
 {
 	enum { ROOM = PARCEL_MAX_NOTES * 40 };
@@ -88,14 +105,8 @@ static int add_members(struct parcel *p, struct parcel_scratch *s, bool restampe
 
 	if (cut == 0)
 		return 0;
-	if (s->payload_cap < need) {
-		uint8_t *more = realloc(s->payload, need);
-
-		if (!more)
-			return -ENOMEM;
-		s->payload = more;
-		s->payload_cap = need;
-	}
+	if (make_room(s, need) < 0)
+		return -ENOMEM;
 	memcpy(s->payload, p->payload, cut);
 	for (size_t i = 0; i < p->note_count; i++) {
 		const struct parcel_note *n = &p->notes[i];
@@ -122,6 +133,44 @@ static bool may_have_members(const struct bridge_opts *opts, const struct msg *m
 	if (opts->mark == BRIDGE_MARK_JSON)
 		return true;
 	return opts->version == BRIDGE_V311 && (m->origin == MSG_FROM_LINE || m->origin == MSG_FROM_GATEWAY);
+}
+
+/* --- envelopes ---------------------------------------------------------------------------------------------------- */
+
+/* What a payload is, as MQTT 5 says it: text or not (0x01), and its kind (0x03). */
+#define KIND(text, name) {0x01, (text), 0x03, 0, sizeof(name) - 1}, name
+static const struct kind {
+	uint8_t head[5];
+	char name[28];
+} kinds[] = {
+	{KIND(1, "application/json")},
+	{KIND(1, "application/x-ndjson")},
+	{KIND(0, "application/zstd")},
+};
+enum kind_of { KIND_JSON, KIND_LINES, KIND_ZSTD };
+
+static void tell_kind(struct parcel *p, const struct bridge_opts *opts, enum kind_of kind)
+{
+	bool told = opts->version == BRIDGE_V5;
+
+	p->props = told ? (const uint8_t *)&kinds[kind] : NULL;
+	p->props_len = told ? sizeof(kinds[kind].head) + kinds[kind].head[4] : 0;
+}
+
+static int enclose(struct parcel *p, struct parcel_scratch *s, const struct bridge_opts *opts, const struct msg *m,
+	const struct parcel_facts *facts)
+{
+	struct envelope_facts told = {facts->seq, opts->mark != BRIDGE_MARK_NONE, facts->late, facts->again};
+	struct json j;
+
+	if (make_room(s, envelope_room(m)) < 0)
+		return -ENOMEM;
+	j = json_on((char *)s->payload, s->payload_cap);
+	envelope_write(&j, m, &told);
+	p->payload = s->payload;
+	p->payload_len = json_done(&j);
+	tell_kind(p, opts, KIND_JSON);
+	return p->payload_len > 0 ? 0 : -EMSGSIZE;
 }
 
 /* --- the parcel ------------------------------------------------------------------------------------------------ */
@@ -173,6 +222,8 @@ int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridg
 	if (out->expiry_s == 0)
 		return PARCEL_EXPIRED;
 	r = name_it(out, s, rule, m);
+	if (r == 0 && rule && rule->payload == BRIDGE_ENVELOPE)
+		return enclose(out, s, opts, m, facts);
 	if (r != 0 || opts->mark == BRIDGE_MARK_NONE)
 		return r;
 	tell(out, m, facts);
@@ -181,6 +232,96 @@ int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridg
 	if (opts->version == BRIDGE_V311 || opts->mark == BRIDGE_MARK_JSON)
 		out->note_count = 0;
 	return r;
+}
+
+/* --- the parcel of a crate ---------------------------------------------------------------------------------------- */
+
+/* How many of the part are still wanted; *room: bytes that all of them take at most. */
+static size_t drop_expired(struct crate *c, int64_t now_ms, size_t *room, uint64_t *expired)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < crate_part(c); i++) {
+		struct crate_record *r = &c->records[c->done + i];
+
+		if (r->msg && expiry_left(r->msg, now_ms) == 0) {
+			crate_drop(c, r);
+			++*expired;
+		}
+		if (r->msg)
+			*room += envelope_room(r->msg) + 1;
+		left += r->msg != NULL;
+	}
+	return left;
+}
+
+static size_t write_records(const struct crate *c, bool marks, bool again, char *out, size_t cap)
+{
+	bool lines = c->rule->batch.format == BRIDGE_BATCH_LINES;
+	struct json j = json_on(out, cap);
+
+	if (!lines)
+		json_open(&j, '[');
+	for (size_t i = 0; i < crate_part(c); i++) {
+		const struct crate_record *r = &c->records[c->done + i];
+		struct envelope_facts told = {.seq = r->seq, .marks = marks, .late = r->late, .again = again};
+
+		if (!r->msg)
+			continue;
+		envelope_write(&j, r->msg, &told);
+		if (!lines)
+			continue;
+		j.comma = false;
+		json_raw(&j, "\n", 1);
+		j.comma = false;
+	}
+	if (!lines)
+		json_close(&j, ']');
+	return json_done(&j);
+}
+
+static int make_batch(struct parcel *out, struct parcel_scratch *s, const struct bridge_opts *opts, struct crate *c,
+	bool again, int64_t now_ms, uint64_t *expired)
+{
+	const struct bridge_batch *batch = &c->rule->batch;
+	size_t room = 3;
+	int r;
+
+	if (drop_expired(c, now_ms, &room, expired) == 0)
+		return PARCEL_EXPIRED;
+	if (make_room(s, room) < 0)
+		return -ENOMEM;
+	out->payload = s->payload;
+	out->payload_len = write_records(c, opts->mark != BRIDGE_MARK_NONE, again, (char *)s->payload, s->payload_cap);
+	tell_kind(out, opts, batch->zstd ? KIND_ZSTD : batch->format == BRIDGE_BATCH_LINES ? KIND_LINES : KIND_JSON);
+	if (out->payload_len == 0)
+		return -EMSGSIZE;
+	if (!batch->zstd)
+		return 0;
+	r = s->squeeze ? 0 : squeeze_new(&s->squeeze);
+	return r < 0 ? r : squeeze_run(s->squeeze, out->payload, out->payload_len, &out->payload, &out->payload_len);
+}
+
+int parcel_make_crate(struct parcel *out, struct parcel_scratch *s, const struct bridge_opts *opts, struct crate *c,
+	bool again, int64_t now_ms, uint64_t *expired)
+{
+	const struct crate_record *first = &c->records[c->done];
+	int r;
+
+	if (c->rule->batch.records == 0) {
+		struct parcel_facts facts = {first->seq, first->late, again, now_ms};
+
+		r = parcel_make(out, s, opts, c->rule, first->msg, &facts);
+		*expired += r == PARCEL_EXPIRED;
+		return r;
+	}
+	*out = (struct parcel){
+		.topic = c->topic,
+		.topic_len = c->topic_len,
+		.expiry_s = MSG_NEVER_EXPIRES,
+		.qos = (uint8_t)c->rule->qos,
+	};
+	return make_batch(out, s, opts, c, again, now_ms, expired);
 }
 
 static size_t varint_size(size_t n)

@@ -10,13 +10,14 @@
  * `thinned` when readings beside it were dropped for want of room. With MQTT 5 these are user properties. MQTT 3.1.1
  * has none, so there they become members of a payload that is a JSON object: of weir's own readings by default, of
  * every JSON object with mark: json, where `restamped` is the time as it was put right. Other payloads are never
- * touched.
+ * touched. With payload: envelope, and in a batch, all of this stands in the envelope (envelope.h), with either version.
  */
 #ifndef BRIDGE_PARCEL_H
 #define BRIDGE_PARCEL_H
 
 #include "base/msg.h"
 #include "bridge/bridge.h"
+#include "bridge/crate.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,6 +52,7 @@ struct parcel_scratch {
 	char *topic;
 	uint8_t *payload;
 	size_t payload_cap;
+	struct squeeze *squeeze; /* NULL until the first payload that is compressed */
 };
 
 struct parcel_facts {
@@ -67,6 +69,11 @@ void parcel_fini(struct parcel_scratch *s); /* zeroed is fine */
 enum { PARCEL_UNFIT = 1, PARCEL_EXPIRED = 2 };
 int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridge_opts *opts,
 	const struct bridge_rule *rule, const struct msg *m, const struct parcel_facts *facts);
+
+/* The part of a crate that is to be sent, or its single record where its rule has no batch. Records that have expired
+ * are dropped from the crate and counted. PARCEL_EXPIRED: none is left of the part. */
+int parcel_make_crate(struct parcel *out, struct parcel_scratch *s, const struct bridge_opts *opts, struct crate *c,
+	bool again, int64_t now_ms, uint64_t *expired);
 
 /* Bytes of the whole PUBLISH, as the server counts them against its maximum packet size. */
 size_t parcel_wire_size(const struct parcel *p, enum bridge_version version);

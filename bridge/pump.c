@@ -14,7 +14,6 @@
 
 #include "base/log.h"
 #include "bridge/rules.h"
-#include "bridge/verdict.h"
 
 #include <string.h>
 
@@ -23,10 +22,7 @@ enum {
 	SLOTS_PER_WINDOW = 4, /* so that one slow acknowledgement does not stop the rest at once */
 	BACKLOG = 1000,       /* records: less is not worth overtaking */
 	FAST_IN_A_ROW = 9,    /* then MAIN gets a turn */
-	REFUSALS_MAX = 5,
-	RETRY_BASE_MS = 500,
-	HOLD_MS = 1000,
-	ASIDE_AGAIN_MS = 5000,
+	ASK_AGAIN_MS = 1000,
 };
 
 static size_t slot_count(const struct bridge_opts *opts)
@@ -49,13 +45,20 @@ int pump_init(struct drain *d)
 	d->bytes.per_s = d->opts->rate_bytes;
 	for (size_t i = 0; i < LANES && r == 0; i++)
 		r = lane_init(&d->lanes[i], d->opts->head.name, i, slot_count(d->opts), d->env.cursor);
+	for (size_t i = 0; i < LANES && r == 0; i++)
+		r = pack_new(&d->packs[i], d->opts);
+	if (r == 0)
+		r = gate_init(&d->gate, d->opts, d->env.clock, &d->env.meter);
 	return r;
 }
 
 void pump_fini(struct drain *d)
 {
-	for (size_t i = 0; i < LANES; i++)
+	for (size_t i = 0; i < LANES; i++) {
 		lane_fini(&d->lanes[i]);
+		pack_free(d->packs[i]);
+	}
+	gate_fini(&d->gate);
 	parcel_fini(&d->scratch);
 }
 
@@ -70,6 +73,8 @@ static bool overtakes(const struct drain *d, const struct store_record *rec)
 {
 	if (d->opts->alarms_first && rec->msg->class == MSG_ALARM)
 		return true;
+	if (gate_exempts(d->opts, rec->msg->class))
+		return true;
 	return live_first(d) && !history_holds(&d->history, rec->seq);
 }
 
@@ -82,22 +87,48 @@ static bool selected(const struct drain *d, const struct store_record *rec, cons
 	return *rule || rec->gap;
 }
 
-static bool main_wants(void *ctx, const struct store_record *rec, const struct bridge_rule **rule)
+/* It waited for a link. With live-first it says which of the two streams a record belongs to: the few that a short
+ * break held up go on with the live ones, ahead of the backlog, so they are not called late. */
+static bool is_late(const struct drain *d, size_t lane, uint64_t seq)
+{
+	if (lane == FAST && live_first(d))
+		return history_holds(&d->history, seq);
+	return seq <= d->late_until;
+}
+
+/* By itself, or with others, or not at all. */
+static enum lane_answer take(
+	struct drain *d, size_t lane, const struct store_record *rec, const struct bridge_rule *rule)
+{
+	static const enum lane_answer of[] = {
+		[PACK_ALONE] = LANE_TAKE,
+		[PACK_TAKEN] = LANE_PASS,
+		[PACK_READY] = LANE_STOP,
+		[PACK_WAIT] = LANE_WAIT,
+	};
+	struct pack_record r = {rec, rule, is_late(d, lane, rec->seq)};
+
+	return of[pack_take(d->packs[lane], &r, d->now_ms)];
+}
+
+static enum lane_answer main_wants(void *ctx, const struct store_record *rec, const struct bridge_rule **rule)
 {
 	struct drain *d = ctx;
 
 	if (!selected(d, rec, rule)) {
 		d->counts.skipped++;
-		return false;
+		return LANE_PASS;
 	}
-	return rec->seq > d->lanes[FAST].flight.seen || !overtakes(d, rec);
+	if (rec->seq <= d->lanes[FAST].flight.seen && overtakes(d, rec))
+		return LANE_PASS;
+	return take(d, MAIN, rec, *rule);
 }
 
-static bool fast_wants(void *ctx, const struct store_record *rec, const struct bridge_rule **rule)
+static enum lane_answer fast_wants(void *ctx, const struct store_record *rec, const struct bridge_rule **rule)
 {
 	struct drain *d = ctx;
 
-	return overtakes(d, rec) && selected(d, rec, rule);
+	return overtakes(d, rec) && selected(d, rec, rule) ? take(d, FAST, rec, *rule) : LANE_PASS;
 }
 
 /* How far each lane may walk now. FAST never falls behind MAIN; with live-first MAIN has only history to walk, and
@@ -120,23 +151,28 @@ static uint64_t fast_until(struct drain *d)
 	const struct lane *main = &d->lanes[MAIN];
 
 	lane_jump(fast, main->flight.seen);
-	if (live_first(d))
+	if (live_first(d) || d->shut)
 		return d->news;
 	return d->opts->alarms_first && d->news > main->flight.seen + BACKLOG ? d->news : fast->flight.seen;
+}
+
+static uint64_t walked(const struct drain *d)
+{
+	uint64_t main = d->lanes[MAIN].flight.seen, fast = d->lanes[FAST].flight.seen;
+
+	return fast > main ? fast : main;
 }
 
 /* Everything the store holds now waited for this link. */
 void pump_link_up(struct drain *d)
 {
 	struct lane *fast = &d->lanes[FAST];
-	uint64_t walked = d->lanes[MAIN].flight.seen;
+	uint64_t at = walked(d);
 
-	if (fast->flight.seen > walked)
-		walked = fast->flight.seen;
-	d->late_until = d->news > walked ? d->news : walked;
+	d->late_until = d->news > at ? d->news : at;
 	d->condemned_count = 0;
 	d->hold_until_ms = 0;
-	if (live_first(d) && d->news > walked + BACKLOG && history_add(&d->history, walked, d->news) &&
+	if (!d->shut && live_first(d) && d->news > at + BACKLOG && history_add(&d->history, at, d->news) &&
 		!d->opts->alarms_first)
 		lane_jump(fast, d->news);
 }
@@ -145,6 +181,39 @@ void pump_link_lost(struct drain *d)
 {
 	for (size_t i = 0; i < LANES; i++)
 		flight_unsend(&d->lanes[i].flight);
+}
+
+/* --- the gate ------------------------------------------------------------------------------------------------------ */
+
+static void due(struct drain *d, int64_t at_ms)
+{
+	if (at_ms >= 0 && (d->send_due_ms < 0 || at_ms < d->send_due_ms))
+		d->send_due_ms = at_ms;
+}
+
+/* While it is shut MAIN rests, and FAST takes what is exempt ahead of it. For live-first all that comes meanwhile is
+ * history: otherwise FAST would own records that it must not send. When there is no room for another stretch of it,
+ * the gate stays open for FAST to walk and is shut for what it would send. */
+static void look_at_gate(struct drain *d)
+{
+	int64_t due_ms = -1;
+	bool shut = !gate_open(&d->gate, d->now_ms, &due_ms);
+
+	if (shut)
+		due(d, due_ms);
+	if (shut == d->shut)
+		return;
+	d->shut = shut;
+	log_info("upstream=%s %s", d->opts->head.name,
+		!shut          ? "sends again: the schedule or a new day lets it"
+		: d->gate.full ? "has sent its bytes of today (bytes_per_day); what is not exempt waits"
+			       : "waits for its schedule; what is exempt goes on");
+	if (shut && live_first(d))
+		history_add(&d->history, walked(d), UINT64_MAX);
+	if (shut)
+		return;
+	history_close(&d->history, d->news);
+	d->late_until = d->news > walked(d) ? d->news : walked(d);
 }
 
 /* --- what may be sent -------------------------------------------------------------------------------------------- */
@@ -176,12 +245,6 @@ static bool window_allows(const struct drain *d, size_t lane)
 	return true;
 }
 
-static void due(struct drain *d, int64_t at_ms)
-{
-	if (at_ms >= 0 && (d->send_due_ms < 0 || at_ms < d->send_due_ms))
-		d->send_due_ms = at_ms;
-}
-
 static bool rate_allows(struct drain *d)
 {
 	bool records = bucket_allows(&d->records, d->now_ms), bytes = bucket_allows(&d->bytes, d->now_ms);
@@ -193,13 +256,31 @@ static bool rate_allows(struct drain *d)
 	return records && bytes;
 }
 
-/* It waited for a link. With live-first it says which of the two streams a record belongs to: the few that a short
- * break held up go on with the live ones, ahead of the backlog, so they are not called late. */
-static bool is_late(const struct drain *d, size_t lane, uint64_t seq)
+/* The walk goes on until there is a record that goes by itself, or a crate to send. */
+static struct flight_slot *fetch(struct drain *d, size_t lane, struct lane_walk *walk)
 {
-	if (lane == FAST && live_first(d))
-		return history_holds(&d->history, seq);
-	return seq <= d->late_until;
+	struct lane *l = &d->lanes[lane];
+	struct flight_slot *slot;
+
+	for (;;) {
+		struct crate *c = pack_ready(d->packs[lane], d->now_ms, d->shut);
+
+		if (c)
+			return flight_push_crate(&l->flight, c);
+		if (walk->answer == LANE_WAIT) { /* no memory, or for a crate that the gate keeps */
+			due(d, d->now_ms + ASK_AGAIN_MS);
+			return NULL;
+		}
+		walk->answer = LANE_PASS;
+		slot = lane_fetch(l, walk);
+		if (slot) {
+			slot->late = is_late(d, lane, slot->seq);
+			slot->exempt = gate_exempts(d->opts, slot->msg->class);
+			return slot;
+		}
+		if (walk->answer == LANE_PASS)
+			return NULL;
+	}
 }
 
 /* The oldest record of the lane that may go now: one that is sent again, or a new one. */
@@ -217,22 +298,22 @@ static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 	struct flight_slot *slot;
 	int64_t due_ms;
 
-	if (!window_allows(d, lane))
+	if ((d->shut && lane == MAIN) || !window_allows(d, lane))
 		return NULL;
-	slot = flight_next(&l->flight, d->now_ms, &due_ms);
+	slot = flight_next(&l->flight, d->now_ms, d->shut, &due_ms);
 	if (slot)
 		return slot;
 	due(d, due_ms);
 	if (flight_full(&l->flight))
 		return NULL;
-	slot = lane_fetch(l, &walk);
+	slot = fetch(d, lane, &walk);
 	*reads = walk.reads;
-	if (slot)
-		slot->late = is_late(d, lane, slot->seq);
 	if (!slot && walk.reads == 0)
 		d->more = true;
 	if (!slot && l->read_again_ms > d->now_ms)
 		due(d, l->read_again_ms);
+	if (!slot)
+		due(d, pack_due_ms(d->packs[lane]));
 	return slot;
 }
 
@@ -252,20 +333,6 @@ static struct flight_slot *next(struct drain *d, size_t *lane, int *reads)
 
 /* --- sending ----------------------------------------------------------------------------------------------------- */
 
-static void quarantine(struct drain *d, struct lane *l, struct flight_slot *slot, uint8_t code)
-{
-	int r = d->env.host.quarantine(d->env.host.ctx, slot->seq, code, verdict_text(code), slot->msg);
-
-	if (r < 0) {
-		log_error("upstream=%s seq=%llu cannot be set aside: %s; again in %d ms", d->opts->head.name,
-			(unsigned long long)slot->seq, strerror(-r), ASIDE_AGAIN_MS);
-		flight_retry(&l->flight, slot, d->now_ms + ASIDE_AGAIN_MS);
-		return;
-	}
-	d->counts.quarantined++;
-	flight_done(&l->flight, slot);
-}
-
 static bool is_our_status(const struct drain *d, const struct parcel *p)
 {
 	return d->status_topic[0] && strcmp(p->topic, d->status_topic) == 0;
@@ -276,16 +343,60 @@ static bool is_done(const struct drain *d, const struct flight_slot *slot, uint3
 {
 	if (!d->env.exact || !slot->rule || slot->rule->qos < 2)
 		return false;
-	*sum = exact_sum(slot->msg);
+	/* A crate with such a rule is of one record, that was held for a while. */
+	*sum = exact_sum(slot->crate ? slot->crate->records[0].msg : slot->msg);
 	return resume_knows(d, slot->seq, *sum);
+}
+
+static int make(struct drain *d, const struct flight_slot *slot, struct parcel *p)
+{
+	struct parcel_facts facts = {slot->seq, slot->late, slot->again, d->now_ms};
+	int r;
+
+	if (slot->crate)
+		return parcel_make_crate(
+			p, &d->scratch, d->opts, slot->crate, slot->again, d->now_ms, &d->counts.expired);
+	r = parcel_make(p, &d->scratch, d->opts, slot->rule, slot->msg, &facts);
+	d->counts.expired += r == PARCEL_EXPIRED;
+	return r;
+}
+
+static bool too_large(const struct drain *d, size_t size)
+{
+	return (d->limits.max_packet > 0 && size > d->limits.max_packet) ||
+	       (d->opts->day_bytes > 0 && size > (size_t)d->opts->day_bytes);
+}
+
+static int hand_over(struct drain *d, size_t lane, struct flight_slot *slot, struct parcel *p, size_t size)
+{
+	struct lane *l = &d->lanes[lane];
+	uint32_t tag = (uint32_t)(lane * slot_count(d->opts) + flight_index(&l->flight, slot));
+	int r;
+
+	if (p->qos > d->limits.max_qos)
+		p->qos = d->limits.max_qos;
+	if (d->limits.no_retain)
+		p->retain = false;
+	if (!slot->exempt && !gate_fits(&d->gate, size))
+		return UPLINK_BUSY; /* the next turn finds the gate shut */
+	gate_spend(&d->gate, size);
+	r = d->env.uplink->ops->publish(d->env.uplink, tag, p);
+	if (r != 0) {
+		gate_unspend(&d->gate, size);
+		return r;
+	}
+	d->counts.sent += slot->crate ? crate_part(slot->crate) : 1;
+	d->counts.resent += slot->again;
+	flight_sent(&l->flight, slot, d->now_ms);
+	bucket_spend(&d->records, 1);
+	bucket_spend(&d->bytes, (int64_t)size);
+	return 0;
 }
 
 /* 0: on its way, or done with without being sent. UPLINK_BUSY or -errno. */
 static int send_slot(struct drain *d, size_t lane, struct flight_slot *slot)
 {
 	struct lane *l = &d->lanes[lane];
-	struct parcel_facts facts = {slot->seq, slot->late, slot->again, d->now_ms};
-	uint32_t tag = (uint32_t)(lane * slot_count(d->opts) + flight_index(&l->flight, slot));
 	struct parcel p;
 	uint32_t sum = 0;
 	size_t size;
@@ -293,46 +404,33 @@ static int send_slot(struct drain *d, size_t lane, struct flight_slot *slot)
 
 	if (is_done(d, slot, &sum)) {
 		d->counts.acknowledged++;
-		flight_done(&l->flight, slot);
+		judge_done(l, slot);
 		return 0;
 	}
-	r = parcel_make(&p, &d->scratch, d->opts, slot->rule, slot->msg, &facts);
+	r = make(d, slot, &p);
 	if (r < 0)
 		return r;
 	if (r == PARCEL_EXPIRED) {
-		d->counts.expired++;
-		flight_done(&l->flight, slot);
+		judge_done(l, slot);
 		return 0;
 	}
 	if (r == PARCEL_UNFIT) {
-		quarantine(d, l, slot, 0x90);
+		judge_aside(d, l, slot, 0x90);
 		return 0;
 	}
-	if (is_our_status(d, &p)) { /* an old word from the queue must not replace the present one */
+	if (!slot->crate && is_our_status(d, &p)) { /* an old word from the queue must not replace the present one */
 		d->counts.skipped++;
 		flight_done(&l->flight, slot);
 		return 0;
 	}
 	size = parcel_wire_size(&p, (enum bridge_version)d->opts->version);
-	if (d->limits.max_packet > 0 && size > d->limits.max_packet) {
-		quarantine(d, l, slot, 0x95);
+	if (too_large(d, size)) {
+		judge_aside(d, l, slot, 0x95);
 		return 0;
 	}
-	if (p.qos > d->limits.max_qos)
-		p.qos = d->limits.max_qos;
-	if (d->limits.no_retain)
-		p.retain = false;
 	p.seq = slot->seq;
 	p.sum = sum;
-	r = d->env.uplink->ops->publish(d->env.uplink, tag, &p);
-	if (r != 0)
-		return r;
-	d->counts.sent++;
-	d->counts.resent += slot->again;
-	flight_sent(&l->flight, slot, d->now_ms);
-	bucket_spend(&d->records, 1);
-	bucket_spend(&d->bytes, (int64_t)size);
-	return 0;
+	return hand_over(d, lane, slot, &p, size);
 }
 
 int pump_run(struct drain *d)
@@ -343,6 +441,7 @@ int pump_run(struct drain *d)
 	d->send_due_ms = -1;
 	if (resume_goes_on(d))
 		return 0;
+	look_at_gate(d);
 	if (d->now_ms < d->hold_until_ms) {
 		due(d, d->hold_until_ms);
 		return 0;
@@ -358,82 +457,6 @@ int pump_run(struct drain *d)
 	return 0;
 }
 
-/* --- answers ------------------------------------------------------------------------------------------------------- */
-
-static uint32_t topic_hash(const struct msg *m)
-{
-	uint32_t h = 2166136261u;
-
-	for (uint32_t i = 0; i < m->topic_len; i++)
-		h = (h ^ (uint8_t)msg_topic(m)[i]) * 16777619u;
-	return h;
-}
-
-static bool is_condemned(const struct drain *d, const struct msg *m)
-{
-	uint32_t h = topic_hash(m);
-
-	for (size_t i = 0; i < d->condemned_count; i++)
-		if (d->condemned[i] == h)
-			return true;
-	return false;
-}
-
-static void condemn(struct drain *d, const struct msg *m)
-{
-	if (d->condemned_count < CONDEMNED && !is_condemned(d, m))
-		d->condemned[d->condemned_count++] = topic_hash(m);
-}
-
-static struct flight_slot *slot_of(struct drain *d, uint32_t tag, struct lane **lane)
-{
-	size_t slots = slot_count(d->opts);
-	struct flight_slot *slot;
-
-	if (tag >= slots * LANES)
-		return NULL;
-	*lane = &d->lanes[tag / slots];
-	slot = &(*lane)->flight.slots[tag % slots];
-	return slot->phase == FLIGHT_SENT ? slot : NULL;
-}
-
-bool pump_settled(struct drain *d, uint32_t tag)
-{
-	struct lane *l;
-	struct flight_slot *slot = slot_of(d, tag, &l);
-
-	if (!slot)
-		return false;
-	d->counts.acknowledged++;
-	flight_done(&l->flight, slot);
-	return true;
-}
-
-bool pump_refused(struct drain *d, uint32_t tag, uint8_t code)
-{
-	enum verdict verdict = verdict_of_publish(code);
-	struct lane *l;
-	struct flight_slot *slot = slot_of(d, tag, &l);
-
-	if (!slot)
-		return false;
-	if (verdict == VERDICT_HOLD) { /* it says nothing about this record */
-		d->hold_until_ms = d->now_ms + HOLD_MS + (int64_t)d->env.random() % HOLD_MS;
-		flight_retry(&l->flight, slot, d->hold_until_ms);
-		return true;
-	}
-	slot->refusals++;
-	if (verdict == VERDICT_RETRY && (slot->refusals >= REFUSALS_MAX || is_condemned(d, slot->msg))) {
-		condemn(d, slot->msg);
-		verdict = VERDICT_QUARANTINE;
-	}
-	if (verdict == VERDICT_QUARANTINE)
-		quarantine(d, l, slot, code);
-	else
-		flight_retry(&l->flight, slot, d->now_ms + ((int64_t)RETRY_BASE_MS << (slot->refusals - 1)));
-	return true;
-}
-
 int64_t pump_oldest_ms(const struct drain *d)
 {
 	int64_t main = flight_oldest_ms(&d->lanes[MAIN].flight), fast = flight_oldest_ms(&d->lanes[FAST].flight);
@@ -441,10 +464,20 @@ int64_t pump_oldest_ms(const struct drain *d)
 	return main < 0 || (fast >= 0 && fast < main) ? fast : main;
 }
 
+static uint64_t cursor_of(const struct drain *d, size_t lane)
+{
+	return pack_cursor(d->packs[lane], flight_cursor(&d->lanes[lane].flight));
+}
+
 uint64_t pump_cursor(const struct drain *d)
 {
-	const struct flight *fast = &d->lanes[FAST].flight;
-	uint64_t main = flight_cursor(&d->lanes[MAIN].flight);
+	bool fast_busy = flight_count(&d->lanes[FAST].flight) > 0 || !pack_empty(d->packs[FAST]);
+	uint64_t main = cursor_of(d, MAIN);
 
-	return flight_count(fast) > 0 && flight_cursor(fast) < main ? flight_cursor(fast) : main;
+	return fast_busy && cursor_of(d, FAST) < main ? cursor_of(d, FAST) : main;
+}
+
+uint64_t pump_settled_by_rule(const struct drain *d)
+{
+	return pack_settled(d->packs[MAIN]) + pack_settled(d->packs[FAST]);
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "bridge/drain.h"
 #include "bridge/inbound.h"
+#include "bridge/meter.h"
 #include "bridge/quarantine.h"
 #include "bridge/uplink_paho.h"
 #include "bridge/wire.h"
@@ -35,7 +36,9 @@ struct run {
 	struct store_reader *readers[LANES_MAX];
 	struct paho *paho;
 	struct quarantine *quarantine;
-	struct exact *exact;     /* NULL: no rule sends at QoS 2 */
+	struct exact *exact; /* NULL: no rule sends at QoS 2 */
+	int meter_fd;        /* -1: there is no bound for a day */
+	int64_t meter_day, meter_bytes;
 	struct drain *drain;     /* NULL until main said where to start */
 	struct inbound *inbound; /* of Paho's receive thread */
 	struct loop_watch main_watch, paho_watch;
@@ -88,6 +91,13 @@ static int set_aside(void *ctx, uint64_t seq, unsigned code, const char *reason,
 	if (result == 0)
 		say(r, &word);
 	return result;
+}
+
+static int keep_meter(void *ctx, int64_t day, int64_t bytes)
+{
+	struct run *r = ctx;
+
+	return meter_keep(r->meter_fd, day, bytes);
 }
 
 /* On Paho's receive thread. */
@@ -199,6 +209,7 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed)
 		.host = {r, tell_state, set_aside},
 		.random = backoff_random,
 		.clock = &clock_system,
+		.meter = {r, r->meter_fd < 0 ? NULL : keep_meter, r->meter_day, r->meter_bytes},
 	};
 	int result = store_read_cursor(r->readers[0], r->opts->head.name, &env.cursor);
 
@@ -339,6 +350,9 @@ static int begin(struct run *r, int sock_fd)
 	if (result == 0)
 		result = quarantine_open(
 			&r->quarantine, r->env->store_dir, r->opts->head.name, r->opts->quarantine_bytes);
+	if (result == 0 && r->opts->day_bytes > 0)
+		result =
+			meter_open(&r->meter_fd, r->env->store_dir, r->opts->head.name, &r->meter_day, &r->meter_bytes);
 	if (result == 0)
 		result = open_exact(r);
 	if (result == 0)
@@ -359,6 +373,7 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 	struct run r = {
 		.opts = opts,
 		.env = env,
+		.meter_fd = -1,
 		.main_watch = {.fd = -1, .run = on_main},
 		.paho_watch = {.fd = -1, .run = on_paho},
 		.due = {.run = on_due},
@@ -379,6 +394,8 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 	for (size_t i = 0; i < LANES_MAX; i++)
 		store_reader_close(r.readers[i]);
 	inbound_free(r.inbound);
+	if (r.meter_fd >= 0)
+		close(r.meter_fd);
 	quarantine_close(r.quarantine);
 	loop_free(r.loop);
 	free(r.wire);

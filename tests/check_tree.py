@@ -28,6 +28,7 @@ ONE_INCLUDER = {
     "modbus/modbus.h": "drivers/rtu.c",
     "libserialport.h": "drivers/port.c",
     "MQTTAsync.h": "bridge/uplink_paho.c",
+    "zstd.h": "bridge/squeeze.c",
     "openssl/ssl.h": "broker/tls.c",
 }
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")

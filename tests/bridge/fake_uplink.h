@@ -9,7 +9,7 @@ enum { FAKE_PARCELS = 4096 };
 
 struct fake_parcel {
 	uint32_t tag;
-	char topic[64], payload[128];
+	char topic[64], payload[1024];
 	uint64_t seq; /* from the note, 0: none */
 	bool late, again, retain, answered;
 	uint8_t qos;

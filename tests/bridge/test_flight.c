@@ -26,7 +26,7 @@ static void push(struct flight *w, uint64_t seq)
 static struct flight_slot *send_next(struct flight *w, int64_t now_ms)
 {
 	int64_t due_ms;
-	struct flight_slot *slot = flight_next(w, now_ms, &due_ms);
+	struct flight_slot *slot = flight_next(w, now_ms, false, &due_ms);
 
 	if (slot)
 		flight_sent(w, slot, now_ms);
@@ -127,7 +127,7 @@ static void a_retry_waits_for_its_time_and_others_go_first(void **state)
 	first = send_next(&w, 0);
 	flight_retry(&w, first, 100);
 	assert_int_equal(send_next(&w, 50)->seq, 2);
-	assert_null(flight_next(&w, 50, &due_ms));
+	assert_null(flight_next(&w, 50, false, &due_ms));
 	assert_int_equal(due_ms, 100);
 	assert_int_equal(send_next(&w, 100)->seq, 1);
 	flight_fini(&w);

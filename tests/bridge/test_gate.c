@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include "bridge/gate.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+enum { MINUTE = 60000, HOUR = 60 * MINUTE };
+static const int64_t day = INT64_C(24) * HOUR;
+static const int64_t midnight = INT64_C(20000) * 24 * HOUR; /* of a day, UTC */
+
+struct bench {
+	struct clock clock;
+	int64_t wall_ms, now_ms;
+	struct bridge_opts opts;
+	struct gate gate;
+	int64_t kept_day, kept_bytes;
+	int keeps, keep_result;
+};
+
+static int64_t wall(const struct clock *c)
+{
+	return ((const struct bench *)c)->wall_ms; /* clock is its first member */
+}
+
+static int keep(void *ctx, int64_t kept_day, int64_t bytes)
+{
+	struct bench *b = ctx;
+
+	b->keeps++;
+	if (b->keep_result < 0)
+		return b->keep_result;
+	b->kept_day = kept_day;
+	b->kept_bytes = bytes;
+	return 0;
+}
+
+static void begin(struct bench *b)
+{
+	struct gate_meter meter = {b, keep, b->kept_day, b->kept_bytes};
+
+	b->clock.wall_ms = wall;
+	b->opts.head.name = "up";
+	b->opts.time_zone = BRIDGE_UTC;
+	assert_int_equal(gate_init(&b->gate, &b->opts, &b->clock, &meter), 0);
+}
+
+static bool open_at(struct bench *b, int64_t wall_ms)
+{
+	int64_t due_ms;
+
+	b->now_ms += wall_ms > b->wall_ms ? wall_ms - b->wall_ms : MINUTE;
+	b->wall_ms = wall_ms;
+	return gate_open(&b->gate, b->now_ms, &due_ms);
+}
+
+static void what_is_a_schedule(void **state)
+{
+	static const char *const wrong[] = {"", "22:00", "22:00-", "22:00-22:00", "24:00-01:00", "00:00-24:00",
+		"1:00-2:00", "22:60-23:00", "22:00-24:01", "22:00-06:00,", "22:00-06:00 x", "22:00 - 06:00",
+		"01:00-02:00,03:00-04:00,05:00-06:00,07:00-08:00,09:00-10:00,11:00-12:00,13:00-14:00,15:00-16:00,"
+		"17:00-18:00"};
+	struct gate_span s[GATE_SPANS];
+
+	(void)state;
+	assert_int_equal(gate_parse("22:00-06:00", s), 1);
+	assert_true(s[0].from == 22 * 60 && s[0].to == 6 * 60);
+	assert_int_equal(gate_parse(" 22:00-24:00 , 00:00-06:30", s), 2);
+	assert_true(s[1].from == 0 && s[1].to == 390);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		if (gate_parse(wrong[i], s) != -EINVAL)
+			fail_msg("\"%s\" is no schedule", wrong[i]);
+}
+
+static void schedule_over_midnight_is_open_at_its_hours_to_the_minute(void **state)
+{
+	struct bench b = {.opts = {.schedule = "22:00-06:00"}};
+
+	(void)state;
+	begin(&b);
+	assert_false(open_at(&b, midnight + 22 * HOUR - 1));
+	assert_true(open_at(&b, midnight + 22 * HOUR));
+	assert_true(open_at(&b, midnight + day + 6 * HOUR - 1));
+	assert_false(open_at(&b, midnight + day + 6 * HOUR));
+}
+
+static void hours_are_local_where_it_says_so(void **state)
+{
+	struct bench b = {.opts = {.schedule = "12:00-13:00"}};
+
+	(void)state;
+	setenv("TZ", "EST-5", 1); /* five hours east */
+	tzset();
+	begin(&b);
+	b.opts.time_zone = BRIDGE_LOCAL_TIME;
+	assert_false(open_at(&b, midnight + 12 * HOUR));
+	assert_true(open_at(&b, midnight + day + 7 * HOUR));
+	unsetenv("TZ");
+	tzset();
+}
+
+static void it_says_when_to_look_again(void **state)
+{
+	struct bench b = {.opts = {.schedule = "22:00-06:00"}};
+	int64_t due_ms = 0;
+
+	(void)state;
+	begin(&b);
+	b.wall_ms = midnight + 22 * HOUR - 10;
+	b.now_ms = 1000;
+	assert_false(gate_open(&b.gate, b.now_ms, &due_ms));
+	assert_int_equal(due_ms, 1010);
+}
+
+static void a_day_takes_its_bytes_and_not_one_more(void **state)
+{
+	struct bench b = {.opts = {.day_bytes = 10000}};
+
+	(void)state;
+	begin(&b);
+	assert_true(open_at(&b, midnight + HOUR));
+	for (int i = 0; i < 9; i++) {
+		assert_true(gate_fits(&b.gate, 1000));
+		gate_spend(&b.gate, 1000);
+	}
+	assert_true(gate_fits(&b.gate, 1000));
+	assert_false(gate_fits(&b.gate, 1001));
+	assert_false(open_at(&b, midnight + 2 * HOUR)); /* order: nothing smaller slips past it */
+	assert_true(open_at(&b, midnight + day));
+	assert_true(gate_fits(&b.gate, 10000));
+}
+
+static void what_was_spent_is_written_down_before_and_survives(void **state)
+{
+	struct bench b = {.opts = {.day_bytes = 1000000}};
+
+	(void)state;
+	begin(&b);
+	assert_true(open_at(&b, midnight + HOUR));
+	for (int64_t spent = 0; spent < 900000; spent += 500) {
+		gate_spend(&b.gate, 500);
+		assert_true(b.kept_bytes >= spent + 500);
+		assert_true(b.kept_bytes <= spent + 500 + 10000);
+	}
+	assert_true(b.keeps < 120);
+	begin(&b); /* killed */
+	assert_true(open_at(&b, midnight + 2 * HOUR));
+	assert_false(gate_fits(&b.gate, 100001));
+	gate_fini(&b.gate); /* a clean end gives back what was only reserved */
+	begin(&b);
+	assert_true(open_at(&b, midnight + 3 * HOUR));
+	assert_true(gate_fits(&b.gate, 80000));
+	assert_true(open_at(&b, midnight + day));
+	assert_true(gate_fits(&b.gate, 1000000));
+}
+
+static void a_clock_set_back_begins_no_new_day(void **state)
+{
+	struct bench b = {.opts = {.day_bytes = 10000}};
+
+	(void)state;
+	begin(&b);
+	assert_true(open_at(&b, midnight + HOUR));
+	gate_spend(&b.gate, 10000);
+	assert_false(gate_fits(&b.gate, 1));
+	assert_true(open_at(&b, midnight - 300 * day)); /* it looks anew ... */
+	assert_false(gate_fits(&b.gate, 1));            /* ... and finds it spent */
+	assert_true(open_at(&b, midnight - 299 * day)); /* days go on from there */
+	assert_true(gate_fits(&b.gate, 10000));
+}
+
+static void a_figure_that_cannot_be_written_is_counted_all_the_same(void **state)
+{
+	struct bench b = {.opts = {.day_bytes = 10000}, .keep_result = -EIO};
+
+	(void)state;
+	begin(&b);
+	assert_true(open_at(&b, midnight + HOUR));
+	gate_spend(&b.gate, 9000);
+	assert_false(gate_fits(&b.gate, 1001));
+	gate_unspend(&b.gate, 9000); /* it could not be sent */
+	assert_true(gate_fits(&b.gate, 10000));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_a_schedule),
+		cmocka_unit_test(schedule_over_midnight_is_open_at_its_hours_to_the_minute),
+		cmocka_unit_test(hours_are_local_where_it_says_so),
+		cmocka_unit_test(it_says_when_to_look_again),
+		cmocka_unit_test(a_day_takes_its_bytes_and_not_one_more),
+		cmocka_unit_test(what_was_spent_is_written_down_before_and_survives),
+		cmocka_unit_test(a_clock_set_back_begins_no_new_day),
+		cmocka_unit_test(a_figure_that_cannot_be_written_is_counted_all_the_same),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
