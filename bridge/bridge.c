@@ -54,6 +54,8 @@ struct bridge {
 	int64_t heartbeat_ms, started_ms, heard_ms, stop_ms;
 	uint64_t news, told; /* told: news that the process knows */
 	uint32_t beats;
+	const char *start_reason; /* of the next process */
+	char config[24];          /* empty: not told yet */
 	char address[512], reason[512];
 	struct bridge_stats stats;
 };
@@ -116,6 +118,7 @@ static void rest(struct bridge *b, const char *why)
 
 	if (now - b->started_ms >= STEADY_MS)
 		backoff_reset(&b->backoff);
+	b->start_reason = "crash";
 	wait = backoff_next_ms(&b->backoff, backoff_random());
 	b->phase = RESTING;
 	loop_arm(b->loop, &b->due, now + wait);
@@ -139,6 +142,7 @@ static void on_ended(struct loop_watch *w, uint32_t events)
 	reap(b, &info);
 	describe_end(&info, why, sizeof(why));
 	if (!b->stopping && renews_itself(b, &info)) {
+		b->start_reason = "renewed";
 		spawn(b);
 		return;
 	}
@@ -167,6 +171,14 @@ static void must_say(struct bridge *b, const struct wire_word *word)
 		kill_process(b, "does not read what it is told");
 	else if (r < 0)
 		log_warn("upstream=%s process=%d cannot be told: %s", b->opts->head.name, (int)b->pid, strerror(-r));
+}
+
+static void tell_config(struct bridge *b)
+{
+	struct wire_word word = {.kind = WIRE_CONFIG, .text = wire_text(b->config)};
+
+	if (b->phase == RUNNING && b->config[0])
+		must_say(b, &word);
 }
 
 static void tell_news(struct bridge *b)
@@ -207,11 +219,13 @@ static void on_due(struct loop_timer *t)
 
 static void hear_ready(struct bridge *b)
 {
-	struct wire_word word = {.kind = WIRE_START, .a = b->stats.acknowledged, .b = b->news};
+	struct wire_word word = {
+		.kind = WIRE_START, .a = b->stats.acknowledged, .b = b->news, .text = wire_text(b->start_reason)};
 	struct wire_word stop = {.kind = WIRE_STOP};
 
 	b->phase = RUNNING;
 	b->told = b->news;
+	tell_config(b);
 	must_say(b, b->stopping ? &stop : &word);
 }
 
@@ -497,6 +511,7 @@ int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts 
 	b->due.run = on_due;
 	b->stats.address = b->address;
 	b->stats.reason = b->reason;
+	b->start_reason = env->start_reason ? env->start_reason : "start";
 	b->backoff = (struct backoff){.base_ms = 500, .cap_ms = 5000};
 	b->exe = strdup(env->exe);
 	b->name = strdup(opts->head.name);
@@ -521,6 +536,12 @@ void bridge_news(struct bridge *b, uint64_t last_seq)
 	if (last_seq > b->news)
 		b->news = last_seq;
 	tell_news(b);
+}
+
+void bridge_configured(struct bridge *b, const char *hash)
+{
+	snprintf(b->config, sizeof(b->config), "%s", hash);
+	tell_config(b);
 }
 
 void bridge_stop(struct bridge *b)

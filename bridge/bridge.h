@@ -138,14 +138,16 @@ struct bridge_env {
 	const char *store_dir;
 	const char *site; /* for {site}/weir/status */
 	const char *version;
-	const char *opts_text; /* opts as the child reads them back from OPTS_FD; not used in the child */
-	int inbound_fd;        /* in the child only: its second socket, for messages from the upstream */
-	int64_t heartbeat_ms;  /* a process that answers nothing for so long is killed; 0: 20 s */
+	const char *opts_text;    /* opts as the child reads them back from OPTS_FD; not used in the child */
+	const char *start_reason; /* of its first process: "start", or "reload"; NULL: "start" */
+	int inbound_fd;           /* in the child only: its second socket, for messages from the upstream */
+	int64_t heartbeat_ms;     /* a process that answers nothing for so long is killed; 0: 20 s */
 };
 
 int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts *opts, const struct bridge_env *env,
 	const struct bridge_events *events);
-void bridge_news(struct bridge *b, uint64_t last_seq); /* the store has committed up to here */
+void bridge_news(struct bridge *b, uint64_t last_seq);      /* the store has committed up to here */
+void bridge_configured(struct bridge *b, const char *hash); /* of the whole configuration, for the status upstream */
 void bridge_stop(struct bridge *b); /* asks it to say goodbye; stopped when bridge_running() is false */
 bool bridge_running(const struct bridge *b);
 void bridge_free(struct bridge *b); /* kills what still runs; NULL is fine */

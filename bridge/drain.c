@@ -25,59 +25,14 @@ enum event { EV_TIMER, EV_UP, EV_DOWN, EV_SETTLED, EV_REFUSED, EV_SUBSCRIBED, EV
 typedef void act(struct drain *d, const struct uplink_event *e);
 static void step(struct drain *d, enum event ev, const struct uplink_event *e);
 
-static uint32_t status_tag(const struct drain *d)
-{
-	return pump_tags(d->opts);
-}
-
 uint32_t drain_tags(const struct bridge_opts *opts)
 {
-	return pump_tags(opts) + 1 + (uint32_t)opts->rules.count;
+	return pump_tags(opts) + 1 + (uint32_t)opts->rules.count; /* the status, subscriptions */
 }
 
 static const char *address(const struct drain *d)
 {
 	return ((const char *const *)d->opts->address.items)[d->address];
-}
-
-/* --- what is said of the gateway ------------------------------------------------------------------------------- */
-
-static uint64_t queued(const struct drain *d)
-{
-	uint64_t cursor = pump_cursor(d);
-
-	return d->news > cursor ? d->news - cursor : 0;
-}
-
-static struct parcel status_parcel(const struct drain *d, const char *payload, size_t len)
-{
-	return (struct parcel){
-		.topic = d->status_topic,
-		.topic_len = strlen(d->status_topic),
-		.payload = (const uint8_t *)payload,
-		.payload_len = len,
-		.expiry_s = MSG_NEVER_EXPIRES,
-		.qos = 1,
-		.retain = true,
-	};
-}
-
-static struct status status_facts(const struct drain *d, const char *reason)
-{
-	return (struct status){.version = d->env.version,
-		.reason = reason,
-		.since_ms = clock_wall_ms(d->env.clock),
-		.queued = queued(d)};
-}
-
-static void say(struct drain *d, const char *payload, size_t len)
-{
-	struct parcel p = status_parcel(d, payload, len);
-
-	p.retain = !d->limits.no_retain;
-	p.qos = d->limits.max_qos == 0 ? 0 : 1;
-	if (d->env.uplink->ops->publish(d->env.uplink, status_tag(d), &p) == 0)
-		d->status_sent_ms = d->now_ms;
 }
 
 /* --- the link -------------------------------------------------------------------------------------------------- */
@@ -98,17 +53,13 @@ static void go_down(struct drain *d, const char *why, uint8_t code)
 static void dial(struct drain *d, const struct uplink_event *e)
 {
 	char payload[STATUS_MAX_LEN];
-	struct status facts = status_facts(d, "lost");
 	struct parcel will;
 	struct uplink_call call = {.address = address(d), .keep_alive_s = d->keep_alive_s};
 	int r;
 
 	(void)e;
-	facts.queued = 0;
-	if (d->status_topic[0]) {
-		will = status_parcel(d, payload, status_offline(&facts, payload));
+	if (greet_will(d, &will, payload))
 		call.will = &will;
-	}
 	d->phase_due_ms = d->now_ms + d->opts->connect_timeout_ms;
 	tell_state(d, BRIDGE_CONNECTING, call.address);
 	d->wiping = call.wipe = resume_must_wipe(d, call.address);
@@ -141,7 +92,7 @@ static void subscribe(struct drain *d)
 		if (rules_filter(&rules[i], filter, sizeof(filter)) != 0)
 			continue;
 		r = d->env.uplink->ops->subscribe(
-			d->env.uplink, status_tag(d) + 1 + (uint32_t)i, filter, (int)rules[i].qos);
+			d->env.uplink, greet_tag(d) + 1 + (uint32_t)i, filter, (int)rules[i].qos);
 		if (r != 0)
 			log_warn("upstream=%s subscribe=%s could not be sent; tried again with the next link",
 				d->opts->head.name, filter);
@@ -191,9 +142,6 @@ static bool calls_again(struct drain *d)
 
 static void go_online(struct drain *d, const struct uplink_event *e)
 {
-	char payload[STATUS_MAX_LEN];
-	struct status facts = status_facts(d, d->counts.links == 0 ? "start" : "reconnect");
-
 	d->limits = e->limits;
 	if (d->opts->max_packet > 0 && (d->limits.max_packet == 0 || d->opts->max_packet < d->limits.max_packet))
 		d->limits.max_packet = (uint32_t)d->opts->max_packet;
@@ -216,8 +164,7 @@ static void go_online(struct drain *d, const struct uplink_event *e)
 	resume_link_up(d, address(d));
 	tell_state(d, BRIDGE_UP, address(d));
 	subscribe(d);
-	if (d->status_topic[0])
-		say(d, payload, status_online(&facts, payload));
+	greet_online(d, d->counts.links == 1 ? d->start_reason : "reconnect");
 }
 
 /* A link that was up is dialled again where it was. One that did not come up moves on to the next address, quickly
@@ -261,14 +208,9 @@ static void stop_at_once(struct drain *d, const struct uplink_event *e)
 /* What is in flight is given its time: acknowledgements come in order, so the last word is answered after them. */
 static void say_goodbye(struct drain *d, const struct uplink_event *e)
 {
-	char payload[STATUS_MAX_LEN];
-	struct status facts = status_facts(d, "stopped");
-
 	(void)e;
 	d->phase_due_ms = d->now_ms + LEAVE_MS;
-	if (d->status_topic[0])
-		say(d, payload, status_offline(&facts, payload));
-	else
+	if (!greet_offline(d, "stopped"))
 		d->env.uplink->ops->leave(d->env.uplink);
 }
 
@@ -283,7 +225,7 @@ static void link_is_good(struct drain *d)
 static void settled(struct drain *d, const struct uplink_event *e)
 {
 	link_is_good(d);
-	if (e->tag == status_tag(d))
+	if (e->tag == greet_tag(d))
 		d->status_sent_ms = -1;
 	else if (!judge_settled(d, e->tag))
 		d->unexpected++;
@@ -292,7 +234,7 @@ static void settled(struct drain *d, const struct uplink_event *e)
 static void settled_then_leave(struct drain *d, const struct uplink_event *e)
 {
 	settled(d, e);
-	if (e->tag == status_tag(d))
+	if (e->tag == greet_tag(d))
 		d->env.uplink->ops->leave(d->env.uplink);
 }
 
@@ -300,7 +242,7 @@ static void refused(struct drain *d, const struct uplink_event *e)
 {
 	link_is_good(d);
 	d->counts.refused++;
-	if (e->tag == status_tag(d)) {
+	if (e->tag == greet_tag(d)) {
 		d->status_sent_ms = -1;
 		log_warn("upstream=%s status refused=\"%s\"", d->opts->head.name, verdict_text(e->code));
 	} else if (!judge_refused(d, e->tag, e->code)) {
@@ -311,7 +253,7 @@ static void refused(struct drain *d, const struct uplink_event *e)
 static void refused_then_leave(struct drain *d, const struct uplink_event *e)
 {
 	refused(d, e);
-	if (e->tag == status_tag(d))
+	if (e->tag == greet_tag(d))
 		d->env.uplink->ops->leave(d->env.uplink);
 }
 
@@ -487,6 +429,7 @@ int drain_new(struct drain **out, const struct drain_env *env)
 	d->env = *env;
 	d->opts = env->opts;
 	d->status_sent_ms = -1;
+	snprintf(d->start_reason, sizeof(d->start_reason), "%s", env->start_reason ? env->start_reason : "start");
 	d->backoff = (struct backoff){.base_ms = d->opts->backoff_ms, .cap_ms = d->opts->backoff_max_ms};
 	env->uplink->event = on_event;
 	env->uplink->ctx = d;
@@ -557,6 +500,15 @@ int64_t drain_due_ms(const struct drain *d)
 	if (d->address != 0 && d->opts->return_ms > 0)
 		due = sooner(due, d->up_ms + d->opts->return_ms);
 	return due;
+}
+
+void drain_configured(struct drain *d, const char *config)
+{
+	bool another = d->config[0] && strcmp(d->config, config) != 0;
+
+	snprintf(d->config, sizeof(d->config), "%s", config);
+	if (another && d->phase == ONLINE)
+		greet_online(d, "reload");
 }
 
 void drain_stop(struct drain *d)

@@ -29,6 +29,7 @@ struct drain_host {
 struct drain_env {
 	const struct bridge_opts *opts;
 	const char *site, *version;
+	const char *start_reason; /* said with the first `online`; NULL: "start" */
 	struct uplink *uplink;
 	struct lane_source source;
 	struct exact *exact; /* NULL: no rule sends at QoS 2 */
@@ -45,6 +46,7 @@ void drain_free(struct drain *d); /* hangs up; NULL is fine */
 /* The time of what comes next: before events of the uplink are let in, and before the calls below. */
 void drain_at(struct drain *d, int64_t now_ms);
 void drain_news(struct drain *d, uint64_t last_seq);
+void drain_configured(struct drain *d, const char *config); /* the hash in the status; said anew when it changed */
 void drain_turn(struct drain *d);            /* once a loop turn: timers that are due, then all that may be sent */
 int64_t drain_due_ms(const struct drain *d); /* when drain_turn() is due without anything happening; -1: never */
 void drain_stop(struct drain *d);            /* goodbye within a few seconds */

@@ -12,6 +12,7 @@
 #include "bridge/lane.h"
 #include "bridge/pack.h"
 #include "bridge/parcel.h"
+#include "bridge/status.h"
 
 enum drain_phase { OFFLINE, DIALING, ONLINE, LEAVING, STOPPED, DRAIN_PHASES };
 
@@ -39,6 +40,7 @@ struct drain {
 	int resume_silences;                  /* links in a row on which none of it was */
 	bool subscribed;                      /* this process has done it once */
 	char status_topic[TOPIC_MAX_LEN + 1]; /* empty: none */
+	char start_reason[16], config[24];
 
 	/* the records */
 	struct lane lanes[LANES];
@@ -59,6 +61,13 @@ struct drain {
 	struct bridge_counts counts;
 	uint64_t unexpected;
 };
+
+/* --- greet.c: without a status topic nothing is said ---------------------------------------------------------------- */
+
+uint32_t greet_tag(const struct drain *d);
+bool greet_will(const struct drain *d, struct parcel *out, char *payload); /* payload[STATUS_MAX_LEN] */
+void greet_online(struct drain *d, const char *reason);
+bool greet_offline(struct drain *d, const char *reason); /* true: its answer has to be waited for */
 
 /* --- resume.c: QoS 2; without env.exact they do nothing ---------------------------------------------------------- */
 

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,6 +45,7 @@ struct run {
 	struct loop_watch main_watch, paho_watch;
 	struct loop_timer due, counts_due;
 	struct loop_task turn;
+	char config[24]; /* as main said last */
 	uint64_t told;   /* the cursor that main knows */
 	int64_t tell_ms; /* not before */
 	int result;
@@ -197,10 +199,11 @@ static void on_paho(struct loop_watch *w, uint32_t events)
 
 /* --- what main says ----------------------------------------------------------------------------------------------- */
 
-static int start(struct run *r, uint64_t acknowledged, uint64_t committed)
+static int start(struct run *r, uint64_t acknowledged, uint64_t committed, const char *reason)
 {
 	struct drain_env env = {
 		.opts = r->opts,
+		.start_reason = reason,
 		.site = r->env->site,
 		.version = r->env->version,
 		.uplink = paho_uplink(r->paho),
@@ -226,17 +229,25 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed)
 		return result;
 	drain_at(r->drain, loop_now_ms(r->loop));
 	drain_news(r->drain, committed);
+	drain_configured(r->drain, r->config);
 	return 0;
+}
+
+static void copy_text(char *out, size_t cap, const struct wire_word *word)
+{
+	snprintf(out, cap, "%.*s", (int)word->text.len, (const char *)word->text.at);
 }
 
 static void hear(struct run *r, const struct wire_word *word)
 {
 	struct wire_word pong = {.kind = WIRE_PONG, .id = word->id};
+	char reason[16];
 	int result;
 
 	switch ((int)word->kind) {
 	case WIRE_START:
-		result = r->drain ? 0 : start(r, word->a, word->b);
+		copy_text(reason, sizeof(reason), word);
+		result = r->drain ? 0 : start(r, word->a, word->b, reason);
 		if (result < 0)
 			end(r, result);
 		break;
@@ -253,6 +264,13 @@ static void hear(struct run *r, const struct wire_word *word)
 		}
 		break;
 	case WIRE_PING: say(r, &pong); break;
+	case WIRE_CONFIG:
+		copy_text(r->config, sizeof(r->config), word);
+		if (r->drain) {
+			drain_at(r->drain, loop_now_ms(r->loop));
+			drain_configured(r->drain, r->config);
+		}
+		break;
 	default:
 		log_debug("upstream=%s word=%d from main was not expected", r->opts->head.name, (int)word->kind);
 		break;

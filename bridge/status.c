@@ -18,6 +18,10 @@ static size_t write_status(const struct status *s, const char *state, char *out,
 	json_int(&j, s->since_ms);
 	json_key(&j, "version");
 	json_str(&j, s->version);
+	if (s->config && s->config[0]) {
+		json_key(&j, "config");
+		json_str(&j, s->config);
+	}
 	if (s->queued > 0) {
 		json_key(&j, "queued");
 		json_uint(&j, s->queued);

@@ -11,7 +11,8 @@
 
 struct status {
 	const char *version;
-	const char *reason; /* "start", "reconnect"; offline: "lost", "stopped" */
+	const char *config; /* a hash of the whole configuration; "": not known yet */
+	const char *reason; /* "start", "crash", "renewed", "reload", "reconnect"; offline: "lost", "stopped" */
 	int64_t since_ms;   /* wall clock */
 	uint64_t queued;    /* records that wait */
 };

@@ -10,11 +10,12 @@
 #include <sys/socket.h>
 
 static const char *const layouts[WIRE_KINDS] = {
-	[WIRE_START] = "ab",
+	[WIRE_START] = "abt",
 	[WIRE_NEWS] = "a",
 	[WIRE_TAKEN] = "ic",
 	[WIRE_STOP] = "",
 	[WIRE_PING] = "i",
+	[WIRE_CONFIG] = "t",
 	[WIRE_READY] = "",
 	[WIRE_ACK] = "a",
 	[WIRE_STATE] = "ct",

@@ -14,11 +14,12 @@
 
 enum wire_kind {
 	/* main says */
-	WIRE_START = 1, /* a: acknowledged up to; b: committed up to */
+	WIRE_START = 1, /* a: acknowledged up to; b: committed up to; text: why the process was started */
 	WIRE_NEWS,      /* a: committed up to */
 	WIRE_TAKEN,     /* id; code 0: main has this inbound message, else send it again later */
 	WIRE_STOP,      /* say goodbye and end */
 	WIRE_PING,      /* id */
+	WIRE_CONFIG,    /* text: a hash of the whole configuration */
 	/* the process says */
 	WIRE_READY,      /* its first word */
 	WIRE_ACK,        /* a: the upstream has everything up to */

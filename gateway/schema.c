@@ -241,6 +241,25 @@ char *gateway_fixed_text(const struct gateway_opts *o)
 	return sheet_close_take(&s);
 }
 
+void gateway_hash(const struct gateway_opts *o, char out[GATEWAY_HASH])
+{
+	uint64_t h = 14695981039346656037u;
+	char *text;
+	struct sheet s;
+
+	*out = 0;
+	if (!sheet_open(&s))
+		return;
+	put(&s, &gateway_table, o);
+	text = sheet_close_take(&s);
+	if (!text)
+		return;
+	for (const char *at = text; *at; at++)
+		h = (h ^ (uint8_t)*at) * 1099511628211u;
+	snprintf(out, GATEWAY_HASH, "%016llx", (unsigned long long)h);
+	free(text);
+}
+
 static int read_upstream(const struct bridge_opts **out, struct arena *a, struct key_report *report, int fd)
 {
 	struct one_upstream *one = arena_alloc(a, sizeof(*one));

@@ -59,6 +59,10 @@ char *gateway_line_text(const struct gateway_opts *o, const struct line_opts *l)
 char *gateway_upstream_text(const struct gateway_opts *o, const struct bridge_opts *u);
 char *gateway_fixed_text(const struct gateway_opts *o);
 
+/* Equal exactly when all of it reads the same: 16 digits, terminated; empty: no memory. */
+enum { GATEWAY_HASH = 17 };
+void gateway_hash(const struct gateway_opts *o, char out[GATEWAY_HASH]);
+
 /* The other end of gateway_upstream_text(), in the process of the upstream: *arena holds it. 0, GATEWAY_OPTS_WRONG
  * (told on errors) or -errno. */
 struct arena;

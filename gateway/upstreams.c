@@ -22,6 +22,7 @@ struct upstreams {
 	struct upstreams_deps deps;
 	struct upstream *list;
 	uint64_t last_seq;
+	bool applied; /* once: what begins later does so by a reload */
 };
 
 static void acknowledged(void *ctx, struct bridge *b, uint64_t seq)
@@ -76,6 +77,7 @@ static int upstream_new(struct upstream **out, struct upstreams *u, struct gener
 		.store_dir = gen->opts->store.dir,
 		.site = gen->opts->site,
 		.version = WEIR_VERSION,
+		.start_reason = u->applied ? "reload" : "start",
 	};
 	struct bridge_events events = {up, acknowledged, inbound, state_changed, NULL};
 	int r = up ? 0 : -ENOMEM;
@@ -175,6 +177,7 @@ int upstreams_apply(struct upstreams *u, struct generation *gen)
 {
 	const struct bridge_opts *list = gen->opts->upstreams.items;
 	struct upstream **end = &u->list;
+	char hash[GATEWAY_HASH];
 
 	drop_changed(u, gen->opts);
 	while (*end)
@@ -190,6 +193,10 @@ int upstreams_apply(struct upstreams *u, struct generation *gen)
 		bridge_news((*end)->bridge, u->last_seq);
 		end = &(*end)->next;
 	}
+	u->applied = true;
+	gateway_hash(gen->opts, hash);
+	for (struct upstream *up = u->list; up; up = up->next)
+		bridge_configured(up->bridge, hash);
 	return 0;
 }
 

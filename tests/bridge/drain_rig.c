@@ -145,6 +145,7 @@ void rig_begin_at(struct bench *b, uint64_t cursor)
 		.uplink = &b->up.base,
 		.source = {b, read_records},
 		.exact = b->exact,
+		.start_reason = b->start_reason,
 		.host = {b, on_state, on_quarantine},
 		.cursor = cursor,
 		.random = no_random,

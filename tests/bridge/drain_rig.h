@@ -25,6 +25,7 @@ struct bench {
 	struct msg *msgs[RECORDS + 1]; /* by seq */
 	uint64_t last;
 	struct exact *exact; /* NULL: no QoS 2 */
+	const char *start_reason;
 	int reads, read_result;
 	int64_t now_ms;
 	enum bridge_state state;

@@ -307,6 +307,7 @@ int main(int argc, char **argv)
 	open_store(&h, &store_opts, a, argv[2]);
 	if (bridge_new(&h.bridge, h.loop, &opts, &env, &events) != 0)
 		die("bridge");
+	bridge_configured(h.bridge, "0123456789abcdef");
 	store_stats(h.store, &kept);
 	bridge_news(h.bridge, kept.last_seq);
 	loop_arm(h.loop, &h.poll, 0);

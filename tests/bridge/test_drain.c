@@ -187,6 +187,31 @@ static void status_is_retained_online_and_the_will_says_offline(void **state)
 	assert_int_equal(drain_cursor(b->drain), 0); /* it is no record */
 }
 
+static void another_configuration_is_told_while_the_link_is_up(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.status = "{site}/weir/status";
+	b->start_reason = "reload";
+	rig_begin(b);
+	drain_configured(b->drain, "00ff");
+	rig_go_up(b);
+	assert_non_null(strstr(b->up.got[0].payload, "\"reason\":\"reload\""));
+	assert_non_null(strstr(b->up.got[0].payload, "\"config\":\"00ff\""));
+	drain_configured(b->drain, "00ff");
+	assert_int_equal(b->up.count, 1);
+	drain_configured(b->drain, "01ff");
+	assert_int_equal(b->up.count, 2);
+	assert_non_null(strstr(b->up.got[1].payload, "\"config\":\"01ff\""));
+	fake_down(&b->up, 0);
+	drain_configured(b->drain, "02ff"); /* not before there is a link */
+	assert_int_equal(b->up.count, 2);
+	rig_turn(b, 1);
+	rig_go_up(b);
+	assert_non_null(strstr(b->up.got[2].payload, "\"config\":\"02ff\""));
+	assert_non_null(strstr(b->up.got[2].payload, "\"reason\":\"reconnect\""));
+}
+
 static void goodbye_says_offline_and_leaves_after_its_acknowledgement(void **state)
 {
 	struct bench *b = *state;
@@ -295,6 +320,7 @@ int main(void)
 		RIG_TEST(a_store_that_cannot_be_read_is_asked_again),
 		RIG_TEST(rate_spreads_records_over_time),
 		RIG_TEST(status_is_retained_online_and_the_will_says_offline),
+		RIG_TEST(another_configuration_is_told_while_the_link_is_up),
 		RIG_TEST(goodbye_says_offline_and_leaves_after_its_acknowledgement),
 		RIG_TEST(goodbye_does_not_wait_for_ever),
 		RIG_TEST(stopping_while_down_or_dialing_is_at_once),

@@ -22,7 +22,8 @@ def drains_in_order_and_says_hello_and_goodbye(rig):
     a = rig.expect(5000)
     assert a["duplicates"] == 0, a
     status = [g for g in rig.watch.got if g[0] == SITE + "/weir/status"]
-    assert '"state":"online"' in status[0][1], status
+    first = json.loads(status[0][1])
+    assert first["state"] == "online" and first["reason"] == "start" and first["config"] == "0123456789abcdef", status
     assert h.stop() == 0
     until("goodbye", lambda: '"reason":"stopped"' in [g for g in rig.watch.got if g[0] == SITE + "/weir/status"][-1][1])
 

@@ -15,11 +15,12 @@
 static void every_kind_of_word_reads_back(void **state)
 {
 	static const struct wire_word words[] = {
-		{.kind = WIRE_START, .a = 1, .b = UINT64_MAX},
+		{.kind = WIRE_START, .a = 1, .b = UINT64_MAX, .text = {(const uint8_t *)"start", 5}},
 		{.kind = WIRE_NEWS, .a = 0x0102030405060708},
 		{.kind = WIRE_TAKEN, .id = 7, .code = 1},
 		{.kind = WIRE_STOP},
 		{.kind = WIRE_PING, .id = 0xffffffff},
+		{.kind = WIRE_CONFIG, .text = {(const uint8_t *)"0123456789abcdef", 16}},
 		{.kind = WIRE_READY},
 		{.kind = WIRE_ACK, .a = 9},
 		{.kind = WIRE_STATE, .code = 2, .text = {(const uint8_t *)"why", 3}},
