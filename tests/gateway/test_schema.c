@@ -56,6 +56,7 @@ static size_t member_size(const struct key *k)
 		[KEY_MAP] = sizeof(struct key_list),
 		[KEY_TREE] = sizeof(void *),
 		[KEY_PATH] = sizeof(char *),
+		[KEY_PAIRS] = sizeof(struct key_list),
 	};
 
 	return k->type == KEY_TABLE ? k->table->size : sizes[k->type];
