@@ -86,8 +86,10 @@ static int pubrel(struct conn *c, const struct answer *a)
 	struct session *s = c->session;
 	struct tickets t = {0};
 
+	/* Ended already, perhaps a moment ago through an earlier connection: as long as that is not safe, a restart would
+	 * know the id again, and the client may use it anew once it hears PUBCOMP. */
 	if (!idset_has(&s->received, a->id)) {
-		acks_answer(c, PKT_PUBCOMP, a->id, RC_ID_NOT_FOUND, t);
+		acks_answer(c, PKT_PUBCOMP, a->id, RC_ID_NOT_FOUND, page_last(s));
 		return 0;
 	}
 	if (exact_release(s, a->id, &t.store) == PERSIST_BUSY) {

@@ -160,6 +160,7 @@ void fake_ledger_plant(struct fake_ledger *l, const void *bytes, size_t len)
 {
 	struct fake_entry *e = add(l);
 
+	e->put_turn = 0; /* it was there before the first turn */
 	e->bytes = malloc(len + 1);
 	assert(e->bytes);
 	memcpy(e->bytes, bytes, len);
