@@ -158,6 +158,7 @@ static void adopt(struct keeper *k, struct tidy *t)
 		t->fresh->blob = NULL;
 		t->fresh->in_row = true;
 		book_replace_take(&k->book, t->at, t->count, t->fresh);
+		k->rewrites++;
 	}
 	book_sweep(&k->book);
 	k->commits++;
@@ -185,16 +186,21 @@ static int commit(struct keeper *k)
 	return 0;
 }
 
+bool keeper_is_open(const struct keeper *k)
+{
+	return k->db != NULL;
+}
+
 int keeper_commit(struct keeper *k, struct gather *g)
 {
-	int r = k->db ? take(k, g) : -EIO;
+	int r = take(k, g);
 
 	return r == 0 ? commit(k) : r;
 }
 
 int keeper_tidy(struct keeper *k)
 {
-	return k->db ? commit(k) : -EIO;
+	return commit(k);
 }
 
 int keeper_checkpoint(struct keeper *k)
@@ -221,6 +227,7 @@ void keeper_stats(const struct keeper *k, struct keeper_stats *out)
 	*out = (struct keeper_stats){
 		.entries = k->book.live,
 		.commits = k->commits,
+		.rewrites = k->rewrites,
 		.folios = k->book.count - k->book.empty,
 		.salvaged = k->salvaged,
 		.lost = k->lost,

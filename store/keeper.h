@@ -24,7 +24,7 @@ struct keeper_opts {
 	int64_t max_bytes; /* on the disk */
 };
 
-/* Makes broker.db if it is not there. -EPROTO: a newer weir made it; -EACCES and the like; the reason is logged. */
+/* Makes broker.db if it is not there; where there is no room for that it is left to keeper_mend(). -EPROTO: a newer weir made it; -EACCES and the like; the reason is logged. */
 int keeper_open(struct keeper **out, const struct keeper_opts *opts, int64_t wall_ms);
 /* Once, before any commit: every live entry, ascending. Damage is set aside on the way, and the walk goes on with what
  * was salvaged. Not 0 from each() ends it and is returned. */
@@ -33,6 +33,7 @@ int keeper_replay(
 uint64_t keeper_next(const struct keeper *k); /* numbers go on from here */
 void keeper_close(struct keeper *k);          /* NULL is fine */
 
+bool keeper_is_open(const struct keeper *k); /* false: before anything else it must be mended */
 int keeper_commit(struct keeper *k, struct gather *g);
 bool keeper_is_untidy(const struct keeper *k);
 int keeper_tidy(struct keeper *k);       /* some of it, in a commit of its own */
@@ -46,6 +47,7 @@ const char *keeper_text(const struct keeper *k); /* what went wrong last */
 struct keeper_stats {
 	uint64_t entries; /* that live */
 	uint64_t commits, folios;
+	uint64_t rewrites; /* runs of folios that were written again as one */
 	uint64_t salvaged, lost;
 	int64_t live_bytes, disk_bytes;
 	int64_t room_bytes; /* that may still be put */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct db_opts db_opts(const struct keeper *k)
@@ -115,6 +116,14 @@ static int open_files(struct keeper *k, int64_t wall_ms)
 
 /* --- opening ----------------------------------------------------------------------------------------------------- */
 
+/* There was nothing in it, and there is no room for it to be made. */
+static bool can_wait(const struct keeper *k, int error)
+{
+	struct stat st;
+
+	return (error == -ENOSPC || error == -EIO) && (stat(k->path, &st) < 0 || st.st_size == 0);
+}
+
 static void dispose(struct keeper *k)
 {
 	if (!k)
@@ -142,6 +151,13 @@ int keeper_open(struct keeper **out, const struct keeper_opts *opts, int64_t wal
 		r = -ENAMETOOLONG;
 	if (r == 0)
 		r = open_files(k, wall_ms);
+	if (can_wait(k, r)) {
+		log_warn("ledger file=%s error=%d reason=\"%s\"; it is made when there is room", k->path, -r,
+			ledgerdb_text(k->db));
+		detach(k);
+		k->size.max_pages = keeper_file_bytes(k->opts.max_bytes) / DB_PAGE;
+		r = 0;
+	}
 	if (r < 0) {
 		log_error("ledger dir=%s error=%d reason=\"%s\"", opts->dir, -r,
 			k && k->db ? ledgerdb_text(k->db) : strerror(-r));
@@ -224,9 +240,8 @@ int keeper_replay(
 	struct keeper *k, int (*each)(void *arg, uint64_t number, struct span bytes), void *arg, int64_t wall_ms)
 {
 	struct walk w = {.each = each, .arg = arg};
-	int r;
+	int r = k->db ? load(k, &w) : 0;
 
-	r = load(k, &w);
 	if (r == -EBADMSG) {
 		book_fini(&k->book);
 		r = start_over(k, wall_ms);

@@ -26,7 +26,7 @@ struct keeper {
 	uint8_t *bits;
 	size_t bits_cap;
 	struct db_size size;
-	uint64_t commits, salvaged, lost;
+	uint64_t commits, rewrites, salvaged, lost;
 };
 
 /* What tidying puts in the place of a run of leaves. */

@@ -31,7 +31,7 @@ struct ledger_file {
 	int lock_fd; /* one weir for a ledger */
 	struct ledger_figures figures;
 
-	/* the broker's thread */
+	/* the broker's side */
 	struct gather gathers[2];
 	struct gather *now;  /* being filled */
 	struct gather *idle; /* NULL: the writer has it */

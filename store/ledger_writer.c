@@ -64,12 +64,13 @@ static void trouble_over(struct ledger_file *f)
 		f->events.trouble(f->events.ctx, NULL);
 }
 
+/* A file that could not be opened again is tried again by work(). */
 static void mend(struct ledger_file *f, bool damaged)
 {
 	int r = keeper_mend(f->keeper, damaged, clock_wall_ms(f->clock));
 
 	if (r < 0)
-		log_error("ledger mend=failed error=%d; next try at the next commit", -r);
+		log_error("ledger mend=failed error=%d; next try with the next commit", -r);
 	else
 		f->retry_us = 0;
 }
@@ -83,7 +84,7 @@ static void failed(struct ledger_file *f, int error)
 		wait *= 2;
 	f->failures++;
 	f->retry_us = clock_mono_us(f->clock) + (wait < RETRY_MAX_US ? wait : RETRY_MAX_US);
-	if (error == -EBADMSG || (error == -EIO && f->failures % MEND_AFTER == 0))
+	if (keeper_is_open(f->keeper) && (error == -EBADMSG || (error == -EIO && f->failures % MEND_AFTER == 0)))
 		mend(f, error == -EBADMSG);
 }
 
@@ -107,8 +108,10 @@ static void settle(struct ledger_file *f)
 
 static void work(struct ledger_file *f)
 {
-	int r = f->batch ? keeper_commit(f->keeper, f->batch) : keeper_tidy(f->keeper);
+	int r = keeper_is_open(f->keeper) ? 0 : keeper_mend(f->keeper, false, clock_wall_ms(f->clock));
 
+	if (r == 0)
+		r = f->batch ? keeper_commit(f->keeper, f->batch) : keeper_tidy(f->keeper);
 	if (r < 0)
 		failed(f, r);
 	else
