@@ -70,11 +70,57 @@ struct flight_slot *flight_push_crate(struct flight *w, struct crate *c)
 	return slot;
 }
 
+uint32_t flight_topic(struct flight_slot *slot)
+{
+	const char *topic = slot->crate ? slot->crate->topic : msg_topic(slot->msg);
+	uint32_t h = 2166136261u;
+
+	if (slot->topic == 0) {
+		for (; *topic; topic++)
+			h = (h ^ (uint8_t)*topic) * 16777619u;
+		slot->topic = h ? h : 1;
+	}
+	return slot->topic;
+}
+
+static void sooner(int64_t *due_ms, const struct flight_slot *slot)
+{
+	if (*due_ms < 0 || slot->due_ms < *due_ms)
+		*due_ms = slot->due_ms;
+}
+
+/* Of each topic only the oldest that is not done. */
+static struct flight_slot *next_strictly(struct flight *w, int64_t now_ms, bool exempt_only, int64_t *due_ms)
+{
+	enum { TOPICS = 4096 };
+	uint64_t taken[TOPICS / 64] = {0};
+
+	for (uint64_t place = w->head; place < w->tail; place++) {
+		struct flight_slot *slot = at(w, place);
+		uint32_t topic;
+		bool first;
+
+		if (slot->phase == FLIGHT_DONE)
+			continue;
+		topic = flight_topic(slot) % TOPICS;
+		first = !(taken[topic / 64] >> topic % 64 & 1);
+		taken[topic / 64] |= UINT64_C(1) << topic % 64;
+		if (!first || slot->phase == FLIGHT_SENT || (exempt_only && !slot->exempt))
+			continue;
+		if (slot->due_ms <= now_ms)
+			return slot;
+		sooner(due_ms, slot);
+	}
+	return NULL;
+}
+
 struct flight_slot *flight_next(struct flight *w, int64_t now_ms, bool exempt_only, int64_t *due_ms)
 {
 	bool first = true;
 
 	*due_ms = -1;
+	if (w->strict)
+		return next_strictly(w, now_ms, exempt_only, due_ms);
 	for (uint64_t place = w->unsent < w->head ? w->head : w->unsent; place < w->tail; place++) {
 		struct flight_slot *slot = at(w, place);
 
@@ -87,8 +133,7 @@ struct flight_slot *flight_next(struct flight *w, int64_t now_ms, bool exempt_on
 			continue;
 		if (slot->due_ms <= now_ms)
 			return slot;
-		if (*due_ms < 0 || slot->due_ms < *due_ms)
-			*due_ms = slot->due_ms;
+		sooner(due_ms, slot);
 	}
 	if (first)
 		w->unsent = w->tail;

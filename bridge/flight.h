@@ -28,6 +28,7 @@ struct flight_slot {
 	const struct bridge_rule *rule; /* NULL: a gap record */
 	int64_t sent_ms;                /* when it was given to the uplink */
 	int64_t due_ms;                 /* WAITING: not before */
+	uint32_t topic;                 /* flight_topic(); 0: not asked yet */
 	uint16_t refusals;
 	uint8_t phase;
 	bool late;   /* it waited in the store while the link was down */
@@ -41,6 +42,7 @@ struct flight {
 	uint64_t head, tail; /* places, ever increasing; place % cap is the slot */
 	uint64_t unsent;     /* no place before this one is WAITING */
 	uint64_t seen;       /* seq of the last record looked at */
+	bool strict; /* none goes while an earlier one of its topic is not done: so a refused one keeps its place */
 	size_t sent, sent_bytes;
 };
 
@@ -56,6 +58,7 @@ size_t flight_push(struct flight *w, uint64_t seq, struct msg *m);        /* tak
 struct flight_slot *flight_push_crate(struct flight *w, struct crate *c); /* owns it from now on */
 /* The oldest that may be sent, of all or of those that are exempt; NULL: none, *due_ms says when (or -1). */
 struct flight_slot *flight_next(struct flight *w, int64_t now_ms, bool exempt_only, int64_t *due_ms);
+uint32_t flight_topic(struct flight_slot *slot); /* a sum over its topic, never 0; two topics may share one */
 size_t flight_index(const struct flight *w, const struct flight_slot *slot);
 void flight_sent(struct flight *w, struct flight_slot *slot, int64_t now_ms);
 void flight_done(struct flight *w, struct flight_slot *slot);

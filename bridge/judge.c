@@ -13,7 +13,16 @@ enum {
 	RETRY_BASE_MS = 500,
 	HOLD_MS = 1000,
 	ASIDE_AGAIN_MS = 5000,
+	STRICT_MS = 60000, /* longer than any of these waits */
 };
+
+/* What was in flight with it has overtaken it, which nobody can undo; what comes after it does not, and for a while no
+ * two of a topic are in flight together, so that another refusal finds none to overtake. */
+static void try_again(struct drain *d, struct lane *l, struct flight_slot *slot, int64_t due_ms)
+{
+	d->strict_until_ms = d->now_ms + STRICT_MS;
+	flight_retry(&l->flight, slot, due_ms);
+}
 
 /* --- done with --------------------------------------------------------------------------------------------------- */
 
@@ -72,7 +81,7 @@ void judge_aside(struct drain *d, struct lane *l, struct flight_slot *slot, uint
 	if (r < 0) {
 		log_error("upstream=%s seq=%llu cannot be set aside: %s; again in %d ms", d->opts->head.name,
 			(unsigned long long)slot->seq, strerror(-r), ASIDE_AGAIN_MS);
-		flight_retry(&l->flight, slot, d->now_ms + ASIDE_AGAIN_MS);
+		try_again(d, l, slot, d->now_ms + ASIDE_AGAIN_MS);
 		return;
 	}
 	judge_done(l, slot);
@@ -80,19 +89,9 @@ void judge_aside(struct drain *d, struct lane *l, struct flight_slot *slot, uint
 
 /* --- answers ----------------------------------------------------------------------------------------------------- */
 
-static uint32_t topic_hash(const struct flight_slot *slot)
+static bool is_condemned(const struct drain *d, struct flight_slot *slot)
 {
-	const char *topic = slot->crate ? slot->crate->topic : msg_topic(slot->msg);
-	uint32_t h = 2166136261u;
-
-	for (; *topic; topic++)
-		h = (h ^ (uint8_t)*topic) * 16777619u;
-	return h;
-}
-
-static bool is_condemned(const struct drain *d, const struct flight_slot *slot)
-{
-	uint32_t h = topic_hash(slot);
+	uint32_t h = flight_topic(slot);
 
 	for (size_t i = 0; i < d->condemned_count; i++)
 		if (d->condemned[i] == h)
@@ -100,10 +99,10 @@ static bool is_condemned(const struct drain *d, const struct flight_slot *slot)
 	return false;
 }
 
-static void condemn(struct drain *d, const struct flight_slot *slot)
+static void condemn(struct drain *d, struct flight_slot *slot)
 {
 	if (d->condemned_count < CONDEMNED && !is_condemned(d, slot))
-		d->condemned[d->condemned_count++] = topic_hash(slot);
+		d->condemned[d->condemned_count++] = flight_topic(slot);
 }
 
 static struct flight_slot *slot_of(struct drain *d, uint32_t tag, struct lane **lane)
@@ -139,8 +138,9 @@ bool judge_refused(struct drain *d, uint32_t tag, uint8_t code)
 	if (!slot)
 		return false;
 	if (verdict == VERDICT_HOLD) { /* it says nothing about this record */
-		d->hold_until_ms = d->now_ms + HOLD_MS + (int64_t)d->env.random() % HOLD_MS;
-		flight_retry(&l->flight, slot, d->hold_until_ms);
+		if (d->hold_until_ms <= d->now_ms)
+			d->hold_until_ms = d->now_ms + HOLD_MS + (int64_t)d->env.random() % HOLD_MS;
+		try_again(d, l, slot, 0);
 		return true;
 	}
 	slot->refusals++;
@@ -151,6 +151,6 @@ bool judge_refused(struct drain *d, uint32_t tag, uint8_t code)
 	if (verdict == VERDICT_QUARANTINE)
 		judge_aside(d, l, slot, code);
 	else
-		flight_retry(&l->flight, slot, d->now_ms + ((int64_t)RETRY_BASE_MS << (slot->refusals - 1)));
+		try_again(d, l, slot, d->now_ms + ((int64_t)RETRY_BASE_MS << (slot->refusals - 1)));
 	return true;
 }

@@ -283,6 +283,14 @@ static struct flight_slot *fetch(struct drain *d, size_t lane, struct lane_walk 
 	}
 }
 
+static void wait_for_more(struct drain *d, size_t lane, const struct lane_walk *walk)
+{
+	d->more = d->more || walk->reads == 0;
+	if (d->lanes[lane].read_again_ms > d->now_ms)
+		due(d, d->lanes[lane].read_again_ms);
+	due(d, pack_due_ms(d->packs[lane]));
+}
+
 /* The oldest record of the lane that may go now: one that is sent again, or a new one. */
 static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 {
@@ -300,20 +308,21 @@ static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 
 	if ((d->shut && lane == MAIN) || !window_allows(d, lane))
 		return NULL;
-	slot = flight_next(&l->flight, d->now_ms, d->shut, &due_ms);
-	if (slot)
-		return slot;
-	due(d, due_ms);
-	if (flight_full(&l->flight))
-		return NULL;
-	slot = fetch(d, lane, &walk);
+	l->flight.strict = d->now_ms < d->strict_until_ms;
+	for (;;) {
+		slot = flight_next(&l->flight, d->now_ms, d->shut, &due_ms);
+		if (slot)
+			break;
+		due(d, due_ms);
+		if (flight_full(&l->flight))
+			break;
+		slot = fetch(d, lane, &walk);
+		if (!slot)
+			wait_for_more(d, lane, &walk);
+		if (!slot || !l->flight.strict) /* strictly, it may have to wait for another */
+			break;
+	}
 	*reads = walk.reads;
-	if (!slot && walk.reads == 0)
-		d->more = true;
-	if (!slot && l->read_again_ms > d->now_ms)
-		due(d, l->read_again_ms);
-	if (!slot)
-		due(d, pack_due_ms(d->packs[lane]));
 	return slot;
 }
 

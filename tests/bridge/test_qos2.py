@@ -32,7 +32,7 @@ def a_link_that_holds_brings_each_once(rig):
     assert host.stop() == 0
     host = rig.begin()
     host.tell("add 10 100 plant/again")
-    until("a second start", lambda: len(rig.watch.records()) == 3010)
+    until("a second start", lambda: len(rig.watch.records()) == 3010 and host.acked() >= 3010)
     assert int(host.stats()["resent"]) == 0
 
 
@@ -49,6 +49,7 @@ def killed_with_main_many_times_each_arrives_once(rig):
     until("all have arrived", lambda: len(rig.watch.records()) >= 4000, 60)
     host.tell("add 10 100 plant/last")  # numbered from 0 again, so counted apart
     until("and the cursor is behind them", lambda: host.acked() >= 4010, 30)
+    until("the last ones", lambda: len([r for r in rig.watch.got if r[0] == "plant/last"]) >= 10)
     last = [r for r in rig.watch.got if r[0] == "plant/last"]
     a = account([r for r in rig.watch.records() if r[0] != "plant/last"], 4000)
     assert a["lost"] == 0 and a["duplicates"] == 0 and a["reordered"] == 0 and len(last) == 10, (a, len(last))

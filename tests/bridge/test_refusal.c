@@ -115,8 +115,12 @@ static void quota_exceeded_holds_everything_for_a_while(void **state)
 	assert_int_equal(b->up.count, 10);
 	assert_true(drain_due_ms(b->drain) > b->now_ms);
 	rig_turn(b, 2000);
-	assert_int_equal(b->up.count, 20);
-	assert_int_equal(b->up.got[10].seq, 1); /* in order, before anything new */
+	for (size_t i = 10; i < 20; i++) { /* in order, before anything new, and one at a time: they are of one topic */
+		assert_int_equal(b->up.count, i + 1);
+		assert_int_equal(b->up.got[i].seq, i - 9);
+		fake_settle(&b->up, i);
+		rig_turn(b, 1);
+	}
 	assert_int_equal(b->quarantine_count, 0);
 }
 
@@ -151,6 +155,95 @@ static void a_server_without_qos_1_is_no_upstream_for_promises(void **state)
 	assert_non_null(strstr(b->reason, "qos 0"));
 }
 
+/* Places of the topic's records among what was sent: the last time that each was. */
+static void assert_order_of(const struct bench *b, const char *topic)
+{
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < b->up.count; i++) {
+		if (strcmp(b->up.got[i].topic, topic) != 0 || b->up.got[i].answered == false)
+			continue;
+		assert_true(b->up.got[i].seq > last);
+		last = b->up.got[i].seq;
+	}
+}
+
+static void records_refused_together_come_again_in_their_order(void **state)
+{
+	struct bench *b = *state;
+	size_t first;
+
+	rig_add(b, 10);
+	rig_begin(b);
+	rig_go_up(b);
+	for (size_t i = 0; i < 10; i++) {
+		b->now_ms += 7; /* each refusal at its own time, some of them told late */
+		drain_at(b->drain, b->now_ms);
+		fake_refuse(&b->up, i, i % 3 == 0 ? 0x80 : 0x97);
+		b->up.got[i].answered = false;
+	}
+	first = b->up.count;
+	for (int i = 0; i < 200 && drain_cursor(b->drain) < 10; i++) {
+		rig_turn(b, 100);
+		while (first < b->up.count)
+			fake_settle(&b->up, first++);
+	}
+	assert_int_equal(drain_cursor(b->drain), 10);
+	assert_order_of(b, "p/a");
+}
+
+static void what_comes_after_a_refused_record_of_its_topic_waits_and_other_topics_go_on(void **state)
+{
+	struct bench *b = *state;
+
+	rig_add_topic(b, "p/a", "1");
+	rig_begin(b);
+	rig_go_up(b);
+	fake_refuse(&b->up, 0, 0x80);
+	b->up.got[0].answered = false;
+	rig_add_topic(b, "p/a", "2");
+	rig_add_topic(b, "p/b", "3");
+	rig_add_topic(b, "p/b", "4");
+	rig_add_topic(b, "p/a", "5");
+	drain_news(b->drain, b->last);
+	rig_turn(b, 1);
+	assert_int_equal(b->up.count, 2); /* of p/b one at a time, since another refusal is to be feared */
+	assert_string_equal(b->up.got[1].payload, "3");
+	fake_settle(&b->up, 1);
+	rig_turn(b, 1);
+	assert_int_equal(b->up.count, 3);
+	assert_string_equal(b->up.got[2].payload, "4");
+	rig_turn(b, 600);
+	assert_int_equal(b->up.count, 4);
+	assert_string_equal(b->up.got[3].payload, "1");
+	fake_settle(&b->up, 3);
+	rig_turn(b, 1);
+	fake_settle(&b->up, 4);
+	rig_turn(b, 1);
+	assert_string_equal(b->up.got[5].payload, "5");
+	assert_order_of(b, "p/a");
+}
+
+static void an_upstream_that_refuses_nothing_any_more_gets_the_whole_window_again(void **state)
+{
+	struct bench *b = *state;
+
+	rig_add(b, 1);
+	rig_begin(b);
+	rig_go_up(b);
+	fake_refuse(&b->up, 0, 0x97);
+	rig_turn(b, 3000);
+	fake_settle(&b->up, 1);
+	rig_add(b, 40);
+	rig_turn(b, 1);
+	assert_int_equal(b->up.count, 3);
+	fake_settle(&b->up, 2);
+	rig_turn(b, 1);
+	fake_settle(&b->up, 3);
+	rig_turn(b, 61000);
+	assert_int_equal(b->up.count, 4 + 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +255,9 @@ int main(void)
 		RIG_TEST(quota_exceeded_holds_everything_for_a_while),
 		RIG_TEST(a_record_larger_than_the_server_takes_is_quarantined_unsent),
 		RIG_TEST(a_server_without_qos_1_is_no_upstream_for_promises),
+		RIG_TEST(records_refused_together_come_again_in_their_order),
+		RIG_TEST(what_comes_after_a_refused_record_of_its_topic_waits_and_other_topics_go_on),
+		RIG_TEST(an_upstream_that_refuses_nothing_any_more_gets_the_whole_window_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
