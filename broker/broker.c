@@ -320,6 +320,8 @@ void broker_free(struct broker *b)
 	auth_free(b->auth);
 	acl_free(b->acl);
 	free(b->told);
+	census_fini(&b->addresses);
+	census_fini(&b->users);
 	sys_free(b);
 	unrest_free(b->unrest);
 	ours_free(b);

@@ -72,6 +72,8 @@ struct broker_opts {
 	struct key_list acl;       /* of struct broker_rule; empty: everybody may everything */
 
 	int64_t max_connections;
+	int64_t max_connections_per_address, max_connections_per_user;  /* 0: no bound */
+	int64_t connect_rate, connect_rate_per_address, handshake_rate; /* a second; 0: no bound */
 	int64_t max_sessions;
 	int64_t connect_timeout_ms;
 	int64_t max_keep_alive_ms; /* 0: what the client asks for */
@@ -79,7 +81,9 @@ struct broker_opts {
 	int64_t max_session_expiry_ms; /* 0: no bound */
 
 	int64_t max_packet_size;
-	int64_t input_memory;
+	int64_t input_memory, output_memory;
+	int64_t packet_timeout_ms;
+	int64_t max_topic_length, max_topic_levels;
 	int64_t publish_rate;      /* messages a second from one client; 0: no bound */
 	int64_t publish_byte_rate; /* the same in bytes */
 	int64_t receive_maximum;

@@ -63,7 +63,9 @@ void conn_flush(struct conn *c)
 		return;
 	r = out_write(&c->out, &b->stock, c->fd, c->transport);
 	b->stats.bytes_out += before - c->out.bytes;
+	b->output_bytes -= before - c->out.bytes;
 	if (r < 0) {
+		b->output_bytes -= c->out.bytes;
 		out_clear(&c->out, &b->stock);
 		conn_doom(c, RC_OK);
 		return;
@@ -73,27 +75,55 @@ void conn_flush(struct conn *c)
 		c->slow = false;
 }
 
-static void sent(struct conn *c, int r)
+/* Answers and messages that sockets do not take may fill opts.output_memory; beyond it the connection with the most
+ * goes. */
+static void evict(struct broker *b)
 {
+	struct conn *most = NULL;
+
+	for (struct conn *c = b->conns; c; c = c->next)
+		if (!c->doomed && (!most || c->out.bytes > most->out.bytes))
+			most = c;
+	if (!most)
+		return;
+	b->stats.refused++;
+	log_debug("broker: what clients do not read fills output_memory; the one with the most, %zu bytes, is given up",
+		most->out.bytes);
+	b->output_bytes -= most->out.bytes;
+	out_clear(&most->out, &b->stock); /* at once, or the next to append would give up another */
+	conn_doom(most, RC_OK);           /* no words: what it has may end within a packet */
+}
+
+static void sent(struct conn *c, size_t before, int r)
+{
+	struct broker *b = c->broker;
+
+	b->output_bytes += c->out.bytes - before;
 	if (r < 0) {
 		conn_doom(c, RC_UNSPECIFIED);
 		return;
 	}
 	if (c->out.bytes >= CONN_FLUSH_AT && !c->blocked)
 		conn_flush(c);
+	if (b->output_bytes > (uint64_t)b->opts.output_memory)
+		evict(b);
 	conn_dirty(c);
 }
 
 void conn_send(struct conn *c, const void *bytes, size_t len)
 {
+	size_t before = c->out.bytes;
+
 	if (len > 0 && c->state != CONN_CLOSED)
-		sent(c, out_append(&c->out, &c->broker->stock, bytes, len));
+		sent(c, before, out_append(&c->out, &c->broker->stock, bytes, len));
 }
 
 void conn_send_payload(struct conn *c, struct msg *m)
 {
+	size_t before = c->out.bytes;
+
 	if (m->payload_len > 0 && c->state != CONN_CLOSED)
-		sent(c, out_refer(&c->out, &c->broker->stock, m, msg_payload(m), m->payload_len));
+		sent(c, before, out_refer(&c->out, &c->broker->stock, m, msg_payload(m), m->payload_len));
 }
 
 /* --- lingering ---------------------------------------------------------------------------------------------- */
@@ -132,6 +162,9 @@ static void linger(struct conn *c)
 static void detach(struct conn *c, bool will)
 {
 	c->broker->stats.connected -= c->state == CONN_LIVE;
+	if (c->counted)
+		census_leave(&c->broker->users, census_key_of_name(c->broker->sessions.seed, c->session->user));
+	c->counted = false;
 	if (c->session)
 		session_disconnected(c->session, will);
 	hold_leave(c);
@@ -189,7 +222,9 @@ static void conn_free(struct conn *c)
 	transport_free(c->transport);
 	door_leave(c->door);
 	door_unref(c->door);
+	census_leave(&b->addresses, c->address);
 	close(c->fd);
+	b->output_bytes -= c->out.bytes;
 	out_clear(&c->out, &b->stock);
 	*c->pprev = c->next;
 	if (c->next)
@@ -248,7 +283,9 @@ static void flush_turn(struct conn *c)
 		return;
 	}
 	hold_unchoke(c);
-	if (c->waiters && c->choked_ms == 0)
+	if (c->state == CONN_LIVE && !c->held && !c->reading && c->out.bytes <= CONN_LOW)
+		input_resume(c); /* it was not read for what it did not read itself */
+	if (c->waiters)
 		conn_rearm(c);
 	conn_want_events(c);
 }
@@ -302,13 +339,19 @@ static uint32_t choked_for_ms(const struct conn *c)
 	return ((uint32_t)broker_now_ms(c->broker) | 1) - c->choked_ms;
 }
 
+bool conn_holds_back(struct conn *c)
+{
+	if (c->choked_ms == 0)
+		c->choked_ms = (uint32_t)broker_now_ms(c->broker) | 1;
+	c->slow |= choked_for_ms(c) >= CONN_GRACE_MS;
+	return !c->slow;
+}
+
 void conn_rearm(struct conn *c)
 {
 	int64_t due_ms = keep_alive_due_ms(c), now_ms = broker_now_ms(c->broker), choke_ms;
 
 	if (c->waiters) {
-		if (c->choked_ms == 0)
-			c->choked_ms = (uint32_t)now_ms | 1;
 		choke_ms = now_ms + CONN_GRACE_MS - (int64_t)choked_for_ms(c);
 		due_ms = choke_ms < due_ms ? choke_ms : due_ms;
 	}
@@ -337,11 +380,8 @@ static void timer_ran(struct loop_timer *t)
 		conn_close(c, RC_KEEP_ALIVE, true);
 		return;
 	}
-	if (c->choked_ms > 0 && (!c->waiters || choked_for_ms(c) >= CONN_GRACE_MS)) {
-		c->slow = c->waiters != NULL;
-		c->choked_ms = 0;
+	if (c->waiters && !conn_holds_back(c))
 		hold_unchoke(c);
-	}
 	conn_rearm(c);
 }
 
@@ -368,7 +408,14 @@ static struct conn *make(struct broker *b, int fd, struct door *door)
 	return c;
 }
 
-int conn_new(struct broker *b, int fd, struct door *door)
+bool conn_may_come(struct broker *b, uint32_t address)
+{
+	struct census_terms terms = {b->opts.max_connections_per_address, b->opts.connect_rate_per_address};
+
+	return census_enter(&b->addresses, address, &terms, broker_now_ms(b));
+}
+
+int conn_new(struct broker *b, int fd, struct door *door, uint32_t address)
 {
 	bool room = door_enter(door);
 	struct conn *c = room ? make(b, fd, door) : NULL;
@@ -376,6 +423,7 @@ int conn_new(struct broker *b, int fd, struct door *door)
 	if (!c) {
 		if (room)
 			door_leave(door);
+		census_leave(&b->addresses, address);
 		close(fd);
 		return room ? -ENOMEM : CONN_REFUSED;
 	}
@@ -385,6 +433,7 @@ int conn_new(struct broker *b, int fd, struct door *door)
 		c->next->pprev = &c->next;
 	b->conns = c;
 	b->conn_count++;
+	c->address = address;
 	loop_arm(b->loop, &c->timer, c->last_rx_ms + b->opts.connect_timeout_ms);
 	return 0;
 }

@@ -31,7 +31,8 @@ enum {
 	CONN_FLUSH_AT = 64 * 1024, /* output is tried at once beyond this */
 	CONN_HIGH = 256 * 1024,    /* not taken by the socket: live messages go to the queue, publishers wait */
 	CONN_LOW = 64 * 1024,
-	CONN_GRACE_MS = 100, /* how long publishers wait for a receiver that does not read */
+	CONN_FULL = 1024 * 1024, /* answers not taken: it is not read until they are */
+	CONN_GRACE_MS = 100,     /* how long publishers wait for a receiver that does not read */
 	CONN_LINGER_MS = 1000,
 	CONN_LINGER_BYTES = 16 * 1024 * 1024,
 };
@@ -59,9 +60,10 @@ struct conn {
 		uint32_t max_packet; /* towards the client */
 		uint32_t lingered;   /* CONN_LINGER: bytes read away */
 	};
-	uint32_t choked_ms; /* since when others wait for it: the clock's low bits, 0 not */
+	uint32_t choked_ms; /* since when it does not drain: the clock's low bits, 0 it does */
 	uint32_t in_flight; /* QoS 1, 2 from the client, not answered in full */
 	uint32_t published, delivered;
+	uint32_t address;    /* its key in broker->addresses; 0: not counted */
 	uint16_t window_max; /* the client's receive maximum, or ours */
 	uint16_t keep_alive_s;
 	uint16_t alias_max; /* towards the client */
@@ -69,13 +71,14 @@ struct conn {
 	uint8_t doom;    /* reason to close with */
 	uint8_t verdict; /* auth.c: on the password of the CONNECT that is held */
 	bool dirty : 1, doomed : 1, held : 1, held_again : 1, slow : 1, blocked : 1, pump : 1, reading : 1, shut : 1,
-		by_password : 1, gated : 1; /* gated: acks.h */
+		by_password : 1, gated : 1, counted : 1; /* gated: acks.h; counted: in broker->users */
 };
 
-/* Takes the socket, also on failure; its own reference to the door (NULL: one that is open to anybody). CONN_REFUSED: the
- * door has enough connections. */
+/* Takes the socket, also on failure; its own reference to the door (NULL: one that is open to anybody), and the place
+ * of its address (its key, or 0) in the census. CONN_REFUSED: the door has enough connections. */
+bool conn_may_come(struct broker *b, uint32_t address); /* from there; true: it is counted, until conn_free() */
 enum { CONN_REFUSED = 1 };
-int conn_new(struct broker *b, int fd, struct door *door);
+int conn_new(struct broker *b, int fd, struct door *door, uint32_t address);
 void conn_send(struct conn *c, const void *bytes, size_t len);
 void conn_send_payload(struct conn *c, struct msg *m);
 void conn_dirty(struct conn *c); /* flush it at the end of the turn */
@@ -89,7 +92,10 @@ void conn_reap(struct broker *b);     /* closes and frees what was doomed */
 void conn_turn_end(struct broker *b); /* flushes, then reaps */
 
 uint32_t conn_max_packet(const struct conn *c); /* what is taken from it: as its listener says, or the broker */
-void conn_rearm(struct conn *c);                /* the timer, after keep alive was set */
+/* Do those wait who publish to it, now that it is choked or has a long queue? Not once that has gone on for
+ * CONN_GRACE_MS: then it is slow, and its queue's bound deals with it. */
+bool conn_holds_back(struct conn *c);
+void conn_rearm(struct conn *c); /* the timer, after keep alive was set */
 static inline bool conn_choked(const struct conn *c)
 {
 	return c->out.bytes >= CONN_HIGH;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "broker/acks.h"
 #include "broker/auth.h"
+#include "broker/bounds.h"
 #include "broker/delivery.h"
 #include "broker/dispatch.h"
 #include "broker/door.h"
@@ -60,6 +61,8 @@ static int check(const struct conn *c, const struct connect *m)
 		return RC_BAD_CLIENT_ID;
 	if (m->client_id.len == 0 && m->version == MQTT_311 && !m->clean) /* 3.1.1 [MQTT-3.1.3-8] */
 		return RC_BAD_CLIENT_ID;
+	if (m->will && !bounds_take(o, m->will_topic))
+		return RC_BAD_TOPIC;
 	if (m->will && m->will_qos > o->max_qos)
 		return RC_NO_QOS;
 	if (m->will && m->will_retain && !o->retain_available)
@@ -111,6 +114,48 @@ static int set_owner(struct session *s, const char *user)
 	if (s->broker->acl && s->sub_count > 0) /* its subscriptions are in routes under what it was before */
 		subs_invalidate(&s->broker->subs);
 	return 0;
+}
+
+/* --- how many ----------------------------------------------------------------------------------------------- */
+
+/* Behind a proxy the address is known only now. */
+static int check_address(struct conn *c)
+{
+	struct broker *b = c->broker;
+	char text[PEER_ADDRESS_MAX];
+	uint32_t key;
+
+	if (!c->door || !c->door->proxy || c->address != 0)
+		return 0;
+	key = census_key_of_text(b->sessions.seed, peer_address(c, text, sizeof(text)));
+	if (!conn_may_come(b, key)) {
+		unrest_saw(b, UNREST_CROWD, text, strlen(text));
+		return RC_QUOTA;
+	}
+	c->address = key;
+	return 0;
+}
+
+/* A connection that takes the place of another of the same user makes no difference. */
+static int check_crowd(const struct conn *c, const struct connect *m, const char *user)
+{
+	const struct broker *b = c->broker;
+	const struct session *s = sessions_find(&b->sessions, m->client_id.at, m->client_id.len);
+	int64_t most = b->opts.max_connections_per_user;
+
+	if (most == 0 || user[0] == '\0' || (s && s->conn && s->conn->counted))
+		return 0;
+	return census_count(&b->users, census_key_of_name(b->sessions.seed, user)) >= most ? RC_QUOTA : 0;
+}
+
+static void count_user(struct conn *c, const char *user)
+{
+	static const struct census_terms unbounded;
+	struct broker *b = c->broker;
+
+	c->counted = user[0] != '\0' && c->session->user;
+	if (c->counted)
+		census_enter(&b->users, census_key_of_name(b->sessions.seed, user), &unbounded, broker_now_ms(b));
 }
 
 /* --- terms -------------------------------------------------------------------------------------------------- */
@@ -290,6 +335,7 @@ static int let_in(struct conn *c, const struct connect *m, const char *user)
 		return refuse(c, m->version, RC_UNAVAILABLE);
 	}
 	c->state = CONN_LIVE;
+	count_user(c, user);
 	b->stats.connects++;
 	if (++b->stats.connected > b->stats.connected_max)
 		b->stats.connected_max = b->stats.connected;
@@ -313,6 +359,8 @@ int connect_packet(struct conn *c, struct packet *p)
 		r = RC_MALFORMED;
 	if (r == 0)
 		r = check(c, &m);
+	if (r == 0)
+		r = check_address(c);
 	if (r == 0 && m.will && mount_is(c))
 		r = mount_will(c, &m);
 	if (r == 0)
@@ -323,6 +371,8 @@ int connect_packet(struct conn *c, struct packet *p)
 		r = check_owner(c, &m, user);
 	if (r == 0)
 		r = check_will(c, &m, user);
+	if (r == 0)
+		r = check_crowd(c, &m, user);
 	if (r != 0)
 		return refuse(c, m.version, r < 0 ? RC_UNAVAILABLE : (uint8_t)r);
 	return let_in(c, &m, user);

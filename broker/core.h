@@ -10,6 +10,7 @@
 #include "base/mailbox.h"
 #include "base/owner.h"
 #include "broker/broker.h"
+#include "broker/census.h"
 #include "broker/conn.h"
 #include "broker/decode.h"
 #include "broker/durable.h"
@@ -69,7 +70,9 @@ struct broker {
 	pthread_t thread;
 	bool started, stopping, freeing;
 
-	struct listener **listeners; /* NULL where one could not be opened */
+	struct census addresses, users;
+	int64_t connects_paid_us, handshakes_paid_us; /* listen.c: the rates of all together */
+	struct listener **listeners;                  /* NULL where one could not be opened */
 	size_t listener_count;
 
 	struct levels levels;
@@ -100,7 +103,7 @@ struct broker {
 	struct ours *ours;       /* our own messages that the store or a tap did not take yet */
 
 	struct exact exact;
-	uint64_t queued_bytes, input_bytes;
+	uint64_t queued_bytes, input_bytes, output_bytes;
 	struct conn *rate_waiters; /* published faster than they may */
 	struct loop_timer rate_timer;
 	struct conn *turn_waiters; /* would publish more than one turn has room for */

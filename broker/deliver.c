@@ -96,7 +96,7 @@ static bool to_acked(struct session *s, struct conn *c, struct post *p, const st
 		send_acked(c, p, t, d);
 		return true;
 	}
-	if (!c->slow && session_queued(s) >= DELIVER_SOFT)
+	if (session_queued(s) >= DELIVER_SOFT && conn_holds_back(c))
 		*choker = c;
 	return put_in_queue(s, p, t);
 }
@@ -123,7 +123,7 @@ static bool to_session(struct session *s, struct post *p, const struct terms *t,
 		return put_in_queue(s, p, t);
 	}
 	taken = t->qos > 0 ? to_acked(s, c, p, t, choker) : to_plain(s, c, p, t);
-	if (conn_choked(c) && !c->slow)
+	if (conn_choked(c) && conn_holds_back(c))
 		*choker = c;
 	return taken;
 }

@@ -91,7 +91,7 @@ static void come(struct play *p, int who)
 
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
 	p->fd[who] = pair[0];
-	must(conn_new(p->b, pair[1], NULL) == 0);
+	must(conn_new(p->b, pair[1], NULL, 0) == 0);
 	if (who == RAW)
 		return;
 	if (who == WITNESS)
@@ -111,6 +111,10 @@ static void open_play(struct play *p)
 		.connect_timeout_ms = 10000,
 		.allow_empty_client_id = true,
 		.max_packet_size = 64 * 1024,
+		.output_memory = 1 << 20,
+		.packet_timeout_ms = 60000,
+		.max_topic_length = 65535,
+		.max_topic_levels = 200,
 		.receive_maximum = 4,
 		.topic_alias_maximum = 3,
 		.max_qos = 2,

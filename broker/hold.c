@@ -96,8 +96,11 @@ void hold_release(struct broker *b, struct conn **waiters)
 void hold_unchoke(struct conn *c)
 {
 	bool queued = c->session && session_queued(c->session) >= DELIVER_SOFT / 2;
+	bool drained = c->out.bytes <= CONN_LOW && !queued;
 
-	if (c->waiters && (c->slow || (c->out.bytes <= CONN_LOW && !queued)))
+	if (drained)
+		c->choked_ms = 0;
+	if (c->waiters && (c->slow || drained))
 		hold_release(c->broker, &c->waiters);
 }
 

@@ -75,7 +75,7 @@ static size_t consume(struct conn *c, uint8_t *bytes, size_t len)
 {
 	size_t at = 0;
 
-	while (at < len && !c->held && (c->state == CONN_NEW || c->state == CONN_LIVE)) {
+	while (at < len && !c->held && c->out.bytes < CONN_FULL && (c->state == CONN_NEW || c->state == CONN_LIVE)) {
 		struct frame f;
 		struct packet p;
 		int r = decode_frame(bytes + at, len - at, c->version == MQTT_5, &f), fault = check_header(c, &f, r);
@@ -95,10 +95,13 @@ static size_t consume(struct conn *c, uint8_t *bytes, size_t len)
 		if (fault >= 0x80)
 			conn_close(c, (uint8_t)fault, true);
 	}
+	if (!c->held && c->out.bytes >= CONN_FULL)
+		c->reading = false; /* conn.c goes on when it has drained */
 	return at;
 }
 
-static void keep_rest(struct conn *c, const uint8_t *bytes, size_t len)
+/* since: when the first byte of it came, as the clock's low bits. An input chunk keeps that in `sent`. */
+static void keep_rest(struct conn *c, const uint8_t *bytes, size_t len, uint32_t since)
 {
 	struct chunk *in;
 
@@ -113,6 +116,7 @@ static void keep_rest(struct conn *c, const uint8_t *bytes, size_t len)
 	}
 	memcpy(in->bytes, bytes, len);
 	in->len = (uint32_t)len;
+	in->sent = since;
 	keep(c, in);
 }
 
@@ -125,7 +129,7 @@ static void consume_chunk(struct conn *c, struct chunk *in)
 		return;
 	}
 	if (used < in->len)
-		keep_rest(c, in->bytes + used, in->len - used);
+		keep_rest(c, in->bytes + used, in->len - used, (uint32_t)broker_now_ms(c->broker));
 	stock_put(&c->broker->stock, in);
 }
 
@@ -149,6 +153,7 @@ static ssize_t read_own(struct conn *c)
 		}
 		memcpy(larger->bytes, in->bytes, in->len);
 		larger->len = in->len;
+		larger->sent = in->sent;
 		stock_put(&c->broker->stock, take(c));
 		keep(c, larger);
 		in = larger;
@@ -165,6 +170,7 @@ static ssize_t read_shared(struct conn *c)
 {
 	struct broker *b = c->broker;
 	size_t have = c->in ? c->in->len : 0, used;
+	uint32_t now = (uint32_t)broker_now_ms(b), since = c->in ? c->in->sent : now;
 	ssize_t n = receive(c, b->input + have, CONN_INPUT - have);
 
 	if (n <= 0)
@@ -176,7 +182,7 @@ static ssize_t read_shared(struct conn *c)
 	have += (size_t)n;
 	used = consume(c, b->input, have);
 	if (used < have)
-		keep_rest(c, b->input + used, have - used);
+		keep_rest(c, b->input + used, have - used, used == 0 ? since : now);
 	return n;
 }
 
@@ -236,6 +242,26 @@ void input_read_pending(struct loop_timer *t)
 		input_forget(list);
 		if (c->reading && !c->doomed && (c->state == CONN_NEW || c->state == CONN_LIVE))
 			input_read(c);
+	}
+}
+
+void input_sweep(struct broker *b)
+{
+	enum { BYTES_A_SECOND = 4096 };
+	uint32_t now = (uint32_t)broker_now_ms(b);
+
+	if (b->input_bytes == 0)
+		return;
+	for (struct conn *c = b->conns; c; c = c->next) {
+		int64_t allowed_ms;
+
+		if (!c->in || c->held || !c->reading || c->doomed)
+			continue;
+		allowed_ms = b->opts.packet_timeout_ms + (int64_t)c->in->len * 1000 / BYTES_A_SECOND;
+		if ((int64_t)(now - c->in->sent) <= allowed_ms)
+			continue;
+		b->stats.refused++;
+		conn_doom(c, RC_SPECIFIC);
 	}
 }
 

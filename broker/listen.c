@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "broker/core.h"
 #include "broker/inherit.h"
+#include "broker/rate.h"
+#include "broker/unrest.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, ACCEPTS_PER_TURN = 64, ACCEPT_PAUSE_MS = 200 };
+enum { BACKLOG = 1024, ACCEPTS_PER_TURN = 64, ACCEPT_PAUSE_MS = 200, RATE_PAUSE_MS = 20 };
 
 struct listener {
 	struct loop_watch watch;
@@ -43,36 +45,95 @@ static void pause_over(struct loop_timer *t)
 		loop_arm(l->broker->loop, t, broker_now_ms(l->broker) + ACCEPT_PAUSE_MS);
 }
 
+static void rest(struct listener *l, int64_t ms)
+{
+	if (loop_rewatch(l->broker->loop, &l->watch, 0) == 0)
+		loop_arm(l->broker->loop, &l->pause, broker_now_ms(l->broker) + ms);
+}
+
 static void out_of_descriptors(struct listener *l)
 {
 	log_warn("broker: cannot accept: %s; next try in %d ms (the limit on open files, LimitNOFILE=)",
 		strerror(errno), ACCEPT_PAUSE_MS);
-	if (loop_rewatch(l->broker->loop, &l->watch, 0) == 0)
-		loop_arm(l->broker->loop, &l->pause, broker_now_ms(l->broker) + ACCEPT_PAUSE_MS);
+	rest(l, ACCEPT_PAUSE_MS);
+}
+
+/* The rates of all together: who comes too soon waits in the kernel's queue, in its turn. */
+static bool too_fast(const struct listener *l)
+{
+	const struct broker *b = l->broker;
+	int64_t now_us = broker_now_ms(b) * 1000;
+
+	return (b->opts.connect_rate > 0 && b->connects_paid_us > now_us) ||
+	       (b->opts.handshake_rate > 0 && l->door->tls && b->handshakes_paid_us > now_us);
+}
+
+static void pay(const struct listener *l)
+{
+	struct broker *b = l->broker;
+	struct rate_terms connects = {.messages = b->opts.connect_rate},
+			  handshakes = {.messages = b->opts.handshake_rate};
+
+	rate_take(&b->connects_paid_us, &connects, 0, broker_now_ms(b));
+	if (l->door->tls)
+		rate_take(&b->handshakes_paid_us, &handshakes, 0, broker_now_ms(b));
+}
+
+static void turn_away(struct broker *b, int fd)
+{
+	b->stats.refused++;
+	close(fd);
+}
+
+static void refuse_address(struct broker *b, int fd, const struct sockaddr_storage *from)
+{
+	char host[NI_MAXHOST] = "unknown";
+
+	(void)getnameinfo((const struct sockaddr *)from, sizeof(*from), host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+	unrest_saw(b, UNREST_CROWD, host, strlen(host));
+	turn_away(b, fd);
+}
+
+/* Behind a proxy every connection has the proxy's address: connect.c counts by the one that its header names. */
+static void take_in(struct listener *l, int fd, const struct sockaddr_storage *from)
+{
+	struct broker *b = l->broker;
+	uint32_t address = l->door->proxy ? 0 : census_key(b->sessions.seed, from);
+
+	b->stats.accepted++;
+	pay(l);
+	if (b->conn_count >= (uint64_t)b->opts.max_connections)
+		turn_away(b, fd);
+	else if (!conn_may_come(b, address))
+		refuse_address(b, fd, from);
+	else if (conn_new(b, fd, l->door, address) != 0)
+		b->stats.refused++;
 }
 
 static void acceptable(struct loop_watch *w, uint32_t events)
 {
 	struct listener *l = (struct listener *)((char *)w - offsetof(struct listener, watch));
-	struct broker *b = l->broker;
+	struct sockaddr_storage from;
+	socklen_t len;
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
+
+		if (too_fast(l)) {
+			rest(l, RATE_PAUSE_MS);
+			return;
+		}
+		len = sizeof(from);
+		from.ss_family = AF_UNSPEC;
+		fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
 			out_of_descriptors(l);
 		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
 			return;
-		if (fd < 0)
-			continue;
-		b->stats.accepted++;
-		if (b->conn_count >= (uint64_t)b->opts.max_connections) {
-			b->stats.refused++;
-			close(fd);
-		} else if (conn_new(b, fd, l->door) != 0) {
-			b->stats.refused++;
-		}
+		if (fd >= 0)
+			take_in(l, fd, &from);
 	}
 }
 

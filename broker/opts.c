@@ -253,6 +253,17 @@ static const struct key keys[] = {
 			"nobody may what no rule allows"},
 	{"max_connections", KEY_INT, OF(max_connections), .min = 1, .max = 1000000, .dflt = "10000",
 		.help = "connections at once; one more is closed"},
+	{"max_connections_per_address", KEY_INT, OF(max_connections_per_address), .min = 0, .max = 1000000, .dflt = "0",
+		.help = "connections at once from one address, an IPv6 address by its first 64 bits; 0: no bound"},
+	{"max_connections_per_user", KEY_INT, OF(max_connections_per_user), .min = 0, .max = 1000000, .dflt = "0",
+		.help = "connections at once of one user; 0: no bound"},
+	{"connect_rate", KEY_INT, OF(connect_rate), .min = 0, .max = 1000000, .dflt = "0",
+		.help = "connections taken in a second; others wait their turn; 0: no bound"},
+	{"connect_rate_per_address", KEY_INT, OF(connect_rate_per_address), .min = 0, .max = 1000000, .dflt = "0",
+		.help = "connections in a second from one address, a second's worth at once; one more is closed; 0: no "
+			"bound"},
+	{"handshake_rate", KEY_INT, OF(handshake_rate), .min = 0, .max = 1000000, .dflt = "0",
+		.help = "connections taken in a second by listeners with TLS; others wait their turn; 0: no bound"},
 	{"max_sessions", KEY_INT, OF(max_sessions), .min = 1, .max = 10000000, .dflt = "100000",
 		.help = "clients known, connected or not; a new one is refused"},
 	{"connect_timeout", KEY_TIME, OF(connect_timeout_ms), .min = 100, .max = 600000, .dflt = "10s",
@@ -268,6 +279,16 @@ static const struct key keys[] = {
 	{"input_memory", KEY_SIZE, OF(input_memory), .min = 65536, .max = 1LL << 40, .dflt = "64MiB",
 		.help = "bytes of packets that came in part, of all clients together; beyond it the largest is given "
 			"up"},
+	{"output_memory", KEY_SIZE, OF(output_memory), .min = 1048576, .max = 1LL << 40, .dflt = "256MiB",
+		.help = "bytes that clients do not read, of all clients together; beyond it the connection with the "
+			"most is given up"},
+	{"packet_timeout", KEY_TIME, OF(packet_timeout_ms), .min = 1000, .max = 86400000, .dflt = "60s",
+		.help = "a packet that began to come must be there after this, and a second more for each 4 KiB of it "
+			"that are"},
+	{"max_topic_length", KEY_INT, OF(max_topic_length), .min = 1, .max = 65535, .dflt = "65535",
+		.help = "bytes of a topic or filter of a client"},
+	{"max_topic_levels", KEY_INT, OF(max_topic_levels), .min = 1, .max = 200, .dflt = "200",
+		.help = "levels of a topic or filter of a client"},
 	{"publish_rate", KEY_INT, OF(publish_rate), .min = 0, .max = 100000000, .dflt = "0",
 		.help = "messages a second from one client, a second's worth at once; faster ones are slowed; 0: no "
 			"bound"},

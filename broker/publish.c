@@ -3,6 +3,7 @@
  * wrong with it is found before anything of it reaches anybody. */
 #include "broker/acks.h"
 #include "broker/alias.h"
+#include "broker/bounds.h"
 #include "broker/deliver.h"
 #include "broker/dispatch.h"
 #include "broker/hold.h"
@@ -330,6 +331,8 @@ int publish_packet(struct conn *c, struct packet *p)
 		r = check_limits(c, &pub);
 	if (r == 0 && pub.have >> PROP_TOPIC_ALIAS & 1)
 		r = alias_resolve(c, &pub);
+	if (r == 0 && !bounds_take(&c->broker->opts, pub.topic))
+		r = RC_BAD_TOPIC;
 	if (r == 0 && mount_is(c))
 		r = mount_publish(c, &pub);
 	if (r != 0)

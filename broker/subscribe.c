@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/acks.h"
+#include "broker/bounds.h"
 #include "broker/deliver.h"
 #include "broker/dispatch.h"
 #include "broker/encode.h"
@@ -18,6 +19,8 @@ static bool next_filter(struct conn *c, struct subscribe *sub, bool options, str
 {
 	if (!decode_filter(sub, options, out))
 		return false;
+	if (out->refuse == 0 && !bounds_take(&c->broker->opts, out->filter))
+		out->refuse = RC_BAD_FILTER;
 	if (mount_is(c) && mount_filter(c, out) < 0)
 		out->refuse = RC_UNSPECIFIED;
 	return true;

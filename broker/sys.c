@@ -2,6 +2,7 @@
 #include "broker/sys.h"
 
 #include "broker/core.h"
+#include "broker/input.h"
 #include "broker/ours.h"
 
 #include <errno.h>
@@ -248,12 +249,13 @@ static void tick(struct loop_timer *t)
 	loop_arm(b->loop, t, now_ms + b->opts.sys_interval_ms);
 }
 
-/* Expired retained messages that nobody asks for would stay otherwise. */
+/* Expired retained messages that nobody asks for would stay otherwise, and packets that never come to their end. */
 static void sweep(struct loop_timer *t)
 {
 	struct sys *s = (struct sys *)((char *)t - offsetof(struct sys, sweep));
 	struct broker *b = s->broker;
 
+	input_sweep(b);
 	retain_sweep(&b->retain, broker_now_ms(b), SWEEP_STEPS);
 	durable_tick(b);
 	loop_arm(b->loop, t, broker_now_ms(b) + SWEEP_MS);

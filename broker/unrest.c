@@ -22,6 +22,8 @@ static const struct {
 		"published faster than publish_rate and publish_byte_rate allow", "it is slowed"},
 	[UNREST_REFUSED] = {1, "client-refused", "client", "was refused what it published or subscribed to",
 		"weir why says where it stops"},
+	[UNREST_CROWD] = {1, "address-refused", "address", "was refused a connection",
+		"max_connections_per_address and connect_rate_per_address say how many it may have"},
 };
 
 struct slot {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* unrest.h - what is unusual about a client and nobody would otherwise hear of: it comes back again and again, two
- * clients fight for one id, it is slowed for publishing too fast, it publishes or subscribes where it may not.
+ * clients fight for one id, an address has too many connections, it is slowed for publishing too fast, it publishes or subscribes where it may not.
  *
  * Owner     broker thread.
  * Memory    a fixed table, found by a hash of client id and kind; a newer client takes the place of an older one that
@@ -17,7 +17,7 @@
 
 struct broker;
 
-enum unrest_kind { UNREST_COMES_BACK, UNREST_TAKEN_OVER, UNREST_SLOWED, UNREST_REFUSED, UNREST_KINDS };
+enum unrest_kind { UNREST_COMES_BACK, UNREST_TAKEN_OVER, UNREST_SLOWED, UNREST_REFUSED, UNREST_CROWD, UNREST_KINDS };
 
 enum { UNREST_WINDOW_MS = 60000, UNREST_SLOTS = 1024, UNREST_SAID_MAX = 20 };
 

@@ -58,7 +58,7 @@ int rig_open(struct rig *r)
 	int fd[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd), 0);
-	assert_int_equal(conn_new(r->broker, fd[1], NULL), 0);
+	assert_int_equal(conn_new(r->broker, fd[1], NULL, 0), 0);
 	return fd[0];
 }
 

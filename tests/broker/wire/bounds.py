@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""Bounds on what one address, one user and one client may do, and on all of them together. A broker for each test."""
+import struct
+
+from broker_rig import *  # noqa: F403
+from doors_rig import at, broker, enter, over, users_file
+
+QUOTA = {3: 3, 4: 3, 5: 0x97}
+
+
+def proxied(host):
+    return (b"\r\n\r\n\0\r\nQUIT\n" + bytes([0x21, 0x11]) + struct.pack(">H", 12) + socket.inet_aton(host)
+            + socket.inet_aton("10.0.0.1") + struct.pack(">HH", 4711, 1883))
+
+
+def is_open(b, v):
+    """Whether a connection gets an answer."""
+    s = b.socket(v)
+    s.send(connect(v, fresh("c")))
+    return s.read() is not None
+
+
+@test(versions=(4,))
+def one_address_has_so_many_connections_and_another_its_own(_, v):
+    with broker("broker:\n  max_connections_per_address: 3\n") as b:
+        first = [b.client(v) for _ in range(3)]
+        b.socket(v).closed()
+        other = socket.create_connection((b.host, b.port), PATIENCE_S, source_address=("127.0.0.2", 0))
+        enter(over(b, v, other), v)
+        first[0].disconnect()
+        eventually(lambda: is_open(b, v), "there is room again")
+        eventually(lambda: "event=address-refused" in b.said(), "the log says so")
+
+
+@test()
+def behind_a_proxy_the_address_in_its_header_counts(_, v):
+    with broker('broker:\n  max_connections_per_address: 1\n  listeners: [{bind: "127.0.0.1:{port}", proxy_protocol: true}]\n') as b:
+        def come(host, reason):
+            s = b.socket(v)
+            s.send(proxied(host) + connect(v, fresh("c")))
+            s.expect(CONNACK, reason=reason)
+            return s
+        kept = come("192.0.2.1", 0)
+        come("192.0.2.1", QUOTA[v])
+        come("192.0.2.2", 0)
+        kept.send(pingreq()).expect(PINGRESP)
+
+
+@test()
+def one_user_has_so_many_connections_and_may_take_over_its_own(_, v):
+    with tempfile.TemporaryDirectory() as folder:
+        path = users_file(folder, anna="secret", ben="geheim")
+        with broker(f"broker:\n  users: {path}\n  max_connections_per_user: 2\n") as b:
+            name = fresh("c")
+            first = b.client(v, id=name, user="anna", password="secret")
+            second = b.client(v, user="anna", password="secret")
+            for _ in range(2):
+                enter(b.socket(v), v, reason=QUOTA[v], user="anna", password="secret")
+            b.client(v, user="ben", password="geheim")
+            again = b.client(v, id=name, user="anna", password="secret")
+            first.closed(0x8E if v == 5 else None)
+            enter(b.socket(v), v, reason=QUOTA[v], user="anna", password="secret")
+            second.disconnect()
+            again.nothing()
+            eventually(lambda: comes(b, v), "there is room again")
+
+
+def comes(b, v):
+    s = b.socket(v)
+    s.send(connect(v, fresh("c"), user="anna", password="secret"))
+    return s.read().reason == 0
+
+
+@test(versions=(4,))
+def who_connects_too_fast_is_turned_away_and_let_in_later(_, v):
+    with broker("broker:\n  connect_rate_per_address: 20\n") as b:
+        refused = 0
+        for _ in range(200):
+            refused += not is_open(b, v)
+        if refused == 0:
+            raise Wrong("200 connections, and none was too fast")
+        eventually(lambda: is_open(b, v), "it is let in again")
+
+
+@test(versions=(4,))
+def a_rate_of_all_makes_them_wait_and_loses_nobody(_, v):
+    with broker("broker:\n  connect_rate: 50\n") as b:
+        start = time.monotonic()
+        crowd = [b.socket(v) for _ in range(120)]
+        for s in crowd:
+            s.send(connect(v, fresh("c")))
+        for s in crowd:
+            s.expect(CONNACK, reason=0)
+        if time.monotonic() - start < 0.9:  # a second's worth at once, the other 70 after it
+            raise Wrong("they did not wait")
+
+
+@test()
+def topics_are_as_long_and_as_deep_as_the_options_say(_, v):
+    with broker("broker:\n  max_topic_length: 20\n  max_topic_levels: 3\n") as b:
+        c = b.client(v)
+        bad = 0x8F if v == 5 else 0x80
+        c.subscribe("a/b/c", "a/b/c/d", "x" * 20, "x" * 21, "a/b/#", codes=[0, bad, 0, bad, 0])
+        for topic in ("a/b/c/d", "x" * 21):
+            s = b.client(v)
+            s.send(publish(v, topic, b"1"))
+            s.closed(0x90)
+            s = b.socket(v)
+            s.send(connect(v, fresh("c"), will=Will(topic)))
+            if v == 5:
+                s.expect(CONNACK, reason=0x90)
+            s.closed()
+        b.client(v).publish("a/b/c", "1")
+        c.receive("a/b/c", "1")
+
+
+@test()
+def a_packet_that_never_ends_is_given_up_whatever_the_keep_alive(_, v):
+    with broker("broker:\n  packet_timeout: 1s\n") as b:
+        whole, slow = publish(v, "t", b"x" * 100), b.client(v, keepalive=0)
+        for part in (whole[:1], whole[:20]):
+            s = b.client(v, keepalive=0)
+            s.send(part)
+            s.closed(0x83)
+        slow.publish("t", "a client that only is quiet stays")
+
+
+@test(versions=(4,))
+def who_takes_no_answers_is_not_read_on(_, v):
+    with broker("broker:\n  output_memory: 64MiB\n") as b:
+        s = b.client(v)
+        before, sent, burst = b.resident(), 0, pingreq() * 32768
+        s.sock.settimeout(0.5)
+        try:
+            while sent < 64 << 20:
+                sent += s.sock.send(burst)
+        except TimeoutError:
+            pass
+        grown = b.resident() - before
+        if sent >= 64 << 20 or grown > 8 << 20:
+            raise Wrong(f"it took {sent} bytes of questions and grew by {grown}")
+        got = 0
+        s.sock.settimeout(PATIENCE_S)
+        while got < sent - 1:
+            got += len(s.sock.recv(1 << 20))
+        b.client(v).nothing()
+
+
+@test(versions=(5,))
+def what_clients_do_not_read_is_bounded_for_all_together(_, v):
+    with broker("broker:\n  output_memory: 4MiB\n  queue_memory: 4MiB\n  max_queued_bytes: 64KiB\n") as b:
+        deaf = []
+        for _ in range(40):
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # before it connects: a small window
+            sock.connect((b.host, b.port))
+            deaf.append(over(b, v, sock))
+            enter(deaf[-1], v)
+            deaf[-1].send(subscribe(v, 1, ("flood", 0)))
+            deaf[-1].expect(SUBACK)
+        well = b.client(v)
+        well.subscribe("small")
+        before, sender = b.resident(), b.client(v)
+        for _ in range(400):
+            sender.send(publish(v, "flood", b"f" * 65536))
+        sender.publish("small", "still here", 1)
+        well.receive("small", "still here")
+        grown = b.resident() - before
+        if grown > 40 << 20:
+            raise Wrong(f"{grown} bytes for 40 that do not read")
+
+
+main(parallel=4)
