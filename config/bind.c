@@ -197,7 +197,11 @@ static bool bind_pair(struct binder *b, const struct key_node *n, struct key_pai
 		.text = n->key,
 		.len = strlen(n->key)};
 
-	bool fine = bind_scalar(b, &number, &name, &out->number);
+	struct scalar_fault ignored;
+	struct node_quote q;
+	bool fine = scalar_parse(&out->number, &number, &name, &ignored) ||
+		    fault(b, n, "%s is not a whole number; write the number, and its name behind it: `{0: closed}`",
+			    node_quote(&q, n->key));
 
 	fine &= bind_scalar(b, &text, n, &out->text);
 	out->text = fine ? out->text : NULL;

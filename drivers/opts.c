@@ -157,6 +157,10 @@ static const struct key device_keys[] = {
 	{"line", KEY_TEXT, DEV(line), .required = true, .min = 1, .max = 200, .help = "the line it hangs on"},
 	{"unit", KEY_INT, DEV(unit), .min = 0, .max = 255, .dflt = "1",
 		.help = "Modbus unit id (slave address); 0 is a broadcast and can only be written"},
+	{"units", KEY_TEXT, DEV(units), .min = 1, .max = 1000,
+		.help = "in place of `unit`: so many devices of one kind, each named NAME-UNIT: `1-15`, `[1-5, 9]`"},
+	{"base", KEY_INT, DEV(base), .min = 0, .max = 65535, .dflt = "0",
+		.help = "added to every address of its points: the second of several equal blocks in one unit"},
 	{"every", KEY_TIME, DEV(every_ms), .min = 1, .max = 86400000, .dflt = "1s",
 		.help = "how often its points are read; of a sensor that talks by itself, how often at least it "
 			"should"},
@@ -263,9 +267,19 @@ static const char *sources_of(int driver)
 	}
 }
 
+static void add_base(const struct device_opts *d, struct point_opts *p, struct key_report *report)
+{
+	if (p->address + d->base + point_words(p) > 65536 || p->write_address + d->base + point_words(p) > 65536)
+		key_fault(report, p, NULL, "passes the last register: %u + base %lld", p->address, (long long)d->base);
+	p->address = (uint16_t)(p->address + d->base);
+	p->write_address = (uint16_t)(p->write_address + d->base);
+}
+
 static void check_point(
 	const struct line_opts *l, const struct device_opts *d, struct point_opts *p, struct key_report *report)
 {
+	if (d->base > 0)
+		add_base(d, p, report);
 	if (!source_fits(l->driver, p->source))
 		key_fault(report, p, source_name(p->source), "does not fit the driver %s of line %s; use %s",
 			drivers[l->driver].name, l->head.name, sources_of(l->driver));
@@ -292,7 +306,7 @@ static void check_point(
 static void check_device_on_line(const struct line_opts *l, const struct device_opts *d, struct key_report *report)
 {
 	static const char *const modbus_only[] = {"unit", "order", "max_registers", "max_bits", "max_hole", "max_block",
-		"no_read", "pause", "writes", "mask_write"};
+		"no_read", "pause", "writes", "mask_write", "base"};
 	static const char *const serial_only[] = {"request", "starts", "separator", "checksum"};
 
 	for (size_t i = 0; i < KEY_COUNT(modbus_only) && !line_is_modbus(l); i++)

@@ -142,6 +142,8 @@ struct device_opts {
 	int64_t unit;
 	int64_t every_ms;
 	const char *template;
+	const char *units;               /* gone by then: each unit is a device of its own */
+	int64_t base;                    /* added to the addresses of its points, which have it in them already */
 	struct key_list points;          /* struct point_opts */
 	int order;                       /* enum point_order, for points that name none */
 	int64_t reply_timeout_ms;        /* 0: the line's */

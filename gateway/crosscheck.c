@@ -139,6 +139,7 @@ static bool has_units(const struct line_opts *l)
 	return line_is_modbus(l);
 }
 
+/* Blocks of one unit that are told apart by their base may be devices of their own. */
 static void check_units(const struct line_opts *l, struct key_report *report)
 {
 	const struct device_opts *first[256] = {NULL};
@@ -149,7 +150,7 @@ static void check_units(const struct line_opts *l, struct key_report *report)
 
 		if (d->head.wrong || d->unit < 0 || d->unit > 255)
 			continue;
-		if (first[d->unit])
+		if (first[d->unit] && first[d->unit]->base == d->base)
 			key_fault(report, d, key_given(d, "unit") ? "unit" : NULL,
 				"unit %lld of this line is `%s` already (%s); give each device its own unit, or join "
 				"their "

@@ -3,6 +3,7 @@
  * written back, and must be fine and the same again. */
 #include "base/arena.h"
 #include "config/bind.h"
+#include "config/copies.h"
 #include "config/dump.h"
 #include "config/report.h"
 #include "config/template.h"
@@ -23,6 +24,8 @@ static struct gateway_opts *load(struct arena *a, struct key_report *r, const vo
 
 	if (e < 0 || e == YAML_BROKEN || root->kind != NODE_MAP)
 		return NULL;
+	if (copies_expand(root, "devices", a, r) < 0)
+		abort();
 	e = template_apply(root, "devices", "/nonexistent/weir.yaml", a, r);
 	if (e >= 0)
 		e = bind_tree(o, &gateway_table, root, a, r);

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "config/bind.h"
+#include "config/copies.h"
 #include "config/dump.h"
 #include "config/load.h"
 #include "config/report.h"
@@ -71,7 +72,9 @@ static int read_all(
 	if (r < 0)
 		return r;
 	if (r != LOAD_BROKEN) { /* else every key behind the break would seem to be missing */
-		r = template_apply(root, "devices", path, o->arena, report);
+		r = copies_expand(root, "devices", o->arena, report);
+		if (r >= 0)
+			r = template_apply(root, "devices", path, o->arena, report);
 		if (r >= 0)
 			r = bind_tree(o, &gateway_table, root, o->arena, report);
 		if (r >= 0)
