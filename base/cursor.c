@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cursor.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+char *span_text(struct span s)
+{
+	char *text = malloc(s.len + 1);
+
+	if (!text)
+		return NULL;
+	if (s.len > 0)
+		memcpy(text, s.at, s.len);
+	text[s.len] = '\0';
+	return text;
+}
+
 uint32_t cursor_varint(struct cursor *c)
 {
 	uint32_t value = 0;

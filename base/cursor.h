@@ -17,6 +17,10 @@ struct span {
 	size_t len;
 };
 
+/* A copy with a NUL behind it, for free(); NULL: no memory. strndup() may not be asked: it is allowed to look for the
+ * NUL that a span lacks. */
+char *span_text(struct span s);
+
 struct cursor {
 	const uint8_t *at;
 	const uint8_t *end;

@@ -222,7 +222,7 @@ static void on_left(void *ctx, MQTTAsync_successData *data)
 
 static int on_tls_error(const char *text, size_t len, void *ctx)
 {
-	post(ctx, L_TLS, 0, strndup(text, len));
+	post(ctx, L_TLS, 0, span_text((struct span){(const uint8_t *)text, len}));
 	return 0;
 }
 

@@ -122,23 +122,11 @@ static int take_session(struct walk *w, uint64_t number, const struct entry *e)
 	return add(&w->sessions, (struct found){.number = number, .at = s, .ms = -1});
 }
 
-/* The bytes of an entry do not end in a NUL. */
-static char *text_of(struct span s)
-{
-	char *text = malloc(s.len + 1);
-
-	if (text) {
-		memcpy(text, s.at, s.len);
-		text[s.len] = '\0';
-	}
-	return text;
-}
-
 static int take_state(struct walk *w, uint64_t number, const struct entry *e)
 {
 	struct found *f = find(&w->sessions, e->session);
 	struct session *s = f ? f->at : NULL;
-	char *user = e->name.len > 0 ? text_of(e->name) : NULL;
+	char *user = e->name.len > 0 ? span_text(e->name) : NULL;
 	uint64_t before;
 
 	if (!s || (e->name.len > 0 && !user)) {

@@ -83,7 +83,7 @@ static int make(struct broker *b, const char *name, size_t name_len, const char 
 	t->all[at] = NULL;
 	if (!s)
 		return -ENOMEM;
-	s->name = strndup(name, name_len);
+	s->name = span_text((struct span){(const uint8_t *)name, name_len});
 	s->name_len = (uint32_t)name_len;
 	r = s->name ? subs_set(&b->subs, filter, len, (struct sub){.who = SUB_GROUP | at}, &s->node) : -ENOMEM;
 	if (r < 0) {
