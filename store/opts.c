@@ -7,6 +7,16 @@ static const struct key_choice durabilities[] = {
 	{0},
 };
 
+static const struct key_choice clocks[] = {
+	{"auto", STORE_CLOCK_AUTO,
+		"when the kernel says that it is synchronised; or at once, on a machine whose clock went on while it "
+		"was off,"
+		" unless it is behind this program or behind the newest record"},
+	{"synced", STORE_CLOCK_SYNCED, "only when the kernel says that it is synchronised"},
+	{"always", STORE_CLOCK_ALWAYS, "it is never doubted"},
+	{0},
+};
+
 static const struct key_choice on_fulls[] = {
 	{"evict", STORE_EVICT, "the lowest class goes first, its oldest records first, and a gap record says so"},
 	{"refuse", STORE_REFUSE, "new messages are refused until the upstreams have taken something"},
@@ -52,6 +62,10 @@ static const struct key keys[] = {
 		.help = "what an acknowledged message survives"},
 	{"on_full", KEY_ENUM, offsetof(struct store_opts, on_full), .dflt = "evict", .choices = on_fulls,
 		.help = "what happens at max_bytes"},
+	{"clock", KEY_ENUM, offsetof(struct store_opts, clock), .dflt = "auto", .choices = clocks,
+		.help = "when the wall clock is believed; records that were taken before say `clock: unsynced`, and "
+			"their times"
+			" are put right when it is"},
 	{"thin", KEY_LIST, offsetof(struct store_opts, thin), .table = &thin_table, .max = 64,
 		.help = "with on_full: evict, what may be thinned before anything is evicted; the first that matches "
 			"holds"},

@@ -43,9 +43,20 @@ static int save_counter(struct queue *q, const struct state *before)
 
 /* --- appending ---------------------------------------------------------------------------------------------------------- */
 
+/* A time of a clock that was not right: when it is by now, the right one is known; else it is marked. */
+static void judge_time(struct block_record *r, struct queue_time now)
+{
+	if (r->mono_ms >= now.trusted_ms)
+		return;
+	r->unsynced = now.trusted_ms == INT64_MAX;
+	r->restamped = !r->unsynced;
+	if (r->restamped)
+		r->wall_ms = r->taken_wall_ms;
+}
+
 static struct block_record record_of(const struct msg *m, uint64_t seq, struct queue_time now)
 {
-	return (struct block_record){
+	struct block_record r = {
 		.seq = seq,
 		.topic = {(const uint8_t *)msg_topic(m), m->topic_len},
 		.props = {msg_props(m), m->props_len},
@@ -58,7 +69,12 @@ static struct block_record record_of(const struct msg *m, uint64_t seq, struct q
 		.class = m->class,
 		.origin = m->origin,
 		.retain = m->retain,
+		.mono_ms = m->taken_ms,
+		.boot = now.boot,
 	};
+
+	judge_time(&r, now);
+	return r;
 }
 
 int queue_put_block(struct queue *q)
@@ -92,16 +108,20 @@ int queue_add(struct queue *q, const struct block_record *rec, uint64_t *first)
 }
 
 /* For those that are not let in: a gap in the place of the last of them, which is where it is asked for. */
-static int add_gap(struct queue *q, const struct gap *g, uint64_t *first, int64_t wall_ms)
+static int add_gap(struct queue *q, const struct gap *g, uint64_t *first, struct queue_time now)
 {
 	uint8_t packed[GAP_PACKED_MAX];
-	struct block_record rec = gap_record(g, packed, g->last, q->opts.event_topic, wall_ms);
+	struct block_record rec = gap_record(g, packed, g->last, q->opts.event_topic, now.wall_ms);
 
+	rec.boot = now.boot;
+	rec.unsynced = now.trusted_ms == INT64_MAX;
+	rec.mono_ms = now.mono_ms;
 	return queue_add(q, &rec, first);
 }
 
 /* Those below `floor` are not let in: there is no room for them that a lower class has not got. */
-static int append(struct queue *q, struct msg *const *msgs, size_t count, unsigned floor, struct queue_time now)
+static int append(struct queue *q, struct msg *const *msgs, size_t count, unsigned floor, struct queue_time now,
+	uint64_t *untrusted)
 {
 	struct gap g;
 	uint64_t first = q->now.next_seq;
@@ -116,13 +136,15 @@ static int append(struct queue *q, struct msg *const *msgs, size_t count, unsign
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		struct block_record rec = record_of(msgs[i], q->now.next_seq++, now);
 
+		if (rec.unsynced && *untrusted == 0)
+			*untrusted = rec.seq;
 		if (rec.class >= floor) {
 			r = queue_add(q, &rec, &first);
 			continue;
 		}
 		gap_add(&g, rec.seq, rec.class, rec.wall_ms, rec.topic);
 		if (g.count == shed)
-			r = add_gap(q, &g, &first, now.wall_ms);
+			r = add_gap(q, &g, &first, now);
 	}
 	return r == 0 ? queue_put_block(q) : r;
 }
@@ -147,6 +169,7 @@ static int change(struct queue *q, struct msg *const *msgs, size_t count, struct
 {
 	struct state before = q->now;
 	unsigned floor = 0;
+	uint64_t untrusted = 0;
 	int r = room_drop_settled(q, now.wall_ms, false);
 
 	if (r == 0 && count > 0)
@@ -154,7 +177,9 @@ static int change(struct queue *q, struct msg *const *msgs, size_t count, struct
 	if (r == 0)
 		r = queue_save_cursors(q);
 	if (r == 0)
-		r = append(q, msgs, count, floor, now);
+		r = append(q, msgs, count, floor, now, &untrusted);
+	if (r == 0)
+		r = restamp_note(q, untrusted, now);
 	if (r == 0)
 		r = once_save(q, msgs, count, now.wall_ms);
 	if (r == 0 && q->now.thinned_to != before.thinned_to)
@@ -191,7 +216,10 @@ static int check_wal(struct queue *q)
 int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now)
 {
 	struct state before = q->now;
+	struct restamp was = q->restamp;
 	int r = q->db ? check_wal(q) : -EIO;
+
+	q->boot = now.boot;
 
 	if (r == 0)
 		r = queue_reach(q, q->now.next_seq + count);
@@ -205,6 +233,7 @@ int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct 
 	if (r < 0) {
 		db_rollback(q->db);
 		q->now = before;
+		q->restamp = was;
 		return r;
 	}
 	for (size_t i = 0; i < q->up_count; i++)

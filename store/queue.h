@@ -32,8 +32,17 @@ struct queue_opts {
 	size_t thin_count;
 };
 
+/* Records taken before trusted_ms (monotonic) have times of a clock that was not right: INT64_MAX, it still is not. */
 struct queue_time {
 	int64_t mono_ms, wall_ms;
+	int64_t trusted_ms;
+	uint32_t boot; /* which the monotonic clock counts from; 0: not known, and times are taken as they are */
+};
+
+/* What the log knows of the clock. */
+struct queue_clock {
+	int64_t newest_ms; /* of the last block; INT64_MIN: it is empty */
+	uint32_t trusted;  /* the last boot in which the clock was found right; 0: none */
 };
 
 /* The largest message that can be stored, and the bytes of one commit at most. */
@@ -77,6 +86,13 @@ struct queue_replay {
 	bool done;
 };
 int queue_replay(struct queue *q, struct queue_replay *r);
+
+/* Puts right the times of some of the records that were taken before the clock was, in this boot or an earlier one: 0 for
+ * more to come, QUEUE_RESTAMPED when there are none (any more), -errno. */
+enum { QUEUE_RESTAMPED = 1 };
+int queue_restamp(struct queue *q);
+bool queue_restamping(const struct queue *q); /* there are some */
+void queue_clock(const struct queue *q, struct queue_clock *out);
 
 void queue_acknowledge(struct queue *q, size_t upstream, uint64_t seq); /* in memory, until the next commit */
 uint64_t queue_cursor(const struct queue *q, size_t upstream);

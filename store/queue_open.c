@@ -138,6 +138,8 @@ static int load_all(struct queue *q)
 		r = load_upstreams(q);
 	if (r == 0)
 		r = once_load(q, q->opened_ms);
+	if (r == 0)
+		r = restamp_load(q);
 	return r;
 }
 
@@ -302,6 +304,7 @@ static void dispose(struct queue *q)
 int queue_mend(struct queue *q, bool damaged, struct queue_time now)
 {
 	q->opened_ms = now.wall_ms;
+	q->boot = now.boot;
 	if (damaged && q->db)
 		return start_over(q, now);
 	detach(q);
@@ -317,6 +320,7 @@ int queue_open(struct queue **out, const struct queue_opts *opts, const char *co
 	if (r == 0) {
 		q->opts = *opts;
 		q->opened_ms = now.wall_ms;
+		q->boot = now.boot;
 		q->dir = strdup(opts->dir);
 		q->opts.dir = q->dir;
 		r = q->dir ? make_upstreams(&q->ups, upstreams, count) : -ENOMEM;

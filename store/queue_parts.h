@@ -29,6 +29,15 @@ struct state {
 	uint64_t thinned;
 	uint64_t thinned_to; /* blocks up to here were looked at; kept in the mark "thinned" */
 	bool pressed;        /* had to evict, and has not got much room since */
+	uint32_t doubted;    /* the boot whose first record with a time in doubt is marked; 0: none */
+	uint32_t trusted;    /* the boot in which the clock is known to be right */
+};
+
+/* Whose times are being put right. */
+struct restamp {
+	uint32_t boot;         /* 0: nobody's */
+	int64_t offset_ms;     /* wall - monotonic */
+	uint64_t after, until; /* seqs */
 };
 
 struct queue {
@@ -50,6 +59,8 @@ struct queue {
 	size_t once_count;
 	int64_t opened_ms; /* wall */
 	uint64_t scrubbed; /* blocks up to this seq were looked at */
+	struct restamp restamp;
+	uint32_t boot; /* this one */
 };
 
 /* room.c: all within the transaction of a commit */
@@ -67,6 +78,10 @@ int room_make(struct queue *q, struct msg *const *msgs, size_t count, unsigned *
 /* once.c: within a transaction */
 int once_load(struct queue *q, int64_t wall_ms);
 int once_save(struct queue *q, struct msg *const *msgs, size_t count, int64_t wall_ms);
+
+/* restamp.c: within a transaction; untrusted: the first seq of the commit whose time is in doubt, 0 none */
+int restamp_load(struct queue *q);
+int restamp_note(struct queue *q, uint64_t untrusted, struct queue_time now);
 
 /* queue.c */
 int queue_reach(struct queue *q, uint64_t seq); /* the limit on the disk is above seq */

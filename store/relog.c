@@ -156,12 +156,18 @@ struct marks {
 	int result;
 };
 
+/* What the times of its records need, and what must not be taken twice. */
+static bool is_kept(const char *name)
+{
+	return strncmp(name, "once/", 5) == 0 || strncmp(name, "clock/", 6) == 0;
+}
+
 static bool copy_mark(void *ctx, const char *name, uint64_t value)
 {
 	struct marks *m = ctx;
 	bool cursor = strncmp(name, "cursor/", 7) == 0;
 
-	if ((cursor && value >= m->job->opts->seq_limit) || (!cursor && strncmp(name, "once/", 5) != 0))
+	if ((cursor && value >= m->job->opts->seq_limit) || (!cursor && !is_kept(name)))
 		return true;
 	if (cursor && value < m->job->floor)
 		m->job->floor = value;

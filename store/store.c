@@ -419,6 +419,7 @@ int store_open(struct store **out, const struct store_opts *opts, const char *co
 		r = roster_init(&s->ups, upstreams, upstream_count);
 	if (r == 0)
 		r = lock_dir(s);
+	trust_init(&s->trust, clock, (enum trust_rule)opts->clock);
 	if (r == 0)
 		r = open_or_wait(s);
 	if (r == 0)

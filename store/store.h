@@ -25,6 +25,7 @@ struct store_source;
 struct store_reader;
 
 enum store_durability { STORE_POWER, STORE_PROCESS };
+enum store_clock { STORE_CLOCK_AUTO, STORE_CLOCK_SYNCED, STORE_CLOCK_ALWAYS };
 enum store_on_full { STORE_EVICT, STORE_REFUSE };
 
 /* Where old readings may be thinned when the bound is near. */
@@ -44,6 +45,7 @@ struct store_opts {
 	int64_t batch;           /* records per commit at most */
 	int durability;          /* enum store_durability */
 	int on_full;             /* enum store_on_full */
+	int clock;               /* enum store_clock */
 	int64_t keep_ms;         /* acknowledged records stay this long as history ... */
 	int64_t keep_bytes;      /* ... and as long as the queue takes less than this; 0 and 0: not at all */
 	bool preallocate;        /* take max_bytes from the disk at the start */

@@ -10,6 +10,7 @@
 #include "store/queue.h"
 #include "store/store.h"
 #include "store/thin.h"
+#include "store/trust.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -99,6 +100,8 @@ struct store {
 	unsigned failures;                              /* in a row */
 	int64_t retry_us, acked_us, swept_us, scrub_us; /* scrub_us INT64_MAX: all was looked at */
 	bool troubled;
+	struct trust trust;
+	bool restamping; /* there may be times to be put right */
 };
 
 /* writer.c */

@@ -64,9 +64,9 @@ static void gather_release(struct batch *b, const struct letter *l, int64_t now_
 
 /* --- the writer: committing -------------------------------------------------------------------------------------------- */
 
-static struct queue_time queue_now(const struct store *s)
+static struct queue_time queue_now(struct store *s)
 {
-	return (struct queue_time){clock_mono_ms(s->clock), clock_wall_ms(s->clock)};
+	return trust_now(&s->trust);
 }
 
 static void publish_figures(struct store *s)
@@ -205,10 +205,17 @@ int writer_open_queue(struct store *s)
 		.thin = s->thin,
 		.thin_count = s->opts.thin.count,
 	};
-	int r = queue_open(&s->queue, &o, (const char *const *)s->ups.names, s->ups.count, queue_now(s));
+	struct queue_clock known;
+	/* Whether the clock is right is seen when it is known what the log holds. */
+	struct queue_time opening = {
+		.mono_ms = clock_mono_ms(s->clock), .wall_ms = clock_wall_ms(s->clock), .boot = s->trust.boot};
+	int r = queue_open(&s->queue, &o, (const char *const *)s->ups.names, s->ups.count, opening);
 
 	if (r < 0)
 		return r;
+	queue_clock(s->queue, &known);
+	trust_recall(&s->trust, &known);
+	s->restamping = true;
 	for (size_t i = 0; i < s->ups.count; i++)
 		atomic_store(&s->ups.acked[i], queue_cursor(s->queue, i));
 	publish_figures(s);
@@ -232,6 +239,7 @@ static int commit(struct store *s)
 	trouble_over(s);
 	publish_figures(s);
 	settle(s);
+	s->restamping |= queue_restamping(s->queue);
 	s->acked_us = s->swept_us = clock_mono_us(s->clock);
 	if (news && s->events.committed)
 		s->events.committed(s->events.ctx, atomic_load(&s->figures.last_seq));
@@ -375,6 +383,18 @@ static void replay(struct store *s)
 	atomic_store(&s->replay_taken, false);
 }
 
+/* A window of it, between two commits. */
+static void restamp(struct store *s)
+{
+	int r = s->queue ? queue_restamp(s->queue) : QUEUE_RESTAMPED;
+
+	s->restamping = r == 0;
+	if (r == -ENOSPC)
+		log_warn("store restamp=waits; there is no room for it, the next start tries again");
+	else if (r < 0)
+		writer_failed(s, r);
+}
+
 void *writer_run(void *arg)
 {
 	struct store *s = arg;
@@ -391,6 +411,8 @@ void *writer_run(void *arg)
 			(void)commit(s); /* a failure is in s->failures, and told */
 		if (s->failures == 0 && atomic_load(&s->replaying))
 			replay(s);
+		else if (s->failures == 0 && s->restamping)
+			restamp(s);
 		else if (due <= now_us)
 			continue;
 		else if (s->scrub_us <= now_us)
