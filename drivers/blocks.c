@@ -65,8 +65,12 @@ static int add(struct blocks *b, struct block block)
 struct work {
 	struct plan_span *values;
 	struct plan_block *found;
+	const struct learned *known;
 	struct plan_span *avoid;
 	size_t avoid_count;
+	uint32_t edges[LEARNED_LESSONS];
+	size_t edge_count;
+	unsigned most;
 };
 
 static void collect_avoid(struct work *w, const struct device_opts *d, enum point_source source)
@@ -78,6 +82,23 @@ static void collect_avoid(struct work *w, const struct device_opts *d, enum poin
 
 		if (range_parse(((const char *const *)d->no_read.items)[i], &table, &first, &last) && table == source)
 			w->avoid[w->avoid_count++] = (struct plan_span){first, last};
+	}
+}
+
+static void collect_lessons(struct work *w, enum point_source source)
+{
+	w->edge_count = 0;
+	for (size_t i = 0; w->known && i < w->known->count; i++) {
+		const struct lesson *l = &w->known->lessons[i];
+
+		if (l->source != source || !lesson_counts(l))
+			continue;
+		if (l->kind == LESSON_SPAN)
+			w->avoid[w->avoid_count++] = (struct plan_span){l->first, l->last};
+		else if (l->kind == LESSON_EDGE)
+			w->edges[w->edge_count++] = l->first;
+		else if (l->last < w->most)
+			w->most = l->last;
 	}
 }
 
@@ -107,16 +128,19 @@ static int plan_group(struct blocks *b, const struct line_opts *l, size_t device
 {
 	const struct device_opts *d = l->devices[device];
 	struct plan_cost cost = blocks_cost(l, points[0]->source, turnaround_us);
-	struct plan_limits limits = {.max_count = (unsigned)(cost.bits ? d->max_bits : d->max_registers),
-		.max_hole = d->max_hole,
-		.max_block_us = 1000.0 * (double)d->max_block_ms,
-		.avoid = w->avoid};
+	struct plan_limits limits = {.max_hole = d->max_hole, .max_block_us = 1000.0 * (double)d->max_block_ms};
 	int found, r = 0;
 
 	for (size_t i = 0; i < n; i++)
 		w->values[i] = (struct plan_span){points[i]->address, points[i]->address + point_words(points[i]) - 1};
 	collect_avoid(w, d, points[0]->source);
+	w->most = (unsigned)(cost.bits ? d->max_bits : d->max_registers);
+	collect_lessons(w, points[0]->source);
+	limits.max_count = w->most;
+	limits.avoid = w->avoid;
 	limits.avoid_count = w->avoid_count;
+	limits.edges = w->edges;
+	limits.edge_count = w->edge_count;
 	found = plan_make(w->values, n, &cost, &limits, w->found);
 	for (int i = 0; i < found && r == 0; i++)
 		r = add_block(b, device, &w->found[i], points);
@@ -124,11 +148,12 @@ static int plan_group(struct blocks *b, const struct line_opts *l, size_t device
 }
 
 static int plan_sorted(struct blocks *b, const struct line_opts *l, size_t device, const struct point_opts **points,
-	size_t n, int64_t turnaround_us)
+	size_t n, int64_t turnaround_us, const struct learned *known)
 {
-	struct work w = {.values = calloc(n, sizeof(*w.values)),
+	struct work w = {.known = known,
+		.values = calloc(n, sizeof(*w.values)),
 		.found = calloc(n, sizeof(*w.found)),
-		.avoid = calloc(l->devices[device]->no_read.count + 1, sizeof(*w.avoid))};
+		.avoid = calloc(l->devices[device]->no_read.count + LEARNED_LESSONS, sizeof(*w.avoid))};
 	int r = w.values && w.found && w.avoid ? 0 : -ENOMEM;
 
 	for (size_t from = 0, to; r == 0 && from < n; from = to) {
@@ -144,7 +169,8 @@ static int plan_sorted(struct blocks *b, const struct line_opts *l, size_t devic
 	return r;
 }
 
-int blocks_plan(struct blocks *b, const struct line_opts *l, size_t device, int64_t turnaround_us)
+int blocks_plan(
+	struct blocks *b, const struct line_opts *l, size_t device, int64_t turnaround_us, const struct learned *known)
 {
 	const struct device_opts *d = l->devices[device];
 	const struct point_opts *all = d->points.items;
@@ -160,7 +186,7 @@ int blocks_plan(struct blocks *b, const struct line_opts *l, size_t device, int6
 	for (size_t i = 0; i < d->points.count; i++)
 		points[i] = &all[i];
 	qsort(points, d->points.count, sizeof(*points), by_group);
-	r = plan_sorted(b, l, device, points, d->points.count, turnaround_us);
+	r = plan_sorted(b, l, device, points, d->points.count, turnaround_us, known);
 	free(points);
 	return r;
 }
@@ -188,6 +214,8 @@ static size_t choose_cut(const struct block *b)
 		int64_t hole = (int64_t)b->points[n]->address - (int64_t)last_of(b, n) - 1;
 		bool nearer = llabs((int64_t)n - (int64_t)middle) < llabs((int64_t)best - (int64_t)middle);
 
+		if (hole < 0)
+			continue; /* it would cut a value */
 		if (hole > widest || (hole == widest && nearer)) {
 			widest = hole;
 			best = n;
@@ -222,4 +250,69 @@ const struct block *blocks_first_of(const struct blocks *b, size_t device)
 		if (b->list[i].device == device)
 			return &b->list[i];
 	return NULL;
+}
+
+double blocks_span_us(const struct blocks *b, const struct line_opts *l, size_t device, int64_t turnaround_us)
+{
+	double us = 0;
+
+	for (size_t i = 0; i < b->count; i++)
+		if (b->list[i].device == device) {
+			struct plan_cost cost = blocks_cost(l, b->list[i].source, turnaround_us);
+
+			us += plan_block_us(&cost, b->list[i].count);
+		}
+	return us;
+}
+
+static size_t count_of(const struct blocks *b, size_t device)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->count; i++)
+		n += b->list[i].device == device;
+	return n;
+}
+
+static bool holds(const struct blocks *b, const struct block *like)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const struct block *k = &b->list[i];
+
+		if (k->device == like->device && k->source == like->source && k->first == like->first &&
+			k->count == like->count && k->every_ms == like->every_ms)
+			return true;
+	}
+	return false;
+}
+
+bool blocks_same(const struct blocks *a, const struct blocks *b, size_t device)
+{
+	if (count_of(a, device) != count_of(b, device))
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->list[i].device == device && !holds(b, &a->list[i]))
+			return false;
+	return true;
+}
+
+int blocks_replace(struct blocks *b, size_t device, struct blocks *fresh)
+{
+	size_t keep = b->count - count_of(b, device), at = 0;
+	struct block *list = calloc(keep + fresh->count + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < b->count; i++)
+		if (b->list[i].device == device)
+			free(b->list[i].points);
+		else
+			list[at++] = b->list[i];
+	if (fresh->count > 0)
+		memcpy(list + at, fresh->list, fresh->count * sizeof(*list));
+	free(b->list);
+	*b = (struct blocks){list, keep + fresh->count, keep + fresh->count + 1};
+	free(fresh->list);
+	*fresh = (struct blocks){0};
+	return 0;
 }

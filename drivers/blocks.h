@@ -6,6 +6,7 @@
 #ifndef DRIVERS_BLOCKS_H
 #define DRIVERS_BLOCKS_H
 
+#include "drivers/learned.h"
 #include "drivers/opts.h"
 #include "drivers/plan.h"
 
@@ -26,8 +27,15 @@ struct blocks {
 };
 
 void blocks_fini(struct blocks *b);
-/* Adds the blocks of one device. 0 or -ENOMEM. */
-int blocks_plan(struct blocks *b, const struct line_opts *l, size_t device, int64_t turnaround_us);
+/* Adds the blocks of one device. known: what it taught; NULL: nothing. 0 or -ENOMEM. */
+int blocks_plan(
+	struct blocks *b, const struct line_opts *l, size_t device, int64_t turnaround_us, const struct learned *known);
+/* What reading all blocks of a device once takes. */
+double blocks_span_us(const struct blocks *b, const struct line_opts *l, size_t device, int64_t turnaround_us);
+/* Do both hold the same blocks of a device? */
+bool blocks_same(const struct blocks *a, const struct blocks *b, size_t device);
+/* Those of fresh take the place of the device's, at the end of the list; fresh is empty then. 0 or -ENOMEM. */
+int blocks_replace(struct blocks *b, size_t device, struct blocks *fresh);
 /* The device refused the block at this place: it becomes two, cut at its widest hole, or else in the middle; the second
  * is the last of the list. BLOCKS_WHOLE: it is one value, there is nothing to cut. */
 enum { BLOCKS_WHOLE = 1 };

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXCEPTION_ADDRESS = 2, EXCEPTION_VALUE = 3 };
-
 static void make_free(void *self)
 {
 	struct modbus *m = self;
@@ -19,17 +17,9 @@ static void make_free(void *self)
 		return;
 	blocks_fini(&m->blocks);
 	rtu_free(m->rtu);
+	free(m->devices);
 	free(m->no_mask);
 	free(m);
-}
-
-static size_t count_points(const struct line_opts *opts)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < opts->device_count; i++)
-		n += opts->devices[i]->points.count;
-	return n;
 }
 
 static int make(
@@ -46,12 +36,8 @@ static int make(
 	m->schedule = s;
 	m->no_mask = calloc(opts->device_count + 1, sizeof(*m->no_mask));
 	r = m->no_mask ? rtu_new(&m->rtu, (enum line_driver)opts->driver) : -ENOMEM;
-	for (size_t i = 0; r == 0 && i < opts->device_count; i++)
-		r = blocks_plan(&m->blocks, opts, i, BLOCKS_GUESS_US);
 	if (r == 0)
-		r = schedule_reserve(s, count_points(opts));
-	for (size_t i = 0; r == 0 && i < m->blocks.count; i++)
-		r = schedule_add(s, m->blocks.list[i].device, i, 1000 * m->blocks.list[i].every_ms);
+		r = modbus_plan(m);
 	if (r < 0) {
 		make_free(m);
 		return r;
@@ -168,6 +154,7 @@ enum outcome modbus_exchange(struct modbus *m, size_t device, const struct reque
 		int64_t pause_us = 1000 * m->opts->devices[device]->pause_ms - m->wire.silence_us;
 
 		line_answered(m->line, device, x->first_us - x->sent_us);
+		modbus_measured(m, device);
 		m->wire.last_byte_us += pause_us > 0 ? pause_us : 0;
 	}
 	return o;
@@ -200,28 +187,6 @@ static void tell_values(struct modbus *m, const struct block *b, const struct ex
 	}
 }
 
-/* One address that does not exist makes a device refuse the block around it. So it is cut, and cut again, until only
- * the value that is at fault is refused; upon exceptions alone, for a device that is slow would be asked ever more.
- * True: the points need not be told bad yet. */
-static bool cut_block(struct modbus *m, const struct job *j)
-{
-	struct block *b = &m->blocks.list[j->what];
-	unsigned first = b->first, last = b->first + b->count - 1u;
-
-	if (m->reply.exception != EXCEPTION_ADDRESS && m->reply.exception != EXCEPTION_VALUE)
-		return false;
-	if (m->schedule->count == m->schedule->cap || blocks_split(&m->blocks, j->what) != 0)
-		return false;
-	b = &m->blocks.list[j->what];
-	log_info("device=%s line=%s block=\"%s %u-%u\" refused by exception %u; now read as two",
-		m->opts->devices[b->device]->head.name, m->opts->head.name, source_name(b->source), first, last,
-		m->reply.exception);
-	if (schedule_add(m->schedule, j->device, m->blocks.count - 1, j->period_us) < 0)
-		return false;
-	m->schedule->jobs[m->schedule->count - 1].due_us = j->due_us;
-	return true;
-}
-
 static enum outcome run(void *self, const struct job *j, const char **reason)
 {
 	struct modbus *m = self;
@@ -231,9 +196,11 @@ static enum outcome run(void *self, const struct job *j, const char **reason)
 	enum outcome o = modbus_exchange(m, b->device, &q, &x);
 
 	*reason = x.reason;
-	if (o == OUTCOME_OK)
+	if (o == OUTCOME_OK) {
 		tell_values(m, b, &x);
-	if (o == OUTCOME_REFUSED && !cut_block(m, j))
+		modbus_answered(m, b);
+	}
+	if (o == OUTCOME_REFUSED && !modbus_refused(m, j))
 		for (size_t i = 0; i < b->point_count; i++)
 			line_bad(m->line, b->device, b->points[i], x.reason);
 	return o;
@@ -264,6 +231,7 @@ const struct driver_ops modbus_ops = {
 	.free = make_free,
 	.open = open_port,
 	.close = close_port,
+	.tend = modbus_tend,
 	.run = run,
 	.probe = probe,
 	.input = input,

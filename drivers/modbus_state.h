@@ -11,6 +11,14 @@
 #include "drivers/ops.h"
 #include "drivers/rtu.h"
 
+/* What is known of a device besides its health. */
+struct modbus_device {
+	struct learned learned;
+	int64_t planned_us; /* the turnaround that its plan was made with */
+	bool replan;
+	bool taught; /* since that plan */
+};
+
 struct modbus {
 	struct line *line;
 	const struct line_opts *opts;
@@ -20,9 +28,11 @@ struct modbus {
 	struct blocks blocks;
 	struct schedule *schedule; /* the line's; room for a job per point */
 	struct reply reply;
-	uint64_t noise_bytes; /* of the wire, as last counted */
-	bool *no_mask;        /* by device: it has no function 22 */
-	bool spoiled;         /* the TCP connection was closed on purpose: open it for the next request */
+	struct modbus_device *devices; /* owned, as many as the line has */
+	bool replan;                   /* one of them */
+	uint64_t noise_bytes;          /* of the wire, as last counted */
+	bool *no_mask;                 /* by device: it has no function 22 */
+	bool spoiled;                  /* the TCP connection was closed on purpose: open it for the next request */
 };
 
 /* One transaction, once more on a new connection where TCP has lost the old one. */
@@ -32,6 +42,14 @@ enum outcome modbus_exchange(struct modbus *m, size_t device, const struct reque
 
 /* The port anew, set up as o says. -errno: it is closed. */
 int modbus_reopen(struct modbus *m, const struct line_opts *o);
+
+/* drivers/modbus_plan.c: what is read in which blocks; anew once a device is known better. */
+int modbus_plan(struct modbus *m); /* at the start; 0 or -ENOMEM */
+void modbus_tend(void *self);
+void modbus_measured(struct modbus *m, size_t device);
+/* A block was answered; or refused. True: it is read in parts from now on, its points need not be told bad yet. */
+void modbus_answered(struct modbus *m, const struct block *b);
+bool modbus_refused(struct modbus *m, const struct job *j);
 
 /* drivers/modbus_errand.c */
 uint8_t modbus_read_function(enum point_source source);

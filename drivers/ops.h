@@ -38,7 +38,7 @@ int64_t line_timeout_us(const struct line *l, size_t device);
 void line_answered(struct line *l, size_t device, int64_t turnaround_us);
 void line_good(struct line *l, size_t device, const struct point_opts *p, const struct value *v, int64_t at_us);
 void line_bad(struct line *l, size_t device, const struct point_opts *p, const char *reason);
-int64_t line_turnaround_us(const struct line *l, size_t device); /* measured; -1: not yet */
+int64_t line_turnaround_us(const struct line *l, size_t device); /* measured; -1: too few replies yet */
 void line_count(struct line *l, enum line_counter what, uint64_t n);
 
 /* --- what a driver is --- */
@@ -53,6 +53,8 @@ struct driver_ops {
 	/* The port: 0 or -errno, tried again later. NULL: there is none. */
 	int (*open)(void *self);
 	void (*close)(void *self);
+	/* Between two turns: the only moment at which jobs may be taken away. NULL: there is nothing to see to. */
+	void (*tend)(void *self);
 	enum outcome (*run)(void *self, const struct job *j, const char **reason);
 	/* The cheapest question that shows whether the device is there. NULL: devices are never offline. */
 	enum outcome (*probe)(void *self, size_t device, const char **reason);

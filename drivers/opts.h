@@ -186,6 +186,7 @@ struct line_opts {
 	/* resolved, by gateway/schema.c */
 	const struct device_opts **devices;
 	size_t device_count;
+	const char *memory; /* by gateway/crosscheck.c: file that keeps what its devices taught; NULL: none */
 };
 
 extern const struct key_table line_table, device_table, point_table;

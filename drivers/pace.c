@@ -6,7 +6,6 @@
 enum {
 	GRACE_US = 15000, /* adapters hand bytes over in lumps, up to 16 ms apart; and machines are busy */
 	SLOWEST_FADES = 256,
-	FEW = 8, /* replies; so few tell little of how they spread */
 };
 
 /* Smoothed mean and deviation with gains 1/8 and 1/4, as TCP measures its round trip; and the slowest, which fades. */
@@ -33,7 +32,7 @@ int64_t pace_patience_us(const struct pace *p, const struct pace *others)
 
 	if (known->measured == 0)
 		return 0;
-	if (known->measured < FEW && others->measured >= FEW && others->deviation_us < deviation_us)
+	if (known->measured < PACE_FEW && others->measured >= PACE_FEW && others->deviation_us < deviation_us)
 		deviation_us = others->deviation_us;
 	usual_us = known->turnaround_us + known->turnaround_us / 2 + 8 * deviation_us;
 	slow_us = known->slowest_us + known->slowest_us / 4;

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+enum { PACE_FEW = 8 }; /* so few replies tell little of how they spread */
+
 struct pace {
 	int64_t turnaround_us, deviation_us; /* smoothed */
 	int64_t slowest_us;                  /* fades, over some hundred replies */

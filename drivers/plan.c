@@ -12,15 +12,31 @@ double plan_block_us(const struct plan_cost *cost, uint32_t count)
 	       cost->turnaround_us;
 }
 
+static bool is_avoided(const struct plan_limits *limits, uint32_t first, uint32_t last)
+{
+	for (size_t i = 0; i < limits->avoid_count; i++)
+		if (limits->avoid[i].first <= last && limits->avoid[i].last >= first)
+			return true;
+	return false;
+}
+
 /* May [first, last], which is not part of any value, be read along? */
 static bool may_bridge(const struct plan_limits *limits, uint32_t first, uint32_t last)
 {
-	if (limits->max_hole >= 0 && last - first + 1 > limits->max_hole)
+	return (limits->max_hole < 0 || last - first + 1 <= limits->max_hole) && !is_avoided(limits, first, last);
+}
+
+/* May a block hold both of these neighbours? */
+static bool may_join(const struct plan_limits *limits, const struct plan_span *a, const struct plan_span *b)
+{
+	if (b->first <= a->last)
+		return true;
+	if (is_avoided(limits, a->first, a->last) || is_avoided(limits, b->first, b->last))
 		return false;
-	for (size_t i = 0; i < limits->avoid_count; i++)
-		if (limits->avoid[i].first <= last && limits->avoid[i].last >= first)
+	for (size_t i = 0; i < limits->edge_count; i++)
+		if (a->first < limits->edges[i] && limits->edges[i] <= b->first)
 			return false;
-	return true;
+	return b->first == a->last + 1 || may_bridge(limits, a->last + 1, b->first - 1);
 }
 
 /* The best way to read the first n values: its cost, and where its last block begins. */
@@ -46,9 +62,7 @@ static void search(const struct plan_span *values, size_t n, const struct plan_c
 			if (from < i) {
 				if (values[from].last > last)
 					last = values[from].last;
-				/* Values before `from` may reach past its end: then there is no hole. */
-				if (values[from + 1].first > values[from].last + 1 &&
-					!may_bridge(limits, values[from].last + 1, values[from + 1].first - 1))
+				if (!may_join(limits, &values[from], &values[from + 1]))
 					break;
 			}
 			count = last - values[from].first + 1;

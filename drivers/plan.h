@@ -30,8 +30,10 @@ struct plan_limits {
 	unsigned max_count;            /* addresses in one request */
 	int64_t max_hole;              /* unused addresses in a row; -1: no limit */
 	double max_block_us;           /* 0: no limit; a single value may pass it */
-	const struct plan_span *avoid; /* must not be read along */
+	const struct plan_span *avoid; /* must not be read along; a value in it is read alone */
 	size_t avoid_count;
+	const uint32_t *edges; /* no block holds both this address and the one before it */
+	size_t edge_count;
 };
 
 struct plan_block {

@@ -34,6 +34,16 @@ int schedule_add(struct schedule *s, size_t device, size_t what, int64_t period_
 	return 0;
 }
 
+void schedule_drop(struct schedule *s, size_t device)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < s->count; i++)
+		if (s->jobs[i].device != device)
+			s->jobs[at++] = s->jobs[i];
+	s->count = at;
+}
+
 void schedule_now(struct schedule *s, size_t device, int64_t now_us)
 {
 	for (size_t i = 0; i < s->count; i++)

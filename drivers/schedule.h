@@ -35,6 +35,9 @@ void schedule_fini(struct schedule *s);
 int schedule_reserve(struct schedule *s, size_t count); /* jobs that can be added without any of them moving */
 int schedule_add(struct schedule *s, size_t device, size_t what, int64_t period_us); /* 0 or -ENOMEM */
 
+/* Takes the jobs of a device away; those of others move up, so that no pointer to a job stays good. */
+void schedule_drop(struct schedule *s, size_t device);
+
 /* All jobs of the device (SIZE_MAX: of all devices) are due now. Those of one device in the order they were added. */
 void schedule_now(struct schedule *s, size_t device, int64_t now_us);
 

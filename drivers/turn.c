@@ -223,6 +223,8 @@ int64_t line_turn(struct line *l)
 		open_port(l);
 		return 0;
 	}
+	if (l->ops->tend)
+		l->ops->tend(l->driver);
 	j = schedule_next(&l->schedule, is_ready, l, now_us);
 	l->job_due_us = j ? j->due_us : INT64_MAX;
 	device = choose_probe(l, now_us, l->job_due_us, &due_us);

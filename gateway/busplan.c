@@ -25,7 +25,7 @@ int busplan_init(struct busplan *p, const struct line_opts *l, int64_t turnaroun
 
 	*p = (struct busplan){.line = l, .turnaround_us = turnaround_us};
 	for (size_t i = 0; has_plan(l) && r == 0 && i < l->device_count; i++)
-		r = blocks_plan(&p->blocks, l, i, turnaround_us);
+		r = blocks_plan(&p->blocks, l, i, turnaround_us, NULL);
 	if (r < 0) {
 		busplan_fini(p);
 		return r;

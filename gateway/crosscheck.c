@@ -8,8 +8,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MEMORY_NAME_CAP = 200 };
 
 static const char *place(char out[96], const struct key_head *head)
 {
@@ -96,6 +99,27 @@ static void unknown_line(const struct gateway_opts *o, const struct device_opts 
 			lines[0].head.name);
 }
 
+/* The file that keeps what the devices of a line taught, beside the queue. A name that makes no file name has none. */
+static int name_memory(const struct gateway_opts *o, struct line_opts *l, struct arena *a)
+{
+	char name[MEMORY_NAME_CAP];
+	size_t at = 0;
+
+	if (!o->store.dir)
+		return 0;
+	for (const char *c = l->head.name; *c; c++) {
+		if (at + 4 > sizeof(name))
+			return 0;
+		if (isalnum((unsigned char)*c) || *c == '-' || *c == '_')
+			name[at++] = *c;
+		else
+			at += (size_t)snprintf(name + at, sizeof(name) - at, "%%%02x", (unsigned char)*c);
+	}
+	name[at] = 0;
+	l->memory = arena_printf(a, "%s/learned-%s", o->store.dir, name);
+	return l->memory ? 0 : -ENOMEM;
+}
+
 static int join(struct gateway_opts *o, struct arena *a, struct key_report *report)
 {
 	struct line_opts **sorted = sort_lines(o, a);
@@ -119,7 +143,7 @@ static int join(struct gateway_opts *o, struct arena *a, struct key_report *repo
 	}
 	for (size_t i = 0; i < o->lines.count; i++) {
 		lines[i].devices = arena_alloc(a, (lines[i].device_count + 1) * sizeof(*lines[i].devices));
-		if (!lines[i].devices)
+		if (!lines[i].devices || name_memory(o, &lines[i], a) < 0)
 			return -ENOMEM;
 		lines[i].device_count = 0;
 	}

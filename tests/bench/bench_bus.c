@@ -138,7 +138,7 @@ static double limit_us(const struct bench *b)
 	double us = 0;
 
 	for (size_t i = 0; i < (size_t)b->slaves; i++)
-		if ((long)i + 1 != b->dead && blocks_plan(&blocks, &b->line, i, b->turnaround_us) < 0)
+		if ((long)i + 1 != b->dead && blocks_plan(&blocks, &b->line, i, b->turnaround_us, NULL) < 0)
 			exit(1);
 	for (size_t i = 0; i < blocks.count; i++) {
 		struct plan_cost cost = blocks_cost(&b->line, SOURCE_HOLDING, b->turnaround_us);
@@ -279,7 +279,7 @@ int main(int argc, char **argv)
 				"[strict=]\n");
 		return 2;
 	}
-	log_set_level(LOG_WARN);
+	log_set_level(getenv("BENCH_LOG") ? LOG_INFO : LOG_WARN);
 	read_arguments(&b, argc, argv);
 	snprintf(b.path, sizeof(b.path), "/tmp/bench-bus-%d", (int)getpid());
 	make_options(&b);
