@@ -20,8 +20,12 @@ static bool block_allowed(const struct plan_span *values, size_t from, size_t to
 
 		if (hole > 0 && limits->max_hole >= 0 && hole > limits->max_hole)
 			return false;
-		for (size_t k = 0; hole > 0 && k < limits->avoid_count; k++)
-			if (limits->avoid[k].first < values[i + 1].first && limits->avoid[k].last > values[i].last)
+		/* Neither the hole nor one of the values beside it. */
+		for (size_t k = 0; k < limits->avoid_count; k++)
+			if (limits->avoid[k].first <= values[i + 1].last && limits->avoid[k].last >= values[i].first)
+				return false;
+		for (size_t k = 0; k < limits->edge_count; k++)
+			if (limits->edges[k] > values[i].first && limits->edges[k] <= values[i + 1].first)
 				return false;
 	}
 	last = values[to - 1].last;
@@ -65,6 +69,7 @@ static double cost_of(const struct plan_block *blocks, int n, const struct plan_
 static void plan_is_as_cheap_as_the_best_of_all_plans(void **state)
 {
 	static const struct plan_span avoid[] = {{40, 41}, {90, 95}};
+	static const uint32_t edges[] = {20, 64};
 	uint64_t random = 1;
 
 	(void)state;
@@ -72,7 +77,9 @@ static void plan_is_as_cheap_as_the_best_of_all_plans(void **state)
 		struct plan_limits limits = {.max_count = 20 + test_random(&random) % 106,
 			.max_hole = (int64_t)(test_random(&random) % 40) - 1,
 			.avoid = avoid,
-			.avoid_count = test_random(&random) % 3};
+			.avoid_count = test_random(&random) % 3,
+			.edges = edges,
+			.edge_count = test_random(&random) % 3};
 		const struct plan_cost *cost = round % 2 ? &wire_9600 : &wire_115200;
 		struct plan_span values[12];
 		struct plan_block blocks[12];
