@@ -13,6 +13,7 @@
 #include "bridge/pack.h"
 #include "bridge/parcel.h"
 #include "bridge/status.h"
+#include "bridge/window.h"
 
 enum drain_phase { OFFLINE, DIALING, ONLINE, LEAVING, STOPPED, DRAIN_PHASES };
 
@@ -54,6 +55,7 @@ struct drain {
 	int64_t hold_until_ms, send_due_ms; /* send_due_ms: -1, or when there may be something to send again */
 	bool more;                          /* the turn ended before the work did */
 	int fast_in_a_row;
+	struct window window;
 	struct bucket records, bytes;
 	struct parcel_scratch scratch;
 	uint32_t condemned[CONDEMNED]; /* topics refused for good on this link, as hashes */
@@ -88,6 +90,7 @@ void pump_link_lost(struct drain *d);          /* all in flight will be sent aga
 int pump_run(struct drain *d);                 /* sends what may be sent; -errno of the uplink: the link is broken */
 int64_t pump_oldest_ms(const struct drain *d); /* when the oldest unacknowledged record was sent; -1: none */
 size_t pump_in_flight(const struct drain *d);
+size_t pump_window(const struct drain *d); /* what configuration and server allow */
 uint64_t pump_cursor(const struct drain *d);
 uint64_t pump_settled_by_rule(const struct drain *d);
 uint32_t pump_tags(const struct bridge_opts *opts);

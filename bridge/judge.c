@@ -125,6 +125,7 @@ bool judge_settled(struct drain *d, uint32_t tag)
 	if (!slot)
 		return false;
 	d->counts.acknowledged += slot->crate ? crate_part(slot->crate) : 1;
+	window_acked(&d->window, slot->sent_ms, d->now_ms, pump_window(d));
 	judge_done(l, slot);
 	return true;
 }

@@ -135,7 +135,9 @@ static const struct key keys[] = {
 		.max = INT64_C(4294967294000), .dflt = "24h",
 		.help = "how long the upstream keeps messages for us while we are away (MQTT 5)"},
 	{"window", KEY_INT, offsetof(struct bridge_opts, window), .min = 1, .max = 1000, .dflt = "100",
-		.help = "records in flight at most; the server's receive maximum may lower it"},
+		.help = "records in flight at most; fewer where the server's receive maximum says so, or where "
+			"acknowledgements "
+			"show that the link carries no more"},
 	{"window_bytes", KEY_SIZE, offsetof(struct bridge_opts, window_bytes), .min = 1024, .max = 64 * 1024 * 1024,
 		.dflt = "256KiB", .help = "bytes in flight at most, but always one record"},
 	{"max_packet", KEY_SIZE, offsetof(struct bridge_opts, max_packet), .min = 0, .max = 268435460, .dflt = "0",

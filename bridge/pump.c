@@ -171,6 +171,7 @@ void pump_link_up(struct drain *d)
 
 	d->late_until = d->news > at ? d->news : at;
 	d->condemned_count = 0;
+	window_begin(&d->window);
 	d->hold_until_ms = 0;
 	if (!d->shut && live_first(d) && d->news > at + BACKLOG && history_add(&d->history, at, d->news) &&
 		!d->opts->alarms_first)
@@ -223,7 +224,7 @@ size_t pump_in_flight(const struct drain *d)
 	return d->lanes[MAIN].flight.sent + d->lanes[FAST].flight.sent;
 }
 
-static size_t window(const struct drain *d)
+size_t pump_window(const struct drain *d)
 {
 	size_t max = (size_t)d->opts->window;
 
@@ -233,7 +234,8 @@ static size_t window(const struct drain *d)
 /* A part of the window is kept from each lane for the other, so that neither waits for the other's slow answers. */
 static bool window_allows(const struct drain *d, size_t lane)
 {
-	size_t max = window(d), all = pump_in_flight(d);
+	size_t most = pump_window(d), all = pump_in_flight(d);
+	size_t max = d->window.limit < most ? d->window.limit : most;
 	size_t bytes = d->lanes[MAIN].flight.sent_bytes + d->lanes[FAST].flight.sent_bytes;
 
 	if (all >= max || (all > 0 && bytes >= (size_t)d->opts->window_bytes))
