@@ -66,7 +66,7 @@ int leaf_read(struct leaf **out, struct span data, struct span dead, uint64_t fi
 	l->bytes = data.len;
 	l->in_row = true;
 	/* A number or a length that is wrong was seen by the directory's sum; bytes that are wrong are for the replay. */
-	for (size_t i = 0; folio_next(&r, &e) != FOLIO_END; i++)
+	for (size_t i = 0; folio_next_unseen(&r, &e) != FOLIO_END; i++)
 		note(l, &e, is_set(dead, i));
 	if (e.number != last) {
 		leaf_free(l);

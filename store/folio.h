@@ -44,5 +44,6 @@ struct folio_reader {
 int folio_open(struct folio_reader *r, const void *bytes, size_t len, uint64_t first);
 /* 0, FOLIO_END, or FOLIO_DAMAGED with the number and the bytes as they are. */
 int folio_next(struct folio_reader *r, struct folio_entry *out);
+int folio_next_unseen(struct folio_reader *r, struct folio_entry *out); /* the same, and never looks at the bytes */
 
 #endif

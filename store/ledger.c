@@ -165,11 +165,9 @@ static int64_t due_us(const struct ledger_file *f)
 {
 	const struct gather *g = f->now;
 
-	if (gather_cost(g) > LAZY_BYTES)
-		return 0;
-	if (!g->asked)
-		return g->since_us + LAZY_US;
-	return g->asked_us + (f->habit >= HABIT ? LINGER_US : 0);
+	if (g->asked)
+		return g->asked_us + (f->habit >= HABIT ? LINGER_US : 0);
+	return gather_cost(g) > LAZY_BYTES ? 0 : g->since_us + LAZY_US;
 }
 
 /* The writer wakes the loop in time. */
