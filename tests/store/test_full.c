@@ -269,6 +269,27 @@ static void with_no_room_to_spare_there_is_a_small_queue(void **state)
 	unmount();
 }
 
+/* What stops even root: it says so at once, and changes nothing. */
+static void a_file_system_that_is_mounted_read_only_is_an_error_at_the_start(void **state)
+{
+	struct ledger l = {0};
+	struct sender s;
+
+	(void)state;
+	mount_small("size=12m");
+	subdir(&s);
+	assert_int_equal(sender_open(&s), 0);
+	send_all(&s, 100);
+	sender_close(&s);
+	assert_int_equal(mount(NULL, mount_point, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(sender_open(&s), -EROFS);
+	assert_int_equal(mount(NULL, mount_point, NULL, MS_REMOUNT, NULL), 0);
+	assert_int_equal(sender_open(&s), 0);
+	assert_int_equal(rig_read(s.dir, 0, enter, &l), 100);
+	sender_close(&s);
+	unmount();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +298,7 @@ int main(void)
 		cmocka_unit_test(the_first_start_on_a_full_disk_waits_for_room),
 		cmocka_unit_test(room_that_is_left_to_others_is_not_grown_into),
 		cmocka_unit_test(with_no_room_to_spare_there_is_a_small_queue),
+		cmocka_unit_test(a_file_system_that_is_mounted_read_only_is_an_error_at_the_start),
 	};
 	int failed;
 
