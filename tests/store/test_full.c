@@ -97,8 +97,11 @@ static void enter(void *ctx, const struct store_record *rec)
 	struct ledger *l = ctx;
 
 	if (rec->gap) {
-		const char *at = strstr((const char *)msg_payload(rec->msg), "\"count\":");
+		char json[9000];
+		const char *at;
 
+		snprintf(json, sizeof(json), "%.*s", (int)rec->msg->payload_len, (const char *)msg_payload(rec->msg));
+		at = strstr(json, "\"count\":");
 		assert_non_null(at);
 		l->gone += strtoull(at + 8, NULL, 10);
 		return;

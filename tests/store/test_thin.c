@@ -79,17 +79,19 @@ struct tally {
 static void see(void *ctx, const struct store_record *rec)
 {
 	struct tally *t = ctx;
-	const char *json = (const char *)msg_payload(rec->msg), *count;
+	char json[9000];
+	const char *count;
 	struct left *l;
 	double v;
 	int64_t at;
 
 	if (rec->gap) {
-		count = memmem(json, rec->msg->payload_len, "\"count\":", 8);
+		snprintf(json, sizeof(json), "%.*s", (int)rec->msg->payload_len, (const char *)msg_payload(rec->msg));
+		count = strstr(json, "\"count\":");
 		assert_non_null(count);
 		t->gone += strtoull(count + 8, NULL, 10);
 		t->gaps++;
-		t->thinned_gaps += memmem(json, rec->msg->payload_len, "\"thinned\"", 9) != NULL;
+		t->thinned_gaps += strstr(json, "\"thinned\"") != NULL;
 		return;
 	}
 	t->records++;
