@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 # What the build needs, what the tests run against, what lint reads with: all from Debian.
 BUILD_PACKAGES="gcc meson ninja-build pkg-config libmodbus-dev libserialport-dev libpaho-mqtt-dev libsqlite3-dev
 	libyaml-dev libcmocka-dev libssl-dev libzstd-dev"
-TEST_PACKAGES="python3 python3-paho-mqtt python3-pymodbus python3-serial-asyncio mosquitto mosquitto-clients nats-server
+TEST_PACKAGES="python3 python3-paho-mqtt python3-pymodbus python3-serial-asyncio mosquitto mosquitto-clients zstd nats-server
 	openssl git iproute2 util-linux systemd"
 LINT_PACKAGES="clang-format cppcheck"
 

@@ -93,7 +93,7 @@ class Subscriber:
 
     def message(self, _client, _data, m):
         props = dict(getattr(m.properties, "UserProperty", []))
-        self.got.append((m.topic, m.payload.decode(), props, m.retain))
+        self.got.append((m.topic, m.payload.decode("utf-8", "surrogateescape"), props, m.retain))
         if "seq" in props:
             self.stamped.append((time.time(), props))
 
