@@ -26,6 +26,7 @@ struct bridge;
 enum bridge_version { BRIDGE_V311 = 4, BRIDGE_V5 = 5 };
 enum bridge_retain { BRIDGE_RETAIN_KEEP, BRIDGE_RETAIN_SET, BRIDGE_RETAIN_CLEAR };
 enum bridge_order { BRIDGE_FIFO, BRIDGE_LIVE_FIRST };
+enum bridge_hops { BRIDGE_HOPS_AUTO, BRIDGE_HOPS_ON, BRIDGE_HOPS_OFF };
 enum bridge_zone { BRIDGE_LOCAL_TIME, BRIDGE_UTC };
 enum bridge_mark { BRIDGE_MARK_AUTO, BRIDGE_MARK_JSON, BRIDGE_MARK_NONE };
 
@@ -101,6 +102,7 @@ struct bridge_opts {
 	int64_t return_ms; /* from another address to the first; 0: never */
 	int64_t backoff_ms, backoff_max_ms;
 	int mark;              /* enum bridge_mark */
+	int hops;              /* enum bridge_hops */
 	const char *status;    /* topic of the retained status; {site} stands for the site's name; "": none */
 	struct key_list rules; /* of struct bridge_rule */
 };
@@ -117,6 +119,7 @@ enum bridge_waits { BRIDGE_WAITS_NOT, BRIDGE_WAITS_HOURS, BRIDGE_WAITS_DAY };
 struct bridge_counts {
 	uint64_t sent, acknowledged, refused, quarantined, skipped, expired, resent, links, inbound;
 	uint64_t cursor, in_flight;
+	uint64_t looped;    /* have been through here before, or are the echo of what went up */
 	uint64_t settled;   /* by a rule's report: not sent */
 	uint64_t day_bytes; /* sent today, where there is a bound */
 	uint64_t waits;     /* enum bridge_waits */

@@ -11,6 +11,7 @@
 #define BRIDGE_DRAIN_H
 
 #include "bridge/bridge.h"
+#include "bridge/echo.h"
 #include "bridge/exact.h"
 #include "bridge/gate.h"
 #include "bridge/lane.h"
@@ -38,6 +39,7 @@ struct drain_env {
 	uint32_t (*random)(void);  /* for the back-off */
 	const struct clock *clock; /* wall time in what is said, and for schedule and day; for no other decision */
 	struct gate_meter meter;   /* bytes of today */
+	struct echo *echo;         /* NULL: the upstream sends none */
 };
 
 int drain_new(struct drain **out, const struct drain_env *env);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/topic.h"
+#include "bridge/hops.h"
 #include "bridge/rules.h"
 
 #include <errno.h>
@@ -11,15 +12,17 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { PATIENCE_MS = 3000, AGAIN_MS = 50 };
+enum { PATIENCE_MS = 3000, AGAIN_MS = 50, HOP_ROOM = 300 };
 
-int inbound_new(struct inbound **out, const struct bridge_opts *opts, int fd)
+int inbound_new(struct inbound **out, const struct bridge_opts *opts, const char *site, struct echo *echo, int fd)
 {
 	struct inbound *in = calloc(1, sizeof(*in));
 
 	if (!in)
 		return -ENOMEM;
 	in->opts = opts;
+	in->site = site;
+	in->echo = echo;
 	in->patience_ms = PATIENCE_MS;
 	in->again_ms = AGAIN_MS;
 	in->wire.fd = fd;
@@ -34,11 +37,12 @@ void inbound_free(struct inbound *in)
 
 static const struct bridge_rule *rule_of(struct inbound *in, const struct msg *m, size_t *len)
 {
+	size_t hop = rules_tell_hops(in->opts) ? HOP_ROOM : 0;
 	const struct bridge_rule *rule = rules_find(in->opts, RULES_DOWN, msg_topic(m), m->topic_len);
 
 	if (!rule || rules_map(rule, RULES_DOWN, msg_topic(m), m->topic_len, in->topic, sizeof(in->topic), len) != 0)
 		return NULL;
-	return *len + m->props_len + m->payload_len <= WIRE_MAX_INBOUND ? rule : NULL;
+	return *len + m->props_len + hop + m->payload_len <= WIRE_MAX_INBOUND ? rule : NULL;
 }
 
 static bool retained(const struct bridge_rule *rule, const struct msg *m)
@@ -97,6 +101,25 @@ static int ask(struct inbound *in, const struct wire_word *word)
 	}
 }
 
+static bool came_round(struct inbound *in, const struct msg *m)
+{
+	if (hops_passed(msg_props(m), m->props_len, in->site))
+		return true;
+	return in->echo && !m->retain &&
+	       echo_is(in->echo, msg_topic(m), m->topic_len, msg_payload(m), m->payload_len,
+		       clock_mono_ms(&clock_system));
+}
+
+/* The message's properties, with our name among those that it passed where that is told. */
+static struct span props_of(struct inbound *in, const struct msg *m)
+{
+	size_t len = rules_tell_hops(in->opts)
+			     ? hops_add(msg_props(m), m->props_len, in->site, in->props, sizeof(in->props))
+			     : 0;
+
+	return len > 0 ? (struct span){in->props, len} : (struct span){msg_props(m), m->props_len};
+}
+
 int inbound_deliver(struct inbound *in, const struct msg *m)
 {
 	char shown[128];
@@ -105,6 +128,10 @@ int inbound_deliver(struct inbound *in, const struct msg *m)
 	struct wire_word word;
 	int r;
 
+	if (rule && came_round(in, m)) {
+		atomic_fetch_add(&in->looped, 1);
+		return INBOUND_UNFIT;
+	}
 	if (!rule) {
 		if (atomic_fetch_add(&in->unfit, 1) == 0)
 			log_warn("upstream=%s inbound topic=%s length=%u dropped: no rule lets it in, or it is too "
@@ -120,7 +147,7 @@ int inbound_deliver(struct inbound *in, const struct msg *m)
 		.id2 = m->expiry_s,
 		.code = (uint8_t)(m->qos | retained(rule, m) << 2),
 		.text = {(const uint8_t *)in->topic, len},
-		.props = {msg_props(m), m->props_len},
+		.props = props_of(in, m),
 		.payload = {msg_payload(m), m->payload_len},
 	};
 	r = ask(in, &word);

@@ -11,23 +11,29 @@
 #define BRIDGE_INBOUND_H
 
 #include "bridge/bridge.h"
+#include "bridge/echo.h"
 #include "bridge/wire.h"
 
 #include <stdatomic.h>
 
+enum { INBOUND_PROPS = 8192 };
+
 struct inbound {
 	const struct bridge_opts *opts;
+	const char *site;
+	struct echo *echo; /* NULL: the upstream sends none */
 	int64_t patience_ms, again_ms;
 	struct wire wire;
 	uint32_t id;
-	atomic_uint_fast64_t taken, unfit;
+	atomic_uint_fast64_t taken, unfit, looped;
 	char topic[65536];
+	uint8_t props[INBOUND_PROPS];
 };
 
-int inbound_new(struct inbound **out, const struct bridge_opts *opts, int fd);
+int inbound_new(struct inbound **out, const struct bridge_opts *opts, const char *site, struct echo *echo, int fd);
 void inbound_free(struct inbound *in); /* the descriptor stays the caller's; NULL is fine */
 
-/* INBOUND_UNFIT: no rule lets it in, it has no valid topic here, or it is too long for the wire: acknowledge and
+/* INBOUND_UNFIT: no rule lets it in, it has been here before, it has no valid topic here, or it is too long for the wire: acknowledge and
  * forget. 0: main has it. -ETIMEDOUT, -ECONNRESET and the like: main has it not. */
 enum { INBOUND_UNFIT = 1 };
 int inbound_deliver(struct inbound *in, const struct msg *m);

@@ -102,6 +102,13 @@ static const struct key_choice zone_choices[] = {
 	{NULL, 0, NULL},
 };
 
+static const struct key_choice hops_choices[] = {
+	{"auto", BRIDGE_HOPS_AUTO, "where a rule says `both`"},
+	{"on", BRIDGE_HOPS_ON, "with every message"},
+	{"off", BRIDGE_HOPS_OFF, "never"},
+	{NULL, 0, NULL},
+};
+
 static const struct key keys[] = {
 	{"address", KEY_LIST, offsetof(struct bridge_opts, address), .required = true,
 		.help = "mqtt://host:1883, mqtts://host:8883, ws:// or wss://; several are tried in turn"},
@@ -171,6 +178,9 @@ static const struct key keys[] = {
 		.help = "the wait before dialling again is never longer than this"},
 	{"mark", KEY_ENUM, offsetof(struct bridge_opts, mark), .choices = marks, .dflt = "auto",
 		.help = "how a record tells its seq, its time, and that it is late"},
+	{"hops", KEY_ENUM, offsetof(struct bridge_opts, hops), .choices = hops_choices, .dflt = "auto",
+		.help = "tell by a user property weir-hop that a message came through this gateway, so that it goes "
+			"round in no ring of gateways (MQTT 5)"},
 	{"status", KEY_TEXT, offsetof(struct bridge_opts, status), .max = 1024, .dflt = "{site}/weir/status",
 		.help = "topic of the retained online and offline; \"\" for none"},
 	{"rules", KEY_LIST, offsetof(struct bridge_opts, rules), .table = &bridge_rule_table, .required = true,
@@ -266,7 +276,8 @@ static void check_upstream(void *item, struct key_report *report)
 	for (size_t i = 0; i < o->rules.count; i++)
 		if (o->version == BRIDGE_V311 && ((const struct bridge_rule *)o->rules.items)[i].both)
 			key_advice(report, o, "version",
-				"with 3.1.1 a `both` rule brings what went up down again as an echo; MQTT 5 does not");
+				"with 3.1.1 what goes round in a ring of gateways is not noticed; MQTT 5 says where it "
+				"has been");
 	if (o->mark == BRIDGE_MARK_NONE)
 		key_advice(report, o, "mark",
 			"without seq the receiver cannot tell a record that was sent again after a lost link");

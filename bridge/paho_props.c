@@ -2,6 +2,7 @@
 #include "bridge/paho_props.h"
 
 #include "base/cursor.h"
+#include "bridge/hops.h"
 
 #include <string.h>
 
@@ -120,4 +121,10 @@ void paho_props_fill(MQTTProperties *out, MQTTProperty *room, const struct parce
 		prop->value.integer4 = parcel->expiry_s;
 	}
 	own_props(out, parcel);
+	/* Behind those of the gateways before us. */
+	prop = parcel->hop ? next_prop(out, MQTTPROPERTY_CODE_USER_PROPERTY) : NULL;
+	if (prop) {
+		prop->value.data = len_string((struct span){(const uint8_t *)HOPS_NAME, sizeof(HOPS_NAME) - 1});
+		prop->value.value = len_string((struct span){(const uint8_t *)parcel->hop, strlen(parcel->hop)});
+	}
 }

@@ -3,6 +3,7 @@
 
 #include "base/topic.h"
 #include "bridge/envelope.h"
+#include "bridge/hops.h"
 #include "bridge/rules.h"
 #include "bridge/squeeze.h"
 
@@ -218,6 +219,7 @@ int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridg
 		.expiry_s = expiry_left(m, facts->now_ms),
 		.qos = rule ? (uint8_t)rule->qos : 1,
 		.retain = retained(rule, m),
+		.hop = rule ? s->hop : NULL,
 	};
 	if (out->expiry_s == 0)
 		return PARCEL_EXPIRED;
@@ -320,6 +322,7 @@ int parcel_make_crate(struct parcel *out, struct parcel_scratch *s, const struct
 		.topic_len = c->topic_len,
 		.expiry_s = MSG_NEVER_EXPIRES,
 		.qos = (uint8_t)c->rule->qos,
+		.hop = s->hop,
 	};
 	return make_batch(out, s, opts, c, again, now_ms, expired);
 }
@@ -337,6 +340,8 @@ size_t parcel_wire_size(const struct parcel *p, enum bridge_version version)
 	if (version == BRIDGE_V5) {
 		for (size_t i = 0; i < p->note_count; i++)
 			props += 5u + p->notes[i].name_len + p->notes[i].value_len;
+		if (p->hop)
+			props += 5u + sizeof(HOPS_NAME) - 1 + strlen(p->hop);
 		rest += varint_size(props) + props;
 	}
 	return 1 + varint_size(rest) + rest;

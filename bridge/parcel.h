@@ -46,12 +46,14 @@ struct parcel {
 	uint32_t sum; /* exact_sum(); both for QoS 2 only */
 	struct parcel_note notes[PARCEL_MAX_NOTES];
 	size_t note_count;
+	const char *hop; /* our name, for hops.h; NULL: it is not told */
 };
 
 struct parcel_scratch {
 	char *topic;
 	uint8_t *payload;
 	size_t payload_cap;
+	const char *hop;         /* for every parcel of a rule; NULL: none */
 	struct squeeze *squeeze; /* NULL until the first payload that is compressed */
 };
 

@@ -13,6 +13,7 @@
 #include "bridge/drain_state.h"
 
 #include "base/log.h"
+#include "bridge/hops.h"
 #include "bridge/rules.h"
 
 #include <string.h>
@@ -39,6 +40,7 @@ int pump_init(struct drain *d)
 {
 	int r = parcel_init(&d->scratch);
 
+	d->scratch.hop = rules_tell_hops(d->opts) ? d->env.site : NULL;
 	d->news = d->env.cursor;
 	d->send_due_ms = -1;
 	d->records.per_s = d->opts->rate;
@@ -119,6 +121,10 @@ static enum lane_answer main_wants(void *ctx, const struct store_record *rec, co
 		d->counts.skipped++;
 		return LANE_PASS;
 	}
+	if (hops_passed(msg_props(rec->msg), rec->msg->props_len, d->env.site)) {
+		d->counts.looped++;
+		return LANE_PASS;
+	}
 	if (rec->seq <= d->lanes[FAST].flight.seen && overtakes(d, rec))
 		return LANE_PASS;
 	return take(d, MAIN, rec, *rule);
@@ -128,7 +134,10 @@ static enum lane_answer fast_wants(void *ctx, const struct store_record *rec, co
 {
 	struct drain *d = ctx;
 
-	return overtakes(d, rec) && selected(d, rec, rule) ? take(d, FAST, rec, *rule) : LANE_PASS;
+	if (!overtakes(d, rec) || !selected(d, rec, rule) ||
+		hops_passed(msg_props(rec->msg), rec->msg->props_len, d->env.site))
+		return LANE_PASS;
+	return take(d, FAST, rec, *rule);
 }
 
 /* How far each lane may walk now. FAST never falls behind MAIN; with live-first MAIN has only history to walk, and
@@ -390,6 +399,8 @@ static int hand_over(struct drain *d, size_t lane, struct flight_slot *slot, str
 		p->retain = false;
 	if (!slot->exempt && !gate_fits(&d->gate, size))
 		return UPLINK_BUSY; /* the next turn finds the gate shut */
+	if (d->env.echo && slot->rule && slot->rule->both)
+		echo_sent(d->env.echo, p->topic, p->topic_len, p->payload, p->payload_len, d->now_ms);
 	gate_spend(&d->gate, size);
 	r = d->env.uplink->ops->publish(d->env.uplink, tag, p);
 	if (r != 0) {

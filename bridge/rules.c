@@ -206,6 +206,23 @@ int rules_status_topic(const char *pattern, const char *site, char *out, size_t 
 	return topic_check_name(out, head + middle + tail) == TOPIC_OK ? 0 : RULES_UNFIT;
 }
 
+bool rules_any_both(const struct bridge_opts *opts)
+{
+	const struct bridge_rule *rules = opts->rules.items;
+
+	for (size_t i = 0; i < opts->rules.count; i++)
+		if (rules[i].both)
+			return true;
+	return false;
+}
+
+bool rules_tell_hops(const struct bridge_opts *opts)
+{
+	if (opts->version != BRIDGE_V5 || opts->hops == BRIDGE_HOPS_OFF)
+		return false;
+	return opts->hops == BRIDGE_HOPS_ON || rules_any_both(opts);
+}
+
 bool bridge_selects(const struct bridge_opts *opts, const char *topic, size_t len)
 {
 	return rules_find(opts, RULES_UP, topic, len) != NULL;

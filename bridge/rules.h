@@ -22,6 +22,9 @@ bool rules_template_ok(const char *template, const char *filter);
 /* What to subscribe to upstream for an `in` or `both` rule; RULES_UNFIT as above, or not a rule that comes down. */
 int rules_filter(const struct bridge_rule *rule, char *out, size_t cap);
 
+bool rules_any_both(const struct bridge_opts *opts);
+bool rules_tell_hops(const struct bridge_opts *opts); /* each message says that it came through here (hops.h) */
+
 /* `{site}` replaced; RULES_UNFIT: the result is no topic name. */
 int rules_status_topic(const char *pattern, const char *site, char *out, size_t cap);
 

@@ -13,6 +13,7 @@
 #include "bridge/inbound.h"
 #include "bridge/meter.h"
 #include "bridge/quarantine.h"
+#include "bridge/rules.h"
 #include "bridge/uplink_paho.h"
 #include "bridge/wire.h"
 #include "store/store.h"
@@ -38,6 +39,7 @@ struct run {
 	struct paho *paho;
 	struct quarantine *quarantine;
 	struct exact *exact; /* NULL: no rule sends at QoS 2 */
+	struct echo *echo;   /* NULL: with MQTT 5 the server sends none */
 	int meter_fd;        /* -1: there is no bound for a day */
 	int64_t meter_day, meter_bytes;
 	struct drain *drain;     /* NULL until main said where to start */
@@ -181,6 +183,7 @@ static void on_counts(struct loop_timer *t)
 	if (r->drain) {
 		drain_counts(r->drain, &word.counts);
 		word.counts.inbound = atomic_load(&r->inbound->taken);
+		word.counts.looped += atomic_load(&r->inbound->looped);
 		say(r, &word);
 	}
 	loop_arm(r->loop, &r->counts_due, loop_now_ms(r->loop) + COUNTS_MS);
@@ -212,6 +215,7 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed, const
 		.host = {r, tell_state, set_aside},
 		.random = backoff_random,
 		.clock = &clock_system,
+		.echo = r->echo,
 		.meter = {r, r->meter_fd < 0 ? NULL : keep_meter, r->meter_day, r->meter_bytes},
 	};
 	int result = store_read_cursor(r->readers[0], r->opts->head.name, &env.cursor);
@@ -362,7 +366,10 @@ static int begin(struct run *r, int sock_fd)
 	if (setsockopt(sock_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
 		setsockopt(r->env->inbound_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
 		return -errno;
-	result = inbound_new(&r->inbound, r->opts, r->env->inbound_fd);
+	if (r->opts->version == BRIDGE_V311 && rules_any_both(r->opts))
+		result = echo_new(&r->echo);
+	if (result == 0)
+		result = inbound_new(&r->inbound, r->opts, r->env->site, r->echo, r->env->inbound_fd);
 	if (result == 0)
 		result = open_readers(r);
 	if (result == 0)
@@ -412,6 +419,7 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 	for (size_t i = 0; i < LANES_MAX; i++)
 		store_reader_close(r.readers[i]);
 	inbound_free(r.inbound);
+	echo_free(r.echo);
 	if (r.meter_fd >= 0)
 		close(r.meter_fd);
 	quarantine_close(r.quarantine);

@@ -20,6 +20,9 @@ struct persist_ops {
 	/* Does an upstream want this topic? A pure function of the topic until the broker is told otherwise by
 	 * broker_routes_changed(), so the broker may cache it. */
 	bool (*selects)(void *ctx, const char *topic, size_t len);
+	/* Do these properties of a client's message (base/msg.h) say that it came through this gateway before? Then it is
+	 * acknowledged and goes nowhere. NULL: never. */
+	bool (*passed)(void *ctx, const void *props, size_t len);
 	uint64_t (*committed)(void *ctx); /* also clears wake_fd */
 	int (*wake_fd)(void *ctx);
 

@@ -290,9 +290,17 @@ static bool retain_room(const struct broker *b, const struct publish *pub)
 	return pub->payload.len == 0 || retain_fits(&b->retain, (const char *)pub->topic.at, pub->topic.len, bytes);
 }
 
+/* It has been through this gateway, and comes back by a bridge: it is taken and goes nowhere, so the ring ends here. */
+static bool came_round(const struct broker *b, const struct post *post)
+{
+	return post->props.len > 0 && b->persist.ops && b->persist.ops->passed &&
+	       b->persist.ops->passed(b->persist.ctx, post->props.at, post->props.len);
+}
+
 static int take_new(struct conn *c, const struct packet *p, struct publish *pub, struct legs legs, bool again)
 {
 	struct broker *b = c->broker;
+	static const struct route nowhere;
 	const struct route *r;
 	struct post post;
 	int fault = again || legs.repeated || pub->qos == 0 ? 0 : count_in_flight(c);
@@ -312,6 +320,10 @@ static int take_new(struct conn *c, const struct packet *p, struct publish *pub,
 		return refuse(c, pub, RC_QUOTA);
 	if (make_post(c, p, pub, &post) < 0)
 		return RC_UNSPECIFIED;
+	if (came_round(b, &post)) {
+		r = &nowhere;
+		pub->retain = post.retain = false;
+	}
 	if (pub->qos == 2 && r->selected)
 		post.once = exact_key(c->session, pub->id);
 	fault = take_with_room(c, r, pub, &post, legs, again);

@@ -206,6 +206,8 @@ static int open_route(struct gateway *g)
 	int r = route_new(&g->route, g->store);
 
 	if (r == 0)
+		r = route_set_site(g->route, gateway_site(g));
+	if (r == 0)
 		r = lane_new(&g->main_lane, g->route);
 	if (r == 0)
 		r = lane_new(&g->broker_lane, g->route);

@@ -3,10 +3,13 @@
  * until no lane shows the old ones (a hazard pointer). A look lasts microseconds, and a reload is rare. */
 #include "gateway/route.h"
 
+#include "bridge/hops.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct rules {
 	const struct bridge_opts *upstreams;
@@ -16,6 +19,7 @@ struct rules {
 struct route {
 	struct store *store;
 	struct broker *broker;
+	char *site; /* NULL: no message ever came through here before */
 	_Atomic(struct rules *) rules;
 	struct lane *lanes; /* main's list */
 };
@@ -46,7 +50,19 @@ void route_free(struct route *r)
 	if (!r)
 		return;
 	free(atomic_load(&r->rules));
+	free(r->site);
 	free(r);
+}
+
+int route_set_site(struct route *r, const char *site)
+{
+	char *copy = strdup(site);
+
+	if (!copy)
+		return -ENOMEM;
+	free(r->site);
+	r->site = copy;
+	return 0;
 }
 
 void route_set_broker(struct route *r, struct broker *b)
@@ -171,6 +187,13 @@ static bool persist_selects(void *ctx, const char *topic, size_t len)
 	return selects(ctx, topic, len);
 }
 
+static bool persist_passed(void *ctx, const void *props, size_t len)
+{
+	const struct lane *l = ctx;
+
+	return l->route->site && hops_passed(props, len, l->route->site);
+}
+
 static uint64_t persist_committed(void *ctx)
 {
 	struct lane *l = ctx;
@@ -204,6 +227,7 @@ struct persist lane_persist(struct lane *l)
 	static const struct persist_ops ops = {
 		.keep = persist_keep,
 		.selects = persist_selects,
+		.passed = persist_passed,
 		.committed = persist_committed,
 		.wake_fd = persist_wake_fd,
 		.release = persist_release,

@@ -23,6 +23,7 @@ enum { ROUTE_BUSY = 1, ROUTE_FULL = 2 };
 
 int route_new(struct route **out, struct store *store);   /* store NULL: nothing is ever stored */
 void route_free(struct route *r);                         /* after its lanes; NULL is fine */
+int route_set_site(struct route *r, const char *site);    /* before the broker runs: our name among gateways */
 void route_set_broker(struct route *r, struct broker *b); /* before anything is published */
 
 /* Main; lanes may be in use. The upstreams stay the caller's and must live until they are replaced. */

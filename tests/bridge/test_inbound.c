@@ -76,7 +76,7 @@ static int deliver(struct main_end *m, const char *answers, struct msg *msg, boo
 	assert_non_null(msg);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	m->wire.fd = pair[1];
-	assert_int_equal(inbound_new(&in, &opts, pair[0]), 0);
+	assert_int_equal(inbound_new(&in, &opts, "plant", NULL, pair[0]), 0);
 	in->patience_ms = 200;
 	in->again_ms = 1;
 	if (main_dies)
