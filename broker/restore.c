@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CENTURIES_MS ((int64_t)1 << 43)
+
 /* A growing list of what has a number, ascending. */
 struct found {
 	uint64_t number;
@@ -317,10 +319,12 @@ static void set_clock(struct walk *w)
 {
 	struct broker *b = w->b;
 	int64_t offset_ms = w->clock_number != 0 ? w->clock.wall_ms - w->clock.at_ms : 0;
-	int64_t now_ms = clock_wall_ms(b->clock) - offset_ms;
+	int64_t wall_ms = clock_wall_ms(b->clock), told_ms = wall_ms - offset_ms;
+	int64_t now_ms = told_ms > 0 && told_ms < CENTURIES_MS ? told_ms : wall_ms;
+	bool behind = w->latest_ms > now_ms && w->latest_ms - now_ms < CENTURIES_MS; /* further is damage */
 
 	b->durable.clock = w->clock_number;
-	b->durable.steady_ms = (now_ms > w->latest_ms ? now_ms : w->latest_ms) - broker_now_ms(b);
+	b->durable.steady_ms = (behind ? w->latest_ms : now_ms) - broker_now_ms(b);
 }
 
 /* They were made with the steady time, before it was known; nobody else has seen them yet. */

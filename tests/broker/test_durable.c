@@ -2,7 +2,6 @@
 /* What the broker keeps over a restart, on the wire: the ledger is told by the test when it has committed, and a crash
  * leaves what it had committed until then. */
 #include "broker/durable.h"
-#include "broker/sys.h"
 #include "tests/broker/fake_ledger.h"
 #include "tests/broker/rig.h"
 #include "tests/lib/test.h"
@@ -672,6 +671,225 @@ static void an_entry_that_nobody_understands_is_skipped_counted_and_left_alone(v
 	close_bench(&b);
 }
 
+/* --- time ------------------------------------------------------------------------------------------------------- */
+
+/* CONNECT of a 5.0 client: session expiry, and a will with a delay where delay_s is not negative. */
+static int knock_5(struct bench *b, const char *id, uint8_t expiry_s, int delay_s)
+{
+	uint8_t p[128] = {
+		0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', 5, delay_s >= 0 ? 0x0c : 0, 0, 0, 5, 0x11, 0, 0, 0, expiry_s};
+	size_t n = 18;
+	int fd = rig_open(&b->rig);
+
+	p[n++] = 0;
+	p[n++] = (uint8_t)strlen(id);
+	memcpy(p + n, id, strlen(id));
+	n += strlen(id);
+	if (delay_s >= 0) {
+		const uint8_t will[] = {5, 0x18, 0, 0, 0, (uint8_t)delay_s, 0, 1, 'w', 0, 3, 'b', 'y', 'e'};
+
+		memcpy(p + n, will, sizeof(will));
+		n += sizeof(will);
+	}
+	p[1] = (uint8_t)(n - 2);
+	rig_send(&b->rig, fd, p, n);
+	commit(b);
+	return fd;
+}
+
+static void come_5(struct bench *b, const char *id, uint8_t expiry_s, int delay_s)
+{
+	uint8_t got[64];
+	bool closed;
+
+	b->sub = knock_5(b, id, expiry_s, delay_s);
+	assert_true(rig_read(&b->rig, b->sub, got, sizeof(got), &closed) >= 5);
+	assert_int_equal(got[0], 0x20);
+	assert_int_equal(got[3], 0);
+}
+
+static bool is_present(struct bench *b, const char *id)
+{
+	uint8_t got[64];
+	bool closed;
+	int fd = knock_5(b, id, 100, -1);
+
+	assert_true(rig_read(&b->rig, fd, got, sizeof(got), &closed) >= 5);
+	close(fd);
+	rig_turn(&b->rig);
+	return got[2] == 1;
+}
+
+static void session_expiry_counts_the_downtime(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	for (int late = 0; late <= 1; late++) {
+		open_bench(&b);
+		come_5(&b, "sub", 100, -1);
+		leave(&b, &b.sub);
+		rig_pass_ms(&b.rig, 50000);
+		crash_at(&b, fake_ledger_now(&b.ledger), late ? 50000 : 49000);
+		rig_pass_ms(&b.rig, 0);
+		assert_int_equal(is_present(&b, "sub"), !late);
+		close_bench(&b);
+	}
+}
+
+static void who_was_connected_at_the_crash_counts_as_gone_from_the_restart(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	come_5(&b, "sub", 100, -1);
+	rig_pass_ms(&b.rig, 500000);
+	crash_at(&b, fake_ledger_now(&b.ledger), 500000);
+	rig_pass_ms(&b.rig, 99000);
+	assert_true(is_present(&b, "sub"));
+	crash_at(&b, fake_ledger_now(&b.ledger),
+		0); /* and the restart is written down: another does not begin it anew */
+	rig_pass_ms(&b.rig, 101000);
+	assert_false(is_present(&b, "sub"));
+	close_bench(&b);
+}
+
+static void message_expiry_counts_the_downtime_and_what_is_left_is_told(void **state)
+{
+	static const uint8_t publish[] = {0x32, 14, 0, 3, 't', '/', 'a', 0, 1, 5, 2, 0, 0, 0, 60, 'x'};
+	struct bench b;
+	int five;
+
+	(void)state;
+	for (int late = 0; late <= 1; late++) {
+		uint8_t got[64];
+		bool closed;
+		size_t n;
+
+		away(&b, 1);
+		five = rig_connect(&b.rig, 5, "five", true);
+		rig_send(&b.rig, five, publish, sizeof(publish));
+		commit(&b);
+		close(five);
+		crash_at(&b, fake_ledger_now(&b.ledger), late ? 60000 : 20000);
+		b.sub = knock_5(&b, "sub", 100, -1);
+		n = rig_read(&b.rig, b.sub, got, sizeof(got), &closed);
+		n -= 2u + got[1]; /* CONNACK */
+		assert_int_equal(n, late ? 0 : sizeof(publish));
+		if (!late)
+			assert_int_equal(got[2 + got[1] + 14], 40);
+		close_bench(&b);
+	}
+}
+
+static void expect_will(struct bench *b, bool there)
+{
+	rig_turn(&b->rig);
+	if (there)
+		expect_publish(b, b->pub, "w", "bye", 0, 0);
+	else
+		expect_nothing(b, b->pub);
+}
+
+static void witness(struct bench *b)
+{
+	b->pub = rig_connect(&b->rig, 4, "witness", true);
+	rig_subscribed(&b->rig, b->pub, 4, "w", 0);
+}
+
+static void a_delayed_will_runs_on_over_a_restart(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	come_5(&b, "sub", 200, 100);
+	leave(&b, &b.sub);
+	rig_pass_ms(&b.rig, 40000);
+	crash_at(&b, fake_ledger_now(&b.ledger), 40000);
+	witness(&b);
+	rig_pass_ms(&b.rig, 19000);
+	expect_will(&b, false);
+	rig_pass_ms(&b.rig, 2000);
+	expect_will(&b, true);
+	crash(&b);
+	witness(&b);
+	rig_pass_ms(&b.rig, 300000);
+	expect_will(&b, false); /* once */
+	close_bench(&b);
+}
+
+static void a_will_of_who_was_connected_is_due_after_its_delay_from_the_restart(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	come_5(&b, "sub", 200, 50);
+	crash_at(&b, fake_ledger_now(&b.ledger), 100000);
+	witness(&b);
+	rig_pass_ms(&b.rig, 49000);
+	expect_will(&b, false);
+	rig_pass_ms(&b.rig, 2000);
+	expect_will(&b, true);
+	close_bench(&b);
+}
+
+static void a_will_that_its_client_took_back_is_not_published_after_a_restart(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	come_5(&b, "sub", 200, 50);
+	rig_send(&b.rig, b.sub, "\xe0\x00", 2);
+	commit(&b);
+	crash(&b);
+	witness(&b);
+	rig_pass_ms(&b.rig, 150000);
+	expect_will(&b, false);
+	close_bench(&b);
+}
+
+/* The wall clock is set by years while it runs: nothing that waits expires by that, before or after the next restart. */
+static void a_clock_that_is_set_expires_nothing(void **state)
+{
+	static const int64_t years[] = {-40, 40};
+	struct bench b;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		open_bench(&b);
+		come_5(&b, "sub", 100, -1);
+		leave(&b, &b.sub);
+		b.rig.clock.wall_now_ms += years[i] * 365 * 86400 * 1000;
+		rig_pass_ms(&b.rig, 2000);
+		commit(&b);
+		crash_at(&b, fake_ledger_now(&b.ledger), 50000);
+		rig_pass_ms(&b.rig, 0);
+		assert_true(is_present(&b, "sub"));
+		close_bench(&b);
+	}
+}
+
+/* It was switched off, and the clock of the board has forgotten: the time that it was off is not known. */
+static void a_clock_that_went_back_during_the_downtime_stands_still(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	come_5(&b, "sub", 100, -1);
+	leave(&b, &b.sub);
+	rig_pass_ms(&b.rig, 50000);
+	commit(&b);
+	crash_at(&b, fake_ledger_now(&b.ledger), -1600000000000);
+	rig_pass_ms(&b.rig, 30000);
+	assert_true(is_present(&b, "sub"));
+	close_bench(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -700,6 +918,14 @@ int main(void)
 		cmocka_unit_test(a_share_remembers_its_members_and_their_messages),
 		cmocka_unit_test(a_session_that_has_ended_is_gone_with_all_that_was_its_own),
 		cmocka_unit_test(an_entry_that_nobody_understands_is_skipped_counted_and_left_alone),
+		cmocka_unit_test(session_expiry_counts_the_downtime),
+		cmocka_unit_test(who_was_connected_at_the_crash_counts_as_gone_from_the_restart),
+		cmocka_unit_test(message_expiry_counts_the_downtime_and_what_is_left_is_told),
+		cmocka_unit_test(a_delayed_will_runs_on_over_a_restart),
+		cmocka_unit_test(a_will_of_who_was_connected_is_due_after_its_delay_from_the_restart),
+		cmocka_unit_test(a_will_that_its_client_took_back_is_not_published_after_a_restart),
+		cmocka_unit_test(a_clock_that_is_set_expires_nothing),
+		cmocka_unit_test(a_clock_that_went_back_during_the_downtime_stands_still),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
