@@ -190,7 +190,7 @@ static int serve(const struct broker_opts *o, struct request *q)
 		r = wait_for_end(b, q, &signals);
 	}
 	broker_free(b);
-	ledger_close(ledger);
+	state_close(ledger);
 	return r == 0 ? 0 : 1;
 }
 

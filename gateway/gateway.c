@@ -403,7 +403,7 @@ void gateway_free(struct gateway *g)
 	control_close(g->control);
 	outbox_fini(&g->outbox);
 	broker_free(g->broker);
-	ledger_close(g->ledger);
+	state_close(g->ledger);
 	setter_free(g->setter);
 	lane_free(g->main_lane);
 	lane_free(g->broker_lane);

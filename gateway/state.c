@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -12,6 +13,18 @@ static int give(struct ledger_file *f, struct broker *b)
 	struct ledger seam = ledger_seam(f);
 
 	return broker_keep(b, &seam);
+}
+
+void state_close(struct ledger_file *f)
+{
+	struct ledger_stats s;
+
+	if (!f)
+		return;
+	ledger_stats(f, &s);
+	log_info("broker: state=closed commits=%" PRIu64 " entries=%" PRIu64 " dropped_before=%" PRIu64, s.commits,
+		s.puts, s.elided);
+	ledger_close(f);
 }
 
 int state_open(struct ledger_file **out, struct broker *b, const struct broker_opts *o, const struct state_opts *s,

@@ -18,4 +18,6 @@ struct state_opts {
 int state_open(struct ledger_file **out, struct broker *b, const struct broker_opts *o, const struct state_opts *s,
 	const struct ledger_events *events, const struct clock *clock);
 
+void state_close(struct ledger_file *f); /* says what it took; NULL is fine */
+
 #endif

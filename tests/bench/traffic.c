@@ -221,7 +221,7 @@ static void set_up(struct run *r, struct net *net)
 			die("no memory");
 		conn_open(net, &s->conn, i, sub_packet);
 		snprintf(name, sizeof(name), "s%u", i);
-		conn_hello(&s->conn, name, true);
+		conn_hello(&s->conn, name, !t->kept);
 		snprintf(name, sizeof(name), "b/%04u", t->wiring == PAIRS ? i : 0);
 		conn_subscribe(&s->conn, t->wiring == ALL_TO_ONE ? "b/+" : name, t->qos);
 	}

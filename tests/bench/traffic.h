@@ -22,6 +22,7 @@ struct traffic {
 	uint32_t credit; /* published and not yet delivered, per publisher */
 	uint32_t burst;  /* messages per write */
 	bool one_write_each;
+	bool kept;      /* the subscribers' sessions outlive their connections */
 	uint32_t per_s; /* paced: so many a second in all; 0: as fast as it goes */
 };
 
