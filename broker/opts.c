@@ -329,7 +329,7 @@ static const struct key keys[] = {
 			"for those who are away are refused"},
 	{"state_memory", KEY_SIZE, OF(state_memory), .min = 64 * 1024, .max = 1LL << 32, .dflt = "16MiB",
 		.help = "what waits for the disk; past this its senders are held back"},
-	{"state_preallocate", KEY_BOOL, OF(state_preallocate), .dflt = "false",
+	{"state_preallocate", KEY_BOOL, OF(state_preallocate), .dflt = "true",
 		.help = "take state_bytes from the disk at the start, so that others who fill it cannot stop the "
 			"broker's "
 			"acknowledgements"},

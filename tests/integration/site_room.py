@@ -20,6 +20,7 @@ stop_timeout: {stop_timeout}
 broker:
   listeners:
     - {{bind: "127.0.0.1:{broker}"}}
+  state_bytes: 4MiB
 store:
   dir: {data}
   {store}
