@@ -44,10 +44,19 @@ static int grow(struct window *w)
 	return 0;
 }
 
+/* Is this id later than all that are in use, counted from the oldest? */
+static bool is_behind(const struct window *w, uint16_t id)
+{
+	uint16_t from = (uint16_t)(id - w->oldest), end = (uint16_t)(w->next - w->oldest);
+
+	return w->used == 0 || (!w->around && end != 0 && from >= end); /* end 0: once around */
+}
+
 static struct delivery *take(struct window *w, uint16_t id)
 {
 	struct delivery *d = &w->slots[id & (w->cap - 1)];
 
+	w->around |= !is_behind(w, id);
 	*d = (struct delivery){.id = id, .state = DELIVERY_SENT};
 	if (w->marked)
 		*window_mark(w, d) = (struct mark){0};
@@ -74,9 +83,7 @@ struct delivery *window_put(struct window *w)
 
 struct delivery *window_put_as(struct window *w, uint16_t id)
 {
-	bool behind = w->used == 0 || (uint16_t)(id - w->oldest) >= (uint16_t)(w->next - w->oldest);
-
-	if (id == 0 || !behind || w->used == UINT16_MAX || (w->cap == 0 && grow(w) < 0))
+	if (id == 0 || !is_behind(w, id) || w->used == UINT16_MAX || (w->cap == 0 && grow(w) < 0))
 		return NULL;
 	while (w->slots[id & (w->cap - 1)].state != DELIVERY_FREE)
 		if (w->cap == ALL_IDS || grow(w) < 0)
@@ -96,6 +103,7 @@ void window_drop(struct window *w, struct delivery *d)
 	d->state = DELIVERY_FREE;
 	d->msg = NULL;
 	if (--w->used == 0) {
+		w->around = 0;
 		if (w->cap > KEEP_SLOTS) {
 			free(w->slots);
 			w->slots = NULL;
@@ -109,7 +117,7 @@ void window_drop(struct window *w, struct delivery *d)
 
 struct delivery *window_next(const struct window *w, const struct delivery *after)
 {
-	uint16_t id = after ? after->id : 0, end = w->next;
+	uint16_t id = after ? after->id : 0, end = w->around ? w->oldest : w->next;
 	struct delivery *d;
 
 	if (w->used == 0)

@@ -45,7 +45,8 @@ struct mark {
 struct window {
 	struct delivery *slots; /* cap of them; when marked, cap marks behind them */
 	uint32_t cap;
-	uint32_t used : 31, marked : 1;
+	uint32_t used : 30, marked : 1,
+		around : 1; /* around: the ids in use no more begin at oldest and end before next */
 	uint16_t oldest, next;
 };
 

@@ -48,6 +48,53 @@ static void an_old_id_in_use_is_stepped_over(void **state)
 	window_fini(&w);
 }
 
+static unsigned walked(const struct window *w)
+{
+	const struct delivery *d = NULL;
+	unsigned n = 0;
+
+	while ((d = window_next(w, d)) != NULL)
+		n++;
+	return n;
+}
+
+static void walking_misses_none_after_an_old_id_was_stepped_over(void **state)
+{
+	struct window w = {0};
+
+	(void)state;
+	window_put(&w); /* 1 stays */
+	for (int i = 2; i <= 65535; i++)
+		window_put(&w);
+	for (uint16_t id = 2; id <= 10; id++)
+		window_drop(&w, window_find(&w, id));
+	assert_int_equal(window_put(&w)->id, 2);
+	assert_int_equal(walked(&w), w.used);
+	window_fini(&w);
+}
+
+static void an_id_that_is_asked_for_must_be_behind_the_others(void **state)
+{
+	struct window w = {.marked = 1};
+
+	(void)state;
+	assert_null(window_put_as(&w, 0));
+	assert_int_equal(window_put_as(&w, 60000)->id, 60000);
+	assert_int_equal(window_put_as(&w, 65535)->id, 65535);
+	assert_int_equal(window_put_as(&w, 9)->id, 9);
+	assert_null(window_put_as(&w, 9));
+	assert_null(window_put_as(&w, 5));
+	assert_null(window_put_as(&w, 65000));
+	window_mark(&w, window_find(&w, 9))->number = 7;
+	assert_int_equal(window_put(&w)->id, 10);
+	for (int i = 0; i < 600; i++)
+		window_put(&w);
+	assert_int_equal(window_mark(&w, window_find(&w, 9))->number, 7);
+	assert_int_equal(window_mark(&w, window_find(&w, 10))->number, 0);
+	assert_int_equal(walked(&w), w.used);
+	window_fini(&w);
+}
+
 static void walking_yields_the_order_of_sending_across_the_wrap(void **state)
 {
 	struct window w = {.next = 65530};
@@ -133,6 +180,8 @@ int main(void)
 		cmocka_unit_test(ids_are_handed_out_in_turn_and_never_zero),
 		cmocka_unit_test(all_65535_ids_can_be_in_use_and_no_more),
 		cmocka_unit_test(an_old_id_in_use_is_stepped_over),
+		cmocka_unit_test(walking_misses_none_after_an_old_id_was_stepped_over),
+		cmocka_unit_test(an_id_that_is_asked_for_must_be_behind_the_others),
 		cmocka_unit_test(walking_yields_the_order_of_sending_across_the_wrap),
 		cmocka_unit_test(dropping_in_any_order_leaves_the_rest),
 		cmocka_unit_test(the_set_holds_what_was_added_whatever_the_ids),
