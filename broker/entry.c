@@ -206,7 +206,8 @@ static bool get_sub(struct cursor *c, struct entry *e)
 	e->opts = cursor_u32(c);
 	e->group = cursor_span16(c);
 	e->filter = rest(c);
-	return cursor_ok(c) && (e->opts & SUB_QOS) <= 2 && !memchr(e->group.at, '/', e->group.len) &&
+	return cursor_ok(c) && (e->opts & SUB_QOS) <= 2 && utf8_ok(e->group.at, e->group.len) &&
+	       !memchr(e->group.at, '/', e->group.len) &&
 	       topic_check_filter((const char *)e->filter.at, e->filter.len) == TOPIC_OK;
 }
 

@@ -121,7 +121,7 @@ static void visit(struct broker *b)
 		if (!((uintptr_t)b->sessions.all[i] & 1) && b->sessions.all[i]->client_id_len < 16)
 			s = b->sessions.all[i];
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
-	must(conn_new(b, pair[1], NULL) == 0);
+	must(conn_new(b, pair[1], NULL, 0) == 0);
 	hello[13] = (uint8_t)(s ? s->client_id_len : 1);
 	memcpy(hello + 14, s ? s->client_id : "x", hello[13]);
 	hello[1] = (uint8_t)(12 + hello[13]);
