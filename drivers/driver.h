@@ -72,6 +72,8 @@ struct line_device_stats {
 	enum device_state state;
 	uint64_t count[LINE_COUNTERS];
 	int64_t turnaround_us; /* smoothed; -1: not measured */
+	const char *reason;    /* of its last failure; static text; NULL: none yet */
+	int64_t answered_ms;   /* wall; its last answer; 0: never */
 };
 
 /* opts must outlive the line; the sink is copied. */

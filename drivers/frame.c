@@ -208,6 +208,13 @@ static bool take_frame(const struct framing *f, struct wire *w, struct exchange 
 	return false;
 }
 
+/* What came of a reply that is damaged or cut short: for `weir trace`. */
+static void note_rest(struct wire *w, const struct exchange *x, const struct heard *h)
+{
+	if (h->len > 0)
+		wire_note(w, LINE_HEARD, x->first_us, h->bytes, h->len);
+}
+
 static enum outcome hear(const struct framing *f, struct wire *w, struct exchange *x, uint16_t number)
 {
 	struct heard h = {.len = 0};
@@ -222,8 +229,10 @@ static enum outcome hear(const struct framing *f, struct wire *w, struct exchang
 			o = fail(x, OUTCOME_GARBLED, h.look.reason);
 		else if (take_frame(f, w, x, &h, end))
 			return OUTCOME_OK;
-		if (o != OUTCOME_OK)
+		if (o != OUTCOME_OK) {
+			note_rest(w, x, &h);
 			return o;
+		}
 	}
 }
 

@@ -24,9 +24,11 @@ struct berth;
 struct line_device {
 	struct device health;
 	struct report_state *points;           /* one per point, in the order of the options */
-	_Atomic uint64_t count[LINE_COUNTERS]; /* any thread reads, also the two below */
+	_Atomic uint64_t count[LINE_COUNTERS]; /* any thread reads, also what is below */
 	_Atomic int state;
 	_Atomic int64_t turnaround_us;
+	_Atomic(const char *) reason; /* of its last failure; static text */
+	_Atomic int64_t answered_ms;  /* wall; 0: never */
 };
 
 struct line {

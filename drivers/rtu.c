@@ -182,10 +182,19 @@ static int let_pass(struct wire *w, const struct exchange *x)
 	return r == 0 && here > EXCEPTION_LEN && here < want ? wire_pause(w, end_us) : r;
 }
 
+/* libmodbus leaves the bytes of a frame whose CRC is wrong where they are, and does not say how many: as many as its
+ * function says. They are what `weir trace` is asked for. */
+static enum outcome damaged(struct wire *w, struct exchange *x, const uint8_t *frame, int error)
+{
+	if (error == EMBBADCRC)
+		wire_note(w, LINE_HEARD, x->first_us, frame, pdu_need(frame, PDU_MAX) + 2);
+	return of_errno(x, error);
+}
+
 /* One frame off the line. PDU_FOREIGN: not the one that was waited for. */
 static enum outcome take_frame(struct rtu *r, struct wire *w, struct exchange *x, int *match)
 {
-	uint8_t frame[MODBUS_RTU_MAX_ADU_LENGTH + 4];
+	uint8_t frame[MODBUS_RTU_MAX_ADU_LENGTH + 4] = {0};
 	int n;
 
 	x->first_us = wire_now(w);
@@ -195,7 +204,7 @@ static enum outcome take_frame(struct rtu *r, struct wire *w, struct exchange *x
 	n = modbus_receive_confirmation(r->context, frame);
 	wire_heard(w);
 	if (n < 0)
-		return of_errno(x, errno);
+		return damaged(w, x, frame, errno);
 	wire_note(w, LINE_HEARD, x->first_us, frame, (size_t)n);
 	/* 0: a frame with another unit id, its CRC not looked at. */
 	*match = n < 3 ? PDU_FOREIGN : pdu_match(x->request, frame, (size_t)n - 2, x->reply);

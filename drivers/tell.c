@@ -177,6 +177,7 @@ void line_answered(struct line *l, size_t device, int64_t turnaround_us)
 	struct line_device *d = &l->devices[device];
 
 	line_count_device(l, device, COUNT_REPLIES, 1);
+	atomic_store_explicit(&d->answered_ms, clock_wall_ms(l->clock), memory_order_relaxed);
 	if (turnaround_us >= 0) {
 		pace_learn(&d->health.pace, turnaround_us);
 		pace_learn(&l->pace, turnaround_us);
@@ -217,4 +218,6 @@ void line_device_stats(const struct line *l, size_t device, struct line_device_s
 	for (size_t i = 0; i < LINE_COUNTERS; i++)
 		out->count[i] = atomic_load_explicit(&d->count[i], memory_order_relaxed);
 	out->turnaround_us = atomic_load_explicit(&d->turnaround_us, memory_order_relaxed);
+	out->reason = atomic_load_explicit(&d->reason, memory_order_relaxed);
+	out->answered_ms = atomic_load_explicit(&d->answered_ms, memory_order_relaxed);
 }

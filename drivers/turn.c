@@ -82,6 +82,8 @@ static void open_port(struct line *l)
 
 void line_settle(struct line *l, size_t device, enum outcome o, const char *reason)
 {
+	if (o != OUTCOME_OK && o != OUTCOME_STOPPED)
+		atomic_store_explicit(&l->devices[device].reason, reason, memory_order_relaxed);
 	switch (o) {
 	case OUTCOME_OK:
 	case OUTCOME_STOPPED: break;

@@ -2,6 +2,7 @@
 /* The answers to `weir status` and `weir points`: for people, one thing a line; with --json for programs. */
 #include "base/json.h"
 #include "drivers/opts.h"
+#include "gateway/diagnose.h"
 #include "gateway/health.h"
 #include "gateway/human.h"
 #include "gateway/internal.h"
@@ -132,24 +133,47 @@ static void line_state(FILE *out, const struct line_opts *o, const struct line_s
 	fputc('\n', out);
 }
 
+static void suspicion(FILE *out, const char *sentence)
+{
+	if (*sentence)
+		fprintf(out, "          %s\n", sentence);
+}
+
+static void devices_of(FILE *out, const struct diagnose *d)
+{
+	char said[DIAGNOSE_CAP];
+	bool whole = diagnose_line(d, said) > 0; /* then it is not said again of each device that is down */
+
+	suspicion(out, said);
+	for (size_t i = 0; i < d->opts->device_count; i++) {
+		device_line(out, d->opts->devices[i], &d->devices[i]);
+		if (diagnose_device(d, i, said) > 0 && (!whole || d->devices[i].state == DEVICE_UP))
+			suspicion(out, said);
+	}
+}
+
+static void one_line(const struct gateway *g, FILE *out, size_t i)
+{
+	const struct line_opts *o;
+	const struct line *l = field_line_at(g->field, i, &o);
+	struct line_device_stats *devices = calloc(o->device_count + 1, sizeof(*devices));
+	struct msg *reason = field_line_reason(g->field, i);
+	struct line_stats st;
+
+	line_stats(l, &st);
+	line_state(out, o, &st, reason);
+	msg_unref(reason);
+	for (size_t d = 0; devices && d < o->device_count; d++)
+		line_device_stats(l, d, &devices[d]);
+	if (devices)
+		devices_of(out, &(struct diagnose){o, &st, devices, clock_wall_ms(g->clock)});
+	free(devices);
+}
+
 static void line_lines(const struct gateway *g, FILE *out)
 {
-	for (size_t i = 0; i < field_lines(g->field); i++) {
-		const struct line_opts *o;
-		const struct line *l = field_line_at(g->field, i, &o);
-		struct msg *reason = field_line_reason(g->field, i);
-		struct line_stats st;
-
-		line_stats(l, &st);
-		line_state(out, o, &st, reason);
-		msg_unref(reason);
-		for (size_t d = 0; d < o->device_count; d++) {
-			struct line_device_stats ds;
-
-			line_device_stats(l, d, &ds);
-			device_line(out, o->devices[d], &ds);
-		}
-	}
+	for (size_t i = 0; i < field_lines(g->field); i++)
+		one_line(g, out, i);
 }
 
 static void status_text(const struct gateway *g, FILE *out)
