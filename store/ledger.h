@@ -60,4 +60,18 @@ struct ledger_stats {
 };
 void ledger_stats(struct ledger_file *f, struct ledger_stats *out); /* any thread */
 
+/* --- backup: what lives, in one file ----------------------------------------------------------------------------- */
+
+struct ledger_copy {
+	uint64_t entries; /* copied */
+	uint64_t lost;    /* damaged in the original */
+	bool unknown;     /* and there may be more */
+};
+
+/* Of a running ledger or not: one moment between two commits. Its writer is not held up, its write-ahead log grows until
+ * the copy is done. to must not exist. -ENOENT: there is no ledger. */
+int ledger_backup(const char *dir, const char *to, struct ledger_copy *out);
+/* Into a directory whose ledger nobody uses (-EBUSY). What was there is kept as broker-TIME.db. */
+int ledger_restore(const char *dir, const char *from, struct ledger_copy *out);
+
 #endif

@@ -162,8 +162,10 @@ int rescue(struct ledgerdb *from, struct ledgerdb *to, uint64_t limit, struct re
 	int r = ledgerdb_begin(to);
 
 	*out = (struct rescue_result){.unknown = !from};
-	if (r == 0 && from)
+	if (r == 0 && from) {
 		r = copy(&j);
+		ledgerdb_rollback(from);
+	}
 	if (r == -ENOSPC) {
 		log_error("ledger salvage=partial; there is no room for all of it, the rest stays in the old file");
 		out->unknown = true;

@@ -20,7 +20,8 @@ struct rescue_result {
 	bool unknown;     /* and there may be more */
 };
 
-/* limit: as it stands in the old file, 0: cannot be read. The new file is complete when this returns 0. */
+/* limit: as it stands in the old file, 0: cannot be read. The new file is complete when this returns 0; a moment that the
+ * old one was read at is let go before the new one is flushed. */
 int rescue(struct ledgerdb *from, struct ledgerdb *to, uint64_t limit, struct rescue_result *out);
 
 #endif
