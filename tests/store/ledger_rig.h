@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { LEDGER_RIG_MAX = 200000 };
 
@@ -144,6 +145,23 @@ static inline bool ledger_rig_settle(struct ledger_rig *r, uint64_t ticket)
 static inline void ledger_rig_commit(struct ledger_rig *r)
 {
 	assert_true(ledger_rig_settle(r, r->seam.ops->ticket(r->seam.ctx)));
+}
+
+/* Bytes of the files of the database. */
+static inline int64_t ledger_rig_disk(const struct ledger_rig *r)
+{
+	static const char *const names[] = {"broker.db", "broker.db-wal", "broker.db-shm"};
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		char path[4096];
+		struct stat st;
+
+		snprintf(path, sizeof(path), "%s/%s", r->dir, names[i]);
+		if (stat(path, &st) == 0)
+			sum += st.st_size;
+	}
+	return sum;
 }
 
 #endif

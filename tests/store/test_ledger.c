@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/store/ledger_rig.h"
 
-#include <sys/stat.h>
-
 static int setup(void **state)
 {
 	struct ledger_rig *r = ledger_rig_new();
@@ -288,22 +286,6 @@ static void what_is_dropped_at_once_does_not_fill_the_memory_with_its_bytes(void
 		ledger_rig_drop(r, put(r, 1, 1000));
 }
 
-static int64_t disk_of(struct ledger_rig *r)
-{
-	static const char *const names[] = {"broker.db", "broker.db-wal", "broker.db-shm"};
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < COUNT(names); i++) {
-		char path[4096];
-		struct stat st;
-
-		snprintf(path, sizeof(path), "%s/%s", r->dir, names[i]);
-		if (stat(path, &st) == 0)
-			sum += st.st_size;
-	}
-	return sum;
-}
-
 /* Until it is refused. */
 static size_t fill_disk(struct ledger_rig *r, uint64_t *numbers, size_t n)
 {
@@ -332,7 +314,7 @@ static void the_disk_is_bounded_and_what_is_dropped_makes_room(void **state)
 
 		n = fill_disk(r, numbers, n);
 		assert_in_range(n * 300, 1800000, 4 << 20);
-		assert_true(disk_of(r) <= r->opts.max_bytes);
+		assert_true(ledger_rig_disk(r) <= r->opts.max_bytes);
 		for (size_t i = 0; i < n; i++)
 			if (i % 4)
 				ledger_rig_drop(r, numbers[i]);

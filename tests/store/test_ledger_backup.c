@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A backup is one moment of a ledger that goes on: each turn drops a pair and puts another, so in no moment is there half
  * a pair, or a hole between two. */
+#include "store/ledgerdb.h"
 #include "tests/store/ledger_rig.h"
 
 #include <pthread.h>
@@ -154,12 +155,49 @@ static void there_is_no_backup_of_nothing(void **state)
 	ledger_rig_free(r);
 }
 
+/* Who began a backup and was stopped in the middle. */
+static void a_reader_that_stays_cannot_push_the_files_past_their_bound(void **state)
+{
+	struct ledger_rig *r = ledger_rig_new();
+	struct ledgerdb *reader;
+	uint64_t number, last, ticket = 0;
+	char path[4096];
+
+	(void)state;
+	r->opts.max_bytes = 2 << 20;
+	assert_int_equal(ledger_rig_open(r), 0);
+	assert_int_equal(ledger_rig_put(r, 1, 3000, &number), 0);
+	ledger_rig_commit(r);
+	snprintf(path, sizeof(path), "%s/broker.db", r->dir);
+	assert_int_equal(ledgerdb_open_reader(&reader, path, false), 0);
+	assert_int_equal(ledgerdb_begin_read(reader), 0);
+	assert_int_equal(ledgerdb_find(reader, 0, &last), 0);
+	for (int i = 0; i < 20000 && atomic_load(&r->troubles) == 0; i++) {
+		uint64_t before = number;
+
+		assert_int_equal(ledger_rig_put(r, 1, 3000, &number), 0);
+		ledger_rig_drop(r, before);
+		ticket = r->seam.ops->ticket(r->seam.ctx);
+		ledger_rig_turn(r);
+		poll(&(struct pollfd){.fd = r->seam.ops->wake_fd(r->seam.ctx), .events = POLLIN}, 1, 20);
+		ledger_rig_committed(r);
+	}
+	assert_int_equal(atomic_load(&r->troubles), 1);
+	assert_true(ledger_rig_disk(r) <= r->opts.max_bytes);
+	assert_true(ledger_rig_committed(r) < ticket);
+	ledgerdb_rollback(reader);
+	ledgerdb_close(reader);
+	assert_true(ledger_rig_settle(r, ticket));
+	ledger_rig_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_backup_of_a_running_ledger_is_one_moment_of_it),
 		cmocka_unit_test(restoring_keeps_what_was_there_and_goes_on_above_its_numbers),
 		cmocka_unit_test(there_is_no_backup_of_nothing),
+		cmocka_unit_test(a_reader_that_stays_cannot_push_the_files_past_their_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
