@@ -12,12 +12,14 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
 static _Atomic int64_t none;
 static _Atomic int64_t *step_ms = &none;
 static int (*real_gettime)(clockid_t, struct timespec *);
+static int (*real_adjtimex)(struct timex *);
 static int (*real_timedwait)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
 
 __attribute__((constructor)) static void attach(void)
@@ -28,6 +30,7 @@ __attribute__((constructor)) static void attach(void)
 
 	/* Stored through a void pointer, as POSIX has it: ISO C knows no conversion. */
 	*(void **)&real_gettime = dlsym(RTLD_NEXT, "clock_gettime");
+	*(void **)&real_adjtimex = dlsym(RTLD_NEXT, "adjtimex");
 	*(void **)&real_timedwait = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
 	if (fd >= 0)
 		close(fd);
@@ -66,6 +69,18 @@ int pthread_cond_timedwait(
 	if (real.tv_sec > 1000000000)
 		add_ms(&real, -atomic_load(step_ms));
 	return real_timedwait(cond, mutex, &real);
+}
+
+/* Nobody keeps a clock right that a test has set. */
+int adjtimex(struct timex *t)
+{
+	int r = real_adjtimex(t);
+
+	if (r >= 0 && t->modes == 0 && atomic_load(step_ms) != 0) {
+		t->status |= STA_UNSYNC;
+		r = TIME_ERROR;
+	}
+	return r;
 }
 
 int gettimeofday(struct timeval *restrict tv, void *restrict zone)

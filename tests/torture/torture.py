@@ -222,11 +222,6 @@ class Weir(site_room.Site):
     def manner(self):
         return f"MQTT {self.version}, {self.order}{', small disk' if self.small_disk else ''}"
 
-    @staticmethod
-    def sanitized():
-        """A sanitizer wants to come first in a process: nothing can be preloaded then, and the clock is left alone."""
-        return any(name in (harness.build_dir() / "gateway/weir").read_bytes() for name in (b"__asan_init", b"__tsan_init"))
-
     def __exit__(self, kind, error, trace):
         if getattr(self, "small_disk", False):  # lazily: the gateway is still on it, and a mount point cannot be removed
             subprocess.run(["umount", "-l", self.data], check=False)
