@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* driver.h - what a driver is, and what a line tells the gateway.
  *
- * One thread per line owns the port, the poll schedule and the health of its devices. A driver is a row in
- * drivers/registry.c: a copy of drivers/sim.c is the start of a new one.
+ * The thread of a line owns its port, the poll schedule and the health of its devices; lines over TCP share one. A driver
+ * is a row in drivers/registry.c: a copy of drivers/sim.c is the start of a new one.
  */
 #ifndef DRIVERS_DRIVER_H
 #define DRIVERS_DRIVER_H

@@ -241,9 +241,7 @@ static void check_device_keys(void *item, struct key_report *report)
 }
 
 const struct key_table line_table = KEY_TABLE_OF("line", struct line_opts, line_keys, .check = check_line_keys,
-	.help = "A line is one serial port or one TCP endpoint. It has a thread of its own, so that nothing which "
-		"happens "
-		"on it touches another line.");
+	.help = "A line is one serial port or one TCP endpoint. Nothing that happens on it touches another line.");
 const struct key_table device_table = KEY_TABLE_OF("device", struct device_opts, device_keys,
 	.check = check_device_keys, .help = "A device is what answers on a line: a Modbus unit, a sensor.");
 

@@ -62,15 +62,16 @@ static bool differs(const struct point_opts *p, const struct value *last, const 
 	}
 }
 
-bool report_good(struct report_state *s, const struct point_opts *p, const struct value *v, int64_t now_ms)
+bool report_good(struct report_state *s, const struct point_opts *p, const struct value *v, bool late, int64_t now_ms)
 {
-	bool told = !s->told || s->bad || p->report == REPORT_EVERY || differs(p, &s->last, v) ||
+	bool told = !s->told || s->bad || s->late != late || p->report == REPORT_EVERY || differs(p, &s->last, v) ||
 		    (p->max_age_ms > 0 && now_ms - s->told_ms >= p->max_age_ms);
 
 	if (!told)
 		return false;
 	s->told = true;
 	s->bad = false;
+	s->late = late;
 	s->told_ms = now_ms;
 	s->last = *v;
 	if (v->kind == VALUE_TEXT)

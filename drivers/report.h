@@ -2,7 +2,7 @@
 /* report.h - which readings of a point are told. Pure.
  *
  * A good value is told by report, deadband and max_age. Bad is told once, with the reason it began with, and the first
- * good value after it always.
+ * good value after it always; so is the first that is late, and the first that is not late any more.
  */
 #ifndef DRIVERS_REPORT_H
 #define DRIVERS_REPORT_H
@@ -13,7 +13,7 @@
 
 struct report_state {
 	bool told; /* anything since the start */
-	bool bad;
+	bool bad, late;
 	struct value last;    /* as told; of a text only its hash is kept, in u */
 	int64_t told_ms;      /* monotonic */
 	int64_t last_good_ms; /* wall; of the reading, told or not */
@@ -23,7 +23,7 @@ struct report_state {
 int report_init(struct report_state *s, const struct point_opts *p); /* 0 or -ENOMEM */
 void report_fini(struct report_state *s);
 
-bool report_good(struct report_state *s, const struct point_opts *p, const struct value *v, int64_t now_ms);
+bool report_good(struct report_state *s, const struct point_opts *p, const struct value *v, bool late, int64_t now_ms);
 bool report_bad(struct report_state *s);
 
 #endif

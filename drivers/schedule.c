@@ -47,8 +47,12 @@ void schedule_drop(struct schedule *s, size_t device)
 void schedule_now(struct schedule *s, size_t device, int64_t now_us)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (device == SIZE_MAX || s->jobs[i].device == device)
+		if (device == SIZE_MAX || s->jobs[i].device == device) {
+			s->spread = false;
 			s->jobs[i].due_us = now_us;
+			s->jobs[i].ran_us = 0;
+			s->jobs[i].late = 0;
+		}
 }
 
 void schedule_last(struct schedule *s, size_t device, int64_t now_us)
@@ -63,10 +67,9 @@ void schedule_last(struct schedule *s, size_t device, int64_t now_us)
 			s->jobs[i].due_us = last_us;
 }
 
-struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us)
+static struct job *earliest(struct schedule *s, schedule_ready *ready, void *ctx)
 {
 	struct job *best = NULL;
-	int64_t excess;
 
 	for (size_t i = 0; i < s->count; i++) {
 		struct job *j = &s->jobs[i];
@@ -74,9 +77,36 @@ struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, 
 		if ((!best || j->due_us < best->due_us) && ready(ctx, j->device))
 			best = j;
 	}
+	return best;
+}
+
+/* 0, 1/2, 1/4, 3/4, 1/8, ...: each far from those before it. */
+static double spot(size_t i)
+{
+	double at = 0, step = 0.5;
+
+	for (; i > 0; i >>= 1, step /= 2)
+		at += i & 1 ? step : 0;
+	return at;
+}
+
+static void spread(struct schedule *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		s->jobs[i].due_us += (int64_t)(spot(i) * (double)s->jobs[i].period_us);
+	s->spread = true;
+}
+
+struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us)
+{
+	struct job *best = earliest(s, ready, ctx);
+	int64_t excess;
+
 	if (!best)
 		return NULL;
 	excess = now_us - SCHEDULE_SLACK_US - best->due_us;
+	if (excess > 0 && !s->spread)
+		spread(s);
 	if (excess > 0) {
 		for (size_t i = 0; i < s->count; i++)
 			s->jobs[i].due_us += excess;
@@ -92,6 +122,15 @@ size_t schedule_late(const struct schedule *s, schedule_ready *ready, void *ctx,
 	for (size_t i = 0; i < s->count; i++)
 		late += s->jobs[i].due_us <= now_us && ready(ctx, s->jobs[i].device);
 	return late;
+}
+
+bool schedule_begin(struct job *j, int64_t now_us)
+{
+	bool late = j->ran_us > 0 && now_us - j->ran_us > j->period_us + j->period_us / 2;
+
+	j->late = late ? j->late + 1 : 0;
+	j->ran_us = now_us;
+	return j->late > 1;
 }
 
 void schedule_done(struct job *j, int64_t now_us, bool alone)

@@ -7,7 +7,8 @@
  *
  * Overload: when the line cannot do all that is asked, the most overdue job is never later than SCHEDULE_SLACK_US,
  * since all due times move together by what is missing. Every job then runs at the same fraction of its wanted rate,
- * and no backlog exists to be worked off later. stretched_us is the sum of these moves.
+ * and no backlog exists to be worked off later. stretched_us is the sum of these moves. When it begins, the jobs
+ * are spread over their periods: those that fall due together would wait for each other, and an age with them.
  */
 #ifndef DRIVERS_SCHEDULE_H
 #define DRIVERS_SCHEDULE_H
@@ -23,12 +24,15 @@ struct job {
 	size_t what;   /* the driver's own: a block, a group of points */
 	int64_t period_us;
 	int64_t due_us;
+	int64_t ran_us; /* began its last run; 0: none since schedule_now() */
+	unsigned late;  /* runs in a row that came so late that they count: see schedule_begin() */
 };
 
 struct schedule {
 	struct job *jobs;
 	size_t count, cap;
 	int64_t stretched_us;
+	bool spread; /* since schedule_now() */
 };
 
 void schedule_fini(struct schedule *s);
@@ -51,6 +55,9 @@ struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, 
 /* How many jobs of ready devices are due, the most urgent included. */
 size_t schedule_late(const struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us);
 
+/* The job begins to run. True: it is late, since it comes at more than one and a half times its period, and did so
+ * before. Once says nothing: a neighbour may have been silent. */
+bool schedule_begin(struct job *j, int64_t now_us);
 /* The job has run; alone: nothing else is late, so that missed turns need not be made up. */
 void schedule_done(struct job *j, int64_t now_us, bool alone);
 

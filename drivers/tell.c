@@ -42,7 +42,9 @@ static struct report_state *state_of(struct line *l, size_t device, const struct
 
 static void tell_good(struct line *l, struct report_state *state, struct sample *s)
 {
-	if (report_good(state, s->point, &s->value, line_now_us(l) / 1000))
+	if (l->late)
+		s->quality = QUALITY_LATE;
+	if (report_good(state, s->point, &s->value, l->late, line_now_us(l) / 1000))
 		deliver(l, s);
 }
 

@@ -115,7 +115,9 @@ static void run_job(struct line *l, struct job *j, bool alone)
 	enum outcome o;
 
 	line_count_device(l, j->device, COUNT_REQUESTS, 1);
+	l->late = schedule_begin(j, from_us);
 	o = l->ops->run(l->driver, j, &reason);
+	l->late = false;
 	l->busy_us += line_now_us(l) - from_us;
 	line_settle(l, j->device, o, reason);
 	schedule_done(j, line_now_us(l), alone);

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 enum value_kind { VALUE_NONE, VALUE_BOOL, VALUE_INT, VALUE_UINT, VALUE_REAL, VALUE_TEXT };
-enum quality { QUALITY_GOOD, QUALITY_BAD, QUALITY_STALE };
+/* LATE: a good reading, of a point that comes more rarely than is wanted of it. */
+enum quality { QUALITY_GOOD, QUALITY_BAD, QUALITY_STALE, QUALITY_LATE };
 
 struct value {
 	enum value_kind kind;

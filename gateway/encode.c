@@ -27,7 +27,10 @@ void encode_value(struct json *j, const struct value *v)
 
 static const char *quality_name(enum quality q)
 {
-	return q == QUALITY_GOOD ? "good" : q == QUALITY_BAD ? "bad" : "stale";
+	static const char *const names[] = {
+		[QUALITY_GOOD] = "good", [QUALITY_BAD] = "bad", [QUALITY_STALE] = "stale", [QUALITY_LATE] = "late"};
+
+	return names[q];
 }
 
 /* `payload: value`: text as it is, all else as JSON writes it. An empty text is "", since an empty payload would clear
@@ -80,7 +83,7 @@ size_t encode_sample(char *out, size_t cap, const struct sample *s)
 		json_key(&j, "r");
 		json_str(&j, s->reason);
 	}
-	if (s->quality != QUALITY_GOOD && s->last_good_ms > 0) {
+	if (s->quality != QUALITY_GOOD && s->quality != QUALITY_LATE && s->last_good_ms > 0) {
 		json_key(&j, "good");
 		json_int(&j, s->last_good_ms);
 	}

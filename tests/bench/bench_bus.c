@@ -48,7 +48,7 @@ static int on_sample(void *ctx, const struct sample *s)
 	size_t device = (size_t)(s->device->unit - 1);
 	int64_t now_us = clock_mono_us(&clock_system);
 
-	if (!b->counting || s->quality != QUALITY_GOOD)
+	if (!b->counting || s->quality == QUALITY_BAD)
 		return 0;
 	b->values[device]++;
 	if (s->point == s->device->points.items) {

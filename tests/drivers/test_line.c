@@ -31,7 +31,8 @@ struct slave {
 	_Atomic int fault;
 	_Atomic uint16_t regs[256];
 	_Atomic unsigned requests;
-	uint8_t before[64]; /* the previous reply */
+	_Atomic unsigned written_at; /* requests up to the write, it included */
+	uint8_t before[64];          /* the previous reply */
 	size_t before_len;
 };
 
@@ -115,6 +116,8 @@ static void *serve(void *arg)
 		if (got == sizeof(q)) {
 			got = 0;
 			s->requests++;
+			if (q[1] == 6)
+				s->written_at = s->requests;
 			reply(s, q);
 		}
 	}
@@ -162,7 +165,7 @@ struct field {
 	const struct device_opts *list[1];
 	struct line_opts opts;
 	struct line *line;
-	_Atomic unsigned good, bad, wrong;
+	_Atomic unsigned good, bad, wrong, late;
 	_Atomic bool port_up;
 	_Atomic int state, busy;
 	_Atomic int64_t values[POINTS];
@@ -183,6 +186,7 @@ static int on_sample(void *ctx, const struct sample *s)
 		f->bad++;
 		return 0;
 	}
+	f->late += s->quality == QUALITY_LATE;
 	f->values[i] = (int64_t)s->value.u;
 	f->wrong += s->value.u != s->point->address && s->value.u != 777;
 	f->good++;
@@ -255,25 +259,29 @@ static void field_run(struct field *f)
 	assert_int_equal(line_start(f->line), 0);
 }
 
-static void *setup(void)
+static struct field *setup_idle(void)
 {
 	struct field *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
 	slave_start(&f->slave);
 	field_init(f, DRIVER_MODBUS_RTU);
+	return f;
+}
+
+static void *setup(void)
+{
+	struct field *f = setup_idle();
+
 	field_run(f);
 	return f;
 }
 
-/* Not running yet: registers 40 and 42 only. */
+/* Registers 40 and 42 only. */
 static struct field *setup_with_hole(void)
 {
-	struct field *f = calloc(1, sizeof(*f));
+	struct field *f = setup_idle();
 
-	assert_non_null(f);
-	slave_start(&f->slave);
-	field_init(f, DRIVER_MODBUS_RTU);
 	f->points[1] = f->points[2];
 	f->device.points.count = 2;
 	return f;
@@ -473,6 +481,48 @@ static void write_is_carried_out_and_read_back(void **state)
 	teardown(f);
 }
 
+/* Three blocks that are asked for a thousand times a second each: the line has never nothing to do. */
+static void write_waits_for_one_transaction_at_most(void **state)
+{
+	struct field *f = setup_idle();
+	_Atomic bool done = false;
+	struct errand e = write_of(f, 777, &done);
+	unsigned before;
+
+	(void)state;
+	for (int i = 0; i < POINTS; i++) {
+		f->points[i].address = (uint16_t)(40 + 100 * i);
+		f->points[i].every_ms = 1;
+	}
+	f->device.max_hole = 0;
+	field_run(f);
+	UNTIL(f->good >= 30);
+	for (int i = 0; i < 5; i++) {
+		done = false;
+		before = f->slave.requests;
+		assert_int_equal(line_submit(f->line, &e), 0);
+		UNTIL(done);
+		assert_int_equal(e.end, ERRAND_OK);
+		/* The one that was on its way may not have been counted yet. */
+		assert_true(f->slave.written_at <= before + 2);
+	}
+	teardown(f);
+}
+
+/* Asked for 1,000 times a second, which no line at 1,200 baud can do. */
+static void point_that_comes_too_rarely_is_told_late(void **state)
+{
+	struct field *f = setup_idle();
+
+	(void)state;
+	for (int i = 0; i < POINTS; i++)
+		f->points[i].every_ms = 1;
+	f->opts.baud = 1200;
+	field_run(f);
+	UNTIL(f->late >= 2 * POINTS);
+	teardown(f);
+}
+
 static void write_past_its_deadline_never_reaches_the_wire(void **state)
 {
 	struct field *f = setup();
@@ -562,6 +612,8 @@ int main(void)
 		cmocka_unit_test(hole_that_is_refused_is_remembered_after_a_restart),
 		cmocka_unit_test(port_that_vanishes_makes_points_bad),
 		cmocka_unit_test(write_is_carried_out_and_read_back),
+		cmocka_unit_test(write_waits_for_one_transaction_at_most),
+		cmocka_unit_test(point_that_comes_too_rarely_is_told_late),
 		cmocka_unit_test(write_past_its_deadline_never_reaches_the_wire),
 		cmocka_unit_test(write_that_may_not_be_is_refused_with_its_reason),
 		cmocka_unit_test(registers_are_read_raw_while_polling),

@@ -34,6 +34,7 @@ static void simulate(struct schedule *s, int64_t cost_us, int64_t span_us, unsig
 		alone = schedule_late(s, all_ready, NULL, now_us) <= 1;
 		now_us += cost_us;
 		runs[j->what]++;
+		schedule_begin(j, now_us);
 		schedule_done(j, now_us, alone);
 	}
 }
@@ -74,6 +75,48 @@ static void overload_slows_all_by_the_same_ratio(void **state)
 	}
 	assert_true(s.stretched_us > 40000 * MS);
 	schedule_fini(&s);
+}
+
+/* At four times what is possible the fair age of a point is four times its period. */
+static void overload_keeps_every_age_near_its_fair_share(void **state)
+{
+	enum { DEVICES = 4 };
+	static const int64_t period_ms[] = {50, 50, 100, 200, 200, 1000, 5000};
+	struct schedule s = {0};
+	int64_t ran_us[DEVICES * COUNT(period_ms)] = {0}, now_us = 0;
+	bool late[DEVICES * COUNT(period_ms)] = {false};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(late); i++)
+		schedule_add(&s, i, i, period_ms[i % COUNT(period_ms)] * MS);
+	schedule_now(&s, SIZE_MAX, 0);
+	for (; now_us < 300000 * MS; now_us += 16 * MS) {
+		struct job *j = schedule_next(&s, all_ready, NULL, now_us);
+		int64_t fair_us = 4 * j->period_us;
+
+		late[j->device] = schedule_begin(j, now_us);
+		/* The first seconds are those in which the overload is found out. */
+		if (now_us > 60000 * MS && now_us - ran_us[j->device] > fair_us + fair_us / 2)
+			fail_msg("job %zu: %jd us after the last time", j->device,
+				(intmax_t)(now_us - ran_us[j->device]));
+		ran_us[j->device] = now_us;
+		schedule_done(j, now_us, false);
+	}
+	for (size_t i = 0; i < COUNT(late); i++)
+		assert_true(late[i]);
+	schedule_fini(&s);
+}
+
+static void job_is_late_the_second_time_and_not_when_it_is_in_time_again(void **state)
+{
+	struct job j = {.period_us = 100 * MS};
+
+	(void)state;
+	assert_false(schedule_begin(&j, 1000 * MS));
+	assert_false(schedule_begin(&j, 1200 * MS));
+	assert_true(schedule_begin(&j, 1400 * MS));
+	assert_false(schedule_begin(&j, 1540 * MS));
+	assert_false(schedule_begin(&j, 1800 * MS));
 }
 
 static void overload_leaves_no_backlog_behind(void **state)
@@ -117,12 +160,14 @@ static void failed_device_goes_behind_all_that_wait(void **state)
 		assert_int_equal(schedule_add(&s, i, i, 10), 0);
 	schedule_now(&s, SIZE_MAX, 0);
 	for (size_t i = 0; i < 6; i++) {
-		struct job *j = schedule_next(&s, all_ready, NULL, 1000 * MS);
+		int64_t now_us = 1000 * MS + (int64_t)i * 10 * MS;
+		struct job *j = schedule_next(&s, all_ready, NULL, now_us);
 
 		order[i] = j->device;
-		schedule_done(j, 1000 * MS, false);
+		schedule_begin(j, now_us);
+		schedule_done(j, now_us, false);
 		if (j->device == 0)
-			schedule_last(&s, 0, 1000 * MS);
+			schedule_last(&s, 0, now_us);
 	}
 	assert_int_equal(order[0], 0);
 	assert_int_not_equal(order[1], 0);
@@ -137,6 +182,8 @@ int main(void)
 		cmocka_unit_test(failed_device_goes_behind_all_that_wait),
 		cmocka_unit_test(each_job_runs_at_its_own_rate),
 		cmocka_unit_test(overload_slows_all_by_the_same_ratio),
+		cmocka_unit_test(overload_keeps_every_age_near_its_fair_share),
+		cmocka_unit_test(job_is_late_the_second_time_and_not_when_it_is_in_time_again),
 		cmocka_unit_test(overload_leaves_no_backlog_behind),
 		cmocka_unit_test(job_of_a_device_that_is_not_ready_waits),
 	};

@@ -46,6 +46,12 @@ static void samples_become_json(void **state)
 			 .wall_ms = 5,
 			 .last_good_ms = 4},
 			"{\"v\":7,\"t\":5,\"q\":\"stale\",\"r\":\"late\",\"good\":4}"},
+		{{.point = &plain,
+			 .quality = QUALITY_LATE,
+			 .value = {VALUE_INT, .i = 7},
+			 .wall_ms = 5,
+			 .last_good_ms = 5},
+			"{\"v\":7,\"t\":5,\"q\":\"late\"}"},
 		{{.point = &plain, .value = {VALUE_REAL, .r = 23.5}, .wall_ms = 9000, .window = &minute},
 			"{\"v\":23.5,\"t\":9000,\"q\":\"good\",\"n\":2,\"min\":23,\"max\":24,\"from\":8000}"},
 	};
