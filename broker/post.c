@@ -62,7 +62,8 @@ struct msg *post_msg(struct broker *b, struct post *p)
 
 void post_fini(struct broker *b, struct post *p)
 {
-	durable_unkeep(b, p->kept);
+	if (p->kept != 0)
+		durable_unkeep(b, p->kept);
 	if (p->owns_msg)
 		msg_unref(p->msg);
 }

@@ -34,28 +34,26 @@ static int check_limits(const struct conn *c, const struct publish *pub)
 	return 0;
 }
 
-/* What a QoS 2 message that came before still has to do here: nothing, most of the time. Otherwise it was cut short, by
- * the client's going while it was held or by a crash between the commits of store and ledger. */
-struct legs {
-	bool repeated; /* it came before */
-	bool store, here;
-};
+/* What is to be done of a publish. All of it, most of the time; of a QoS 2 message that came before nothing is left, unless
+ * it was cut short: by the client's going while it was held, or by a crash between the commits of store and ledger. */
+enum leg { LEG_STORE = 1, LEG_HERE = 2, LEG_REPEATED = 4 };
 
-static struct legs legs_of(const struct conn *c, const struct publish *pub)
+static unsigned legs_left(const struct conn *c, const struct publish *pub)
 {
 	struct idset *ids = &c->session->received;
-	unsigned flags = pub->qos == 2 ? idset_flags(ids, pub->id) : 0;
+	unsigned flags = idset_flags(ids, pub->id), legs = LEG_REPEATED;
 
-	if (pub->qos != 2 || !idset_has(ids, pub->id))
-		return (struct legs){.store = true, .here = true};
-	/* What only the store knows from before a restart may be stale: DUP, which every resending has, makes it the same. */
+	if (!idset_has(ids, pub->id))
+		return LEG_STORE | LEG_HERE;
+	/* What only the store knows from before a restart may be stale: DUP, which every resending has, makes it the
+	 * same. */
 	if (!pub->dup && flags & IDSET_RESTORED) {
 		idset_drop(ids, pub->id);
-		return (struct legs){.store = true, .here = true};
+		return LEG_STORE | LEG_HERE;
 	}
-	return (struct legs){.repeated = true,
-		.store = flags & IDSET_WANTED && !(flags & IDSET_STORED),
-		.here = !(flags & IDSET_DONE)};
+	if (flags & IDSET_WANTED && !(flags & IDSET_STORED))
+		legs |= LEG_STORE;
+	return flags & IDSET_DONE ? legs : legs | LEG_HERE;
 }
 
 static int count_in_flight(struct conn *c)
@@ -154,8 +152,6 @@ static int remember(struct conn *c, const struct publish *pub, struct post *post
 {
 	struct session *s = c->session;
 
-	if (pub->qos != 2)
-		return 0;
 	if (idset_add(&s->received, pub->id, IDSET_DONE) < 0)
 		return -ENOMEM;
 	post->durable |= page_kept(s);
@@ -164,12 +160,15 @@ static int remember(struct conn *c, const struct publish *pub, struct post *post
 
 static int answer(struct conn *c, const struct publish *pub, uint8_t reason, const struct post *post, uint64_t stored)
 {
-	struct tickets t = {.store = stored, .ledger = post->durable ? durable_ticket(c->broker) : 0};
+	struct tickets t = {.store = stored};
 
-	if (page_published(c->session, t) < 0)
+	if (pub->qos == 0)
+		return 0;
+	if (post->durable)
+		t.ledger = durable_ticket(c->broker);
+	if (t.store + t.ledger > 0 && page_published(c->session, t) < 0)
 		return RC_UNSPECIFIED;
-	if (pub->qos > 0)
-		acks_answer(c, answer_type[pub->qos], pub->id, reason, pub->qos == 2 ? page_last(c->session) : t);
+	acks_answer(c, answer_type[pub->qos], pub->id, reason, pub->qos == 2 ? page_last(c->session) : t);
 	return 0;
 }
 
@@ -184,7 +183,7 @@ static int deliver(struct conn *c, const struct route *r, const struct publish *
 		retain(b, post);
 	taken = deliver_route(b, r, post, &choker);
 	/* what the ledger did not take is not acknowledged: the client will send it again */
-	if (remember(c, pub, post) < 0 || b->durable.failed != failed)
+	if ((pub->qos == 2 && remember(c, pub, post) < 0) || b->durable.failed != failed)
 		return RC_UNSPECIFIED;
 	if (choker && choker != c)
 		hold_conn(c, &choker->waiters);
@@ -207,23 +206,24 @@ static int wait_for_room(struct conn *c, const struct route *r, const struct pro
 	return DISPATCH_HOLD;
 }
 
-static int take(struct conn *c, const struct route *r, const struct publish *pub, struct post *post, struct legs legs,
+static int take(struct conn *c, const struct route *r, const struct publish *pub, struct post *post, unsigned legs,
 	struct progress progress)
 {
 	bool kept = progress.kept;
-	int result = promise_take(c->broker, r, post, !legs.store, &progress);
+	int result = promise_take(c->broker, r, post, !(legs & LEG_STORE), &progress);
 
 	/* known from the moment the store has it, even if the client goes before the answer */
 	if (pub->qos == 2 && progress.kept && !kept && result != PROMISE_FULL &&
 		idset_add(&c->session->received, pub->id, post->once != 0 ? IDSET_STORED | IDSET_WANTED : 0) < 0)
 		return RC_UNSPECIFIED;
-	if (page_published(c->session, (struct tickets){.store = progress.ticket}) < 0)
+	if (progress.ticket > 0 && page_published(c->session, (struct tickets){.store = progress.ticket}) < 0)
 		return RC_UNSPECIFIED;
 	if (result == PROMISE_LATER)
 		return wait_for_room(c, r, &progress);
 	if (result == PROMISE_FULL)
 		return refuse(c, pub, RC_QUOTA);
-	return legs.here ? deliver(c, r, pub, post, progress.ticket) : answer(c, pub, RC_OK, post, progress.ticket);
+	return legs & LEG_HERE ? deliver(c, r, pub, post, progress.ticket)
+			       : answer(c, pub, RC_OK, post, progress.ticket);
 }
 
 static bool share_keeps(const struct broker *b, const struct share *g)
@@ -253,7 +253,7 @@ static bool is_durable(const struct broker *b, const struct route *r, const stru
 static int room(struct conn *c, const struct route *r, const struct publish *pub, struct post *post)
 {
 	struct broker *b = c->broker;
-	int room = durable_room(b);
+	int room = b->durable.ledger.ops ? durable_room(b) : 0;
 
 	if (room == 0 || !is_durable(b, r, pub))
 		return 0;
@@ -265,10 +265,10 @@ static int room(struct conn *c, const struct route *r, const struct publish *pub
 	return room;
 }
 
-static int take_with_room(struct conn *c, const struct route *r, const struct publish *pub, struct post *post,
-	struct legs legs, bool again)
+static int take_with_room(
+	struct conn *c, const struct route *r, const struct publish *pub, struct post *post, unsigned legs, bool again)
 {
-	struct progress progress = again ? acks_progress(c) : (struct progress){.kept = !legs.store};
+	struct progress progress = again ? acks_progress(c) : (struct progress){.kept = !(legs & LEG_STORE)};
 	bool begun = again && (progress.kept || progress.taps > 0); /* then it is taken to its end */
 
 	switch (begun ? 0 : room(c, r, pub, post)) {
@@ -297,13 +297,13 @@ static bool came_round(const struct broker *b, const struct post *post)
 	       b->persist.ops->passed(b->persist.ctx, post->props.at, post->props.len);
 }
 
-static int take_new(struct conn *c, const struct packet *p, struct publish *pub, struct legs legs, bool again)
+static int take_new(struct conn *c, const struct packet *p, struct publish *pub, unsigned legs, bool again)
 {
 	struct broker *b = c->broker;
 	static const struct route nowhere;
 	const struct route *r;
 	struct post post;
-	int fault = again || legs.repeated || pub->qos == 0 ? 0 : count_in_flight(c);
+	int fault = again || pub->qos == 0 || legs & LEG_REPEATED ? 0 : count_in_flight(c);
 
 	if (fault != 0)
 		return fault;
@@ -335,7 +335,7 @@ int publish_packet(struct conn *c, struct packet *p)
 {
 	bool again = c->held_again; /* it was held, and begins where it stopped */
 	struct publish pub;
-	struct legs legs;
+	unsigned legs;
 	int r = decode_publish(p->flags, p->body, c->version, &pub);
 
 	c->held_again = false;
@@ -351,12 +351,12 @@ int publish_packet(struct conn *c, struct packet *p)
 		return r < 0 ? RC_UNSPECIFIED : r;
 	if (!again && hold_for_turn(c))
 		return DISPATCH_HOLD;
-	if (acks_full(c)) {
+	if (c->acks && acks_full(c)) {
 		hold_conn(c, &c->broker->store_waiters);
 		return DISPATCH_HOLD;
 	}
-	legs = legs_of(c, &pub);
-	if (!again && legs.repeated && !legs.store && !legs.here) {
+	legs = pub.qos == 2 ? legs_left(c, &pub) : LEG_STORE | LEG_HERE;
+	if (!again && legs & LEG_REPEATED && !(legs & (LEG_STORE | LEG_HERE))) {
 		acks_answer(c, PKT_PUBREC, pub.id, RC_OK, page_last(c->session));
 		return 0;
 	}
