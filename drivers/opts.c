@@ -187,6 +187,9 @@ static const struct key device_keys[] = {
 		.help = "with which functions it is written"},
 	{"mask_write", KEY_ENUM, DEV(mask_write), .choices = masks, .dflt = "auto",
 		.help = "how a field of bits in a register is written"},
+	{"identify", KEY_BOOL, DEV(identify), .dflt = "false",
+		.help = "it is asked once who it is (function 43), for `weir status`; most simple devices have no such "
+			"thing"},
 	{"request", KEY_TEXT, DEV(request), .min = 1, .max = 512, .help = "serial: text that asks for a line"},
 	{"starts", KEY_TEXT, DEV(starts), .min = 1, .max = 200, .help = "serial: only lines that begin with this text"},
 	{"separator", KEY_TEXT, DEV(separator), .min = 1, .max = 8, .dflt = ",",
@@ -304,7 +307,7 @@ static void check_point(
 static void check_device_on_line(const struct line_opts *l, const struct device_opts *d, struct key_report *report)
 {
 	static const char *const modbus_only[] = {"unit", "order", "max_registers", "max_bits", "max_hole", "max_block",
-		"no_read", "pause", "writes", "mask_write", "base"};
+		"no_read", "pause", "writes", "mask_write", "base", "identify"};
 	static const char *const serial_only[] = {"request", "starts", "separator", "checksum"};
 
 	for (size_t i = 0; i < KEY_COUNT(modbus_only) && !line_is_modbus(l); i++)

@@ -154,6 +154,7 @@ struct device_opts {
 	struct key_list no_read;         /* const char *: "holding 100-120" */
 	int writes;                      /* enum device_writes */
 	int mask_write;                  /* enum device_mask */
+	bool identify;                   /* it is asked once who it is */
 	const char *request;             /* serial: asked for with this; NULL: it talks by itself */
 	const char *starts;              /* serial: only lines that begin so */
 	const char *separator;           /* serial: between fields */

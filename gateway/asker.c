@@ -62,6 +62,11 @@ const char *asker_send(struct asker *a, const struct gateway *g, struct line *l)
 	return r == -ENOTSUP ? "only Modbus devices can be asked so\n" : "the line has too much to do; try again\n";
 }
 
+void asker_forget(struct asker *a)
+{
+	end_watch(a);
+}
+
 struct line *asker_line(const struct gateway *g, const char *name, const struct line_opts **opts)
 {
 	for (size_t i = 0; i < field_lines(g->field); i++) {

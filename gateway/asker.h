@@ -24,6 +24,7 @@ struct asker {
 
 /* Sets done, ctx and when the errand expires. NULL: on its way. Else why not, a sentence: a stays the caller's. */
 const char *asker_send(struct asker *a, const struct gateway *g, struct line *l);
+void asker_forget(struct asker *a); /* its line has stopped: it will not be answered */
 
 /* Whom a word names: a device, or LINE:UNIT for one that is in no map. */
 struct asker_target {

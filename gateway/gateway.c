@@ -223,7 +223,8 @@ static int open_field(struct gateway *g)
 {
 	int r = setter_new(&g->setter, &g->inbox, LETTER_COMMAND, LETTER_WRITTEN, g->clock);
 
-	return r < 0 ? r : field_new(&g->field, g->route, g->clock);
+	r = r < 0 ? r : field_new(&g->field, g->route, g->clock);
+	return r < 0 ? r : identity_new(&g->identity, g);
 }
 
 /* `.../set` at any depth a topic of a point may have. */
@@ -397,6 +398,7 @@ void gateway_free(struct gateway *g)
 	if (!g)
 		return;
 	field_free(g->field);
+	identity_free(g->identity);
 	broker_stop(g->broker);
 	upstreams_free(g->upstreams);
 	drop_letters(g);

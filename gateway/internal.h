@@ -13,6 +13,7 @@
 #include "gateway/field.h"
 #include "gateway/gateway.h"
 #include "gateway/generation.h"
+#include "gateway/identity.h"
 #include "gateway/outbox.h"
 #include "gateway/route.h"
 #include "gateway/setter.h"
@@ -51,6 +52,7 @@ struct gateway {
 	struct upstreams *upstreams;
 	struct field *field;
 	struct setter *setter;
+	struct identity *identity;
 	struct control *control;
 
 	_Atomic uint64_t last_seq; /* committed, by the store */

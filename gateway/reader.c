@@ -9,6 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct reading {
+	struct asker asker; /* first */
+	struct gateway *gateway;
+	char device[256]; /* ""; of a unit that is in no map */
+};
+
 /* --- what is shown --- */
 
 static void show_as(FILE *out, enum point_type type, int order, const uint16_t *regs)
@@ -104,7 +110,11 @@ static void show_failure(FILE *out, const struct errand *e)
 static void answered(struct asker *a)
 {
 	const struct errand *e = &a->errand;
+	struct reading *r = (struct reading *)(void *)a;
 	struct asker_text t;
+
+	if (e->kind == ERRAND_IDENTIFY && e->end == ERRAND_OK && e->has_back && r->device[0])
+		identity_keep(r->gateway->identity, r->device, e->text);
 
 	if (!asker_text_open(&t)) {
 		asker_refuse(a->call, "no memory\n");
@@ -162,11 +172,13 @@ static const char *read_words(struct errand *e, int count, char **words)
 void gateway_read(void *ctx, struct control_call *call, int count, char **words)
 {
 	struct gateway *g = ctx;
-	struct asker *a = calloc(1, sizeof(*a));
+	struct reading *r = calloc(1, sizeof(*r));
+	struct asker *a = r ? &r->asker : NULL;
 	struct asker_target t;
-	const char *wrong = a ? NULL : "no memory\n";
+	const char *wrong = r ? NULL : "no memory\n";
 
-	if (a) {
+	if (r) {
+		r->gateway = g;
 		a->call = call;
 		a->answered = answered;
 		a->errand.kind = ERRAND_READ;
@@ -175,11 +187,13 @@ void gateway_read(void *ctx, struct control_call *call, int count, char **words)
 	if (!wrong)
 		wrong = asker_find(g, words[1], &t);
 	if (!wrong) {
+		if (t.unit < 0)
+			snprintf(r->device, sizeof(r->device), "%s", words[1]);
 		asker_aim(a, &t);
 		wrong = asker_send(a, g, t.line);
 	}
 	if (!wrong)
 		return;
 	asker_refuse(call, wrong);
-	free(a);
+	free(r);
 }

@@ -102,13 +102,16 @@ static void upstream_lines(const struct gateway *g, FILE *out, const struct stor
 	}
 }
 
-static void device_line(FILE *out, const struct device_opts *o, const struct line_device_stats *st)
+static void device_line(
+	FILE *out, const struct device_opts *o, const struct line_device_stats *st, const char *identity)
 {
 	fprintf(out, "device    %-20s %-10s %" PRIu64 " requests, %" PRIu64 " time-outs, %" PRIu64 " exceptions",
 		o->head.name, device_state_name(st->state), st->count[COUNT_REQUESTS], st->count[COUNT_TIMEOUTS],
 		st->count[COUNT_EXCEPTIONS]);
 	if (st->turnaround_us >= 0)
 		fprintf(out, ", answers in %.1f ms", (double)st->turnaround_us / 1000);
+	if (identity)
+		fprintf(out, ", is %s", identity);
 	fputc('\n', out);
 }
 
@@ -139,14 +142,15 @@ static void suspicion(FILE *out, const char *sentence)
 		fprintf(out, "          %s\n", sentence);
 }
 
-static void devices_of(FILE *out, const struct diagnose *d)
+static void devices_of(const struct gateway *g, FILE *out, const struct diagnose *d)
 {
 	char said[DIAGNOSE_CAP];
 	bool whole = diagnose_line(d, said) > 0; /* then it is not said again of each device that is down */
 
 	suspicion(out, said);
 	for (size_t i = 0; i < d->opts->device_count; i++) {
-		device_line(out, d->opts->devices[i], &d->devices[i]);
+		device_line(out, d->opts->devices[i], &d->devices[i],
+			identity_of(g->identity, d->opts->devices[i]->head.name));
 		if (diagnose_device(d, i, said) > 0 && (!whole || d->devices[i].state == DEVICE_UP))
 			suspicion(out, said);
 	}
@@ -166,7 +170,7 @@ static void one_line(const struct gateway *g, FILE *out, size_t i)
 	for (size_t d = 0; devices && d < o->device_count; d++)
 		line_device_stats(l, d, &devices[d]);
 	if (devices)
-		devices_of(out, &(struct diagnose){o, &st, devices, clock_wall_ms(g->clock)});
+		devices_of(g, out, &(struct diagnose){o, &st, devices, clock_wall_ms(g->clock)});
 	free(devices);
 }
 

@@ -20,6 +20,7 @@ devices:
     line: bus
     unit: 1
     every: 50ms
+    identify: {identify}
     points:
       readings: {{holding: 0, type: uint32}}
       setpoint: {{holding: 40, type: int16, scale: 0.1, writable: true, min: 20, max: 90}}
@@ -39,11 +40,11 @@ store:
 class Desk(harness.Room):
     """A line with three units, of which one is polled; the gateway; and a local subscriber to its events."""
 
-    def build(self, more=""):
+    def build(self, more="", identify="false"):
         self.broker = harness.free_port()
         (self.dir / "data").mkdir()
         self.bus = self.sim(f"line bus {self.dir}/bus units=1-3 baud=115200", "set bus 1 holding 40 250 0 0xff8f")
-        self.gateway = self.weir(CONFIG.format(dir=self.dir, broker=self.broker, more=more))
+        self.gateway = self.weir(CONFIG.format(dir=self.dir, broker=self.broker, more=more, identify=identify))
         self.events = self.recorder(self.broker, name="events", topic="plant/weir/event", qos=1, mqtt=5)
         wait(lambda: '"q":"good"' in self.ask("points", "a/readings")[1], 20, "the device is polled")
         return self
@@ -86,10 +87,17 @@ def read_shows_registers_as_every_type():
         must("3.14" in said and "0x4048" in said and "CDAB" in said, said)
         must("0x4048" in desk.fine("read", "a", "ref", "40061"), "the reference counts from 1")
         must("vendor: weir" in desk.fine("read", "a", "id"), "it says who it is")
+        must("is weir simulated slave" in desk.fine("status"), "and the status knows it from then on")
         must("0x" in desk.fine("read", "bus:3", "holding", "0"), "a unit that is in no map")
         desk.bus.tell("hole bus 1 holding 500 600")
         must("exception 2" in desk.refused("read", "a", "holding", "500"), "a hole is told")
         must("no such device" in desk.refused("read", "nobody", "holding", "0"), "a name that is none")
+
+
+def device_that_is_to_be_asked_who_it_is_is_asked_once():
+    with Desk() as desk:
+        desk.build(identify="true")
+        wait(lambda: "is weir simulated slave 1.0" in desk.fine("status"), 20, "the status knows it")
 
 
 def write_reads_back_and_is_an_event():
@@ -143,5 +151,5 @@ def scan_with_other_settings_gives_the_line_back():
 
 
 if __name__ == "__main__":
-    sys.exit(run([read_shows_registers_as_every_type, write_reads_back_and_is_an_event,
+    sys.exit(run([read_shows_registers_as_every_type, device_that_is_to_be_asked_who_it_is_is_asked_once, write_reads_back_and_is_an_event,
                   scan_finds_units_while_the_line_polls, scan_with_other_settings_gives_the_line_back]))
