@@ -246,8 +246,8 @@ static void check_limits(const struct bridge_opts *o, struct key_report *report)
 		const struct bridge_batch *batch = &rules[i].batch;
 
 		if (batch->records > 0 && o->day_bytes > 0 && batch->bytes > o->day_bytes)
-			key_fault(
-				report, batch, "bytes", "is more than bytes_per_day lets pass in a day; make it less");
+			key_fault(report, batch, "bytes",
+				"a batch may have more than bytes_per_day lets pass in a day; make `bytes` less");
 		else if (batch->records > 0 && o->max_packet > 0 && batch->bytes > o->max_packet)
 			key_advice(report, batch, "bytes",
 				"is more than one packet may have (max_packet); full batches go in parts");

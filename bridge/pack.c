@@ -4,6 +4,7 @@
 #include "base/topic.h"
 #include "bridge/gate.h"
 #include "bridge/rules.h"
+#include "bridge/service.h"
 #include "bridge/sieve.h"
 
 #include <errno.h>
@@ -271,7 +272,8 @@ enum pack_answer pack_take(struct pack *p, const struct pack_record *record, int
 		return take_gap(p);
 	if (rule->batch.records == 0 && !sieve_concerns(rule))
 		return PACK_ALONE;
-	if (rules_map(rule, RULES_UP, msg_topic(m), m->topic_len, p->topic, sizeof(p->topic), &l.topic_len) != 0)
+	if (rules_map(rule, RULES_UP, msg_topic(m), m->topic_len, p->topic, sizeof(p->topic), &l.topic_len) != 0 ||
+		!service_takes_topic(p->opts, p->topic, l.topic_len))
 		return PACK_ALONE; /* and whoever sends it finds that it has no name there */
 	if (sieve_concerns(rule))
 		answer = sieve_judge(p->sieve, rule, record->rec, record->late, now_ms);

@@ -5,6 +5,7 @@
 #include "bridge/envelope.h"
 #include "bridge/hops.h"
 #include "bridge/rules.h"
+#include "bridge/service.h"
 #include "bridge/squeeze.h"
 
 #include <errno.h>
@@ -193,17 +194,22 @@ static bool retained(const struct bridge_rule *rule, const struct msg *m)
 	return m->retain;
 }
 
-static int name_it(struct parcel *p, struct parcel_scratch *s, const struct bridge_rule *rule, const struct msg *m)
+static int name_it(struct parcel *p, struct parcel_scratch *s, const struct bridge_opts *opts,
+	const struct bridge_rule *rule, const struct msg *m)
 {
-	if (!rule) {
-		p->topic = msg_topic(m);
-		p->topic_len = m->topic_len;
-		return topic_check_name(p->topic, p->topic_len) == TOPIC_OK ? 0 : PARCEL_UNFIT;
-	}
+	p->topic = msg_topic(m);
+	p->topic_len = m->topic_len;
+	if (!rule && topic_check_name(p->topic, p->topic_len) != TOPIC_OK)
+		return PARCEL_UNFIT;
+	if (!rule && service_takes_topic(opts, p->topic, p->topic_len))
+		return 0;
+	if (!rule) /* the service has no place for that name; a rule may know another */
+		rule = rules_find(opts, RULES_UP, p->topic, p->topic_len);
 	p->topic = s->topic;
-	return rules_map(rule, RULES_UP, msg_topic(m), m->topic_len, s->topic, TOPIC_MAX_LEN + 1, &p->topic_len) == 0
-		       ? 0
-		       : PARCEL_UNFIT;
+	if (!rule ||
+		rules_map(rule, RULES_UP, msg_topic(m), m->topic_len, s->topic, TOPIC_MAX_LEN + 1, &p->topic_len) != 0)
+		return PARCEL_UNFIT;
+	return service_takes_topic(opts, p->topic, p->topic_len) ? 0 : PARCEL_UNFIT;
 }
 
 int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridge_opts *opts,
@@ -223,7 +229,7 @@ int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridg
 	};
 	if (out->expiry_s == 0)
 		return PARCEL_EXPIRED;
-	r = name_it(out, s, rule, m);
+	r = name_it(out, s, opts, rule, m);
 	if (r == 0 && rule && rule->payload == BRIDGE_ENVELOPE)
 		return enclose(out, s, opts, m, facts);
 	if (r != 0 || opts->mark == BRIDGE_MARK_NONE)

@@ -7,9 +7,9 @@
 const struct key_choice preset_choices[] = {
 	{"none", PRESET_NONE, "a broker that tells its limits itself, as MQTT 5 lets it"},
 	{"aws", PRESET_AWS,
-		"AWS IoT Core: certificates, ALPN on port 443, packets of 128 KiB, 100 unacknowledged, 100 records and "
-		"512 KiB "
-		"a second"},
+		"AWS IoT Core: certificates, ALPN on port 443, packets of 128 KiB, 100 unacknowledged, 100 messages "
+		"and "
+		"512 KiB a second, topics of 256 bytes and eight levels"},
 	{"azure", PRESET_AZURE,
 		"Azure IoT Hub: MQTT 3.1.1, its user name, no retained messages, packets of 256 KiB; topics under "
 		"devices/{client_id}/messages/events/"},
@@ -17,7 +17,9 @@ const struct key_choice preset_choices[] = {
 	{"emqx", PRESET_EMQX, "EMQX: MQTT 5, it tells its limits"},
 	{"mosquitto", PRESET_MOSQUITTO, "Mosquitto: MQTT 5, it tells its limits"},
 	{"rabbitmq", PRESET_RABBITMQ, "RabbitMQ before 3.13: MQTT 3.1.1 only"},
-	{"nats", PRESET_NATS, "NATS with JetStream: MQTT 3.1.1, packets of 1 MiB, a window it keeps up with"},
+	{"nats", PRESET_NATS,
+		"NATS with JetStream: MQTT 3.1.1, packets of 1 MiB, a window it keeps up with, no dots or blanks in "
+		"topics"},
 	{NULL, 0, NULL},
 };
 
@@ -121,7 +123,7 @@ static void check_qos(const struct bridge_opts *o, struct key_report *report)
 static void check_azure(struct bridge_opts *o, struct key_report *report)
 {
 	const struct bridge_rule *rules = o->rules.items;
-	char events[160];
+	char events[160], down[176];
 
 	if (!o->client_id) {
 		key_fault(report, o, "client_id", "azure needs it; give the device's name in the hub");
@@ -130,9 +132,14 @@ static void check_azure(struct bridge_opts *o, struct key_report *report)
 	if (!key_given(o, "status"))
 		o->status = ""; /* there is no topic for it */
 	snprintf(events, sizeof(events), "devices/%s/messages/", o->client_id);
+	snprintf(down, sizeof(down), "devices/%s/messages/devicebound/", o->client_id);
 	for (size_t i = 0; i < o->rules.count; i++) {
 		const char *up = rules[i].topic ? rules[i].topic : rules[i].prefix;
 
+		if (rules[i].both || (rules[i].in && strncmp(rules[i].in, down, strlen(down)) != 0 &&
+					     strncmp(rules[i].in, "$iothub/", 8) != 0))
+			key_fault(report, &rules[i], rules[i].both ? "both" : "in",
+				"azure sends only topics under %s and $iothub/; use `in: \"%s#\"`", down, down);
 		if (rules[i].out && (!up || strncmp(up, events, strlen(events)) != 0))
 			key_fault(report, &rules[i], "out",
 				"azure takes only topics under %sevents/; use `prefix: %sevents/`", events, events);

@@ -83,6 +83,22 @@ static void upstream_state(FILE *out, const struct bridge_stats *st)
 		fprintf(out, " (%s)", st->reason);
 }
 
+/* What its rules and limits do; nothing where they do nothing. */
+static void upstream_rules(FILE *out, const struct bridge_opts *o, const struct bridge_counts *c)
+{
+	char sent[HUMAN_MAX], most[HUMAN_MAX];
+
+	if (c->settled > 0)
+		fprintf(out, ", %" PRIu64 " settled by rule", c->settled);
+	if (c->looped > 0)
+		fprintf(out, ", %" PRIu64 " came round", c->looped);
+	if (o->day_bytes > 0)
+		fprintf(out, ", %s of %s today", human_bytes(sent, (int64_t)c->day_bytes),
+			human_bytes(most, o->day_bytes));
+	if (c->waits != BRIDGE_WAITS_NOT)
+		fprintf(out, ", waits for %s", c->waits == BRIDGE_WAITS_DAY ? "a new day" : o->schedule);
+}
+
 static void upstream_lines(const struct gateway *g, FILE *out, const struct store_stats *s)
 {
 	const struct bridge_opts *list = g->gen->opts->upstreams.items;
@@ -98,6 +114,8 @@ static void upstream_lines(const struct gateway *g, FILE *out, const struct stor
 			fprintf(out, ", %" PRIu64 " in flight", st->counts.in_flight);
 		if (st && st->counts.quarantined > 0)
 			fprintf(out, ", %" PRIu64 " in quarantine", st->counts.quarantined);
+		if (st)
+			upstream_rules(out, &list[i], &st->counts);
 		fputc('\n', out);
 	}
 }

@@ -7,9 +7,11 @@
 import base64
 import hashlib
 import hmac
+import json
 import os
 import shutil
 import ssl
+import subprocess
 import sys
 import tempfile
 import time
@@ -111,6 +113,99 @@ def azure_gets_its_user_name_its_token_and_its_topics(rig):
     until("drained", lambda: h.acked() == 200)
     assert not rig.server.breaches, rig.server.breaches
     assert '"seq":1' in rig.server.published[0].payload.decode()
+
+
+def aws_topics_it_would_hang_up_on_are_set_aside(rig):
+    def judge(p, _size, _unacked):
+        if len(p.topic.encode()) > 256 or p.topic.count("/") > 7:
+            return f"topic {p.topic}"
+        return None
+
+    rig.server.judge = judge
+    h = rig.begin(f"preset: aws\naddress: mqtts://localhost:{rig.server.port}\nstatus: ''\n"
+                  f"rules: [{{out: 'plant/#', batch: {{records: 2, age: 50ms}}}}]\n"
+                  f"tls: {{ca: {rig.pki.file('ca.pem')}, cert: {rig.pki.file('client.pem')}, "
+                  f"key: {rig.pki.file('client.key')}, alpn: x-amzn-mqtt-ca}}\n")
+    for topic in ("plant/1/2/3/4/5/6/7", "plant/1/2/3/4/5/6/7/8", "plant/" + "x" * 250, "plant/" + "x" * 249 + "y", "plant/z"):
+        h.tell(f"say {topic[:255]}{'' if len(topic) < 256 else 'z'} 1")
+    until("the cursor passes", lambda: h.acked() == 5)
+    assert not rig.server.breaches, rig.server.breaches
+    assert {p.topic for p in rig.server.published} >= {"plant/1/2/3/4/5/6/7", "plant/z"}
+    assert "quarantine 2 144 topic name invalid" in h.said("quarantine "), h.said("quarantine ")
+
+
+def azure_is_never_sent_a_topic_of_nobody(rig):
+    rig.server.judge = lambda p, _s, _u: None if p.topic.startswith(f"devices/{SITE}/messages/events/") else p.topic
+    key = os.path.join(rig.dir, "hub.key")
+    with open(key, "w", encoding="ascii") as f:
+        f.write(SHARED_KEY + "\n")
+    h = rig.begin(f"preset: azure\naddress: mqtts://localhost:{rig.server.port}\nclient_id: {SITE}\n"
+                  f"tls: {{ca: {rig.pki.file('ca.pem')}}}\ntoken: {{kind: sas, key: {key}}}\n"
+                  f"rules: [{{out: 'plant/+/+', topic: 'devices/{SITE}/messages/events/{{1}}', "
+                  f"batch: {{records: 10, age: 100ms}}}}, {{in: 'devices/{SITE}/messages/devicebound/#'}}]\n")
+    h.tell("add 95 100")
+    until("drained", lambda: h.acked() == 95)
+    assert not rig.server.breaches, rig.server.breaches
+    assert len(rig.server.published) < 20
+    assert rig.server.published[0].payload.decode().startswith('[{"topic":"plant/dev/0","seq":1,')
+
+
+def nats_is_spared_what_it_cannot_name(rig):
+    rig.server.judge = lambda p, _s, u: "topic" if set(p.topic) & set(". ") else f"{u} unacked" if u > 100 else None
+    h = plain(rig, "preset: nats\n")
+    for topic in ("plant/a", "plant/v1.2", "plant/b"):
+        h.tell(f"say {topic} 1")
+    until("the cursor passes", lambda: h.acked() == 3)
+    assert not rig.server.breaches, rig.server.breaches
+    assert [p.topic for p in rig.server.published] == ["plant/a", "plant/b"]
+    assert rig.server.hellos[0]["version"] == 4
+
+
+def limits_that_a_broker_tells_are_kept(rig):
+    """As HiveMQ, EMQX and Mosquitto do it: receive maximum, maximum packet, no retain, QoS 1 at most."""
+    def judge(p, size, unacked):
+        return ("window" if unacked > 10 else "size" if size > 4000 else "retain" if p.retain else
+                "qos" if p.qos > 1 else None)
+
+    rig.server.welcome = lambda hello: (0, [(0x21, 10), (0x27, 4000), (0x25, 0), (0x24, 1)])
+    rig.server.judge = judge
+    rig.server.answer = lambda link, p: later(0.01, link.puback, p)
+    for n, preset in enumerate(("hivemq", "emqx", "mosquitto")):
+        h = rig.begin(f"preset: {preset}\naddress: mqtt://127.0.0.1:{rig.server.port}\nstatus: ''\n"
+                      f"rules: [{{out: 'plant/#', retain: set}}]\n")
+        h.tell("add 60 100")
+        h.tell("add 1 5000")
+        h.tell("add 20 100")
+        until("the cursor passes", lambda: h.acked() == 81 * (n + 1))
+        assert h.said("quarantine ") == [f"quarantine {81 * n + 61} 149 packet too large"], h.said("quarantine ")
+        assert h.stop() == 0
+    assert not rig.server.breaches, rig.server.breaches
+
+
+def a_jwt_is_signed_and_renewed_by_the_private_key(rig):
+    def part(text):
+        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+    def welcome(hello):
+        head, claims, signature = (hello["password"] or "a.b.c").split(".")
+        with open(os.path.join(rig.dir, "sig"), "wb") as f:
+            f.write(base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4)))
+        checked = subprocess.run(["openssl", "dgst", "-sha256", "-verify", public, "-signature", f.name],
+                                 input=f"{head}.{claims}".encode(), capture_output=True, check=False)
+        claims = part(claims)
+        good = (part(head)["alg"] == "RS256" and checked.returncode == 0 and claims["aud"] == "fleet-1" and
+                claims["iat"] <= time.time() + 1 and 3500 < claims["exp"] - claims["iat"] <= 3600)
+        return (0 if good else 0x86), ()
+
+    key, public = os.path.join(rig.dir, "jwt.key"), os.path.join(rig.dir, "jwt.pub")
+    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], capture_output=True, check=True)
+    subprocess.run(["openssl", "rsa", "-in", key, "-pubout", "-out", public], capture_output=True, check=True)
+    rig.server.welcome = welcome
+    h = plain(rig, f"username: unused\nclient_id: projects/p/devices/d\n"
+                   f"token: {{kind: jwt, key: {key}, audience: fleet-1}}\n")
+    h.tell("add 20 50")
+    until("drained", lambda: h.acked() == 20)
+    assert rig.server.hellos[0]["client_id"] == "projects/p/devices/d"
 
 
 # --- ways to say no -----------------------------------------------------------------------------------------------
@@ -234,6 +329,11 @@ def many_refused_calls_are_spread_and_end_with_the_link(rig):
 CASES = {
     aws_limits_are_kept: {"encrypted": True, "alpn": "x-amzn-mqtt-ca"},
     azure_gets_its_user_name_its_token_and_its_topics: {"encrypted": True},
+    aws_topics_it_would_hang_up_on_are_set_aside: {"encrypted": True, "alpn": "x-amzn-mqtt-ca"},
+    azure_is_never_sent_a_topic_of_nobody: {"encrypted": True},
+    nats_is_spared_what_it_cannot_name: {},
+    limits_that_a_broker_tells_are_kept: {},
+    a_jwt_is_signed_and_renewed_by_the_private_key: {},
     receive_maximum_is_never_passed: {},
     receive_maximum_of_one_still_drains: {},
     server_keep_alive_is_followed: {},
