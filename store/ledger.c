@@ -22,6 +22,7 @@ enum {
 	ENTRY_BYTES = 16, /* beside its bytes, on the disk */
 	PAGE = 4096,
 	LINGER_US = 200,        /* for what is likely to be dropped at once */
+	LINGER_MAX_US = 3000,   /* a slow disk is not waited for twice */
 	LAZY_US = 1000 * 1000,  /* what nobody waits for */
 	LAZY_BYTES = 64 * 1024, /* but not more of it than this */
 	HABIT = 4,
@@ -133,10 +134,13 @@ static uint64_t committed(void *ctx)
 	struct letter l;
 
 	while (mailbox_take(&f->done, &l, 1) > 0) {
-		if (l.kind == LETTER_COMMIT)
+		if (l.kind == LETTER_COMMIT) {
+			if (l.val > 0)
+				f->flush_us += ((int64_t)l.val - f->flush_us) / 4;
 			take_back(f, l.ptr);
-		else
+		} else {
 			f->armed_us = INT64_MAX;
+		}
 	}
 	return f->committed;
 }
@@ -160,13 +164,19 @@ static void judge(struct ledger_file *f)
 	f->period_puts = f->period_quick = 0;
 }
 
+/* As long as a commit takes, within reason: whoever waits at most waits twice as long for it. */
+static int64_t linger_us(const struct ledger_file *f)
+{
+	return f->flush_us < LINGER_US ? LINGER_US : f->flush_us > LINGER_MAX_US ? LINGER_MAX_US : f->flush_us;
+}
+
 /* When what was gathered should go to the writer, if that is idle then. */
 static int64_t due_us(const struct ledger_file *f)
 {
 	const struct gather *g = f->now;
 
 	if (g->asked)
-		return g->asked_us + (f->habit >= HABIT ? LINGER_US : 0);
+		return g->asked_us + (f->habit >= HABIT ? linger_us(f) : 0);
 	return gather_cost(g) > LAZY_BYTES ? 0 : g->since_us + LAZY_US;
 }
 

@@ -5,10 +5,10 @@
  *           Opening and closing are for whoever starts and stops it.
  * Commits   what the broker's turns put and drop is gathered in memory; when the writer is idle at the end of a turn it
  *           gets all of it as one commit, with one flush. So a sender alone waits for one flush, and with many the
- *           commits grow with what a flush costs. Where most of what is put is dropped again at once, a fifth of a
- *           millisecond is waited for that; what nobody asked a ticket for waits for company, a second at most. The
- *           broker calls turn_over() at the end of every turn of its loop, also of one that only wake_fd began: that is
- *           what hands the next commit over.
+ *           commits grow with what a flush costs. Where most of what is put is dropped again at once, that is
+ *           waited for as long as a commit takes, three milliseconds at most; what nobody asked a ticket for waits for
+ *           company, a second at most. The broker calls turn_over() at the end of every turn of its loop, also of one
+ *           that only wake_fd began: that is what hands the next commit over.
  * Waking    wake_fd becomes readable after each commit, and when it is time to hand the next one over.
  * Bounds    opts.memory_bytes gathered and not committed (LEDGER_BUSY), opts.max_bytes on the disk (LEDGER_FULL). What
  *           was put counts at once, what was dropped when it is committed and tidied away. A thirty-second part of

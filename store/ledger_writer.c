@@ -91,9 +91,9 @@ static void failed(struct ledger_file *f, int error)
 /* --- work -------------------------------------------------------------------------------------------------------- */
 
 /* The letter goes before the checkpoint: nobody waits for that. */
-static void settle(struct ledger_file *f)
+static void settle(struct ledger_file *f, int64_t took_us)
 {
-	struct letter l = {.kind = LETTER_COMMIT, .ptr = f->batch};
+	struct letter l = {.kind = LETTER_COMMIT, .ptr = f->batch, .val = (uint64_t)took_us};
 	int r;
 
 	ledger_writer_figures(f);
@@ -106,7 +106,7 @@ static void settle(struct ledger_file *f)
 		log_warn("ledger checkpoint=failed error=%d; the next commit tries again", -r);
 }
 
-static void work(struct ledger_file *f)
+static void work(struct ledger_file *f, int64_t now_us)
 {
 	int r = keeper_is_open(f->keeper) ? 0 : keeper_mend(f->keeper, false, clock_wall_ms(f->clock));
 
@@ -115,7 +115,7 @@ static void work(struct ledger_file *f)
 	if (r < 0)
 		failed(f, r);
 	else
-		settle(f);
+		settle(f, clock_mono_us(f->clock) - now_us);
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -171,7 +171,7 @@ void *ledger_writer(void *arg)
 		if (f->failures > 0 && now_us < f->retry_us)
 			sleep_until(f, least(f->retry_us, f->later_us), now_us);
 		else if (works)
-			work(f);
+			work(f, now_us);
 		else
 			sleep_until(f, f->later_us, now_us);
 		if (atomic_load(&f->stopping) && f->failures >= FAREWELLS) {
