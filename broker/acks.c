@@ -194,7 +194,7 @@ static void open_gate(struct conn *c)
 	if (!c->gated || c->acks->gate > c->broker->durable.committed)
 		return;
 	c->gated = false;
-	conn_dirty(c);
+	turn_dirty(c);
 }
 
 static void release(struct conn *c, enum ring_kind kind)
@@ -258,7 +258,7 @@ void acks_forget(struct conn *c)
 		free(r->all);
 	}
 	if (c->gated)
-		out_clear(&c->out, &c->broker->stock);
+		conn_drop_output(c);
 	c->gated = false;
 	free(w);
 	c->acks = NULL;

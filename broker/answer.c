@@ -24,7 +24,7 @@ static void done(struct conn *c, struct delivery *d)
 	delivery_done(s, d);
 	if (delivery_waiting(s)) {
 		c->pump = true;
-		conn_dirty(c);
+		turn_dirty(c);
 	}
 }
 

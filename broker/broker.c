@@ -47,14 +47,6 @@ uint8_t *broker_scratch(struct broker *b, unsigned which, size_t size)
 
 /* --- the thread --------------------------------------------------------------------------------------------- */
 
-static void turn_end(struct loop_task *t)
-{
-	struct broker *b = (struct broker *)((char *)t - offsetof(struct broker, turn_end));
-
-	hold_resume_all(b);
-	conn_turn_end(b);
-}
-
 static void stop_over(struct loop_timer *t)
 {
 	struct broker *b = (struct broker *)((char *)t - offsetof(struct broker, stop_timer));
@@ -235,10 +227,9 @@ int broker_new(
 		b->persist = *persist;
 	b->clock = clock;
 	b->inbox_watch.run = inbox_ready;
-	b->turn_end.run = turn_end;
+	turn_start(b);
 	b->pending_timer.run = input_read_pending;
 	b->rate_timer.run = rate_tick;
-	b->turn_timer.run = hold_next_turn;
 	b->id_salt = backoff_random();
 	b->input = malloc(CONN_INPUT);
 	r = b->input ? open_parts(b) : -ENOMEM;

@@ -18,29 +18,13 @@
 
 /* --- output ------------------------------------------------------------------------------------------------- */
 
-void conn_dirty(struct conn *c)
-{
-	struct broker *b = c->broker;
-
-	if (c->dirty)
-		return;
-	c->dirty = true;
-	c->dirty_next = b->dirty;
-	b->dirty = c;
-	loop_later(b->loop, &b->turn_end);
-}
-
 void conn_doom(struct conn *c, uint8_t reason)
 {
-	struct broker *b = c->broker;
-
 	if (c->doomed)
 		return;
 	c->doomed = true;
 	c->doom = reason;
-	c->doomed_next = b->doomed;
-	b->doomed = c;
-	loop_later(b->loop, &b->turn_end);
+	turn_dirty(c);
 }
 
 void conn_want_events(struct conn *c)
@@ -51,6 +35,12 @@ void conn_want_events(struct conn *c)
 
 	if (c->watch.fd >= 0 && loop_rewatch(c->broker->loop, &c->watch, events) < 0)
 		conn_doom(c, RC_UNSPECIFIED);
+}
+
+void conn_drop_output(struct conn *c)
+{
+	c->broker->output_bytes -= c->out.bytes;
+	out_clear(&c->out, &c->broker->stock);
 }
 
 void conn_flush(struct conn *c)
@@ -65,8 +55,7 @@ void conn_flush(struct conn *c)
 	b->stats.bytes_out += before - c->out.bytes;
 	b->output_bytes -= before - c->out.bytes;
 	if (r < 0) {
-		b->output_bytes -= c->out.bytes;
-		out_clear(&c->out, &b->stock);
+		conn_drop_output(c);
 		conn_doom(c, RC_OK);
 		return;
 	}
@@ -89,9 +78,8 @@ static void evict(struct broker *b)
 	b->stats.refused++;
 	log_debug("broker: what clients do not read fills output_memory; the one with the most, %zu bytes, is given up",
 		most->out.bytes);
-	b->output_bytes -= most->out.bytes;
-	out_clear(&most->out, &b->stock); /* at once, or the next to append would give up another */
-	conn_doom(most, RC_OK);           /* no words: what it has may end within a packet */
+	conn_drop_output(most); /* at once, or the next to append would give up another */
+	conn_doom(most, RC_OK); /* no words: what it has may end within a packet */
 }
 
 static void sent(struct conn *c, size_t before, int r)
@@ -103,11 +91,11 @@ static void sent(struct conn *c, size_t before, int r)
 		conn_doom(c, RC_UNSPECIFIED);
 		return;
 	}
-	if (c->out.bytes >= CONN_FLUSH_AT && !c->blocked)
+	if (c->out.bytes >= CONN_FLUSH_AT && !c->blocked && !turn_is_full(&b->turn))
 		conn_flush(c);
 	if (b->output_bytes > (uint64_t)b->opts.output_memory)
 		evict(b);
-	conn_dirty(c);
+	turn_dirty(c);
 }
 
 void conn_send(struct conn *c, const void *bytes, size_t len)
@@ -216,6 +204,7 @@ static void conn_free(struct conn *c)
 {
 	struct broker *b = c->broker;
 
+	turn_forget(c);
 	loop_forget(b->loop, &c->watch);
 	loop_disarm(b->loop, &c->timer);
 	input_forget(c->transport);
@@ -224,8 +213,7 @@ static void conn_free(struct conn *c)
 	door_unref(c->door);
 	census_leave(&b->addresses, c->address);
 	close(c->fd);
-	b->output_bytes -= c->out.bytes;
-	out_clear(&c->out, &b->stock);
+	conn_drop_output(c);
 	*c->pprev = c->next;
 	if (c->next)
 		c->next->pprev = c->pprev;
@@ -233,28 +221,6 @@ static void conn_free(struct conn *c)
 	free(c);
 	if (b->stopping && !b->conns)
 		loop_stop(b->loop); /* everybody heard it */
-}
-
-void conn_reap(struct broker *b)
-{
-	while (b->doomed) {
-		struct conn *c = b->doomed;
-
-		b->doomed = c->doomed_next;
-		c->doomed = false;
-		if (c->state == CONN_NEW || c->state == CONN_LIVE) {
-			conn_close(c, c->doom, true); /* dooms it again when there is nothing to wait for */
-			continue;
-		}
-		if (c->dirty) {
-			struct conn **at = &b->dirty;
-
-			while (*at != c)
-				at = &(*at)->dirty_next;
-			*at = c->dirty_next;
-		}
-		conn_free(c);
-	}
 }
 
 void conn_free_all(struct broker *b)
@@ -290,17 +256,17 @@ static void flush_turn(struct conn *c)
 	conn_want_events(c);
 }
 
-void conn_turn_end(struct broker *b)
+void conn_turn_end(struct conn *c)
 {
-	hold_turn_begins(b);
-	while (b->dirty) {
-		struct conn *c = b->dirty;
-
-		b->dirty = c->dirty_next;
-		c->dirty = false;
+	if (!c->doomed) {
 		flush_turn(c);
+		return;
 	}
-	conn_reap(b);
+	c->doomed = false;
+	if (c->state == CONN_NEW || c->state == CONN_LIVE)
+		conn_close(c, c->doom, true); /* dooms it again when there is nothing to wait for */
+	else
+		conn_free(c);
 }
 
 static void ready(struct loop_watch *w, uint32_t events)
@@ -316,7 +282,11 @@ static void ready(struct loop_watch *w, uint32_t events)
 	if (events & EPOLLOUT) {
 		conn_flush(c);
 		c->pump = true;
-		conn_dirty(c);
+		turn_dirty(c);
+	}
+	if (c->state == CONN_NEW && c->reading && !turn_has_time(c->broker)) {
+		turn_newcomer_waits(c);
+		return;
 	}
 	if (c->reading && (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || transport_stalled(c->transport)))
 		input_read(c);

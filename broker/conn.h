@@ -44,12 +44,11 @@ struct conn {
 	struct session *session;    /* LIVE only */
 	struct conn *next, **pprev; /* all connections */
 	struct out out;
-	struct chunk *in;                     /* unparsed bytes */
-	struct conn *dirty_next;              /* to be flushed */
-	struct conn *doomed_next;             /* to be closed or freed */
-	struct conn *wait_next, **wait_pprev; /* held: in somebody's list of waiters */
-	struct conn *waiters;                 /* publishers held until this one has drained */
-	struct acks *acks;                    /* answers that wait for the store; NULL: none ever did */
+	struct chunk *in;                       /* unparsed bytes */
+	struct conn *dirty_next, **dirty_pprev; /* turn.c: to be flushed, closed or freed */
+	struct conn *wait_next, **wait_pprev;   /* held: in somebody's list of waiters */
+	struct conn *waiters;                   /* publishers held until this one has drained */
+	struct acks *acks;                      /* answers that wait for the store; NULL: none ever did */
 	struct aliases *aliases;
 	int64_t last_rx_ms, since_ms;
 	int64_t paid_us;             /* rate.c: what it published is paid for until then */
@@ -68,10 +67,11 @@ struct conn {
 	uint16_t keep_alive_s;
 	uint16_t alias_max; /* towards the client */
 	uint8_t state, version;
-	uint8_t doom;    /* reason to close with */
-	uint8_t verdict; /* auth.c: on the password of the CONNECT that is held */
-	bool dirty : 1, doomed : 1, held : 1, held_again : 1, slow : 1, blocked : 1, pump : 1, reading : 1, shut : 1,
-		by_password : 1, gated : 1, counted : 1; /* gated: acks.h; counted: in broker->users */
+	uint8_t doom;        /* reason to close with */
+	uint8_t verdict : 2; /* auth.c: on the password of the CONNECT that is held */
+	uint8_t greedy : 4;  /* turn.h: reads that must be small before it is polite */
+	bool dirty : 1, late : 1, doomed : 1, held : 1, held_again : 1, slow : 1, blocked : 1, pump : 1, reading : 1,
+		shut : 1, by_password : 1, gated : 1, counted : 1; /* gated: acks.h; counted: in broker->users */
 };
 
 /* Takes the socket, also on failure; its own reference to the door (NULL: one that is open to anybody), and the place
@@ -81,15 +81,14 @@ enum { CONN_REFUSED = 1 };
 int conn_new(struct broker *b, int fd, struct door *door, uint32_t address);
 void conn_send(struct conn *c, const void *bytes, size_t len);
 void conn_send_payload(struct conn *c, struct msg *m);
-void conn_dirty(struct conn *c); /* flush it at the end of the turn */
 void conn_flush(struct conn *c);
+void conn_drop_output(struct conn *c);
 void conn_want_events(struct conn *c);          /* what to be woken for, from its state */
 void conn_doom(struct conn *c, uint8_t reason); /* close after this turn */
 /* Says goodbye with the reason (v5, and only after CONNACK) and lets the socket go. will: publish it. */
 void conn_close(struct conn *c, uint8_t reason, bool will);
 void conn_free_all(struct broker *b); /* at the broker's end */
-void conn_reap(struct broker *b);     /* closes and frees what was doomed */
-void conn_turn_end(struct broker *b); /* flushes, then reaps */
+void conn_turn_end(struct conn *c);   /* flushes it; closes and frees it if it was doomed */
 
 uint32_t conn_max_packet(const struct conn *c); /* what is taken from it: as its listener says, or the broker */
 /* Do those wait who publish to it, now that it is choked or has a long queue? Not once that has gone on for

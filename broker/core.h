@@ -23,6 +23,7 @@
 #include "broker/share.h"
 #include "broker/subs.h"
 #include "broker/tls.h"
+#include "broker/turn.h"
 
 #include <stdatomic.h>
 
@@ -87,11 +88,11 @@ struct broker {
 	struct stock stock;
 	uint8_t *input; /* CONN_INPUT bytes: every read goes here first */
 	struct scratch scratch[SCRATCHES];
-	struct conn *conns, *dirty, *doomed, *resume;
+	struct conn *conns, *resume;
 	struct transport *pending; /* have input that their sockets do not show */
 	struct loop_timer pending_timer;
 	uint32_t conn_count;
-	struct loop_task turn_end;
+	struct turn turn;
 	struct loop_timer stop_timer;
 
 	struct loop_watch store_watch;
@@ -106,11 +107,7 @@ struct broker {
 	uint64_t queued_bytes, input_bytes, output_bytes;
 	struct conn *rate_waiters; /* published faster than they may */
 	struct loop_timer rate_timer;
-	struct conn *turn_waiters; /* would publish more than one turn has room for */
-	struct loop_timer turn_timer;
-	uint32_t turn_work, turn_looked; /* deliveries since the turn began, and when the clock was last looked at */
-	int64_t turn_until_us;           /* 0: not looked at yet */
-	uint64_t assigned;               /* parts of assigned client ids */
+	uint64_t assigned; /* parts of assigned client ids */
 	uint32_t id_salt;
 	struct sys *sys;
 	struct unrest *unrest;

@@ -11,14 +11,10 @@
 #include "broker/conn.h"
 
 void hold_conn(struct conn *c, struct conn **waiters); /* until hold_release() of that list; held already is fine */
-/* One turn delivers so much, whoever publishes it, and for so long: one read of small messages to a thousand receivers
- * that do not read is worth seconds of work. true: c is held and goes on in the next turn, behind those that were held
- * before it. */
-enum { HOLD_TURN_WORK = 65536, HOLD_TURN_US = 5000 };
-void hold_turn_begins(struct broker *b);
-bool hold_for_turn(struct conn *c);
-void hold_next_turn(struct loop_timer *t); /* broker->turn_timer */
-void hold_leave(struct conn *c);           /* out of whatever list it is in */
+/* The same for one of which nothing is kept back but that it is not read: it stands in the list, and is not `held`. */
+void hold_join(struct conn *c, struct conn **waiters);
+void hold_turn_over(struct conn **from, struct conn **to); /* the first of from becomes the last, before those of to */
+void hold_leave(struct conn *c);                           /* out of whatever list it is in */
 void hold_release(struct broker *b, struct conn **waiters);
 void hold_resume_all(struct broker *b); /* those released before this call */
 /* Frees those who wait for c, if it has drained or counts as slow. */

@@ -175,6 +175,7 @@ static ssize_t read_shared(struct conn *c)
 
 	if (n <= 0)
 		return n;
+	turn_read(c, (size_t)n);
 	if (c->in) {
 		memcpy(b->input, c->in->bytes, have);
 		stock_put(&b->stock, take(c));
@@ -215,7 +216,10 @@ void input_forget(struct transport *t)
 
 void input_read(struct conn *c)
 {
-	ssize_t n = c->in && c->in->len > CONN_INPUT / 2 ? read_own(c) : read_shared(c);
+	ssize_t n;
+
+	turn_serves(c->broker);
+	n = c->in && c->in->len > CONN_INPUT / 2 ? read_own(c) : read_shared(c);
 
 	if (n > 0) {
 		c->broker->stats.bytes_in += (uint64_t)n;
@@ -240,7 +244,11 @@ void input_read_pending(struct loop_timer *t)
 		struct conn *c = list->conn;
 
 		input_forget(list);
-		if (c->reading && !c->doomed && (c->state == CONN_NEW || c->state == CONN_LIVE))
+		if (!c->reading || c->doomed || (c->state != CONN_NEW && c->state != CONN_LIVE))
+			continue;
+		if (c->state == CONN_NEW && !turn_has_time(b))
+			turn_newcomer_waits(c);
+		else
 			input_read(c);
 	}
 }
@@ -265,18 +273,33 @@ void input_sweep(struct broker *b)
 	}
 }
 
+/* After a hang-up it may not be watched any more. */
+static void watch_again(struct conn *c)
+{
+	if (c->watch.fd < 0 && loop_watch(c->broker->loop, &c->watch, c->fd, EPOLLIN) < 0)
+		conn_doom(c, RC_UNSPECIFIED);
+}
+
+void input_newcomer(struct conn *c)
+{
+	c->reading = true;
+	watch_again(c);
+	input_read(c);
+	turn_dirty(c); /* which sees to what it is watched for */
+}
+
 void input_resume(struct conn *c)
 {
 	struct chunk *in = take(c);
 
+	c->broker->turn.began = c->broker->turn.work;
 	c->held = false;
 	c->reading = true;
 	if (in)
 		consume_chunk(c, in);
 	if (c->held || (c->state != CONN_NEW && c->state != CONN_LIVE))
 		return;
-	if (c->watch.fd < 0 && loop_watch(c->broker->loop, &c->watch, c->fd, EPOLLIN) < 0)
-		conn_doom(c, RC_UNSPECIFIED);
+	watch_again(c);
 	read_on(c);
-	conn_dirty(c);
+	turn_dirty(c);
 }

@@ -14,6 +14,7 @@ void input_read(struct conn *c);               /* the socket is readable */
 void input_read_pending(struct loop_timer *t); /* broker->pending_timer: transports that hold input of their own */
 void input_forget(struct transport *t);        /* it goes; NULL is fine */
 void input_sweep(struct broker *b);            /* now and then: gives up packets that take longer than packet_timeout */
+void input_newcomer(struct conn *c);           /* there is time for it: reads on */
 void input_resume(struct conn *c);             /* no longer held: first what was kept */
 void input_drop(struct conn *c);               /* what was kept */
 

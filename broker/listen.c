@@ -117,7 +117,7 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 	socklen_t len;
 
 	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && turn_has_time(l->broker); i++) {
 		int fd;
 
 		if (too_fast(l)) {

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* turn.h - fair service: what one turn of the loop does, and what waits for the next.
+ *
+ * Owner     broker thread.
+ * Aim       nobody waits for long behind those who want much. A turn is a few slices of some tenths of a millisecond;
+ *           between two of them every socket that has become ready is looked at.
+ * Polite    who sends little at a time is served as it comes, and its receivers' outputs are written in the same turn.
+ * Greedy    who has more than a quantum is held, in one queue with others of the kind, until what it sends next is
+ *           little. They have slices of their own: publishing, for several turns, fills the outputs of their receivers;
+ *           when some are full, or much was delivered, these are written out, again a slice a turn. So packets for one
+ *           receiver still share a write, however short a slice is.
+ * Newcomers those without CONNECT yet, hand-shakes of TLS above all, share a slice of each turn, and wait in a queue for
+ *           it. Of accepting so too.
+ */
+#ifndef BROKER_TURN_H
+#define BROKER_TURN_H
+
+#include "base/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct broker;
+struct conn;
+
+enum {
+	TURN_SLICE_US = 100,
+	TURN_CALM_US = 5000, /* the same, when for so many turns */
+	TURN_CALM = 16,      /* nobody was polite: most of what a slice costs beyond its work is saved */
+	TURN_FLUSHES = 8,    /* outputs that are written within a slice of the filling, being full */
+	TURN_NEWCOMERS_US = 100,
+	TURN_QUANTUM = 256,      /* deliveries, after which a connection is greedy; */
+	TURN_QUANTUM_LEAST = 16, /* when a slice went to polite ones already */
+	TURN_SMALL = 4096,       /* bytes read at once: less, */
+	TURN_PATIENCE = 15,      /* and that so many times, and it is polite again */
+	TURN_FILL_WORK = 262144, /* deliveries before the outputs are written; */
+	TURN_FILL_SLICES = 100,  /* or so many slices */
+};
+
+struct turn_queue {
+	struct conn *in, *out; /* two stacks: out is in order, in is turned over when out is empty */
+};
+
+struct turn {
+	struct loop_task end;
+	struct loop_timer next;
+	struct conn *dirty, *late; /* to be flushed: in this turn, or after the filling */
+	struct turn_queue greedy, newcomers;
+	uint32_t work;                        /* deliveries of this slice */
+	uint32_t looked;                      /* work when the clock was looked at last */
+	uint32_t began;                       /* work when the connection that is served now was read */
+	int64_t until_us, newcomers_until_us; /* 0: not looked at the clock yet */
+	uint32_t filled, slices, flushes;
+	uint32_t calm; /* turns since somebody polite was read */
+	bool over, filling, full, draining;
+};
+
+void turn_start(struct broker *b);
+
+void turn_serves(struct broker *b);       /* a connection is about to be read */
+void turn_read(struct conn *c, size_t n); /* it sent so much */
+/* May c publish now? true: it is held, and goes on by itself. */
+bool turn_holds(struct conn *c);
+/* Is there time for newcomers? The first of each turn always has it. */
+bool turn_has_time(struct broker *b);
+void turn_newcomer_waits(struct conn *c); /* it is not read, until there is */
+bool turn_is_full(struct turn *t);        /* an output is full: true: let it be, it is written out later */
+
+void turn_dirty(struct conn *c);  /* c is to be flushed, freed, or watched for something else */
+void turn_forget(struct conn *c); /* it is about to be freed */
+
+#endif
