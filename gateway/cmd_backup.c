@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* `weir backup FILE` and `weir restore FILE`: the queue with its cursors, what upstreams refused, and the configuration,
- * in an archive that any tar reads:
+/* `weir backup FILE` and `weir restore FILE`: the queue with its cursors, what the broker keeps (sessions, subscriptions,
+ * their queues, retained messages), what upstreams refused, and the configuration, in an archive that any tar reads:
  *
+ *	broker.db           what the broker keeps, where it is durable
  *	queue.db            the log and its cursors
  *	quarantine/...      the files beside it
  *	etc/weir.yaml, etc/conf.d/...
  *
- * The log is copied first, so what the other files speak of is in it. A restore puts the queue in place; the
- * configuration is for a person to look at and to copy: `tar xf FILE etc`. */
+ * Each is copied before what it speaks of: a message that the broker has acknowledged as taken is in the log that is
+ * copied after it, and what the log's cursors have passed as refused is in the quarantine. What is restored may so be
+ * told twice, and is never missing. A restore puts both databases in place; the configuration is for a person to look
+ * at and to copy: `tar xf FILE etc`. */
 #include "gateway/commands.h"
 #include "gateway/human.h"
 #include "gateway/schema.h"
 #include "gateway/tar.h"
+#include "store/ledger.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,15 +27,44 @@
 #include <string.h>
 #include <unistd.h>
 
+enum part { BROKER, QUEUE, N_PARTS };
+
+static const char *const part_names[N_PARTS] = {[BROKER] = "broker.db", [QUEUE] = "queue.db"};
+
 struct job {
 	const char *verb, *config, *file;
 	struct gateway_opts *opts;
+	char paths[N_PARTS][PATH_MAX]; /* beside the archive, while it is made or taken apart */
+	bool has[N_PARTS];
 };
 
 static int complain(const struct job *j, const char *what, int error)
 {
 	fprintf(stderr, "weir %s: %s: %s\n", j->verb, what, strerror(-error));
 	return error;
+}
+
+static int name_parts(struct job *j)
+{
+	for (int p = 0; p < N_PARTS; p++)
+		if (snprintf(j->paths[p], PATH_MAX, "%s.%s", j->file, part_names[p]) >= PATH_MAX)
+			return -ENAMETOOLONG;
+	return 0;
+}
+
+static void drop_parts(const struct job *j)
+{
+	for (int p = 0; p < N_PARTS; p++)
+		if (j->has[p])
+			unlink(j->paths[p]);
+}
+
+/* Where the broker keeps what outlives it; NULL: nowhere. */
+static const char *state_dir(const struct job *j)
+{
+	const struct broker_opts *o = &j->opts->broker;
+
+	return !o->durable ? NULL : o->state_dir ? o->state_dir : j->opts->store.dir;
 }
 
 /* --- backup -------------------------------------------------------------------------------------------------------- */
@@ -78,12 +111,15 @@ static int add_config(FILE *to, const char *config, int64_t wall_ms)
 	return r == 0 ? add_all(to, conf_d, "", ".yaml", "etc/conf.d", wall_ms) : r;
 }
 
-static int pack(const struct job *j, const char *queue)
+static int pack(const struct job *j)
 {
 	int64_t wall_ms = clock_wall_ms(&clock_system);
 	FILE *to = fopen(j->file, "wxe");
-	int r = to ? tar_add(to, "queue.db", queue, wall_ms) : -errno;
+	int r = to ? 0 : -errno;
 
+	for (int p = 0; r == 0 && p < N_PARTS; p++)
+		if (j->has[p])
+			r = tar_add(to, part_names[p], j->paths[p], wall_ms);
 	if (r == 0)
 		r = add_all(to, j->opts->store.dir, "quarantine-", "", "quarantine", wall_ms);
 	if (r == 0)
@@ -97,69 +133,109 @@ static int pack(const struct job *j, const char *queue)
 	return r;
 }
 
-static int back_up(const struct job *j)
+/* A broker that keeps nothing, or has not kept anything yet, has no part in it. */
+static int copy_broker(struct job *j, struct ledger_copy *out)
 {
-	struct store_copy done;
-	char queue[PATH_MAX];
-	int r;
+	int r = state_dir(j) ? ledger_backup(state_dir(j), j->paths[BROKER], out) : -ENOENT;
 
-	if (snprintf(queue, sizeof(queue), "%s.queue.db", j->file) >= (int)sizeof(queue))
-		return complain(j, j->file, -ENAMETOOLONG);
-	r = store_backup(j->opts->store.dir, queue, &done);
-	if (r < 0) {
-		if (r != -EEXIST)
-			unlink(queue);
+	j->has[BROKER] = r != -EEXIST && r != -ENOENT;
+	return r == -ENOENT ? 0 : r;
+}
+
+static int back_up(struct job *j)
+{
+	struct ledger_copy state = {0};
+	struct store_copy done = {0};
+	int r = copy_broker(j, &state);
+
+	if (r < 0)
+		return complain(j, state_dir(j), r);
+	r = store_backup(j->opts->store.dir, j->paths[QUEUE], &done);
+	j->has[QUEUE] = r != -EEXIST;
+	if (r < 0)
 		return complain(j, j->opts->store.dir, r);
-	}
-	r = pack(j, queue);
-	unlink(queue);
+	r = pack(j);
 	if (r < 0)
 		return complain(j, j->file, r);
-	printf("%s: %" PRIu64 " records up to seq %" PRIu64 ", and the configuration\n", j->file, done.records,
-		done.last_seq);
+	printf("%s: %" PRIu64 " records up to seq %" PRIu64, j->file, done.records, done.last_seq);
+	if (j->has[BROKER])
+		printf(", %" PRIu64 " entries of what the broker keeps", state.entries);
+	printf(", and the configuration\n");
+	if (done.lost > 0 || state.lost > 0 || state.unknown)
+		printf("damaged and not in it: %" PRIu64 " records, %" PRIu64 " entries%s\n", done.lost, state.lost,
+			state.unknown ? " and perhaps more" : "");
 	return 0;
 }
 
 /* --- restore -------------------------------------------------------------------------------------------------------- */
 
-static int unpack_queue(const struct job *j, const char *queue)
+static int unpack_one(struct job *j, FILE *from, const struct tar_entry *e)
+{
+	for (int p = 0; p < N_PARTS; p++)
+		if (!j->has[p] && strcmp(e->name, part_names[p]) == 0) {
+			int r = tar_extract(from, e, j->paths[p]);
+
+			j->has[p] = r != -EEXIST;
+			return r;
+		}
+	return tar_skip(from, e);
+}
+
+static int unpack(struct job *j)
 {
 	FILE *from = fopen(j->file, "re");
 	struct tar_entry e;
 	int r = from ? 0 : -errno;
 
-	while (r == 0 && (r = tar_next(from, &e)) == 0 && strcmp(e.name, "queue.db") != 0)
-		r = tar_skip(from, &e);
-	if (r == TAR_END)
-		r = -EBADMSG;
-	if (r == 0)
-		r = tar_extract(from, &e, queue);
+	while (r == 0 && (r = tar_next(from, &e)) == 0)
+		r = unpack_one(j, from, &e);
 	if (from)
 		fclose(from);
+	return r < 0 ? r : j->has[QUEUE] ? 0 : -EBADMSG;
+}
+
+static int busy(const struct job *j, const char *dir, int r)
+{
+	if (r != -EBUSY)
+		return complain(j, dir, r);
+	fprintf(stderr, "weir restore: a gateway runs on %s; stop it first: systemctl stop weir\n", dir);
 	return r;
 }
 
-static int restore(const struct job *j)
+static int restore_broker(const struct job *j)
 {
-	struct store_copy done;
-	char queue[PATH_MAX];
+	struct ledger_copy state;
 	int r;
 
-	if (snprintf(queue, sizeof(queue), "%s.queue.db", j->file) >= (int)sizeof(queue))
-		return complain(j, j->file, -ENAMETOOLONG);
-	r = unpack_queue(j, queue);
-	if (r < 0) {
-		if (r != -EEXIST)
-			unlink(queue);
-		return complain(j, j->file, r);
+	if (!j->has[BROKER])
+		return 0;
+	if (!state_dir(j)) {
+		printf("what the broker kept is in the archive, and stays there: broker.durable is false\n");
+		return 0;
 	}
-	r = store_restore(j->opts->store.dir, queue, &done);
-	unlink(queue);
-	if (r == -EBUSY)
-		fprintf(stderr, "weir restore: a gateway runs on %s; stop it first: systemctl stop weir\n",
-			j->opts->store.dir);
+	r = ledger_restore(state_dir(j), j->paths[BROKER], &state);
 	if (r < 0)
-		return r == -EBUSY ? r : complain(j, j->opts->store.dir, r);
+		return busy(j, state_dir(j), r);
+	printf("%s: %" PRIu64 " entries of what the broker keeps restored\n", state_dir(j), state.entries);
+	if (state.lost > 0 || state.unknown)
+		printf("%" PRIu64 " entries of the backup could not be read%s\n", state.lost,
+			state.unknown ? ", and perhaps more" : "");
+	return 0;
+}
+
+static int restore(struct job *j)
+{
+	struct store_copy done;
+	int r = unpack(j);
+
+	if (r < 0)
+		return complain(j, j->file, r);
+	r = restore_broker(j);
+	if (r < 0)
+		return r;
+	r = store_restore(j->opts->store.dir, j->paths[QUEUE], &done);
+	if (r < 0)
+		return busy(j, j->opts->store.dir, r);
 	printf("%s: %" PRIu64 " records restored; new ones begin at seq %" PRIu64 "\n", j->opts->store.dir,
 		done.records, done.next_seq);
 	if (done.lost > 0)
@@ -170,7 +246,7 @@ static int restore(const struct job *j)
 
 /* --- the verbs -------------------------------------------------------------------------------------------------------- */
 
-static int run(int argc, char **argv, int (*act)(const struct job *j))
+static int run(int argc, char **argv, int (*act)(struct job *j))
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
 	struct job j = {.verb = argv[0], .config = "/etc/weir/weir.yaml"};
@@ -191,7 +267,9 @@ static int run(int argc, char **argv, int (*act)(const struct job *j))
 		complain(&j, j.config, r);
 	if (r != 0)
 		return 1;
-	r = act(&j);
+	r = name_parts(&j);
+	r = r < 0 ? complain(&j, j.file, r) : act(&j);
+	drop_parts(&j);
 	gateway_opts_free(j.opts);
 	return r == 0 ? 0 : 1;
 }

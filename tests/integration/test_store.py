@@ -70,5 +70,43 @@ def clock_that_is_wrong_at_boot_is_told_and_put_right():
         return f"{len(told)} records put right"
 
 
+def keys_in(journal):
+    """Publisher and number of each message of the load that arrived."""
+    bodies = (json.loads(a.payload) for a in read_arrivals(journal) if a.topic.startswith("load/"))
+    return {(body["p"], body["n"]) for body in bodies}
+
+
+def backup_under_load_has_all_that_was_acknowledged_before():
+    """For the upstream, which never saw any of it, and for a subscriber that was away."""
+    with Site() as site:
+        site.build(field=False, broken="refuse")
+        away = site.recorder(site.broker, name="away", topic="load/#", qos=1, mqtt=5)
+        away.kill()
+        load = site.load(rate=400)
+        wait(lambda: load.stats()["acked"] > 1500, 30, "there is something to be saved")
+        before = site.account().acknowledged
+        archive = site.dir / "archive.tar"
+        said = tool(site, "backup", archive)
+        wait(lambda: load.stats()["acked"] > 2500, 30, "the publishers go on")
+        load.kill()
+        site.kill()
+
+        (site.dir / "restored").mkdir()
+        site.configure(data=site.dir / "restored")
+        said += tool(site, "restore", archive)
+        site.restart()
+        away.start(r"^ready$")
+        site.link.tell("forward")
+        wait(lambda: site.to_send() == 0, 60, lambda: f"what was restored is sent\n{site.status()}")
+        wait(lambda: before <= keys_in(site.up.journal), 30,
+             lambda: f"in the cloud: {len(before - keys_in(site.up.journal))} are missing\n{said}")
+        wait(lambda: before <= keys_in(away.journal), 30,
+             lambda: f"with who was away: {len(before - keys_in(away.journal))} are missing\n{said}")
+        if list(site.dir.glob("archive.tar.*")):
+            raise Failed("nothing is left beside the archive")
+        return f"{len(before)} before, {len(keys_in(site.up.journal))} in it; {said.splitlines()[0]}"
+
+
 if __name__ == "__main__":
-    sys.exit(run([clock_that_is_wrong_at_boot_is_told_and_put_right]))
+    sys.exit(run([clock_that_is_wrong_at_boot_is_told_and_put_right,
+                  backup_under_load_has_all_that_was_acknowledged_before]))
