@@ -36,8 +36,8 @@ upstreams:
     backoff_max: 1s
     {bridge}
     rules:
-      - {{out: "plant/#", qos: 1}}
-      - {{out: "load/#", qos: 1}}
+      - {{out: "plant/#", qos: {up_qos}}}
+      - {{out: "load/#", qos: {up_qos}}}
 {more}
 """
 
@@ -59,7 +59,7 @@ class Site(harness.Room):
     """upstream: the stand-in, or mosquitto with a recording subscriber."""
 
     def build(self, upstream="stub", version=5, field=True, every="100ms", store="max_bytes: 256MiB", bridge="",
-              stop_timeout="10s", broken=None, more="", wrap=()):
+              stop_timeout="10s", broken=None, more="", wrap=(), up_qos=1):
         self.broker = harness.free_port()
         self.once, self.kills, self.restarts = lambda p: p % 2 == 0, 0, 0
         if field:
@@ -76,7 +76,7 @@ class Site(harness.Room):
         self.data = self.dir / "data"
         self.data.mkdir(exist_ok=True)
         self.values = {"dir": self.dir, "data": self.data, "broker": self.broker, "link": self.link.port,
-                       "version": f'"{version}"', "store": store, "bridge": bridge, "stop_timeout": stop_timeout, "more": more,
+                       "version": f'"{version}"', "store": store, "bridge": bridge, "stop_timeout": stop_timeout, "more": more, "up_qos": up_qos,
                        "field": FIELD.format(dir=self.dir, every=every) if field else ""}
         self.gateway = self.weir(CONFIG.format(**self.values), wrap=wrap)
         self.loads = []

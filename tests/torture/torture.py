@@ -7,13 +7,14 @@ unmarked or out of order.
               [--qos 1|2|12]
 
 One seed is one gateway, one site of simulated devices, two groups of publishers at QoS 1 and 2, and a dozen faults
-drawn at random; then everything heals, drains and is counted. The seed decides the configuration, the faults and
+drawn at random; then everything heals, drains and is counted. What goes up at QoS 2 must arrive once. The seed decides the configuration, the faults and
 their length; what the machine does meanwhile differs, so a seed narrows a finding down, it does not replay it to the
 microsecond. --minutes goes on with further seeds until the time is up. --bridge mosquitto drives mosquitto and its own
 bridge the same way, for comparison. The first line of a seed says how to run it alone.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import random
@@ -215,12 +216,24 @@ class Weir(site_room.Site):
                                             f"WEIR_CLOCKSTEP={self.clock}"]
         self.make_disk(dice)
         self.version, self.order = dice.choice((5, 5, 5, "3.1.1")), dice.choice(("fifo", "fifo", "live-first"))
+        self.up_qos = 2 if self.order == "fifo" and dice.random() < 0.4 else 1
         self.build(version=self.version, every=dice.choice(("20ms", "100ms", "1s")),
                    store=f"max_bytes: 32MiB\n  on_full: refuse\n  durability: {durability}\n  commit_ms: {dice.choice((0, 5, 10, 50))}",
-                   bridge=self.bridge(dice.choice((1, 10, 100, 500))), wrap=wrap)
+                   bridge=self.bridge(dice.choice((1, 10, 100, 500))), wrap=wrap, up_qos=self.up_qos)
+
+    def exact(self, faults):
+        """Does what arrives arrive once? Not where the stand-in is told to forget the session."""
+        return self.up_qos == 2 and "forget" not in faults
+
+    def freshness(self, since_ms):
+        """How old readings were that arrived from then on and were not late: p99 in ms and how many; by the wall clock
+        of this machine, so not where the gateway has another."""
+        ages = sorted(a.wall_ms - json.loads(a.payload)["t"] for a in self.arrivals()
+                      if a.topic.startswith("plant/bus/") and a.wall_ms >= since_ms and not a.late and '"t"' in a.payload)
+        return (ages[int(len(ages) * 0.99)], len(ages)) if ages else None
 
     def manner(self):
-        return f"MQTT {self.version}, {self.order}{', small disk' if self.small_disk else ''}"
+        return f"MQTT {self.version}, {self.order}, qos {self.up_qos} up{', small disk' if self.small_disk else ''}"
 
     def __exit__(self, kind, error, trace):
         if getattr(self, "small_disk", False):  # lazily: the gateway is still on it, and a mount point cannot be removed
@@ -344,6 +357,7 @@ def one(seed, kind, count, only, qos):
             written += after - before if after >= before else after
         site.link.tell("forward", "delay 0", "rate 0")
         site.up.tell("accept")
+        healed_ms = time.time() * 1000
         healed, backlog = time.monotonic(), site.to_send() if kind is Weir else None
         site.settle(120)
         drained = time.monotonic() - healed
@@ -353,10 +367,13 @@ def one(seed, kind, count, only, qos):
         account = site.account()
         if kind is Weir and not account.refused:  # with the queue full samples wait, and the field goes on
             site.check_readings(uncommitted=4 * site.kills)
+        if kind is Weir and site.exact(faults) and account.marked:
+            raise Failed(f"{account}: QoS 2 upward brought some twice")
+        fresh = site.freshness(healed_ms) if kind is Weir and "clock" not in faults else None
         peak = max(peak, site.gateway.rss_kib())
         per = written / max(1, len(account.acknowledged))
         print(f"  {account}\n  {healed - began:.0f} s of faults, drained in {drained:.1f} s (backlog {backlog}), "
-              f"peak rss {peak / 1024:.1f} MiB" + ("" if site.small_disk else f", {per:.0f} bytes written a message"),
+              f"peak rss {peak / 1024:.1f} MiB" + (f", fresh p99 {fresh[0]} ms of {fresh[1]}" if fresh else "") + ("" if site.small_disk else f", {per:.0f} bytes written a message"),
               flush=True)
         return account
 
