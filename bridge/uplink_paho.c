@@ -10,17 +10,14 @@
 #include "bridge/uplink_paho.h"
 
 #include "base/clock.h"
+#include "base/cursor.h"
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "bridge/address.h"
-#include "bridge/credentials.h"
+#include "bridge/paho_connect.h"
 #include "bridge/paho_props.h"
 #include "bridge/paho_session.h"
-#include "bridge/preset.h"
-#include "bridge/token.h"
-#include "bridge/wire.h"
 
-#include <MQTTAsync.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdatomic.h>
@@ -31,10 +28,8 @@
 
 enum {
 	CALL_TICKETS = 8,
-	INBOUND_MAX = 64, /* unacknowledged from the server; each is handed on before the next is read */
 	UNTAKEN_STATUS = 3,
-	PASSWORD_MAX = 65535,
-	TEXT_MAX = 256,
+	TEXT_MAX = PAHO_WHY,
 	LEAVE_TIMEOUT_MS = 1000,
 };
 
@@ -273,31 +268,6 @@ static int on_message(void *ctx, char *topic, int topic_len, MQTTAsync_message *
 
 /* --- letters to events: on the loop thread ----------------------------------------------------------------------- */
 
-/* OpenSSL's line is THREAD:error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE: and only the reason is for people. */
-static void keep_reason(struct paho *p, const char *line)
-{
-	const char *from = line, *to;
-
-	for (int colons = 0; from && colons < 5; colons++)
-		from = strchr(from, ':') ? strchr(from, ':') + 1 : NULL;
-	if (!from)
-		from = line;
-	to = strpbrk(from, ":\n");
-	snprintf(p->tls_text, sizeof(p->tls_text), "%.*s", to ? (int)(to - from) : (int)strlen(from), from);
-}
-
-/* What Paho does not tell apart, said as what it can be. */
-static const char *hint(const struct paho *p, const char *text)
-{
-	if (!p->tls || !text || strncmp(text, "connect", 7) != 0)
-		return "";
-	if (!p->o.opts->tls.cert)
-		return " (nobody answers there, the server's certificate is not for the name in the address, or it "
-		       "wants "
-		       "a client certificate: tls.cert and tls.key)";
-	return " (nobody answers there, or the server's certificate is not for the name in the address)";
-}
-
 static void deliver_down(struct paho *p, uint8_t code, const char *text)
 {
 	char whole[2 * TEXT_MAX];
@@ -307,7 +277,7 @@ static void deliver_down(struct paho *p, uint8_t code, const char *text)
 		snprintf(whole, sizeof(whole), "tls: %s", p->tls_text);
 		e.text = whole;
 	} else if (text) {
-		snprintf(whole, sizeof(whole), "%s%s", text, hint(p, text));
+		snprintf(whole, sizeof(whole), "%s%s", text, p->tls ? paho_connect_hint(p->o.opts, text) : "");
 	}
 	p->base.ops->hang_up(&p->base);
 	p->base.event(p->base.ctx, &e);
@@ -332,7 +302,7 @@ static void deliver(struct paho *p, const struct letter *l)
 	case L_DOWN: deliver_down(p, e.code, l->ptr); break;
 	case L_TLS:
 		if (l->ptr)
-			keep_reason(p, l->ptr);
+			paho_connect_reason(p->tls_text, sizeof(p->tls_text), l->ptr);
 		break;
 	case L_SETTLED:
 	case L_REFUSED:
@@ -359,143 +329,18 @@ bool paho_deliver(struct paho *p)
 
 /* --- calling ------------------------------------------------------------------------------------------------------ */
 
-/* Paho pings after one keep alive without traffic and gives up one and a half later, looking once a second. Sent in
- * this proportion, a silent link is found within 1.5 times what was configured. */
-static int paho_keep_alive(int64_t ms)
+static void set_callbacks(struct paho_connect *c, bool v5, struct ticket *t)
 {
-	int64_t s = (ms * 3 / 2 - 1000) / 2500;
-
-	return s < 1 ? 1 : s > 65535 ? 65535 : (int)s;
-}
-
-struct connecting {
-	MQTTAsync_connectOptions o;
-	MQTTAsync_SSLOptions ssl;
-	MQTTAsync_willOptions will;
-	MQTTProperties props;
-	MQTTProperty prop[3];
-	unsigned char alpn[64];
-	char password[PASSWORD_MAX], username[512];
-};
-
-static void set_tls(struct connecting *c, const struct bridge_tls *tls, struct ticket *t)
-{
-	c->ssl = (MQTTAsync_SSLOptions)MQTTAsync_SSLOptions_initializer;
-	c->ssl.trustStore = tls->ca;
-	c->ssl.keyStore = tls->cert;
-	c->ssl.privateKey = tls->key;
-	c->ssl.enableServerCertAuth = tls->verify;
-	c->ssl.verify = tls->verify;
-	c->ssl.sslVersion = MQTT_SSL_VERSION_DEFAULT; /* the best both have; Debian's OpenSSL offers 1.2 and 1.3 */
-	if (!tls->ca)
-		c->ssl.CApath = "/etc/ssl/certs";
-	c->ssl.ssl_error_cb = on_tls_error;
-	c->ssl.ssl_error_context = t;
-	if (tls->alpn && strlen(tls->alpn) < sizeof(c->alpn)) {
-		c->alpn[0] = (unsigned char)strlen(tls->alpn);
-		memcpy(c->alpn + 1, tls->alpn, c->alpn[0]);
-		c->ssl.protos = c->alpn;
-		c->ssl.protos_len = c->alpn[0] + 1u;
-	}
-	c->o.ssl = &c->ssl;
-}
-
-static void set_will(struct connecting *c, const struct parcel *will)
-{
-	c->will = (MQTTAsync_willOptions)MQTTAsync_willOptions_initializer;
-	c->will.topicName = will->topic;
-	c->will.payload.data = will->payload;
-	c->will.payload.len = (int)will->payload_len;
-	c->will.qos = will->qos;
-	c->will.retained = will->retain;
-	c->o.will = &c->will;
-}
-
-static void add_number(struct connecting *c, enum MQTTPropertyCodes code, uint32_t value)
-{
-	MQTTProperty *p = &c->prop[c->props.count++];
-
-	p->identifier = code;
-	if (code == MQTTPROPERTY_CODE_RECEIVE_MAXIMUM)
-		p->value.integer2 = (unsigned short)value;
-	else
-		p->value.integer4 = value;
-	c->props.length += code == MQTTPROPERTY_CODE_RECEIVE_MAXIMUM ? 3 : 5;
-}
-
-static void set_version(struct connecting *c, const struct bridge_opts *o, bool ws, bool clean)
-{
-	MQTTAsync_connectOptions v5 = MQTTAsync_connectOptions_initializer5;
-	MQTTAsync_connectOptions v311 = MQTTAsync_connectOptions_initializer;
-	MQTTAsync_connectOptions v5_ws = MQTTAsync_connectOptions_initializer5_ws;
-	MQTTAsync_connectOptions v311_ws = MQTTAsync_connectOptions_initializer_ws;
-
-	c->o = o->version == BRIDGE_V5 ? ws ? v5_ws : v5 : ws ? v311_ws : v311;
-	if (o->version != BRIDGE_V5) {
-		c->o.MQTTVersion = MQTTVERSION_3_1_1;
-		c->o.cleansession = clean;
+	c->o.context = t;
+	if (v5) {
+		c->o.onSuccess5 = on_connected5;
+		c->o.onFailure5 = on_refused5;
+	} else {
 		c->o.onSuccess = on_connected;
 		c->o.onFailure = on_refused;
-		return;
 	}
-	c->o.cleanstart = clean;
-	c->o.onSuccess5 = on_connected5;
-	c->o.onFailure5 = on_refused5;
-	c->props.array = c->prop;
-	c->props.max_count = 3;
-	if (!o->clean)
-		add_number(c, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL, (uint32_t)(o->session_expiry_ms / 1000));
-	add_number(c, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, INBOUND_MAX);
-	add_number(c, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, WIRE_MAX_INBOUND);
-	c->o.connectProperties = &c->props;
-}
-
-/* What the files of this call have to say; read anew each time, so that what was renewed counts with the next call.
- * CREDENTIALS_BAD: why is a sentence. */
-static int set_credentials(struct connecting *c, const struct bridge_opts *o, bool tls, struct ticket *t,
-	const struct token_facts *facts, char *why)
-{
-	size_t len;
-	int r = 0;
-
-	if (tls) {
-		r = credentials_check(&o->tls, clock_wall_ms(&clock_system) / 1000, why, TEXT_MAX);
-		set_tls(c, &o->tls, t);
-	}
-	if (r == 0 && o->token.kind != BRIDGE_TOKEN_NONE) {
-		r = token_make(&o->token, facts, c->password, TOKEN_MAX, why, TEXT_MAX);
-		c->o.password = c->password;
-	}
-	if (r == 0 && o->preset == PRESET_AZURE && !o->username) {
-		snprintf(c->username, sizeof(c->username), "%s/%s/?api-version=2021-04-12", facts->host,
-			facts->client_id);
-		c->o.username = c->username;
-	}
-	if (r == 0 && o->password_file) {
-		r = credentials_password(o->password_file, c->password, sizeof(c->password), &len, why, TEXT_MAX);
-		if (r == 0) {
-			c->o.binarypwd.len = (int)len;
-			c->o.binarypwd.data = c->password;
-		}
-	}
-	return r;
-}
-
-static void set_options(struct paho *p, struct connecting *c, const struct uplink_call *call, struct ticket *t)
-{
-	const struct bridge_opts *o = p->o.opts;
-
-	set_version(c, o, call->address[0] == 'w', o->clean || call->wipe);
-	c->o.context = t;
-	c->o.keepAliveInterval = paho_keep_alive(call->keep_alive_s ? call->keep_alive_s * 1000LL : o->keep_alive_ms);
-	c->o.connectTimeout = (int)(o->connect_timeout_ms / 1000) + 1;
-	c->o.maxInflight = (int)o->window + 8;
-	c->o.automaticReconnect = 0;
-	c->o.retryInterval = 0;
-	c->o.username = o->username;
-	c->o.httpProxy = c->o.httpsProxy = o->proxy;
-	if (call->will)
-		set_will(c, call->will);
+	c->ssl.ssl_error_cb = on_tls_error;
+	c->ssl.ssl_error_context = t;
 }
 
 static int make_handle(struct paho *p, const char *uri, struct ticket *t)
@@ -541,7 +386,7 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 	struct paho *p = of(u);
 	uint32_t number = ++p->calls ? p->calls : ++p->calls; /* never 0 */
 	struct ticket *t = &p->tickets[p->o.tags + number % CALL_TICKETS];
-	struct connecting *c = calloc(1, sizeof(*c));
+	struct paho_connect *c = calloc(1, sizeof(*c));
 	char uri[512], host[256], why[TEXT_MAX];
 	struct token_facts facts = {host, p->o.client_id, clock_wall_ms(&clock_system) / 1000};
 	bool tls = false;
@@ -556,11 +401,13 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 	if (r == 0)
 		r = make_handle(p, uri, t);
 	if (r == 0) {
-		set_options(p, c, call, t);
+		paho_connect_options(c, p->o.opts, call);
 		p->tls = tls;
 		atomic_store(&p->live, number);
-		if (set_credentials(c, p->o.opts, tls, t, &facts, why) != 0)
-			post(t, L_DOWN, 0, strdup(why));
+		r = paho_connect_credentials(c, p->o.opts, tls, &facts, why);
+		set_callbacks(c, p->o.opts->version == BRIDGE_V5, t);
+		if (r != 0)
+			r = post(t, L_DOWN, 0, strdup(why)) < 0 ? -ENOBUFS : 0;
 		else
 			r = MQTTAsync_connect(p->handle, &c->o) == MQTTASYNC_SUCCESS ? 0 : -ECONNREFUSED;
 	}

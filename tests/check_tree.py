@@ -27,7 +27,7 @@ ONE_INCLUDER = {
     "modbus.h": "drivers/rtu.c",
     "modbus/modbus.h": "drivers/rtu.c",
     "libserialport.h": "drivers/port.c",
-    "MQTTAsync.h": "bridge/uplink_paho.c",
+    "MQTTAsync.h": "bridge/paho_connect.h",
     "zstd.h": "bridge/squeeze.c",
     "openssl/ssl.h": "broker/tls.c",
 }

@@ -229,7 +229,8 @@ class Weir(site_room.Site):
         """How old readings were that arrived from then on and were not late: p99 in ms and how many; by the wall clock
         of this machine, so not where the gateway has another."""
         ages = sorted(a.wall_ms - json.loads(a.payload)["t"] for a in self.arrivals()
-                      if a.topic.startswith("plant/bus/") and a.wall_ms >= since_ms and not a.late and '"t"' in a.payload)
+                      if a.topic.startswith("plant/bus/") and a.wall_ms >= since_ms and not a.late
+                      and '"late"' not in a.payload and '"t"' in a.payload)
         return (ages[int(len(ages) * 0.99)], len(ages)) if ages else None
 
     def manner(self):
