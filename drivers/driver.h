@@ -71,9 +71,10 @@ struct line_stats {
 struct line_device_stats {
 	enum device_state state;
 	uint64_t count[LINE_COUNTERS];
-	int64_t turnaround_us; /* smoothed; -1: not measured */
-	const char *reason;    /* of its last failure; static text; NULL: none yet */
-	int64_t answered_ms;   /* wall; its last answer; 0: never */
+	int64_t turnaround_us;   /* smoothed; -1: not measured */
+	unsigned grade_permille; /* how sound the wire to it is; 1000: nothing was wrong lately (drivers/grade.h) */
+	const char *reason;      /* of its last failure; static text; NULL: none yet */
+	int64_t answered_ms;     /* wall; its last answer; 0: never */
 };
 
 /* opts must outlive the line; the sink is copied. */

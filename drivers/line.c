@@ -133,6 +133,7 @@ static int make_devices(struct line *l)
 		device_init(&d->health, line_max_timeout_us(l, i), (unsigned)l->opts->retries,
 			1000 * l->opts->probe_min_ms, 1000 * l->opts->probe_max_ms);
 		d->turnaround_us = -1;
+		d->grade_permille = GRADE_FULL;
 	}
 	return 0;
 }

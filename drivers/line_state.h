@@ -11,7 +11,9 @@
 #include "base/mailbox.h"
 #include "base/owner.h"
 #include "base/tape.h"
+#include "drivers/blackbox.h"
 #include "drivers/device.h"
+#include "drivers/grade.h"
 #include "drivers/ops.h"
 #include "drivers/port.h"
 #include "drivers/report.h"
@@ -23,10 +25,12 @@ struct berth;
 
 struct line_device {
 	struct device health;
+	struct grade grade;                    /* of the wire to it */
 	struct report_state *points;           /* one per point, in the order of the options */
 	_Atomic uint64_t count[LINE_COUNTERS]; /* any thread reads, also what is below */
 	_Atomic int state;
 	_Atomic int64_t turnaround_us;
+	_Atomic unsigned grade_permille;
 	_Atomic(const char *) reason; /* of its last failure; static text */
 	_Atomic int64_t answered_ms;  /* wall; 0: never */
 };
@@ -42,7 +46,8 @@ struct line {
 	struct line_device *devices; /* opts->device_count */
 	struct mailbox inbox;        /* errands, of a line with a thread of its own; any thread posts */
 	struct errand *errands;      /* of one without: the engine has put them here, oldest first */
-	struct tape *tape;           /* owned; any thread reads it */
+	struct blackbox blackbox;
+	struct tape *tape; /* owned; any thread reads it */
 	pthread_t thread;
 	bool started;
 	_Atomic bool stop;     /* any thread */

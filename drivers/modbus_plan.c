@@ -65,6 +65,15 @@ static void remember(const struct modbus *m)
 			m->opts->head.name, m->opts->memory, strerror(-r));
 }
 
+static size_t count_lessons(const struct learned *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->count; i++)
+		n += lesson_counts(&l->lessons[i]);
+	return n;
+}
+
 static void recall(struct modbus *m)
 {
 	struct learned *list = calloc(m->opts->device_count + 1, sizeof(*list));
@@ -74,8 +83,10 @@ static void recall(struct modbus *m)
 
 	if (text) {
 		passed = learned_read(text, fread(text, 1, MEMORY_MAX, f), m->opts, list);
-		for (size_t i = 0; i < m->opts->device_count; i++)
+		for (size_t i = 0; i < m->opts->device_count; i++) {
 			m->devices[i].learned = list[i];
+			m->devices[i].remembered = list[i].count;
+		}
 		if (passed > 0)
 			log_info("line=%s file=%s passed_over=%zu: of other devices, or nothing of ours",
 				m->opts->head.name, m->opts->memory, passed);
@@ -244,7 +255,13 @@ static void tell_lesson(const struct modbus *m, size_t device)
 
 static void taught(struct modbus *m, size_t device)
 {
-	m->devices[device].taught = m->devices[device].replan = m->replan = true;
+	struct modbus_device *d = &m->devices[device];
+	size_t count = count_lessons(&d->learned);
+
+	d->taught = d->replan = m->replan = true;
+	if (count == d->remembered)
+		return; /* taught once only */
+	d->remembered = count;
 	tell_lesson(m, device);
 	remember(m);
 }

@@ -14,6 +14,7 @@
 /* What is known of a device besides its health. */
 struct modbus_device {
 	struct learned learned;
+	size_t remembered;  /* lessons of it that stand in the file */
 	int64_t planned_us; /* the turnaround that its plan was made with */
 	bool replan;
 	bool taught; /* since that plan */

@@ -38,6 +38,14 @@ static const struct key_choice flows[] = {
 	{NULL, 0, NULL},
 };
 
+static const struct key_choice directions[] = {
+	{"adapter", DIRECTION_ADAPTER, "the adapter sees to it by itself, as most do"},
+	{"kernel", DIRECTION_KERNEL,
+		"the driver of the port does (TIOCSRS485); it is exact where there is one that can"},
+	{"rts", DIRECTION_RTS, "weir raises RTS before each request and lowers it behind the last bit"},
+	{NULL, 0, NULL},
+};
+
 static const struct key_choice ends[] = {
 	{"lf", END_LF, "a line feed; a carriage return before it is dropped"},
 	{"cr", END_CR, "a carriage return; a line feed after it is dropped"},
@@ -134,6 +142,14 @@ static const struct key line_keys[] = {
 	{"flow", KEY_ENUM, AT(flow), .choices = flows, .dflt = "none", TEXT_LINES, .help = "flow control"},
 	{"low_latency", KEY_BOOL, AT(low_latency), .dflt = "true", SERIAL_LINES,
 		.help = "ask the adapter not to hold received bytes back (FTDI adapters do for 16 ms)"},
+	{"direction", KEY_ENUM, AT(direction), .choices = directions, .dflt = "adapter", SERIAL_LINES,
+		.help = "who switches an RS-485 port to sending"},
+	{"rts_before", KEY_TIME, AT(rts_before_ms), .min = 0, .max = 100, .dflt = "0ms", SERIAL_LINES,
+		.help = "from RTS to the first bit, with direction kernel or rts"},
+	{"rts_after", KEY_TIME, AT(rts_after_ms), .min = 0, .max = 100, .dflt = "0ms", SERIAL_LINES,
+		.help = "from the last bit to RTS, with direction kernel or rts"},
+	{"rts_inverted", KEY_BOOL, AT(rts_inverted), .dflt = "false", SERIAL_LINES,
+		.help = "RTS is low while the port sends, with direction kernel or rts"},
 	{"echo", KEY_BOOL, AT(echo), .dflt = "false", BUS_LINES,
 		.help = "the adapter returns what is sent; it is swallowed and compared"},
 	{"silence", KEY_TIME, AT(silence_ms), .min = 0, .max = 1000, .dflt = "0ms", RTU_LINES,
@@ -203,6 +219,7 @@ static const struct key device_keys[] = {
 
 static void check_line_keys(void *item, struct key_report *report)
 {
+	static const char *const rts_keys[] = {"rts_before", "rts_after", "rts_inverted"};
 	struct line_opts *l = item;
 	struct ports_id id;
 	char host[256];
@@ -222,6 +239,11 @@ static void check_line_keys(void *item, struct key_report *report)
 	if (l->probe_min_ms > l->probe_max_ms)
 		key_fault(report, l, "probe_min", "%lld ms is above probe_max; use at most %lld ms",
 			(long long)l->probe_min_ms, (long long)l->probe_max_ms);
+	for (size_t i = 0; i < KEY_COUNT(rts_keys) && l->direction == DIRECTION_ADAPTER; i++)
+		if (key_given(l, rts_keys[i]))
+			key_fault(report, l, rts_keys[i],
+				"has no effect while the adapter switches by itself; add `direction: kernel` or "
+				"`direction: rts`");
 	if (is_rtu(l) && l->bits != 8)
 		key_fault(report, l, "bits", "Modbus RTU needs 8 data bits; use 8");
 	if (l->parity == PARITY_BY_DRIVER)

@@ -22,6 +22,7 @@ enum line_driver {
 };
 enum line_parity { PARITY_BY_DRIVER, PARITY_NONE, PARITY_EVEN, PARITY_ODD, PARITY_MARK, PARITY_SPACE };
 enum line_flow { FLOW_NONE, FLOW_RTSCTS, FLOW_XONXOFF };
+enum line_direction { DIRECTION_ADAPTER, DIRECTION_KERNEL, DIRECTION_RTS };
 
 /* The four tables of Modbus, and the sources of the other drivers. */
 enum point_source {
@@ -175,8 +176,11 @@ struct line_opts {
 	int parity; /* enum line_parity; resolved: never PARITY_BY_DRIVER */
 	int flow;   /* enum line_flow */
 	bool low_latency;
-	bool echo;          /* the adapter returns what is sent */
-	int64_t silence_ms; /* 0: 3.5 characters, at least 1.75 ms */
+	int direction;                       /* enum line_direction */
+	int64_t rts_before_ms, rts_after_ms; /* of a request, with a direction of our own */
+	bool rts_inverted;                   /* low while it sends */
+	bool echo;                           /* the adapter returns what is sent */
+	int64_t silence_ms;                  /* 0: 3.5 characters, at least 1.75 ms */
 	int64_t reply_timeout_ms;
 	int64_t connect_timeout_ms;
 	int64_t retries;                    /* time-outs in a row before a device is offline */

@@ -6,6 +6,7 @@
 #include "drivers/port.h"
 
 #include "base/log.h"
+#include "drivers/direction.h"
 #include "drivers/ports.h"
 
 #include <errno.h>
@@ -147,7 +148,7 @@ static int library_error(enum sp_return r)
 	case SP_OK: return 0;
 	case SP_ERR_ARG: return -EINVAL;
 	case SP_ERR_MEM: return -ENOMEM;
-	case SP_ERR_SUPP: return -ENOTSUP;
+	case SP_ERR_SUPP: return -ERANGE;
 	default: return sp_last_error_code() > 0 ? -sp_last_error_code() : -EIO;
 	}
 }
@@ -204,7 +205,7 @@ static int configure(struct sp_port *port, const struct line_opts *l)
 	if (r != SP_OK)
 		return library_error(r);
 	/* Adapters round to what their divisor can do; 2 % is what a receiver still understands. */
-	return llabs(baud - l->baud) * 50 > l->baud ? -ENOTSUP : 0;
+	return llabs(baud - l->baud) * 50 > l->baud ? -ERANGE : 0;
 }
 
 static int setup_by_library(struct sp_port *port, int slot, const struct line_opts *l)
@@ -222,6 +223,8 @@ static int setup_by_library(struct sp_port *port, int slot, const struct line_op
 		r = finish_termios(fd, l);
 	if (r == 0 && l->low_latency)
 		ask_low_latency(fd);
+	if (r == 0)
+		r = direction_set(fd, l);
 	if (r == 0 && dup3(fd, slot, O_CLOEXEC) < 0)
 		r = -errno;
 	return r;
@@ -245,7 +248,7 @@ static int open_by_library(const char *path, int slot, const struct line_opts *l
 
 /* --- by hand: a pty has no line to set up --- */
 
-static int setup_by_hand(int fd, int slot)
+static int setup_by_hand(int fd, int slot, const struct line_opts *l)
 {
 	struct termios t;
 	int r = lock(fd);
@@ -260,17 +263,20 @@ static int setup_by_hand(int fd, int slot)
 	if (tcsetattr(fd, TCSANOW, &t) < 0)
 		return -errno;
 	tcflush(fd, TCIOFLUSH);
+	r = direction_set(fd, l);
+	if (r < 0)
+		return r;
 	return dup3(fd, slot, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
-static int open_by_hand(const char *path, int slot)
+static int open_by_hand(const char *path, int slot, const struct line_opts *l)
 {
 	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = setup_by_hand(fd, slot);
+	r = setup_by_hand(fd, slot, l);
 	close(fd);
 	return r;
 }
@@ -317,7 +323,7 @@ int port_open_serial(int slot, const struct line_opts *l, enum port_way way)
 	if (r < 0)
 		return r;
 	if (way == PORT_BY_HAND || (way == PORT_BY_KIND && pty))
-		return open_by_hand(path, slot);
+		return open_by_hand(path, slot, l);
 	return open_by_library(path, slot, l);
 }
 
@@ -332,7 +338,10 @@ const char *port_reason(int error)
 		{EBUSY, "another program has it open"},
 		{EACCES, "this user may not open it; serial ports belong to the group dialout"},
 		{ENOTTY, "it is not a serial port"},
-		{ENOTSUP, "the adapter cannot do these settings (baud, bits, parity, stop)"},
+		{EOPNOTSUPP,
+			"its driver cannot switch RS-485 by itself, or it has no RTS; try `direction: rts`, or leave "
+			"direction out for an adapter that switches by itself"},
+		{ERANGE, "the adapter cannot do these settings (baud, bits, parity, stop)"},
 	};
 
 	for (size_t i = 0; i < KEY_COUNT(reasons); i++)

@@ -9,6 +9,7 @@
  */
 #include "drivers/rtu.h"
 
+#include "drivers/direction.h"
 #include "drivers/frame.h"
 
 #include <errno.h>
@@ -158,9 +159,13 @@ static enum outcome send(struct rtu *r, struct wire *w, struct exchange *x)
 
 	note_request(w, frame, len);
 	modbus_set_slave(r->context, x->request->unit);
+	if (direction_talk(w->fd, w->line) < 0)
+		return fail(x, OUTCOME_GONE, "port");
 	if (modbus_send_raw_request(r->context, frame, (int)len) < 0)
 		return of_errno(x, errno);
 	wire_sent(w, len + 2);
+	if (direction_listen(w->fd, w->line) < 0)
+		return fail(x, OUTCOME_GONE, "port");
 	x->sent_us = w->last_byte_us;
 	return x->echo ? swallow_echo(w, x, frame, len) : OUTCOME_OK;
 }

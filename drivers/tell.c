@@ -219,6 +219,7 @@ void line_device_stats(const struct line *l, size_t device, struct line_device_s
 	out->state = (enum device_state)atomic_load_explicit(&d->state, memory_order_relaxed);
 	for (size_t i = 0; i < LINE_COUNTERS; i++)
 		out->count[i] = atomic_load_explicit(&d->count[i], memory_order_relaxed);
+	out->grade_permille = atomic_load_explicit(&d->grade_permille, memory_order_relaxed);
 	out->turnaround_us = atomic_load_explicit(&d->turnaround_us, memory_order_relaxed);
 	out->reason = atomic_load_explicit(&d->reason, memory_order_relaxed);
 	out->answered_ms = atomic_load_explicit(&d->answered_ms, memory_order_relaxed);

@@ -80,8 +80,51 @@ static void open_port(struct line *l)
 
 /* --- jobs and probes --- */
 
+/* When most wires are marginal it is the line: noise, termination, or a second master. Else it is this one. */
+static void tell_grade(const struct line *l, size_t device)
+{
+	const struct line_device *d = &l->devices[device];
+	const char *name = l->opts->devices[device]->head.name;
+	size_t marginal = 0;
+
+	for (size_t i = 0; i < l->opts->device_count; i++)
+		marginal += l->devices[i].grade.marginal;
+	if (!d->grade.marginal) {
+		log_info("device=%s line=%s wire=sound", name, l->opts->head.name);
+		l->sink.device(l->sink.ctx, l->opts, l->opts->devices[device], d->health.state, NULL);
+		return;
+	}
+	log_warn("device=%s line=%s unit=%lld wire=marginal quality=%.1f %% suspect=\"%s\"", name, l->opts->head.name,
+		(long long)l->opts->devices[device]->unit, grade_permille(&d->grade) / 10.0,
+		marginal > 1 && 2 * marginal > l->opts->device_count
+			? "the whole line: termination, noise, or a second master"
+			: "this device: its wiring, its supply, or a unit id that two have");
+	l->sink.device(l->sink.ctx, l->opts, l->opts->devices[device], d->health.state, "marginal line or termination");
+}
+
+/* A device that does not answer at all is judged by its health, not by its wire. */
+static void grade(struct line *l, size_t device, enum outcome o)
+{
+	static const int events[] = {[OUTCOME_OK] = GRADE_SOUND,
+		[OUTCOME_REFUSED] = GRADE_SOUND,
+		[OUTCOME_SILENT] = GRADE_MISSING,
+		[OUTCOME_GARBLED] = GRADE_DAMAGED};
+	struct line_device *d = &l->devices[device];
+
+	if (!l->opts->port || o > OUTCOME_GARBLED || d->health.state == DEVICE_OFFLINE ||
+		d->health.state == DEVICE_PROBING || (o == OUTCOME_SILENT && d->health.state != DEVICE_UP))
+		return;
+	if (grade_add(&d->grade, (enum grade_event)events[o]))
+		tell_grade(l, device);
+	atomic_store_explicit(&d->grade_permille, grade_permille(&d->grade), memory_order_relaxed);
+}
+
 void line_settle(struct line *l, size_t device, enum outcome o, const char *reason)
 {
+	grade(l, device, o);
+	if (l->opts->port &&
+		(o == OUTCOME_GARBLED || (o == OUTCOME_SILENT && l->devices[device].health.state == DEVICE_UP)))
+		blackbox_fault(&l->blackbox, l->opts->head.name, l->tape, line_now_us(l));
 	if (o != OUTCOME_OK && o != OUTCOME_STOPPED)
 		atomic_store_explicit(&l->devices[device].reason, reason, memory_order_relaxed);
 	switch (o) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/wire.h"
 
+#include "drivers/direction.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -38,6 +40,7 @@ void wire_init(struct wire *w, const struct line_opts *l, int fd, struct waiter 
 	*w = (struct wire){.clock = clock,
 		.fd = fd,
 		.waiter = waiter,
+		.line = l,
 		.char_us = wire_char_us(l),
 		.silence_us = wire_silence_us(l),
 		.noise_bytes = w->noise_bytes};
@@ -141,10 +144,11 @@ int wire_put(struct wire *w, const void *buf, size_t len)
 	const char *at = buf;
 	size_t left = len;
 	int64_t until_us = wire_now(w) + WRITE_LIMIT_US + wire_span_us(w, len);
+	int r = direction_talk(w->fd, w->line);
 
-	while (left > 0) {
+	while (r == 0 && left > 0) {
 		ssize_t n = put(w, at, left);
-		int r;
+		int ready;
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -ENODEV;
@@ -155,12 +159,14 @@ int wire_put(struct wire *w, const void *buf, size_t len)
 		}
 		if (wire_now(w) > until_us)
 			return WIRE_TIMEOUT;
-		r = w->waiter->wait(w->waiter, w->fd, POLLOUT, until_us);
-		if (r < 0)
-			return r;
+		ready = w->waiter->wait(w->waiter, w->fd, POLLOUT, until_us);
+		if (ready < 0)
+			return ready;
 	}
+	if (r < 0)
+		return -ENODEV; /* a port that no longer takes RTS is gone */
 	wire_sent(w, len);
-	return 0;
+	return direction_listen(w->fd, w->line) < 0 ? -ENODEV : 0;
 }
 
 int wire_write(struct wire *w, const void *buf, size_t len)

@@ -26,6 +26,7 @@ struct wire {
 	const struct clock *clock;
 	int fd;
 	struct waiter *waiter;
+	const struct line_opts *line;
 	double char_us; /* 0: a connection, which has no pace */
 	int64_t silence_us;
 	int64_t last_byte_us; /* heard, or (calculated) left */

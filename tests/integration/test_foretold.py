@@ -1,0 +1,88 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What `weir check --plan` foretells of a line, and what the same line then does: asked for more than it carries, so that
+its pace is the wire's."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+import site_room  # first: it knows where harness is
+import harness
+from harness import Failed, Skipped, run, wait
+
+UNITS, ATTEMPTS, SPAN_S = 4, 5, 5
+
+CONFIG = """\
+site: plant
+control: {dir}/weir.sock
+lines:
+  bus: {{driver: modbus-rtu, port: {dir}/bus, baud: 19200}}
+templates:
+  meter:
+    every: 20ms
+    points:
+      count: {{holding: 0, type: uint32}}
+{points}
+devices:
+{devices}
+broker:
+  listeners:
+    - {{bind: "127.0.0.1:{broker}"}}
+store:
+  dir: {dir}/data
+  max_bytes: 64MiB
+"""
+
+
+class Line(harness.Room):
+    def build(self):
+        (self.dir / "data").mkdir()
+        points = "".join(f"      p{i}: {{holding: {2 + i + 17 * (i // 10)}}}\n" for i in range(40))
+        devices = "".join(f"  d{u}: {{line: bus, unit: {u}, template: meter}}\n" for u in range(1, UNITS + 1))
+        self.text = CONFIG.format(dir=self.dir, broker=harness.free_port(), points=points, devices=devices)
+        self.bus = self.sim(f"line bus {self.dir}/bus units=1-{UNITS} baud=19200 turnaround_us=2000")
+        self.gateway = self.weir(self.text)
+        return self
+
+    def foretold_ms(self):
+        """How often each point comes, with the turnaround that the simulated slaves have."""
+        (self.dir / "plan.yaml").write_text(self.text)
+        said = subprocess.run([harness.build_dir() / "gateway/weir", "check", "--plan", "--what-if", "turnaround=2ms",
+                               self.dir / "plan.yaml"], capture_output=True, text=True, check=True).stdout
+        return 20 * float(re.search(r"takes? ([0-9.]+) % of its time", said)[1]) / 100
+
+    def readings(self, unit):
+        words = self.bus.tell(f"get bus {unit} holding 0 2").split()
+        return int(words[0], 0) << 16 | int(words[1], 0)
+
+    def measured_ms(self):
+        began, first = time.monotonic(), [self.readings(u) for u in range(1, UNITS + 1)]
+        time.sleep(SPAN_S)
+        span, last = time.monotonic() - began, [self.readings(u) for u in range(1, UNITS + 1)]
+        return 1000 * span * UNITS / (sum(last) - sum(first))
+
+
+def refresh_is_what_check_foretold():
+    with Line() as line:
+        line.build()
+        foretold = line.foretold_ms()
+        # Until the plan was made from what was measured.
+        wait(lambda: min(line.readings(u) for u in range(1, UNITS + 1)) > 20, 60, "every device was read twenty times")
+        found = []
+        for _ in range(ATTEMPTS):
+            found.append(line.measured_ms())
+            print(f"foretold {foretold:.1f} ms, measured {found[-1]:.1f} ms")
+            if abs(found[-1] - foretold) <= 0.05 * foretold:
+                return
+            time.sleep(1)
+        # A machine that others keep busy adds its own delays to those of the wire.
+        if os.getloadavg()[0] > os.cpu_count():
+            raise Skipped(f"the machine is too busy to tell: {found} where {foretold:.1f} was foretold")
+        raise Failed(f"{found} where {foretold:.1f} was foretold")
+
+
+if __name__ == "__main__":
+    sys.exit(run([refresh_is_what_check_foretold]))
