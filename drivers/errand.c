@@ -178,10 +178,12 @@ static struct errand *take(struct line *l)
 bool line_run_errand(struct line *l)
 {
 	struct errand *e = take(l);
+	int64_t begun_us = line_now_us(l);
 
 	if (!e)
 		return false;
-	e->begun_us = line_now_us(l);
+	e->begun_us = begun_us;
+	l->patient = true;
 	if (e->expires_us > 0 && e->begun_us > e->expires_us)
 		finish(l, e, ERRAND_EXPIRED, "too old");
 	else if (!l->port_up)
@@ -190,7 +192,8 @@ bool line_run_errand(struct line *l)
 		run_write(l, e);
 	else
 		run_read(l, e);
-	l->busy_us += line_now_us(l) - e->begun_us;
+	l->patient = false;
+	l->busy_us += line_now_us(l) - begun_us; /* e is its owner's again */
 	return true;
 }
 

@@ -65,6 +65,7 @@ struct line {
 	int64_t probed_us; /* the last probe ended */
 
 	int64_t window_us, busy_us, stretched_us; /* since when, and what fell into it: see account() */
+	bool patient;                             /* an errand is under way: its answer is worth the full wait */
 	bool late;                                /* the job that runs, see schedule_begin() */
 	int64_t job_due_us;                       /* when somebody next wants the line, during a probe */
 

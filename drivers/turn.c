@@ -24,6 +24,9 @@ int64_t line_max_timeout_us(const struct line *l, size_t device)
 
 int64_t line_timeout_us(const struct line *l, size_t device)
 {
+	/* Of a device that is not there an errand waits as long as a poll would. */
+	if (l->patient && l->devices[device].health.state != DEVICE_OFFLINE)
+		return line_max_timeout_us(l, device);
 	return device_timeout_us(
 		&l->devices[device].health, line_max_timeout_us(l, device), &l->pace, l->job_due_us - line_now_us(l));
 }

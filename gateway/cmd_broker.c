@@ -6,6 +6,7 @@
 #include "config/load.h"
 #include "config/report.h"
 #include "gateway/commands.h"
+#include "gateway/descriptors.h"
 #include "gateway/state.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum { MAX_BINDS = 32, ARENA_CAP = 16 * 1024 * 1024 };
 
@@ -72,18 +72,6 @@ static int read_options(struct broker_opts *o, const char *path, struct arena *a
 		if (strcmp(n->key, "broker") == 0)
 			return bind_tree(o, &broker_table, n, a, report);
 	return bind_defaults(o, &broker_table, a, report);
-}
-
-/* A connection is a descriptor: as many as the system lets us have. */
-static void raise_descriptors(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
-		l.rlim_cur = l.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &l) < 0)
-			log_warn("broker: cannot raise the limit on open files: %s", strerror(errno));
-	}
 }
 
 /* Where it listens: what was asked for, else what the file says, else this machine alone. */
@@ -176,7 +164,7 @@ static int serve(const struct broker_opts *o, struct request *q)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the thread starts, which inherits it */
-	raise_descriptors();
+	descriptors_raise();
 	r = broker_new(&b, o, NULL, &clock_system);
 	if (r < 0)
 		return 1; /* the reason was logged */

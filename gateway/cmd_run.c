@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 #include "gateway/commands.h"
+#include "gateway/descriptors.h"
 #include "gateway/gateway.h"
 #include "gateway/schema.h"
 
@@ -21,6 +22,7 @@ static int run(const char *path)
 		return 1;
 	}
 	log_set_level((enum log_level)opts->log);
+	descriptors_raise();
 	r = gateway_new(&g, opts, path, &clock_system);
 	if (r == 0) {
 		r = gateway_run(g);
