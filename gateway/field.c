@@ -3,9 +3,9 @@
 
 #include "base/cell.h"
 #include "base/log.h"
-#include "drivers/engine.h"
 #include "drivers/opts.h"
 #include "gateway/encode.h"
+#include "gateway/feed.h"
 #include "gateway/health.h"
 #include "gateway/topics.h"
 
@@ -24,15 +24,6 @@ struct field_device {
 	const struct device_opts *opts;
 	struct field_point_state *points;
 	struct msg *health; /* waits for the lane; the newest wins */
-};
-
-/* A way into the route for one thread: of a line that has its own, or of all lines of an engine.
- * Owner: that thread; ->next and ->engine are main's. */
-struct feed {
-	struct lane *lane;
-	struct msg *stuck;     /* health that the lane has half-way: it goes on before anything else */
-	struct engine *engine; /* NULL: of one line */
-	struct feed *next;
 };
 
 /* Owner: the line's thread, but for the cells and what does not change after field_apply(). */
@@ -69,36 +60,13 @@ static struct field_device *device_of(struct field_line *fl, const struct device
 	return NULL;
 }
 
-/* True when nothing is left waiting. What the lane took half-way is the feed's from then on: its line may be gone
- * before the rest of the way is free. */
-static bool flush_one(struct feed *f, struct msg **slot)
-{
-	int r;
-
-	if (!*slot)
-		return true;
-	r = lane_publish(f->lane, *slot);
-	if (r == ROUTE_BUSY) {
-		if (slot != &f->stuck) {
-			f->stuck = *slot;
-			*slot = NULL;
-		}
-		return false;
-	}
-	if (r < 0)
-		log_error("topic=%s error=\"%s\"; its health is not published", msg_topic(*slot), strerror(-r));
-	msg_unref(*slot);
-	*slot = NULL;
-	return true;
-}
-
+/* True when nothing is left waiting. */
 static bool flush_health(struct field_line *fl)
 {
-	struct feed *f = fl->feed;
-	bool done = flush_one(f, &f->stuck) && flush_one(f, &fl->port_health);
+	bool done = feed_flush(fl->feed, &fl->port_health);
 
 	for (size_t i = 0; done && i < fl->opts->device_count; i++)
-		done = flush_one(f, &fl->devices[i].health);
+		done = feed_flush(fl->feed, &fl->devices[i].health);
 	return done;
 }
 
@@ -137,7 +105,7 @@ static int take_sample(void *ctx, const struct sample *s)
 		fl->held = sample_msg(fl, s, p->topic);
 	if (!fl->held)
 		return -ENOMEM;
-	r = lane_publish(fl->feed->lane, fl->held);
+	r = feed_publish(fl->feed, fl->held);
 	if (r == ROUTE_BUSY)
 		return LINE_BUSY;
 	if (r >= 0)
@@ -184,54 +152,6 @@ static void take_port(void *ctx, const struct line_opts *l, bool up, const char 
 		flush_health(fl);
 }
 
-/* --- feeds ---------------------------------------------------------------------------------------------------- */
-
-static void feed_free(struct feed *f)
-{
-	if (!f)
-		return;
-	engine_free(f->engine);
-	lane_free(f->lane);
-	msg_unref(f->stuck);
-	free(f);
-}
-
-static int feed_new(struct feed **out, struct route *route)
-{
-	struct feed *f = calloc(1, sizeof(*f));
-	int r = f ? lane_new(&f->lane, route) : -ENOMEM;
-
-	if (r < 0) {
-		free(f);
-		return r;
-	}
-	*out = f;
-	return 0;
-}
-
-/* An engine with room for one line more. */
-static int find_engine(struct feed **out, struct field *f)
-{
-	struct feed *e = f->engines;
-	int r = 0;
-
-	while (e && engine_full(e->engine))
-		e = e->next;
-	if (!e) {
-		r = feed_new(&e, f->route);
-		if (r == 0)
-			r = engine_new(&e->engine, f->clock);
-		if (r < 0) {
-			feed_free(e);
-			return r;
-		}
-		e->next = f->engines;
-		f->engines = e;
-	}
-	*out = e;
-	return 0;
-}
-
 /* --- making and ending one ---------------------------------------------------------------------------------- */
 
 static void device_fini(struct field_device *d)
@@ -251,7 +171,7 @@ static void field_line_free(struct field_line *fl)
 	if (fl->line)
 		line_stop(fl->line);
 	line_free(fl->line);
-	if (fl->feed && !fl->feed->engine)
+	if (fl->feed && !feed_engine(fl->feed))
 		feed_free(fl->feed);
 	for (size_t i = 0; fl->devices && i < fl->opts->device_count; i++)
 		device_fini(&fl->devices[i]);
@@ -309,11 +229,12 @@ static int field_line_new(
 	for (size_t i = 0; r == 0 && i < opts->device_count; i++)
 		r = device_init(&fl->devices[i], gen->opts, opts, opts->devices[i]);
 	if (r == 0)
-		r = opts->address ? find_engine(&fl->feed, f) : feed_new(&fl->feed, f->route);
+		r = opts->address ? feed_of_engine(&fl->feed, &f->engines, f->route, f->clock)
+				  : feed_new(&fl->feed, f->route);
 	if (r == 0)
 		r = line_new(&fl->line, opts, &sink, f->clock);
 	if (r == 0)
-		r = opts->address ? line_start_on(fl->line, fl->feed->engine) : line_start(fl->line);
+		r = opts->address ? line_start_on(fl->line, feed_engine(fl->feed)) : line_start(fl->line);
 	if (r < 0) {
 		log_error("line=%s error=\"%s\"; it does not run", opts->head.name, strerror(-r));
 		field_line_free(fl);
@@ -347,12 +268,7 @@ void field_stop(struct field *f)
 		f->lines = fl->next;
 		field_line_free(fl);
 	}
-	while (f->engines) {
-		struct feed *e = f->engines;
-
-		f->engines = e->next;
-		feed_free(e);
-	}
+	feed_free_list(&f->engines);
 }
 
 void field_free(struct field *f)
