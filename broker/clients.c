@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "broker/core.h"
 #include "broker/door.h"
+#include "broker/page.h"
 #include "broker/peer.h"
 
 #include <errno.h>
@@ -74,9 +75,9 @@ static void line(const struct broker *b, const struct session *s, FILE *out)
 		snprintf(to, sizeof(to), "%.1f", rate(c->delivered, up_ms));
 		snprintf(window, sizeof(window), "%u/%u", s->window.used, c->window_max);
 	}
-	fprintf(out, "%-24s %-5s %-22s %6u %9s %9s %11s %8u %8u  %s\n", id, version_text(s->version),
+	fprintf(out, "%-24s %-5s %-22s %6u %9s %9s %11s %8u%c %8u  %s\n", id, version_text(s->version),
 		c ? peer_address(c, where, sizeof(where)) : "-", s->sub_count, in, to, window, session_queued(s),
-		s->dropped, remark(s));
+		page_kept(s) ? '*' : ' ', s->dropped, remark(s));
 }
 
 static void object(const struct broker *b, const struct session *s, struct json *j)
@@ -106,6 +107,8 @@ static void object(const struct broker *b, const struct session *s, struct json 
 	json_uint(j, s->dropped);
 	json_key(j, "in_flight");
 	json_uint(j, s->window.used);
+	json_key(j, "durable");
+	json_bool(j, page_kept(s));
 	json_key(j, "session_expiry_s");
 	if (s->expiry_s == UINT32_MAX)
 		json_null(j);
@@ -161,8 +164,8 @@ static void write_all(const struct broker *b, const struct clients *q, FILE *out
 	uint32_t shown = 0;
 
 	if (!q->json)
-		fprintf(out, "%-24s %-5s %-22s %6s %9s %9s %11s %8s %8s\n", "client", "mqtt", "address", "subs", "in/s",
-			"out/s", "window", "queued", "dropped");
+		fprintf(out, "%-24s %-5s %-22s %6s %9s %9s %11s %8s  %8s\n", "client", "mqtt", "address", "subs",
+			"in/s", "out/s", "window", "queued", "dropped");
 	for (uint32_t i = 1; i < b->sessions.used && shown < CLIENTS_MAX; i++) {
 		const struct session *s = b->sessions.all[i];
 
@@ -177,7 +180,8 @@ static void write_all(const struct broker *b, const struct clients *q, FILE *out
 	if (!q->json && b->sessions.count > shown)
 		fprintf(out, "and %u more\n", b->sessions.count - shown);
 	if (!q->json)
-		fprintf(out, "%u sessions, %u connected\n", b->sessions.count, b->stats.connected);
+		fprintf(out, "%u sessions, %u connected%s\n", b->sessions.count, b->stats.connected,
+			durable_open(b) ? "; * with its queue on the disk" : "");
 }
 
 void clients_answer(struct broker *b, struct clients *q)

@@ -5,6 +5,7 @@
 #include "broker/core.h"
 #include "broker/deliver.h"
 #include "broker/mount.h"
+#include "broker/page.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -90,6 +91,10 @@ static void say_connection(struct text *t, const struct session *s, int64_t now_
 
 static void say_session(struct text *t, const struct session *s, int64_t now_ms)
 {
+	say(t, "durable: %s\n",
+		page_kept(s) && session_persists(s) ? "yes: with its subscriptions and queue it outlives a restart"
+		: durable_open(s->broker)           ? "no: a restart forgets it"
+						    : "no: this broker keeps nothing over a restart");
 	if (s->expiry_s == 0)
 		say(t, "session: ends with the connection, nothing is kept for it after that\n");
 	else if (s->expiry_s == UINT32_MAX)
