@@ -291,7 +291,7 @@ def acknowledgements_in_any_order_move_the_cursor_rightly(rig):
 
     def answer(link, p):
         held.append((link, p))
-        if len(held) == 20:
+        if len(held) == 4:  # no window is ever smaller
             for l, q in reversed(held):
                 l.puback(q)
             held.clear()
