@@ -24,7 +24,8 @@ struct keeper_opts {
 	int64_t max_bytes; /* on the disk */
 };
 
-/* Makes broker.db if it is not there; where there is no room for that it is left to keeper_mend(). -EPROTO: a newer weir made it; -EACCES and the like; the reason is logged. */
+/* Makes broker.db if it is not there; where there is no room for that, or for writing to it, it is left to
+ * keeper_mend(). -EPROTO: a newer weir made it; -EACCES and the like; the reason is logged. */
 int keeper_open(struct keeper **out, const struct keeper_opts *opts, int64_t wall_ms);
 /* Once, before any commit: every live entry, ascending. Damage is set aside on the way, and the walk goes on with what
  * was salvaged. Not 0 from each() ends it and is returned. */

@@ -19,21 +19,27 @@ static struct db_opts db_opts(const struct keeper *k)
 		keeper_wal_bytes(k->opts.max_bytes)};
 }
 
+static int find_next(struct keeper *k)
+{
+	uint64_t limit = 0;
+	int r = ledgerdb_limit(k->db, &limit);
+
+	if (r < 0)
+		return r;
+	k->limit = limit > k->limit ? limit : k->limit;
+	k->next = k->limit > k->next ? k->limit : k->next;
+	return 0;
+}
+
 static int attach(struct keeper *k)
 {
 	struct db_opts o = db_opts(k);
-	uint64_t limit = 0;
 	int r = ledgerdb_open(&k->db, k->path, &o);
 
-	if (r == 0)
-		r = ledgerdb_limit(k->db, &limit);
+	k->alone = false;
 	if (r == 0)
 		r = ledgerdb_size(k->db, &k->size);
-	if (r == 0) {
-		k->limit = limit > k->limit ? limit : k->limit;
-		k->next = k->limit > k->next ? k->limit : k->next;
-	}
-	return r;
+	return r == 0 ? find_next(k) : r;
 }
 
 static void detach(struct keeper *k)
@@ -116,12 +122,26 @@ static int open_files(struct keeper *k, int64_t wall_ms)
 
 /* --- opening ----------------------------------------------------------------------------------------------------- */
 
-/* There was nothing in it, and there is no room for it to be made. */
-static bool can_wait(const struct keeper *k, int error)
+/* A disk that is full, or fails, is waited for: what is there is read as far as that needs no room, and what comes waits
+ * in memory. */
+static int open_to_wait(struct keeper *k, int error)
 {
 	struct stat st;
+	int r = 0;
 
-	return (error == -ENOSPC || error == -EIO) && (stat(k->path, &st) < 0 || st.st_size == 0);
+	if (error != -ENOSPC && error != -EIO)
+		return error;
+	log_warn("ledger file=%s error=%d reason=\"%s\"; it is opened for writing when the disk lets it", k->path,
+		-error, ledgerdb_text(k->db));
+	detach(k);
+	k->size.max_pages = keeper_file_bytes(k->opts.max_bytes) / DB_PAGE;
+	if (stat(k->path, &st) < 0 || st.st_size == 0)
+		return 0;
+	r = ledgerdb_open_alone(&k->db, k->path);
+	if (r == 0)
+		r = find_next(k);
+	k->alone = r == 0;
+	return r;
 }
 
 static void dispose(struct keeper *k)
@@ -151,13 +171,8 @@ int keeper_open(struct keeper **out, const struct keeper_opts *opts, int64_t wal
 		r = -ENAMETOOLONG;
 	if (r == 0)
 		r = open_files(k, wall_ms);
-	if (can_wait(k, r)) {
-		log_warn("ledger file=%s error=%d reason=\"%s\"; it is made when there is room", k->path, -r,
-			ledgerdb_text(k->db));
-		detach(k);
-		k->size.max_pages = keeper_file_bytes(k->opts.max_bytes) / DB_PAGE;
-		r = 0;
-	}
+	if (r < 0 && k && k->dir)
+		r = open_to_wait(k, r);
 	if (r < 0) {
 		log_error("ledger dir=%s error=%d reason=\"%s\"", opts->dir, -r,
 			k && k->db ? ledgerdb_text(k->db) : strerror(-r));
@@ -242,12 +257,14 @@ int keeper_replay(
 	struct walk w = {.each = each, .arg = arg};
 	int r = k->db ? load(k, &w) : 0;
 
-	if (r == -EBADMSG) {
+	if (r == -EBADMSG && !k->alone) {
 		book_fini(&k->book);
 		r = start_over(k, wall_ms);
 		if (r == 0)
 			r = load(k, &w); /* what was told already is not told again */
 	}
+	if (k->alone)
+		detach(k); /* the first commit opens it for writing */
 	return w.stopped ? w.stopped : r;
 }
 

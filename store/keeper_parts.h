@@ -17,6 +17,7 @@
 
 struct keeper {
 	struct ledgerdb *db; /* NULL: it is not open */
+	bool alone;          /* it is open to be read once, where nothing can be written */
 	struct keeper_opts opts;
 	char *dir, path[PATH_MAX];
 	struct book book;

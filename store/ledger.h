@@ -41,8 +41,8 @@ struct ledger_events {
 };
 
 /* 0, or -errno: -EBUSY another weir uses it, -EPROTO a newer weir wrote it, -EACCES and the like; the reason is logged. A
- * damaged file is set aside, and what can be read of it is in the new one. A disk on which a new file cannot be made for
- * want of room is not an error: what is put waits in memory, trouble() is told, and it is tried again. */
+ * damaged file is set aside, and what can be read of it is in the new one. A disk that is full or fails is not an
+ * error as long as what is there can be read: what is put waits in memory, trouble() is told, and it is tried again. */
 int ledger_open(struct ledger_file **out, const struct ledger_opts *opts, const struct ledger_events *events,
 	const struct clock *clock);
 /* The seam, for the broker. Its replay() must be called once, and begins the writer. */

@@ -65,6 +65,14 @@ int ledgerdb_open_reader(struct ledgerdb **out, const char *path, bool damaged)
 	return r == 0 ? prepare_all(d, false) : r;
 }
 
+int ledgerdb_open_alone(struct ledgerdb **out, const char *path)
+{
+	struct ledgerdb *d = *out = calloc(1, sizeof(*d));
+	int r = d ? sql_open_alone(&d->sql, path, &kind) : -ENOMEM;
+
+	return r == 0 ? prepare_all(d, false) : r;
+}
+
 void ledgerdb_close(struct ledgerdb *d)
 {
 	if (!d)

@@ -24,7 +24,9 @@ struct ledgerdb;
  * there was no memory for it. */
 int ledgerdb_open(struct ledgerdb **out, const char *path, const struct db_opts *opts);
 int ledgerdb_open_reader(struct ledgerdb **out, const char *path, bool damaged); /* -ENOENT: not there (yet) */
-void ledgerdb_close(struct ledgerdb *d);                                         /* NULL is fine */
+/* To be read, by one process and nobody else, where there is no room to write a byte. */
+int ledgerdb_open_alone(struct ledgerdb **out, const char *path);
+void ledgerdb_close(struct ledgerdb *d); /* NULL is fine */
 const char *ledgerdb_text(const struct ledgerdb *d);
 
 int ledgerdb_begin(struct ledgerdb *d);

@@ -233,7 +233,7 @@ int sql_open(struct sql *q, const char *path, const struct sql_kind *kind, const
 	return r == 0 ? sql_prepare_own(q) : r;
 }
 
-int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind, bool damaged)
+static int open_to_read(struct sql *q, const char *path, const struct sql_kind *kind, int flags, const char *first)
 {
 	int64_t version;
 	int r = name_it(q, path, kind);
@@ -242,10 +242,9 @@ int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind
 		return r;
 	if (access(path, F_OK) < 0)
 		return -errno;
-	r = handle_open(q, path, SQLITE_OPEN_READONLY);
-	/* By this SQLite takes the size of the file for what it is and not for what the header says. */
-	if (r == 0 && damaged)
-		r = sql_exec(q, "PRAGMA writable_schema=ON");
+	r = handle_open(q, path, flags);
+	if (r == 0)
+		r = sql_exec(q, first);
 	if (r == 0)
 		r = sql_exec(q, "PRAGMA cache_size=-1000");
 	if (r == 0)
@@ -253,6 +252,19 @@ int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind
 	if (r == 1)
 		return -ENOENT; /* made this moment, and still empty */
 	return r == 0 ? sql_prepare_own(q) : r;
+}
+
+int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind, bool damaged)
+{
+	/* By the first SQLite takes the size of the file for what it is and not for what the header says. */
+	return open_to_read(
+		q, path, kind, SQLITE_OPEN_READONLY, damaged ? "PRAGMA writable_schema=ON" : "PRAGMA query_only=ON");
+}
+
+/* With a lock that lets nobody else in, SQLite has no need of an index file beside the WAL. */
+int sql_open_alone(struct sql *q, const char *path, const struct sql_kind *kind)
+{
+	return open_to_read(q, path, kind, SQLITE_OPEN_READWRITE, "PRAGMA locking_mode=EXCLUSIVE");
 }
 
 void sql_close(struct sql *q)

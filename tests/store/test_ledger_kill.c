@@ -243,12 +243,46 @@ static void a_full_disk_is_told_once_and_waited_for(void **state)
 	ledger_rig_free(r);
 }
 
+/* After a clean stop there is no index file beside the WAL, and none can be made. */
+static void what_is_there_is_told_where_not_a_byte_can_be_written(void **state)
+{
+	struct ledger_rig *r = ledger_rig_new();
+	uint64_t number, ticket, kept = 0;
+
+	(void)state;
+	fault_vfs_install();
+	assert_int_equal(ledger_rig_open(r), 0);
+	for (int i = 0; i < 500; i++)
+		assert_int_equal(ledger_rig_put(r, 1, 300, &kept), 0);
+	ledger_rig_close(r);
+	fault_vfs_fail(FAULT_SHM, 1, UINT64_MAX / 2);
+	fault_vfs_fail(FAULT_WRITE, 1, UINT64_MAX / 2);
+	assert_int_equal(ledger_rig_open(r), 0);
+	assert_int_equal(r->told, 500);
+	ledger_rig_drop(r, kept);
+	assert_int_equal(ledger_rig_put(r, 2, 100, &number), 0);
+	assert_true(number > kept);
+	ticket = r->seam.ops->ticket(r->seam.ctx);
+	ledger_rig_turn(r);
+	wait_for(&r->troubles);
+	assert_true(ledger_rig_committed(r) < ticket);
+	fault_vfs_heal();
+	assert_true(ledger_rig_settle(r, ticket));
+	ledger_rig_close(r);
+	assert_int_equal(ledger_rig_open(r), 0);
+	assert_int_equal(r->told, 500);
+	assert_int_equal(r->last, number);
+	ledger_rig_free(r);
+	fault_vfs_remove();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_turn_is_whole_after_any_kill),
 		cmocka_unit_test(nothing_is_called_safe_before_a_slow_flush_is_over),
 		cmocka_unit_test(a_full_disk_is_told_once_and_waited_for),
+		cmocka_unit_test(what_is_there_is_told_where_not_a_byte_can_be_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
