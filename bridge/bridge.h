@@ -30,6 +30,7 @@ enum bridge_hops { BRIDGE_HOPS_AUTO, BRIDGE_HOPS_ON, BRIDGE_HOPS_OFF };
 enum bridge_zone { BRIDGE_LOCAL_TIME, BRIDGE_UTC };
 enum bridge_mark { BRIDGE_MARK_AUTO, BRIDGE_MARK_JSON, BRIDGE_MARK_NONE };
 
+enum { BRIDGE_CLASS_KEEP = -1 };
 enum bridge_payload { BRIDGE_AS_IS, BRIDGE_ENVELOPE };
 enum bridge_report { BRIDGE_REPORT_AUTO, BRIDGE_REPORT_EVERY, BRIDGE_REPORT_CHANGE };
 enum bridge_batch_format { BRIDGE_BATCH_JSON, BRIDGE_BATCH_LINES };
@@ -50,8 +51,10 @@ struct bridge_rule {
 	const char *prefix;          /* then this is put in front. `both` means the way up, and undoes it coming down */
 	const char *topic; /* or all of the new topic: {1} is what the first + of the filter met, {#} the rest */
 	int64_t qos;
-	int retain;  /* enum bridge_retain */
-	int payload; /* enum bridge_payload */
+	int retain;        /* enum bridge_retain */
+	int class;         /* enum msg_class of what clients publish there; BRIDGE_CLASS_KEEP */
+	int64_t expiry_ms; /* on the other side, and in the store on the way up; 0: as the message has it */
+	int payload;       /* enum bridge_payload */
 	struct bridge_batch batch;
 	int report; /* enum bridge_report; AUTO, once it was checked, is every */
 	const char *deadband_text;
@@ -110,6 +113,9 @@ extern const struct key_table bridge_table, bridge_rule_table;
 
 /* Does an `out` or `both` rule of this upstream want the topic? Pure. */
 bool bridge_selects(const struct bridge_opts *opts, const char *topic, size_t len);
+/* The class that its rule gives to what clients publish there: enum msg_class, or BRIDGE_CLASS_KEEP. Pure. */
+int bridge_class(const struct bridge_opts *opts, const char *topic, size_t len);
+bool bridge_classes(const struct bridge_opts *opts); /* any rule gives one */
 
 enum bridge_state { BRIDGE_DOWN, BRIDGE_CONNECTING, BRIDGE_UP };
 

@@ -144,7 +144,7 @@ int inbound_deliver(struct inbound *in, const struct msg *m)
 	word = (struct wire_word){
 		.kind = WIRE_INBOUND,
 		.id = ++in->id,
-		.id2 = m->expiry_s,
+		.id2 = rules_expiry_s(rule, m->expiry_s),
 		.code = (uint8_t)(m->qos | retained(rule, m) << 2),
 		.text = {(const uint8_t *)in->topic, len},
 		.props = props_of(in, m),

@@ -178,13 +178,14 @@ static int enclose(struct parcel *p, struct parcel_scratch *s, const struct brid
 /* --- the parcel ------------------------------------------------------------------------------------------------ */
 
 /* 0: none. Time that ran backwards does not make a message live longer. */
-static uint32_t expiry_left(const struct msg *m, int64_t now_ms)
+static uint32_t expiry_left(const struct bridge_rule *rule, const struct msg *m, int64_t now_ms)
 {
 	int64_t age_s = (now_ms - m->taken_ms) / 1000;
+	uint32_t expiry_s = rules_expiry_s(rule, m->expiry_s);
 
-	if (m->expiry_s == MSG_NEVER_EXPIRES || age_s <= 0)
-		return m->expiry_s;
-	return age_s >= m->expiry_s ? 0 : m->expiry_s - (uint32_t)age_s;
+	if (expiry_s == MSG_NEVER_EXPIRES || age_s <= 0)
+		return expiry_s;
+	return age_s >= expiry_s ? 0 : expiry_s - (uint32_t)age_s;
 }
 
 static bool retained(const struct bridge_rule *rule, const struct msg *m)
@@ -222,7 +223,7 @@ int parcel_make(struct parcel *out, struct parcel_scratch *s, const struct bridg
 		.payload_len = m->payload_len,
 		.props = msg_props(m),
 		.props_len = m->props_len,
-		.expiry_s = expiry_left(m, facts->now_ms),
+		.expiry_s = expiry_left(rule, m, facts->now_ms),
 		.qos = rule ? (uint8_t)rule->qos : 1,
 		.retain = retained(rule, m),
 		.hop = rule ? s->hop : NULL,
@@ -252,7 +253,7 @@ static size_t drop_expired(struct crate *c, int64_t now_ms, size_t *room, uint64
 	for (size_t i = 0; i < crate_part(c); i++) {
 		struct crate_record *r = &c->records[c->done + i];
 
-		if (r->msg && expiry_left(r->msg, now_ms) == 0) {
+		if (r->msg && expiry_left(c->rule, r->msg, now_ms) == 0) {
 			crate_drop(c, r);
 			++*expired;
 		}

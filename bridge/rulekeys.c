@@ -15,6 +15,15 @@ static const struct key_choice retain_choices[] = {
 	{NULL, 0, NULL},
 };
 
+static const struct key_choice class_choices[] = {
+	{"keep", BRIDGE_CLASS_KEEP, "telemetry from clients, readings as their point says"},
+	{"bulk", MSG_BULK, "evicted first"},
+	{"telemetry", MSG_TELEMETRY, NULL},
+	{"event", MSG_EVENT, NULL},
+	{"alarm", MSG_ALARM, "evicted last, sent first"},
+	{NULL, 0, NULL},
+};
+
 static const struct key_choice payload_choices[] = {
 	{"as-is", BRIDGE_AS_IS, "as the publisher wrote it"},
 	{"envelope", BRIDGE_ENVELOPE, "a JSON object with topic, seq, time, marks, and the payload in it"},
@@ -79,6 +88,12 @@ static const struct key rule_keys[] = {
 			"session; 0: sent once, and lost if the link fails just then"},
 	{"retain", KEY_ENUM, offsetof(struct bridge_rule, retain), .choices = retain_choices, .dflt = "keep",
 		.help = "the retain flag on the other side"},
+	{"class", KEY_ENUM, offsetof(struct bridge_rule, class), .choices = class_choices, .dflt = "keep",
+		.help = "of what clients on site publish there: what is evicted last, and what may overtake"},
+	{"expiry", KEY_TIME, offsetof(struct bridge_rule, expiry_ms), .min = 1000, .max = INT64_C(31622400000),
+		.dflt = "0",
+		.help = "a message older than this is not sent any more, and expires so on the other side; 0: as it "
+			"says itself"},
 	{"payload", KEY_ENUM, offsetof(struct bridge_rule, payload), .choices = payload_choices, .dflt = "as-is",
 		.help = "what goes up of a record; in a batch always envelopes"},
 	{"batch", KEY_TABLE, offsetof(struct bridge_rule, batch), .table = &batch_table,
@@ -148,7 +163,8 @@ static void check_batch(struct key_report *report, struct bridge_rule *rule)
 /* What is done to a record on its way up, and cannot be undone on its way down. */
 static void check_way_up(struct key_report *report, struct bridge_rule *rule)
 {
-	static const char *const up[] = {"payload", "batch", "report", "deadband", "min_interval", "max_interval"};
+	static const char *const up[] = {
+		"class", "payload", "batch", "report", "deadband", "min_interval", "max_interval"};
 
 	for (size_t i = 0; i < KEY_COUNT(up); i++)
 		if (rule->in && key_given(rule, up[i]))

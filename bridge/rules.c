@@ -206,6 +206,13 @@ int rules_status_topic(const char *pattern, const char *site, char *out, size_t 
 	return topic_check_name(out, head + middle + tail) == TOPIC_OK ? 0 : RULES_UNFIT;
 }
 
+uint32_t rules_expiry_s(const struct bridge_rule *rule, uint32_t expiry_s)
+{
+	if (!rule || rule->expiry_ms == 0 || rule->expiry_ms / 1000 >= expiry_s)
+		return expiry_s;
+	return (uint32_t)(rule->expiry_ms / 1000);
+}
+
 bool rules_any_both(const struct bridge_opts *opts)
 {
 	const struct bridge_rule *rules = opts->rules.items;
@@ -226,4 +233,21 @@ bool rules_tell_hops(const struct bridge_opts *opts)
 bool bridge_selects(const struct bridge_opts *opts, const char *topic, size_t len)
 {
 	return rules_find(opts, RULES_UP, topic, len) != NULL;
+}
+
+int bridge_class(const struct bridge_opts *opts, const char *topic, size_t len)
+{
+	const struct bridge_rule *rule = rules_find(opts, RULES_UP, topic, len);
+
+	return rule ? rule->class : BRIDGE_CLASS_KEEP;
+}
+
+bool bridge_classes(const struct bridge_opts *opts)
+{
+	const struct bridge_rule *rules = opts->rules.items;
+
+	for (size_t i = 0; i < opts->rules.count; i++)
+		if (!rules[i].in && rules[i].class != BRIDGE_CLASS_KEEP)
+			return true;
+	return false;
 }

@@ -14,6 +14,7 @@
 struct rules {
 	const struct bridge_opts *upstreams;
 	size_t count;
+	bool classes; /* some give a class */
 };
 
 struct route {
@@ -76,7 +77,9 @@ int route_set_rules(struct route *r, const struct bridge_opts *upstreams, size_t
 
 	if (!fresh)
 		return -ENOMEM;
-	*fresh = (struct rules){upstreams, count};
+	*fresh = (struct rules){.upstreams = upstreams, .count = count};
+	for (size_t i = 0; i < count; i++)
+		fresh->classes = fresh->classes || bridge_classes(&upstreams[i]);
 	old = atomic_exchange(&r->rules, fresh);
 	for (struct lane *l = r->lanes; old && l; l = l->next)
 		while (atomic_load(&l->reading) == old)
@@ -85,19 +88,70 @@ int route_set_rules(struct route *r, const struct bridge_opts *upstreams, size_t
 	return 0;
 }
 
-static bool selects(struct lane *l, const char *topic, size_t len)
+/* From here to look_away() they stay as they are. */
+static const struct rules *look(struct lane *l)
 {
 	struct rules *rules;
-	bool found = false;
 
 	do {
 		rules = atomic_load(&l->route->rules);
 		atomic_store(&l->reading, rules);
 	} while (rules != atomic_load(&l->route->rules));
+	return rules;
+}
+
+static void look_away(struct lane *l)
+{
+	atomic_store(&l->reading, NULL);
+}
+
+static bool selects(struct lane *l, const char *topic, size_t len)
+{
+	const struct rules *rules = look(l);
+	bool found = false;
+
 	for (size_t i = 0; rules && !found && i < rules->count; i++)
 		found = bridge_selects(&rules->upstreams[i], topic, len);
-	atomic_store(&l->reading, NULL);
+	look_away(l);
 	return found;
+}
+
+/* The highest class that an upstream's rule gives to it; below 0: none does. */
+static int class_of(struct lane *l, const struct msg *m)
+{
+	const struct rules *rules = look(l);
+	int class = BRIDGE_CLASS_KEEP;
+
+	for (size_t i = 0; rules && rules->classes && i < rules->count; i++) {
+		int one = bridge_class(&rules->upstreams[i], msg_topic(m), m->topic_len);
+
+		class = one > class ? one : class;
+	}
+	look_away(l);
+	return class;
+}
+
+/* A message is never changed, so one of another class is another message; NULL: no memory. */
+static struct msg *with_class(const struct msg *m, enum msg_class class)
+{
+	return msg_new(&(struct msg_spec){
+		.topic = msg_topic(m),
+		.topic_len = m->topic_len,
+		.props = msg_props(m),
+		.props_len = m->props_len,
+		.payload = msg_payload(m),
+		.payload_len = m->payload_len,
+		.qos = m->qos,
+		.marks = m->marks,
+		.retain = m->retain,
+		.class = class,
+		.origin = (enum msg_origin)m->origin,
+		.origin_id = m->origin_id,
+		.expiry_s = m->expiry_s,
+		.taken_ms = m->taken_ms,
+		.wall_ms = m->wall_ms,
+		.once = m->once,
+	});
 }
 
 int lane_new(struct lane **out, struct route *r)
@@ -177,8 +231,13 @@ int lane_publish(struct lane *l, struct msg *m)
 static int persist_keep(void *ctx, struct msg *m, uint64_t *ticket)
 {
 	struct lane *l = ctx;
-	int r = store_append(l->source, m, ticket);
+	int class = class_of(l, m), r;
+	struct msg *other = class < 0 || class == m->class ? NULL : with_class(m, (enum msg_class) class);
 
+	if (class >= 0 && class != m->class && !other)
+		return -ENOMEM;
+	r = store_append(l->source, other ? other : m, ticket);
+	msg_unref(other);
 	return r == STORE_BUSY ? PERSIST_BUSY : r == STORE_FULL ? PERSIST_FULL : r;
 }
 

@@ -483,6 +483,21 @@ static void expired_records_are_left_out_of_a_batch(void **state)
 	assert_int_equal(counts(b).expired, 1);
 }
 
+static void the_rule_says_when_a_record_is_too_old(void **state)
+{
+	struct bench *b = *state;
+
+	b->rule = (struct bridge_rule){.out = "p/#", .qos = 1, .expiry_ms = 60000};
+	add(b, "p/a", "old");
+	b->now_ms += 59000;
+	add(b, "p/a", "new");
+	b->now_ms += 2000;
+	begin_at(b, 0);
+	assert_int_equal(b->up.count, 1);
+	assert_string_equal(sent(b, 0), "new");
+	assert_int_equal(counts(b).expired, 1);
+}
+
 static void more_topics_than_there_are_batches_lose_nothing(void **state)
 {
 	struct bench *b = *state;
@@ -774,6 +789,7 @@ int main(void)
 		T(a_batch_that_cannot_be_set_aside_is_passed_by_nobody),
 		T(a_gap_record_comes_after_all_that_was_before_it),
 		T(expired_records_are_left_out_of_a_batch),
+		T(the_rule_says_when_a_record_is_too_old),
 		T(more_topics_than_there_are_batches_lose_nothing),
 		T(what_is_not_reported_is_passed_and_counted),
 		T(a_held_record_pins_the_cursor_until_it_is_acknowledged),

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/inbound.h"
+
+#include "base/clock.h"
 #include "tests/lib/test.h"
 
 #include <errno.h>
@@ -131,6 +133,47 @@ static void a_main_that_does_not_take_it_is_an_error_not_an_acknowledgement(void
 	assert_int_equal(deliver(&m, "", message("cmd/a", "on", 2), true), -ECONNRESET);
 }
 
+static void what_came_round_does_not_reach_main(void **state)
+{
+	static const uint8_t props[] = {
+		0x26, 0, 8, 'w', 'e', 'i', 'r', '-', 'h', 'o', 'p', 0, 5, 'p', 'l', 'a', 'n', 't'};
+	static struct main_end m;
+	struct msg_spec spec = {.topic = "cmd/a",
+		.topic_len = 5,
+		.props = props,
+		.props_len = sizeof(props),
+		.payload = "on",
+		.payload_len = 2};
+
+	(void)state;
+	assert_int_equal(deliver(&m, "", msg_new(&spec), false), INBOUND_UNFIT);
+	spec.props_len = 0;
+	assert_int_equal(deliver(&m, "1", msg_new(&spec), false), 0);
+}
+
+static void the_echo_of_what_went_up_does_not_reach_main(void **state)
+{
+	struct msg *m = message("cmd/a", "on", 2);
+	struct inbound *in;
+	struct echo *e;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(echo_new(&e), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(inbound_new(&in, &opts, "plant", e, pair[0]), 0);
+	in->patience_ms = in->again_ms = 1;
+	echo_sent(e, "cmd/a", 5, "on", 2, clock_mono_ms(&clock_system));
+	assert_int_equal(inbound_deliver(in, m), INBOUND_UNFIT);
+	assert_int_equal(atomic_load(&in->looped), 1);
+	assert_int_equal(inbound_deliver(in, m), -ETIMEDOUT); /* the same from somebody else; main sleeps here */
+	inbound_free(in);
+	echo_free(e);
+	msg_unref(m);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void what_no_rule_lets_in_does_not_reach_main(void **state)
 {
 	static struct main_end m;
@@ -163,6 +206,8 @@ int main(void)
 		cmocka_unit_test(main_is_asked_again_until_it_takes_it),
 		cmocka_unit_test(an_answer_to_something_else_is_no_answer),
 		cmocka_unit_test(a_main_that_does_not_take_it_is_an_error_not_an_acknowledgement),
+		cmocka_unit_test(what_came_round_does_not_reach_main),
+		cmocka_unit_test(the_echo_of_what_went_up_does_not_reach_main),
 		cmocka_unit_test(what_no_rule_lets_in_does_not_reach_main),
 		cmocka_unit_test(the_longest_message_that_fits_gets_through),
 	};

@@ -18,6 +18,8 @@ int store_source_new(struct store_source **out, struct store *s)
 	return 0;
 }
 
+static int last_class;
+
 void store_source_free(struct store_source *src)
 {
 	(void)src;
@@ -26,7 +28,7 @@ void store_source_free(struct store_source *src)
 int store_append(struct store_source *src, struct msg *m, uint64_t *ticket)
 {
 	(void)src;
-	(void)m;
+	last_class = m->class;
 	if (append_says == 0)
 		*ticket = (uint64_t)++appended;
 	return append_says;
@@ -75,6 +77,17 @@ bool bridge_selects(const struct bridge_opts *opts, const char *topic, size_t le
 	const char *wanted = opts->client_id;
 
 	return strlen(wanted) == len && memcmp(wanted, topic, len) == 0;
+}
+
+/* The topic "a" is an alarm to the first upstream. */
+int bridge_class(const struct bridge_opts *opts, const char *topic, size_t len)
+{
+	return bridge_selects(opts, topic, len) && *opts->client_id == 'a' ? MSG_ALARM : BRIDGE_CLASS_KEEP;
+}
+
+bool bridge_classes(const struct bridge_opts *opts)
+{
+	return *opts->client_id == 'a';
 }
 
 static struct route *route;
@@ -210,6 +223,39 @@ static void new_rules_hold_from_the_next_message_on(void **state)
 	assert_true(p.ops->selects(p.ctx, "c", 1));
 }
 
+static void a_rule_gives_its_class_to_what_clients_publish(void **state)
+{
+	struct persist p = lane_persist(lane);
+	struct msg *a = message("a"), *b = message("b");
+	uint64_t ticket;
+
+	(void)state;
+	assert_int_equal(p.ops->keep(p.ctx, b, &ticket), 0);
+	assert_int_equal(last_class, MSG_BULK);
+	assert_int_equal(p.ops->keep(p.ctx, a, &ticket), 0);
+	assert_int_equal(last_class, MSG_ALARM);
+	assert_int_equal(a->class, MSG_BULK); /* what the broker holds is as it was */
+	append_says = STORE_BUSY;
+	assert_int_equal(p.ops->keep(p.ctx, a, &ticket), PERSIST_BUSY);
+	assert_int_equal(lane_publish(lane, a), ROUTE_BUSY); /* readings have the class of their point */
+	assert_int_equal(last_class, MSG_BULK);
+	msg_unref(a);
+	msg_unref(b);
+}
+
+static void what_came_round_is_known_by_our_name(void **state)
+{
+	static const uint8_t props[] = {0x26, 0, 8, 'w', 'e', 'i', 'r', '-', 'h', 'o', 'p', 0, 2, 'u', 's'};
+	struct persist p = lane_persist(lane);
+
+	(void)state;
+	assert_false(p.ops->passed(p.ctx, props, sizeof(props)));
+	assert_int_equal(route_set_site(route, "us"), 0);
+	assert_true(p.ops->passed(p.ctx, props, sizeof(props)));
+	assert_int_equal(route_set_site(route, "them"), 0);
+	assert_false(p.ops->passed(p.ctx, props, sizeof(props)));
+}
+
 int main(void)
 {
 #define with_lane(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -221,6 +267,8 @@ int main(void)
 		with_lane(a_store_that_refuses_does_not_keep_local_clients_from_it),
 		with_lane(an_error_of_the_store_is_passed_up),
 		with_lane(new_rules_hold_from_the_next_message_on),
+		with_lane(a_rule_gives_its_class_to_what_clients_publish),
+		with_lane(what_came_round_is_known_by_our_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
