@@ -125,14 +125,17 @@ static void redial(struct drain *d)
 	dial(d, NULL);
 }
 
-/* The call was not the one that is wanted, and the next one is. */
+/* The call was not the one that is wanted, and the next one is. That one finds the session of this one, so what this
+ * one found missing is not to be taken for present then. */
 static bool calls_again(struct drain *d)
 {
-	if (wants_other_keep_alive(d))
-		d->keep_alive_s = d->limits.keep_alive_s;
-	else if (!d->wiping)
+	bool other_keep_alive = wants_other_keep_alive(d);
+
+	if (!other_keep_alive && !d->wiping)
 		return false;
-	if (d->wiping) {
+	if (other_keep_alive)
+		d->keep_alive_s = d->limits.keep_alive_s;
+	if (d->wiping || !d->limits.session_present) {
 		resume_wiped(d, address(d));
 		d->subscribed = false;
 	}

@@ -93,6 +93,7 @@ bool resume_knows(const struct drain *d, uint64_t seq, uint32_t sum)
 
 void resume_wiped(struct drain *d, const char *address)
 {
-	exact_begin(d->env.exact, address);
+	if (d->env.exact)
+		exact_begin(d->env.exact, address);
 	d->resume_silences = 0;
 }

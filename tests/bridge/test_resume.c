@@ -179,6 +179,25 @@ static void record_that_left_the_store_is_released(void **state)
 	assert_true(x->b->up.held[1].released);
 }
 
+static void session_lost_on_a_call_that_is_made_again_is_lost(void **state)
+{
+	struct exact_bench *x = *state;
+	struct uplink_limits limits = {.max_qos = 2, .keep_alive_s = 10};
+
+	rig_add(x->b, 3);
+	begin(x);
+	exact_released(x->b->exact, 1);
+	dial_again(x);
+	fake_up(&x->b->up, &limits); /* no session, and another keep alive: dialled once more */
+	assert_true(x->b->up.in_call);
+	assert_int_equal(x->b->up.held_count, 0);
+	limits.session_present = true; /* that of the call just made */
+	fake_up(&x->b->up, &limits);
+	rig_turn(x->b, 1);
+	assert_int_equal(x->b->up.count, 6);
+	assert_int_equal(x->b->up.got[3].seq, 1);
+}
+
 static void another_address_is_wiped_first(void **state)
 {
 	struct exact_bench *x = *state;
@@ -236,6 +255,7 @@ int main(void)
 		TEST(one_refused_while_it_was_resumed_is_sent_as_new),
 		TEST(another_process_goes_on_where_the_last_one_was_killed),
 		TEST(record_that_left_the_store_is_released),
+		TEST(session_lost_on_a_call_that_is_made_again_is_lost),
 		TEST(another_address_is_wiped_first),
 		TEST(upstream_that_never_answers_what_is_held_is_wiped_in_the_end),
 		TEST(server_that_takes_only_qos_1_is_no_upstream_for_exactly_once),
