@@ -13,6 +13,7 @@ int cmd_broker(int argc, char **argv);
 int cmd_quarantine(int argc, char **argv);
 int cmd_queue(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 int cmd_scan(int argc, char **argv);
 int cmd_user(int argc, char **argv);
 int cmd_backup(int argc, char **argv);

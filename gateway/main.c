@@ -13,6 +13,7 @@ static const struct command {
 	{"run", cmd_run, "run the gateway: weir run [--config FILE]"},
 	{"check", cmd_check, "find every mistake in a configuration: weir check [--print | --plan] [FILE]"},
 	{"trace", cmd_trace, "the last frames of a line: weir trace LINE [--follow] [--pcap FILE]"},
+	{"import", cmd_import, "the register list of a manual as a template: weir import FILE.csv"},
 	{"ports", cmd_ports, "serial ports of this machine, who has each, and what to write to use one"},
 	{"broker", cmd_broker, "run the MQTT broker alone: weir broker [--bind ADDR]... [--anonymous] [--config FILE]"},
 	{"user", cmd_user, "who may connect to the broker: weir user add|remove|list FILE [NAME]"},

@@ -150,6 +150,30 @@ def scan_with_other_settings_gives_the_line_back():
         wait(lambda: '"q":"good"' in desk.ask("points", "a/readings")[1], 30, "the line is as it was")
 
 
+def register_list_of_a_manual_becomes_a_template():
+    with Desk() as desk:
+        weir = harness.build_dir() / "gateway/weir"
+        table = desk.dir / "meter.csv"
+        table.write_bytes(b"\xef\xbb\xbfname;table;address;type;scale;unit;writable;values\r\n"
+                          b"Flow temp;holding;100;float32;;\xc2\xb0C;;\r\n"
+                          b'"Set/point";holding;40;int16;0,1;;yes;\r\n'
+                          b'Mode;input;3;;;;;"0=off | 1=on"\r\n')
+        done = subprocess.run([weir, "import", table], capture_output=True, text=True, timeout=30, check=False)
+        must(done.returncode == 0, done.stderr)
+        for said in ("Flow-temp: {holding: 100, type: float32", "scale: 0.1, writable: true", "{0: off, 1: on}"):
+            must(said in done.stdout.replace('"', ""), done.stdout)
+        (desk.dir / "templates").mkdir()
+        (desk.dir / "templates/meter.yaml").write_text(done.stdout)
+        (desk.dir / "site.yaml").write_text("site: plant\nlines: {bus: {driver: modbus-rtu, port: /dev/ttyUSB0}}\n"
+                                            "devices: {meter: {line: bus, template: meter}}\n")
+        checked = subprocess.run([weir, "check", desk.dir / "site.yaml"], capture_output=True, text=True, timeout=30,
+                                 check=False)
+        must(checked.returncode == 0 and "3 points" in checked.stdout, checked.stdout + checked.stderr)
+        table.write_text("name,colour\nx,red\n")
+        done = subprocess.run([weir, "import", table], capture_output=True, text=True, timeout=30, check=False)
+        must(done.returncode == 1 and "there is no key `colour`" in done.stderr, done.stderr)
+
+
 if __name__ == "__main__":
-    sys.exit(run([read_shows_registers_as_every_type, device_that_is_to_be_asked_who_it_is_is_asked_once, write_reads_back_and_is_an_event,
+    sys.exit(run([register_list_of_a_manual_becomes_a_template, read_shows_registers_as_every_type, device_that_is_to_be_asked_who_it_is_is_asked_once, write_reads_back_and_is_an_event,
                   scan_finds_units_while_the_line_polls, scan_with_other_settings_gives_the_line_back]))
