@@ -671,6 +671,37 @@ static void an_entry_that_nobody_understands_is_skipped_counted_and_left_alone(v
 	close_bench(&b);
 }
 
+struct told {
+	char text[4096];
+};
+
+static void hear(void *ctx, const char *text)
+{
+	struct told *t = ctx;
+
+	snprintf(t->text, sizeof(t->text), "%s", text);
+}
+
+static void weir_why_and_weir_clients_say_what_is_durable(void **state)
+{
+	static struct told t;
+	struct bench b;
+
+	(void)state;
+	away(&b, 1);
+	assert_int_equal(broker_why(b.rig.broker, "sub", "t/a", hear, &t), 0);
+	rig_turn(&b.rig);
+	assert_non_null(strstr(t.text, "durable: yes"));
+	assert_int_equal(broker_why(b.rig.broker, "pub", "t/a", hear, &t), 0);
+	rig_turn(&b.rig);
+	assert_non_null(strstr(t.text, "durable: no"));
+	assert_int_equal(broker_clients(b.rig.broker, true, hear, &t), 0);
+	rig_turn(&b.rig);
+	assert_non_null(strstr(t.text, "\"durable\":true"));
+	assert_non_null(strstr(t.text, "\"durable\":false"));
+	close_bench(&b);
+}
+
 /* --- time ------------------------------------------------------------------------------------------------------- */
 
 /* CONNECT of a 5.0 client: session expiry, and a will with a delay where delay_s is not negative. */
@@ -918,6 +949,7 @@ int main(void)
 		cmocka_unit_test(a_share_remembers_its_members_and_their_messages),
 		cmocka_unit_test(a_session_that_has_ended_is_gone_with_all_that_was_its_own),
 		cmocka_unit_test(an_entry_that_nobody_understands_is_skipped_counted_and_left_alone),
+		cmocka_unit_test(weir_why_and_weir_clients_say_what_is_durable),
 		cmocka_unit_test(session_expiry_counts_the_downtime),
 		cmocka_unit_test(who_was_connected_at_the_crash_counts_as_gone_from_the_restart),
 		cmocka_unit_test(message_expiry_counts_the_downtime_and_what_is_left_is_told),
