@@ -5,8 +5,6 @@
  * payload is a record: a header of varints that give each column's type, then the columns. */
 #include "store/carve.h"
 
-#include "store/block.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -20,20 +18,23 @@ enum {
 	LOCAL_MAX = DB_PAGE - 35,
 	LOCAL_MIN = (DB_PAGE - 12) * 32 / 255 - 23,
 	OVERFLOW_BYTES = DB_PAGE - 4,
-	COLUMNS = 6,
+	FREE_LIST = 32, /* in the first page: the first trunk of free pages */
+	FREE_HEAD = 8,  /* of a trunk: the next one, how many follow */
 	PAYLOAD_MAX = 256 * 1024 * 1024,
 };
 
 struct found {
-	uint64_t last;
+	uint64_t key;
 	uint32_t page;
 	uint16_t cell; /* its place in the page */
 };
 
 struct carve {
+	const struct carve_kind *kind;
 	int fd;
 	uint32_t pages;
-	struct found *rows; /* by last */
+	uint8_t *freed;     /* a bit for each page; NULL: nobody asked */
+	struct found *rows; /* by key */
 	size_t count, cap, at;
 	uint8_t *bytes;
 	size_t bytes_cap;
@@ -122,50 +123,77 @@ static int64_t get_int(struct cursor *c, uint64_t type)
 	return (int64_t)v;
 }
 
-/* The columns of table block: last is the key and NULL here, four integers, a blob. */
-static int parse(const uint8_t *payload, size_t len, uint64_t last, struct db_block *out)
+/* The key stands in the cell and is NULL here; integers, a blob. */
+static int parse(const struct carve *c, const uint8_t *payload, size_t len, struct carve_row *out)
 {
 	struct cursor head = cursor_on(payload, len), body = head;
-	uint64_t head_len = get_varint(&head), types[COLUMNS];
-	struct block_iter it;
-	struct block_record rec;
-	int r;
+	uint64_t head_len = get_varint(&head), key = get_varint(&head), types[CARVE_INTS], blob;
 
 	cursor_span(&body, (size_t)head_len);
-	for (int i = 0; i < COLUMNS; i++)
+	for (int i = 0; i < c->kind->ints; i++)
 		types[i] = get_varint(&head);
-	if (!cursor_ok(&head) || head.at != body.at || types[0] != 0 || types[5] < 12 || types[5] % 2)
+	blob = get_varint(&head);
+	if (!cursor_ok(&head) || head.at != body.at || key != 0 || blob < 12 || blob % 2)
 		return -EBADMSG;
-	*out = (struct db_block){.last = last};
-	out->first = last - (uint64_t)get_int(&body, types[1]);
-	out->classes = (uint64_t)get_int(&body, types[2]);
-	out->from_ms = get_int(&body, types[3]);
-	out->to_ms = get_int(&body, types[4]);
-	out->data = cursor_span(&body, (size_t)(types[5] - 12) / 2);
-	if (!cursor_done(&body) || out->first > last)
-		return -EBADMSG;
-	r = block_iter_init(&it, out->data.at, out->data.len, out->first);
-	while (r == 0 && (r = block_next(&it, &rec)) == BLOCK_DAMAGED)
-		r = 0;
-	block_iter_fini(&it);
-	return r == 0 ? 0 : r < 0 ? r : -EBADMSG;
+	for (int i = 0; i < c->kind->ints; i++)
+		out->ints[i] = get_int(&body, types[i]);
+	out->data = cursor_span(&body, (size_t)(blob - 12) / 2);
+	return cursor_done(&body) ? c->kind->check(out) : -EBADMSG;
 }
 
-static int read_row(struct carve *c, const uint8_t page[DB_PAGE], uint16_t at, struct db_block *out)
+static int read_row(struct carve *c, const uint8_t page[DB_PAGE], uint16_t at, struct carve_row *out)
 {
 	struct cursor cell = cursor_on(page + at, (size_t)(DB_PAGE - at));
-	uint64_t payload = get_varint(&cell), last = get_varint(&cell);
+	uint64_t payload = get_varint(&cell);
 	int r;
 
+	*out = (struct carve_row){.key = get_varint(&cell)};
 	if (!cursor_ok(&cell) || payload == 0 || payload > PAYLOAD_MAX)
 		return -EBADMSG;
 	r = gather(c, &cell, (size_t)payload);
-	return r < 0 ? r : parse(c->bytes, (size_t)payload, last, out);
+	return r < 0 ? r : parse(c, c->bytes, (size_t)payload, out);
+}
+
+/* --- pages that are free --------------------------------------------------------------------------------------------------- */
+
+static void set_freed(struct carve *c, uint32_t page)
+{
+	if (page <= c->pages)
+		c->freed[page / 8] |= (uint8_t)(1u << page % 8);
+}
+
+static bool is_freed(const struct carve *c, uint32_t page)
+{
+	return c->freed && c->freed[page / 8] >> page % 8 & 1;
+}
+
+/* Follows the trunks; a page that comes twice ends it, and so does one that cannot be. */
+static int find_freed(struct carve *c)
+{
+	uint8_t page[DB_PAGE];
+	struct cursor head;
+	uint32_t trunk, count;
+
+	c->freed = calloc(c->pages / 8 + 1, 1);
+	if (!c->freed)
+		return -ENOMEM;
+	if (read_page(c, 1, page) < 0)
+		return 0;
+	head = cursor_on(page + FREE_LIST, 4);
+	for (trunk = cursor_u32(&head); trunk > 1 && !is_freed(c, trunk) && read_page(c, trunk, page) == 0;) {
+		set_freed(c, trunk);
+		head = cursor_on(page, DB_PAGE);
+		trunk = cursor_u32(&head);
+		count = cursor_u32(&head);
+		for (uint32_t i = 0; i < count && i < (DB_PAGE - FREE_HEAD) / 4; i++)
+			set_freed(c, cursor_u32(&head));
+	}
+	return 0;
 }
 
 /* --- the search ------------------------------------------------------------------------------------------------------------ */
 
-static int note(struct carve *c, uint64_t last, uint32_t page, uint16_t cell)
+static int note(struct carve *c, uint64_t key, uint32_t page, uint16_t cell)
 {
 	if (c->count == CARVE_ROWS)
 		return 0;
@@ -178,7 +206,7 @@ static int note(struct carve *c, uint64_t last, uint32_t page, uint16_t cell)
 		c->rows = more;
 		c->cap = cap;
 	}
-	c->rows[c->count++] = (struct found){last, page, cell};
+	c->rows[c->count++] = (struct found){key, page, cell};
 	return 0;
 }
 
@@ -187,7 +215,7 @@ static int search_page(struct carve *c, uint32_t number)
 	uint8_t page[DB_PAGE];
 	struct cursor head;
 	unsigned cells;
-	int r = read_page(c, number, page);
+	int r = is_freed(c, number) ? -EBADMSG : read_page(c, number, page);
 
 	if (r < 0 || page[0] != TABLE_LEAF)
 		return 0;
@@ -196,27 +224,27 @@ static int search_page(struct carve *c, uint32_t number)
 	head = cursor_on(page + LEAF_HEAD, DB_PAGE - LEAF_HEAD);
 	for (unsigned i = 0; r == 0 && i < cells && cursor_ok(&head); i++) {
 		uint16_t at = cursor_u16(&head);
-		struct db_block b;
+		struct carve_row row;
 
 		if (at < LEAF_HEAD || at >= DB_PAGE)
 			continue;
-		r = read_row(c, page, at, &b);
+		r = read_row(c, page, at, &row);
 		if (r == 0)
-			r = note(c, b.last, number, at);
+			r = note(c, row.key, number, at);
 		else if (r == -EBADMSG)
 			r = 0;
 	}
 	return r;
 }
 
-static int by_last(const void *a, const void *b)
+static int by_key(const void *a, const void *b)
 {
 	const struct found *x = a, *y = b;
 
-	return x->last < y->last ? -1 : x->last > y->last;
+	return x->key < y->key ? -1 : x->key > y->key;
 }
 
-int carve_new(struct carve **out, const char *path)
+int carve_new(struct carve **out, const char *path, const struct carve_kind *kind)
 {
 	struct carve *c = calloc(1, sizeof(*c));
 	struct stat st;
@@ -224,11 +252,14 @@ int carve_new(struct carve **out, const char *path)
 
 	if (!c)
 		return -ENOMEM;
+	c->kind = kind;
 	c->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (c->fd < 0 || fstat(c->fd, &st) < 0)
 		r = -errno;
 	else
 		c->pages = (uint32_t)(st.st_size / DB_PAGE);
+	if (r == 0 && kind->not_freed)
+		r = find_freed(c);
 	for (uint32_t n = 2; r == 0 && n <= c->pages; n++)
 		r = search_page(c, n);
 	if (r < 0) {
@@ -236,7 +267,7 @@ int carve_new(struct carve **out, const char *path)
 		return r;
 	}
 	if (c->count > 0)
-		qsort(c->rows, c->count, sizeof(*c->rows), by_last);
+		qsort(c->rows, c->count, sizeof(*c->rows), by_key);
 	*out = c;
 	return 0;
 }
@@ -247,22 +278,23 @@ void carve_free(struct carve *c)
 		return;
 	if (c->fd >= 0)
 		close(c->fd);
+	free(c->freed);
 	free(c->rows);
 	free(c->bytes);
 	free(c);
 }
 
-int carve_next(struct carve *c, uint64_t after, struct db_block *out)
+int carve_next(struct carve *c, uint64_t after, struct carve_row *out)
 {
 	uint8_t page[DB_PAGE];
 	int r = -EBADMSG;
 
-	if (c->at > 0 && c->rows[c->at - 1].last > after)
+	if (c->at > 0 && c->rows[c->at - 1].key > after)
 		c->at = 0;
 	for (; r == -EBADMSG && c->at < c->count; c->at++) {
 		const struct found *f = &c->rows[c->at];
 
-		if (f->last <= after)
+		if (f->key <= after)
 			continue;
 		r = read_page(c, f->page, page);
 		if (r == 0)

@@ -86,7 +86,7 @@ static int fill(void *ctx, const char *old_path, const char *new_path)
 		if (from && ledgerdb_limit(from, &limit) < 0)
 			limit = 0;
 		limit = j->keeper->limit > limit ? j->keeper->limit : limit;
-		r = rescue(from, to, limit, &j->result);
+		r = rescue(from, old_path, to, limit, &j->result);
 		ledgerdb_close(from);
 	}
 	ledgerdb_close(to);

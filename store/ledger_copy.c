@@ -47,7 +47,7 @@ static int copy(const char *from, const char *to, uint64_t least, struct ledger_
 	if (r == 0)
 		r = ledgerdb_limit(old, &limit);
 	if (r == 0)
-		r = rescue(old, fresh, limit > least ? limit : least, &done);
+		r = rescue(old, from, fresh, limit > least ? limit : least, &done);
 	ledgerdb_close(fresh);
 	ledgerdb_close(old);
 	if (fresh)

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum statement { PUT, DROP, DROP_DEAD, PUT_DEAD, GET, GET_AT, FIND, SET_LIMIT, GET_LIMIT, N_STATEMENTS };
+enum statement { PUT, DROP, DROP_DEAD, PUT_DEAD, GET, GET_AT, GET_DEAD, FIND, SET_LIMIT, GET_LIMIT, N_STATEMENTS };
 
 static const struct {
 	const char *sql;
@@ -20,6 +20,7 @@ static const struct {
 		 " WHERE f.last>? ORDER BY f.last LIMIT 1",
 		false},
 	[GET_AT] = {"SELECT last,first,data,NULL FROM folio WHERE last=?", false},
+	[GET_DEAD] = {"SELECT bits FROM dead WHERE last=?", false},
 	[FIND] = {"SELECT last FROM folio WHERE last>? ORDER BY last LIMIT 1", false},
 	[SET_LIMIT] = {"INSERT OR REPLACE INTO mark(name,value) VALUES('limit',?)", true},
 	[GET_LIMIT] = {"SELECT value FROM mark WHERE name='limit'", false},
@@ -209,8 +210,19 @@ int ledgerdb_get_at(struct ledgerdb *d, uint64_t last, struct ledgerdb_folio *ou
 	return get(d, GET_AT, last, out);
 }
 
+int ledgerdb_get_dead(struct ledgerdb *d, uint64_t last, struct span *bits)
+{
+	sqlite3_stmt *st = sql_use(d->stmt[GET_DEAD]);
+	int r;
+
+	sqlite3_bind_int64(st, 1, (sqlite3_int64)last);
+	r = sql_row(&d->sql, st);
+	return r ? r : get_blob(d, st, 0, bits);
+}
+
 void ledgerdb_done(struct ledgerdb *d)
 {
+	sqlite3_reset(d->stmt[GET_DEAD]);
 	sqlite3_reset(d->stmt[GET]);
 	sqlite3_reset(d->stmt[GET_AT]);
 }

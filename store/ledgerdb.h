@@ -47,6 +47,7 @@ int ledgerdb_put_dead(struct ledgerdb *d, uint64_t last, struct span bits);
 int ledgerdb_get(struct ledgerdb *d, uint64_t after, struct ledgerdb_folio *out);
 int ledgerdb_get_at(struct ledgerdb *d, uint64_t last, struct ledgerdb_folio *out); /* this one, without its dead */
 int ledgerdb_find(struct ledgerdb *d, uint64_t after, uint64_t *last); /* the same, and reads nothing but the tree */
+int ledgerdb_get_dead(struct ledgerdb *d, uint64_t last, struct span *bits); /* its dead bits alone; DB_END: none */
 void ledgerdb_done(struct ledgerdb *d);
 
 int ledgerdb_set_limit(struct ledgerdb *d, uint64_t limit);

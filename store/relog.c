@@ -7,14 +7,50 @@
 #include <errno.h>
 #include <string.h>
 
+/* --- blocks that no tree leads to --------------------------------------------------------------------------------- */
+
+enum { SPAN, CLASSES, FROM_MS, TO_MS, BLOCK_INTS }; /* columns between the key and the blob */
+
+static struct db_block block_of(const struct carve_row *row)
+{
+	return (struct db_block){
+		.first = row->key - (uint64_t)row->ints[SPAN],
+		.last = row->key,
+		.classes = (uint64_t)row->ints[CLASSES],
+		.from_ms = row->ints[FROM_MS],
+		.to_ms = row->ints[TO_MS],
+		.data = row->data,
+	};
+}
+
+/* It begins a block with a right sum. */
+static int is_block(const struct carve_row *row)
+{
+	struct db_block b = block_of(row);
+	struct block_iter it;
+	struct block_record rec;
+	int r = b.first <= b.last ? block_iter_init(&it, b.data.at, b.data.len, b.first) : -EBADMSG;
+
+	if (r < 0)
+		return r;
+	while ((r = block_next(&it, &rec)) == BLOCK_DAMAGED)
+		;
+	block_iter_fini(&it);
+	return r == 0 ? 0 : r < 0 ? r : -EBADMSG;
+}
+
+static const struct carve_kind blocks = {.ints = BLOCK_INTS, .check = is_block};
+
 /* Blocks that no tree leads to, for the seqs from `from` to `to`. What is below the floor is stale. */
 static int take_carved(struct job *j, uint64_t from, uint64_t to)
 {
-	struct db_block b;
+	struct carve_row row;
 	uint64_t after = from - 1;
-	int r = j->carve ? 0 : carve_new(&j->carve, j->opts->from_path);
+	int r = j->carve ? 0 : carve_new(&j->carve, j->opts->from_path, &blocks);
 
-	while (r == 0 && (r = carve_next(j->carve, after, &b)) == 0 && b.last <= to) {
+	while (r == 0 && (r = carve_next(j->carve, after, &row)) == 0 && row.key <= to) {
+		struct db_block b = block_of(&row);
+
 		after = b.last;
 		if (b.first < from)
 			continue;

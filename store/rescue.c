@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "store/book.h"
+#include "store/carve.h"
 #include "store/folio.h"
 
 #include <errno.h>
@@ -16,8 +17,10 @@ enum { PIECE_BYTES = 4 * 1024 * 1024 }; /* of one transaction */
 
 struct job {
 	struct ledgerdb *from, *to;
+	const char *from_path;
 	struct rescue_result *result;
-	size_t bytes; /* since the last commit */
+	struct carve *carve; /* made when there is a hole */
+	size_t bytes;        /* since the last commit */
 };
 
 static int put(struct job *j, const struct ledgerdb_folio *row)
@@ -87,6 +90,13 @@ static int take(struct job *j, const struct ledgerdb_folio *row)
 	return r;
 }
 
+static int is_folio(const struct carve_row *row)
+{
+	struct folio_reader r;
+
+	return folio_open(&r, row->data.at, row->data.len, (uint64_t)row->ints[0]);
+}
+
 /* The least number behind which the tree can be walked again: it cannot behind `bad`, it can behind `good`. */
 static uint64_t bisect(struct job *j, uint64_t bad, uint64_t good)
 {
@@ -117,7 +127,36 @@ static int skip(struct job *j, uint64_t *after)
 	return DB_END;
 }
 
-/* The next row, as far as it can be read: 0, DB_END, or -EAGAIN: nothing of this one. */
+static const struct carve_kind folios = {.ints = 1, .check = is_folio, .not_freed = true};
+
+/* Folios with last numbers behind `after` and up to `to`, that no tree leads to. */
+static int take_carved(struct job *j, uint64_t after, uint64_t to)
+{
+	struct carve_row row;
+	int r = j->carve ? 0 : carve_new(&j->carve, j->from_path, &folios);
+
+	while (r == 0 && (r = carve_next(j->carve, after, &row)) == 0 && row.key <= to) {
+		struct ledgerdb_folio f = {.first = (uint64_t)row.ints[0], .last = row.key, .data = row.data};
+
+		after = row.key;
+		if (ledgerdb_get_dead(j->from, f.last, &f.dead) != 0)
+			f.dead = (struct span){0};
+		r = take(j, &f);
+		ledgerdb_done(j->from);
+	}
+	return r == DB_END ? 0 : r;
+}
+
+/* Where the tree cannot be walked behind *after: DB_END when it cannot be behind anything any more. */
+static int cross(struct job *j, uint64_t *after)
+{
+	uint64_t from = *after;
+	int end = skip(j, after), r = take_carved(j, from, end ? INT64_MAX : *after);
+
+	return r < 0 ? r : end;
+}
+
+/* The next row that can be read, in the tree or beside it. 0, DB_END, or -EAGAIN: nothing of this one. */
 static int next(struct job *j, uint64_t *after, struct ledgerdb_folio *row)
 {
 	uint64_t last;
@@ -132,8 +171,10 @@ static int next(struct job *j, uint64_t *after, struct ledgerdb_folio *row)
 	r = ledgerdb_find(j->from, *after, &last);
 	if (r == DB_END)
 		return r;
-	if (r < 0 || last <= *after)
-		return skip(j, after) == DB_END ? DB_END : -EAGAIN;
+	if (r < 0 || last <= *after) {
+		r = cross(j, after);
+		return r == 0 ? -EAGAIN : r;
+	}
 	*after = last;
 	j->result->unknown = true;
 	row->dead = (struct span){0};
@@ -156,15 +197,16 @@ static int copy(struct job *j)
 	return 0;
 }
 
-int rescue(struct ledgerdb *from, struct ledgerdb *to, uint64_t limit, struct rescue_result *out)
+int rescue(struct ledgerdb *from, const char *from_path, struct ledgerdb *to, uint64_t limit, struct rescue_result *out)
 {
-	struct job j = {from, to, out, 0};
+	struct job j = {.from = from, .from_path = from_path, .to = to, .result = out};
 	int r = ledgerdb_begin(to);
 
 	*out = (struct rescue_result){.unknown = !from};
 	if (r == 0 && from) {
 		r = copy(&j);
 		ledgerdb_rollback(from);
+		carve_free(j.carve);
 	}
 	if (r == -ENOSPC) {
 		log_error("ledger salvage=partial; there is no room for all of it, the rest stays in the old file");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* rescue.h - what lives in one broker.db, copied into a new one: of a damaged file as much as can be read.
  *
- * Folios are found through the tree; where the tree does not lead, the walk goes on behind. A folio that is whole is
+ * Folios are found through the tree; where the tree does not lead, page by page (store/carve.h). A folio that is whole is
  * copied as it stands, with its dead bits; of another, the entries whose sums are right. Where the dead bits cannot be
  * read, all of the folio lives again: something may be delivered twice, nothing is lost by it.
  * Owner     who has both files open; nobody writes into the old one, or the caller reads it at one moment.
@@ -22,6 +22,7 @@ struct rescue_result {
 
 /* limit: as it stands in the old file, 0: cannot be read. The new file is complete when this returns 0; a moment that the
  * old one was read at is let go before the new one is flushed. */
-int rescue(struct ledgerdb *from, struct ledgerdb *to, uint64_t limit, struct rescue_result *out);
+int rescue(
+	struct ledgerdb *from, const char *from_path, struct ledgerdb *to, uint64_t limit, struct rescue_result *out);
 
 #endif
