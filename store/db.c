@@ -146,9 +146,9 @@ int db_empty_wal(struct db *d)
 	return sql_empty_wal(&d->sql);
 }
 
-int db_check(struct db *d, int64_t budget_ms, int64_t (*mono_ms)(void *ctx), void *ctx)
+int db_check(struct db *d, int64_t budget_ms)
 {
-	return sql_check(&d->sql, budget_ms, mono_ms, ctx);
+	return sql_check(&d->sql, budget_ms);
 }
 
 /* --- blocks ------------------------------------------------------------------------------------------------------ */

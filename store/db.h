@@ -79,6 +79,6 @@ int db_checkpoint(struct db *d, bool always);
 int db_empty_wal(struct db *d); /* everything into the database; for a clean end. -EBUSY: a reader needs it still */
 
 /* A check of at most budget_ms: 0, or -EBADMSG. How far it came is not known. */
-int db_check(struct db *d, int64_t budget_ms, int64_t (*mono_ms)(void *ctx), void *ctx);
+int db_check(struct db *d, int64_t budget_ms);
 
 #endif

@@ -163,12 +163,6 @@ static struct db_opts db_opts(const struct queue *q)
 		room_wal_bytes(q->opts.max_bytes)};
 }
 
-static int64_t mono_ms(void *ctx)
-{
-	(void)ctx;
-	return clock_mono_ms(&clock_system);
-}
-
 static int attach(struct queue *q)
 {
 	struct db_opts o = db_opts(q);
@@ -177,7 +171,7 @@ static int attach(struct queue *q)
 	/* A file that was not closed is looked through for as long as a start may take; what that does not reach is
 	 * guarded by the sums of the blocks. */
 	if (r == 0 && !q->limit.clean)
-		r = db_check(q->db, CHECK_MS, mono_ms, NULL);
+		r = db_check(q->db, CHECK_MS);
 	if (r == 0)
 		r = within(q, load_all);
 	if (r == 0)

@@ -49,7 +49,7 @@ int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind
 int sql_open_alone(struct sql *q, const char *path, const struct sql_kind *kind);
 void sql_close(struct sql *q); /* its owner's statements are finalized before; zeroed is fine */
 /* A check of at most budget_ms: 0, or -EBADMSG. How far it came is not known. */
-int sql_check(struct sql *q, int64_t budget_ms, int64_t (*mono_ms)(void *ctx), void *ctx);
+int sql_check(struct sql *q, int64_t budget_ms); /* sql_check.c */
 
 /* --- statements */
 

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -429,6 +430,67 @@ static void start_and_drain(uint64_t records, int64_t max_bytes)
 	queue_close(q);
 }
 
+/* Its pages are asked for again, as after a boot. */
+static void forget_pages(void)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/queue.db", dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fdatasync(fd) < 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
+		die("fadvise", -errno);
+	close(fd);
+}
+
+static void time_start(const char *after, int64_t max_bytes)
+{
+	struct queue_stats st;
+	struct queue *q;
+	int64_t t;
+
+	forget_pages();
+	t = now_ns();
+	q = open_queue(max_bytes);
+	t = now_ns() - t;
+	queue_stats(q, &st);
+	printf("  %-28s  %9" PRIu64 " records  %5" PRId64 " MB  %5.0f ms\n", after, st.last_seq - st.first_seq + 1,
+		st.disk_bytes / 1000000, (double)t / 1e6);
+	queue_close(q);
+}
+
+/* A child that ends without a word leaves the files as a crash does. */
+static void crash(int64_t max_bytes)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		append(open_queue(max_bytes), 5000, 1000);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		die("crash", -EIO);
+}
+
+static void start_with(int64_t bytes)
+{
+	int64_t max_bytes = bytes + bytes / 8;
+	struct queue_stats st = {0};
+	struct queue *q;
+
+	wipe();
+	q = open_queue(max_bytes);
+	while (st.disk_bytes < bytes) {
+		append(q, 100000, 1000);
+		queue_stats(q, &st);
+	}
+	queue_close(q);
+	time_start("after a clean end", max_bytes);
+	crash(max_bytes);
+	time_start("after a crash", max_bytes);
+}
+
 /* --- through the thread ------------------------------------------------------------------------------------------------- */
 
 static uint64_t wait_for(struct store_source *src)
@@ -505,6 +567,8 @@ int main(int argc, char **argv)
 	flat(longer ? 10000000 : 1000000);
 	printf("\nstart and drain\n");
 	start_and_drain(1000000, (longer ? 10000000 : 1000000) * INT64_C(300) + (64 << 20));
+	printf("\nstart with nothing of the file in memory\n");
+	start_with(longer ? INT64_C(5000) * 1000000 : INT64_C(300) * 1000000);
 	printf("\nthrough the writer thread, one sender with so many unacknowledged\n");
 	printf("  window   records/s  a commit  ns in append\n");
 	through_the_thread(2000, 1);

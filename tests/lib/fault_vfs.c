@@ -26,7 +26,7 @@ static struct {
 	uint64_t fail_at[N_FAULT_OPS], fail_to[N_FAULT_OPS];
 	uint64_t changes, cut_at;
 	bool cut;
-	int64_t capacity, delay_ms;
+	int64_t capacity, delay_ms, read_ms;
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const int codes[N_FAULT_OPS] = {
@@ -196,10 +196,23 @@ static int x_close(sqlite3_file *f)
 	return real(f)->pMethods ? real(f)->pMethods->xClose(real(f)) : SQLITE_OK;
 }
 
+/* One of the delays of the disk, as it is now. */
+static void take_time(const int64_t *ms)
+{
+	struct timespec t;
+
+	lock();
+	t = (struct timespec){*ms / 1000, *ms % 1000 * 1000000};
+	unlock();
+	if (t.tv_sec || t.tv_nsec)
+		nanosleep(&t, NULL);
+}
+
 static int x_read(sqlite3_file *f, void *out, int n, sqlite3_int64 at)
 {
 	int rc = pass(FAULT_READ);
 
+	take_time(&disk.read_ms);
 	return rc ? rc : real(f)->pMethods->xRead(real(f), out, n, at);
 }
 
@@ -239,14 +252,9 @@ static int x_truncate(sqlite3_file *f, sqlite3_int64 len)
 static int x_sync(sqlite3_file *f, int flags)
 {
 	int rc = pass(FAULT_SYNC);
-	struct timespec t;
 
 	(void)flags;
-	lock();
-	t = (struct timespec){disk.delay_ms / 1000, disk.delay_ms % 1000 * 1000000};
-	unlock();
-	if (t.tv_sec || t.tv_nsec)
-		nanosleep(&t, NULL); /* the record changes after it: a cut in between loses what it should have kept */
+	take_time(&disk.delay_ms); /* the record changes after it: a cut in between loses what it should have kept */
 	lock();
 	if (disk.cut)
 		rc = SQLITE_IOERR_FSYNC;
@@ -467,7 +475,7 @@ void fault_vfs_heal(void)
 	memset(disk.fail_at, 0, sizeof(disk.fail_at));
 	disk.cut_at = 0;
 	disk.cut = false;
-	disk.capacity = disk.delay_ms = 0;
+	disk.capacity = disk.delay_ms = disk.read_ms = 0;
 	unlock();
 }
 
@@ -500,6 +508,13 @@ void fault_vfs_sync_delay(int64_t ms)
 {
 	lock();
 	disk.delay_ms = ms;
+	unlock();
+}
+
+void fault_vfs_read_delay(int64_t ms)
+{
+	lock();
+	disk.read_ms = ms;
 	unlock();
 }
 

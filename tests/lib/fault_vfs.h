@@ -38,6 +38,7 @@ void fault_vfs_heal(void); /* no faults from now on; power as well */
 
 void fault_vfs_capacity(int64_t bytes); /* of all files together; 0: no bound */
 void fault_vfs_sync_delay(int64_t ms);
+void fault_vfs_read_delay(int64_t ms);
 
 /* The nth write, truncate, delete or flush from now is the last thing that happens: all later ones fail. */
 void fault_vfs_cut(uint64_t n);

@@ -126,6 +126,30 @@ static void senders_are_held_back_when_memory_is_full_and_woken_after(void **sta
 	tempdir_free(s.dir);
 }
 
+/* Ten seconds of reading, of which a start may take one: the rest of the file is looked at while it runs. */
+static void a_start_after_a_crash_does_not_wait_for_all_of_a_large_file(void **state)
+{
+	struct rig r, after;
+	uint64_t pages, before;
+
+	(void)state;
+	rig_init(&r);
+	rig_init(&after);
+	r.opts.max_bytes = after.opts.max_bytes = 64 << 20;
+	assert_int_equal(rig_open(&r), 0);
+	while (r.sent < 20000)
+		assert_int_equal(rig_commit(&r, 1000, NULL, 1000), 0);
+	pages = r.sent * 1000 / 4096;
+	fault_vfs_crash(r.dir, after.dir, 1);
+	rig_fini(&r);
+	fault_vfs_read_delay(2);
+	before = fault_vfs_count(FAULT_READ);
+	assert_int_equal(rig_open(&after), 0);
+	assert_in_range(fault_vfs_count(FAULT_READ) - before, 50, pages * 3 / 4);
+	fault_vfs_read_delay(0);
+	rig_fini(&after);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +161,8 @@ int main(void)
 			a_disk_that_fails_holds_acknowledgements_back_until_it_recovers, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			senders_are_held_back_when_memory_is_full_and_woken_after, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_start_after_a_crash_does_not_wait_for_all_of_a_large_file, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
