@@ -25,7 +25,8 @@ static void tell_reloading(const struct clock *clock)
 
 static void warn_of_what_needs_a_restart(const struct gateway_opts *old, const struct gateway_opts *fresh, FILE *out)
 {
-	static const char sentence[] = "changed settings of site, control and store take effect at the next start";
+	static const char sentence[] =
+		"changed settings of site, control, store and what the broker keeps take effect at the next start";
 	char *was = gateway_fixed_text(old), *is = gateway_fixed_text(fresh);
 
 	if (was && is && strcmp(was, is) != 0) {

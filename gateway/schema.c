@@ -234,6 +234,7 @@ char *gateway_upstream_text(const struct gateway_opts *o, const struct bridge_op
 
 char *gateway_fixed_text(const struct gateway_opts *o)
 {
+	char state[80];
 	struct sheet s;
 
 	if (!sheet_open(&s))
@@ -241,6 +242,10 @@ char *gateway_fixed_text(const struct gateway_opts *o)
 	put_name(&s, "site", o->site);
 	put_name(&s, "control", o->control);
 	put(&s, &store_table, &o->store);
+	put_name(&s, "state_dir", o->broker.state_dir ? o->broker.state_dir : "");
+	snprintf(state, sizeof(state), "%d %lld %lld %d", o->broker.durable, (long long)o->broker.state_bytes,
+		(long long)o->broker.state_memory, o->broker.state_preallocate);
+	put_name(&s, "state", state);
 	return sheet_close_take(&s);
 }
 
