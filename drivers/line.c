@@ -49,7 +49,7 @@ int64_t line_turnaround_us(const struct line *l, size_t device)
 {
 	const struct pace *p = &l->devices[device].health.pace;
 
-	return p->measured >= PACE_FEW ? p->turnaround_us : -1;
+	return p->measured >= PACE_FEW ? p->usual_us : -1;
 }
 
 /* --- a thread of its own --- */

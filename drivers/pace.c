@@ -8,6 +8,14 @@ enum {
 	SLOWEST_FADES = 256,
 };
 
+/* A step towards it, however far it is: what comes as often above as below stays where it is. */
+static void follow(int64_t *usual_us, int64_t turnaround_us)
+{
+	int64_t step_us = *usual_us / 16 + 20, error_us = turnaround_us - *usual_us;
+
+	*usual_us += error_us > step_us ? step_us : error_us < -step_us ? -step_us : error_us;
+}
+
 /* Smoothed mean and deviation with gains 1/8 and 1/4, as TCP measures its round trip; and the slowest, which fades. */
 void pace_learn(struct pace *p, int64_t turnaround_us)
 {
@@ -17,11 +25,12 @@ void pace_learn(struct pace *p, int64_t turnaround_us)
 		p->slowest_us = turnaround_us;
 	p->slowest_us -= (p->slowest_us - turnaround_us) / SLOWEST_FADES;
 	if (p->measured++ == 0) {
-		p->turnaround_us = turnaround_us;
+		p->turnaround_us = p->usual_us = turnaround_us;
 		p->deviation_us = turnaround_us / 2;
 		return;
 	}
 	p->turnaround_us += error / 8;
+	follow(&p->usual_us, turnaround_us);
 	p->deviation_us += (llabs(error) - p->deviation_us) / 4;
 }
 

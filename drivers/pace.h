@@ -14,6 +14,7 @@ enum { PACE_FEW = 8 }; /* so few replies tell little of how they spread */
 struct pace {
 	int64_t turnaround_us, deviation_us; /* smoothed */
 	int64_t slowest_us;                  /* fades, over some hundred replies */
+	int64_t usual_us;                    /* about the median: one that came very late does not move it far */
 	uint64_t measured;                   /* 0: nothing is known */
 };
 

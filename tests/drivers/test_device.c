@@ -117,6 +117,20 @@ static void slow_reply_is_waited_for_from_then_on(void **state)
 	assert_true(pace_patience_us(&p, &p) >= 200 * MS);
 }
 
+static void one_reply_that_is_late_does_not_change_what_is_usual(void **state)
+{
+	struct pace p = {0};
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		pace_learn(&p, i % 2 ? 5 * MS : 6 * MS);
+	pace_learn(&p, 300 * MS);
+	assert_in_range(p.usual_us, 4500, 7000);
+	for (int i = 0; i < 100; i++)
+		pace_learn(&p, 20 * MS);
+	assert_in_range(p.usual_us, 19 * MS, 21 * MS);
+}
+
 /* It is given what its neighbours need, more with its failures, and all the time there is when nobody else wants it. */
 static void device_that_never_answered_is_judged_by_its_neighbours(void **state)
 {
@@ -152,6 +166,7 @@ int main(void)
 		cmocka_unit_test(probes_grow_rarer_up_to_the_limit),
 		cmocka_unit_test(timeout_follows_the_pace_of_the_device),
 		cmocka_unit_test(slow_reply_is_waited_for_from_then_on),
+		cmocka_unit_test(one_reply_that_is_late_does_not_change_what_is_usual),
 		cmocka_unit_test(device_that_never_answered_is_judged_by_its_neighbours),
 	};
 
