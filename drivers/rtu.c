@@ -181,7 +181,10 @@ static int let_pass(struct wire *w, const struct exchange *x)
 	int r = 0;
 
 	if (here <= EXCEPTION_LEN && here < want) {
-		r = wire_pause(w, x->first_us + wire_span_us(w, EXCEPTION_LEN - here) + w->silence_us);
+		int64_t known_us = x->first_us + wire_span_us(w, EXCEPTION_LEN - here) + w->silence_us;
+
+		/* A short reply is over before an exception would be known for one. */
+		r = wire_pause(w, known_us < end_us + EARLY_US ? known_us : end_us + EARLY_US);
 		here = wire_waiting(w);
 	}
 	return r == 0 && here > EXCEPTION_LEN && here < want ? wire_pause(w, end_us) : r;
