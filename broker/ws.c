@@ -115,38 +115,87 @@ static int flush(struct transport *t)
 	return w->t.below ? w->t.below->ops->flush(w->t.below) : 0;
 }
 
+/* Where in the caller's pieces we are. */
+struct place {
+	const struct iovec *v;
+	int count;
+	size_t skip; /* of the first */
+};
+
+static void move_on(struct place *p, size_t n)
+{
+	for (p->skip += n; p->count > 0 && p->skip >= p->v->iov_len; p->v++, p->count--)
+		p->skip -= p->v->iov_len;
+}
+
+/* Of the packet that begins here; 0: its header is not all there. */
+static size_t packet_len(struct place p)
+{
+	size_t rest = 0;
+
+	for (unsigned i = 0; i < 5 && p.count > 0; i++, move_on(&p, 1)) {
+		uint8_t byte = ((const uint8_t *)p.v->iov_base)[p.skip];
+
+		if (i > 0)
+			rest |= (size_t)(byte & 0x7f) << 7 * (i - 1);
+		if (i > 0 && !(byte & 0x80))
+			return i + 1 + rest;
+	}
+	return 0;
+}
+
+/* A frame for each packet: the protocol asks for none of it, but there are clients that read a frame, take one packet
+ * out of it, and look at the next only when the socket has more. */
+static bool announce(struct ws *w, struct place p)
+{
+	uint8_t head[WS_HEAD_MAX];
+	size_t len = packet_len(p);
+
+	if (w->announced > 0)
+		return true;
+	put_pong(w);
+	if (len == 0 || !put_own(w, head, ws_put_head(head, WS_BINARY, len)))
+		return false;
+	w->announced = len;
+	return true;
+}
+
+/* What stands before it, and as much of the frame as there is. *tried: how much that was. */
+static ssize_t write_frame(struct ws *w, struct place p, size_t *tried)
+{
+	struct iovec all[VECTORS];
+	size_t used = 0, left = w->announced;
+
+	if (w->own_at < w->own_len)
+		all[used++] = (struct iovec){w->own + w->own_at, w->own_len - w->own_at};
+	*tried = w->own_len - w->own_at;
+	for (; p.count > 0 && left > 0 && used < VECTORS; p.v++, p.count--, p.skip = 0) {
+		size_t len = p.v->iov_len - p.skip < left ? p.v->iov_len - p.skip : left;
+
+		all[used++] = (struct iovec){(uint8_t *)p.v->iov_base + p.skip, len};
+		left -= len;
+		*tried += len;
+	}
+	return write_below(w, all, used);
+}
+
 static ssize_t write_some(struct transport *t, const struct iovec *v, int count)
 {
 	struct ws *w = of(t);
-	struct iovec all[VECTORS];
-	uint8_t head[WS_HEAD_MAX];
-	size_t total = 0, used = 0, left, done;
-	ssize_t n;
+	struct place p = {v, count, 0};
+	size_t done = 0, tried = 0, payload;
+	ssize_t n = 0;
 
 	errno = w->state == OVER ? EPIPE : EAGAIN;
 	if (w->state != OPEN)
 		return -1;
-	for (int i = 0; i < count; i++)
-		total += v[i].iov_len;
-	if (w->announced == 0) {
-		put_pong(w);
-		if (!put_own(w, head, ws_put_head(head, WS_BINARY, total)))
-			return -1; /* as if the socket were full, which it is */
-		w->announced = total;
+	for (move_on(&p, 0); p.count > 0 && (size_t)n == tried && announce(w, p); move_on(&p, payload)) {
+		n = write_frame(w, p, &tried);
+		if (n < 0)
+			return done > 0 && errno == EAGAIN ? (ssize_t)done : -1;
+		payload = written(w, (size_t)n);
+		done += payload;
 	}
-	if (w->own_at < w->own_len)
-		all[used++] = (struct iovec){w->own + w->own_at, w->own_len - w->own_at};
-	left = w->announced;
-	for (int i = 0; i < count && left > 0 && used < VECTORS; i++) {
-		size_t len = v[i].iov_len < left ? v[i].iov_len : left;
-
-		all[used++] = (struct iovec){v[i].iov_base, len};
-		left -= len;
-	}
-	n = write_below(w, all, used);
-	if (n < 0)
-		return n;
-	done = written(w, (size_t)n);
 	errno = EAGAIN;
 	return done > 0 ? (ssize_t)done : -1;
 }

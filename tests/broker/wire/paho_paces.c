@@ -2,7 +2,7 @@
 /* A Paho C client through its paces, with the library that most gateways link: every QoS in both directions, a
  * session left and taken up again, retained messages, a will, and MQTT 5 properties.
  *
- *   paho_paces URI VERSION NAME      VERSION: 3 (MQTT 3.1), 4 (3.1.1) or 5
+ *   paho_paces URI VERSION NAME [CA]      VERSION: 3 (MQTT 3.1), 4 (3.1.1) or 5; CA: for ssl:// and wss://
  */
 #include <MQTTClient.h>
 
@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+static const char *authority; /* a PEM file */
 
 enum { PATIENCE_MS = 10000, COUNT = 60 };
 
@@ -40,6 +42,7 @@ static void join(struct user *u, const char *uri, const char *id, int version, b
 	MQTTClient_connectOptions five = MQTTClient_connectOptions_initializer5;
 	MQTTClient_connectOptions *o = version == 5 ? &five : &four;
 	MQTTClient_willOptions will = MQTTClient_willOptions_initializer;
+	MQTTClient_SSLOptions ssl = MQTTClient_SSLOptions_initializer;
 	MQTTProperties props = MQTTProperties_initializer;
 	MQTTProperty expiry = {.identifier = MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL, .value.integer4 = 60};
 	int r;
@@ -54,6 +57,10 @@ static void join(struct user *u, const char *uri, const char *id, int version, b
 	o->keepAliveInterval = 20;
 	o->reliable = 0;
 	o->maxInflightMessages = 20;
+	if (strncmp(uri, "ssl", 3) == 0 || strncmp(uri, "wss", 3) == 0) {
+		ssl.trustStore = authority;
+		o->ssl = &ssl;
+	}
 	if (will_topic) {
 		will.topicName = will_topic;
 		will.message = "gone";
@@ -160,7 +167,8 @@ int main(int argc, char **argv)
 	char id_a[80], id_b[80], topic[80], will[80], text[16];
 	int version;
 
-	if (argc != 4)
+	authority = argc == 5 ? argv[4] : NULL;
+	if (argc != 4 && argc != 5)
 		fail("usage: paho_paces URI VERSION NAME");
 	version = atoi(argv[2]);
 	snprintf(id_a, sizeof(id_a), "a%.20s", argv[3]);
