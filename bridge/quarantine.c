@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -185,6 +186,24 @@ static int append(struct quarantine *q, const char *line, size_t len)
 	return r;
 }
 
+/* Whoever drops the file has it locked while he does, so under the lock it is either still there or gone for good. */
+static int take(struct quarantine *q)
+{
+	for (;;) {
+		struct stat st;
+		int r = q->fd < 0 ? open_file(q) : 0;
+
+		if (r < 0)
+			return r;
+		if (flock(q->fd, LOCK_EX) < 0 || fstat(q->fd, &st) < 0)
+			return -errno;
+		if (st.st_nlink > 0)
+			return 0;
+		close(q->fd);
+		q->fd = -1;
+	}
+}
+
 int quarantine_keep(struct quarantine *q, uint64_t seq, unsigned code, const char *reason, const struct msg *m)
 {
 	/* JSON writes a byte as six at most; a base64 text is never escaped. */
@@ -195,13 +214,77 @@ int quarantine_keep(struct quarantine *q, uint64_t seq, unsigned code, const cha
 
 	if (r == 0 && len == 0)
 		r = -EMSGSIZE;
-	if (r == 0 && q->fd < 0)
-		r = open_file(q);
+	if (r == 0)
+		r = take(q);
 	if (r == 0)
 		r = make_room(q, len);
 	if (r == 0)
+		r = take(q); /* it may be another file now */
+	if (r == 0)
 		r = append(q, line, len);
+	if (q->fd >= 0)
+		flock(q->fd, LOCK_UN);
 	free(line);
 	free(scratch);
 	return r;
+}
+
+static long print_lines(FILE *f, FILE *out)
+{
+	long lines = 0;
+	int c;
+
+	while (f && (c = getc(f)) != EOF) {
+		if (putc(c, out) == EOF)
+			return -EIO;
+		lines += c == '\n';
+	}
+	return (f && ferror(f)) || fflush(out) != 0 ? -EIO : lines;
+}
+
+/* The file that a bridge writes to, locked, so that it neither grows nor moves meanwhile. 0 with NULL: there is none. */
+static int open_locked(FILE **out, const char *path)
+{
+	for (;;) {
+		struct stat there, ours;
+
+		*out = fopen(path, "re");
+		if (!*out)
+			return errno == ENOENT ? 0 : -errno;
+		if (flock(fileno(*out), LOCK_EX) < 0 || fstat(fileno(*out), &ours) < 0)
+			return -errno;
+		if (stat(path, &there) == 0 && ours.st_ino == there.st_ino)
+			return 0;
+		fclose(*out); /* another has taken its place meanwhile */
+	}
+}
+
+static int drop_file(const char *path)
+{
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+long quarantine_print(const char *dir, const char *upstream, FILE *out, bool drop)
+{
+	char path[PATH_MAX], old_path[PATH_MAX];
+	FILE *now = NULL, *old = NULL;
+	long lines = -ENAMETOOLONG, more = 0;
+
+	if (quarantine_path(path, sizeof(path), dir, upstream, false) &&
+		quarantine_path(old_path, sizeof(old_path), dir, upstream, true))
+		lines = open_locked(&now, path);
+	if (lines == 0) {
+		old = fopen(old_path, "re");
+		lines = old || errno == ENOENT ? print_lines(old, out) : -errno;
+	}
+	if (lines >= 0)
+		more = print_lines(now, out);
+	lines = lines < 0 ? lines : more < 0 ? more : lines + more;
+	if (lines >= 0 && drop && (drop_file(old_path) < 0 || drop_file(path) < 0 || sync_dir(path) < 0))
+		lines = -errno;
+	if (old)
+		fclose(old);
+	if (now)
+		fclose(now);
+	return lines;
 }

@@ -16,12 +16,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct quarantine;
 
 int quarantine_open(struct quarantine **out, const char *dir, const char *upstream, int64_t max_bytes);
 void quarantine_close(struct quarantine *q); /* NULL is fine */
 int quarantine_keep(struct quarantine *q, uint64_t seq, unsigned code, const char *reason, const struct msg *m);
+
+/* Writes all lines to out, the older file first, and with `drop` removes them then, unless they could not be written.
+ * Also while a bridge has the file: what it keeps meanwhile goes to a new one. The number of lines, or -errno. */
+long quarantine_print(const char *dir, const char *upstream, FILE *out, bool drop);
 
 /* The path of the file, or with `old` of the one before it; false: it does not fit. */
 bool quarantine_path(char *out, size_t cap, const char *dir, const char *upstream, bool old);

@@ -1,54 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* `weir quarantine [--config FILE] [UPSTREAM]`: the records that upstreams refused for good, a line of JSON each, in
- * the order of refusal. Reads the files beside the store, so it works while the gateway runs and while it does not. */
+/* `weir quarantine [--config FILE] [--drop] [UPSTREAM]`: the records that upstreams refused for good, a line of JSON
+ * each, in the order of refusal; with --drop they are gone once they are written. Works on the files beside the store,
+ * so while the gateway runs and while it does not. */
 #include "bridge/quarantine.h"
 #include "gateway/commands.h"
 #include "gateway/schema.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-/* How many lines it had; -errno. */
-static long print_file(const char *path)
+static int print_upstream(const char *dir, const char *upstream, bool drop)
 {
-	FILE *f = fopen(path, "re");
-	long lines = 0;
-	int c;
+	long lines = quarantine_print(dir, upstream, stdout, drop);
 
-	if (!f)
-		return errno == ENOENT ? 0 : -errno;
-	while ((c = getc(f)) != EOF) {
-		putchar(c);
-		lines += c == '\n';
+	if (lines < 0) {
+		fprintf(stderr, "weir quarantine: upstream %s: %s%s\n", upstream, strerror((int)-lines),
+			drop ? "; nothing that could not be written was dropped" : "");
+		return 1;
 	}
-	if (ferror(f))
-		lines = -EIO;
-	fclose(f);
-	return lines;
+	fprintf(stderr, "upstream %s: %ld %s\n", upstream, lines, drop ? "dropped" : "in quarantine");
+	return 0;
 }
 
-static long print_upstream(const char *dir, const char *upstream)
-{
-	long all = 0;
-
-	for (int old = 1; old >= 0; old--) {
-		char path[PATH_MAX];
-		long lines = quarantine_path(path, sizeof(path), dir, upstream, old) ? print_file(path) : -ENAMETOOLONG;
-
-		if (lines < 0) {
-			fprintf(stderr, "weir quarantine: %s: %s\n", path, strerror((int)-lines));
-			return lines;
-		}
-		all += lines;
-	}
-	fprintf(stderr, "upstream %s: %ld in quarantine\n", upstream, all);
-	return all;
-}
-
-static int print_all(const struct gateway_opts *o, const char *wanted)
+static int print_all(const struct gateway_opts *o, const char *wanted, bool drop)
 {
 	const struct bridge_opts *list = o->upstreams.items;
 	bool found = false;
@@ -57,7 +32,7 @@ static int print_all(const struct gateway_opts *o, const char *wanted)
 		if (wanted && strcmp(wanted, list[i].head.name) != 0)
 			continue;
 		found = true;
-		if (print_upstream(o->store.dir, list[i].head.name) < 0)
+		if (print_upstream(o->store.dir, list[i].head.name, drop) != 0)
 			return 1;
 	}
 	if (wanted && !found)
@@ -67,18 +42,23 @@ static int print_all(const struct gateway_opts *o, const char *wanted)
 
 int cmd_quarantine(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"drop", no_argument, NULL, 'd'}, {0}};
 	const char *path = "/etc/weir/weir.yaml";
 	struct gateway_opts *o;
+	bool drop = false;
 	int opt, r;
 
-	while ((opt = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-		if (opt != 'c')
+	while ((opt = getopt_long(argc, argv, "c:d", options, NULL)) != -1) {
+		if (opt == 'd')
+			drop = true;
+		else if (opt == 'c')
+			path = optarg;
+		else
 			return 2;
-		path = optarg;
 	}
-	if (argc - optind > 1) {
-		fprintf(stderr, "usage: weir quarantine [--config FILE] [UPSTREAM]\n");
+	if (argc - optind > 1 || (drop && argc == optind)) {
+		fprintf(stderr, "usage: weir quarantine [--config FILE] [--drop] [UPSTREAM]; --drop wants one named\n");
 		return 2;
 	}
 	r = gateway_opts_load(&o, path, stderr);
@@ -86,7 +66,7 @@ int cmd_quarantine(int argc, char **argv)
 		fprintf(stderr, "weir quarantine: %s: %s\n", path, strerror(-r));
 	if (r != 0)
 		return 1;
-	r = print_all(o, argv[optind]);
+	r = print_all(o, argv[optind], drop);
 	gateway_opts_free(o);
 	return r;
 }

@@ -150,9 +150,59 @@ static void a_full_disk_keeps_nothing_by_halves_and_says_so(void **state)
 	tempdir_free(dir);
 }
 
+static long print(const char *dir, bool drop, char *text, size_t cap)
+{
+	FILE *out = fmemopen(text, cap, "w");
+	long lines = quarantine_print(dir, "cloud", out, drop);
+
+	fclose(out);
+	return lines;
+}
+
+static void what_is_dropped_is_printed_and_what_comes_then_is_kept(void **state)
+{
+	char *dir = tempdir_new(), text[4096];
+	struct quarantine *q;
+
+	(void)state;
+	assert_int_equal(quarantine_open(&q, dir, "cloud", 1 << 20), 0);
+	assert_int_equal(print(dir, true, text, sizeof(text)), 0); /* none, and none is made */
+	keep(q, 7, "a", 1, "");
+	keep(q, 8, "b", 1, "");
+	assert_int_equal(print(dir, false, text, sizeof(text)), 2);
+	assert_int_equal(print(dir, true, text, sizeof(text)), 2);
+	assert_non_null(strstr(text, "\"seq\":7"));
+	assert_non_null(strstr(text, "\"seq\":8"));
+	assert_int_equal(print(dir, false, text, sizeof(text)), 0);
+	keep(q, 9, "c", 1, ""); /* by a bridge that had the file open */
+	assert_int_equal(print(dir, false, text, sizeof(text)), 1);
+	assert_non_null(strstr(text, "\"seq\":9"));
+	quarantine_close(q);
+	tempdir_free(dir);
+}
+
+static void what_could_not_be_printed_is_not_dropped(void **state)
+{
+	char *dir = tempdir_new(), text[4096];
+	struct quarantine *q;
+	FILE *full = fopen("/dev/full", "w");
+
+	(void)state;
+	assert_non_null(full);
+	assert_int_equal(quarantine_open(&q, dir, "cloud", 1 << 20), 0);
+	keep(q, 7, "a", 1, "");
+	assert_int_equal(quarantine_print(dir, "cloud", full, true), -EIO);
+	fclose(full);
+	assert_int_equal(print(dir, false, text, sizeof(text)), 1);
+	quarantine_close(q);
+	tempdir_free(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_dropped_is_printed_and_what_comes_then_is_kept),
+		cmocka_unit_test(what_could_not_be_printed_is_not_dropped),
 		cmocka_unit_test(a_record_is_kept_whole_with_its_reason),
 		cmocka_unit_test(a_new_process_goes_on_in_the_same_file),
 		cmocka_unit_test(past_its_bound_the_older_half_goes),
