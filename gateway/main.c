@@ -30,7 +30,8 @@ static const struct command {
 	{"replay", cmd_ask, "records of a time go to an upstream again: weir replay UPSTREAM FROM [TO]"},
 	{"backup", cmd_backup, "the queue and the configuration into an archive: weir backup [--config FILE] ARCHIVE"},
 	{"restore", cmd_restore, "the queue out of an archive, gateway stopped: weir restore [--config FILE] ARCHIVE"},
-	{"quarantine", cmd_quarantine, "what an upstream refused for good: weir quarantine [--config FILE] [--drop] [UPSTREAM]"},
+	{"quarantine", cmd_quarantine,
+		"what an upstream refused for good: weir quarantine [--config FILE] [--drop] [UPSTREAM]"},
 	{"clients", cmd_ask, "who is connected to the broker, or expected back: weir clients [--json]"},
 	{"bridge", cmd_bridge, NULL},
 };
