@@ -621,6 +621,73 @@ static void a_share_remembers_its_members_and_their_messages(void **state)
 	close_bench(&b);
 }
 
+/* Identifier 7, QoS 1, no local, retain as published. */
+static void subscriptions_come_back_with_their_options_and_identifier(void **state)
+{
+	static const uint8_t subscribe[] = {0x82, 11, 0, 1, 2, 0x0b, 7, 0, 3, 't', '/', '#', 0x0d};
+	static const uint8_t own[] = {0x32, 9, 0, 3, 't', '/', 'a', 0, 9, 0, 'x'};
+	static const uint8_t want[] = {0x33, 11, 0, 3, 't', '/', 'a', 0, 1, 2, 0x0b, 7, 'x'};
+	struct bench b;
+	uint8_t got[64];
+	bool closed;
+
+	(void)state;
+	open_bench(&b);
+	b.ledger.at_once = true;
+	b.sub = rig_connect(&b.rig, 5, "sub", false);
+	rig_send(&b.rig, b.sub, subscribe, sizeof(subscribe));
+	rig_turn(&b.rig);
+	crash(&b);
+	b.ledger.at_once = true;
+	b.sub = rig_connect(&b.rig, 5, "sub", false);
+	b.pub = rig_connect(&b.rig, 4, "pub", true);
+	publish(&b, "t/a", "x", Q1 | RETAIN, 1);
+	rig_expect(&b.rig, b.sub, want, sizeof(want));
+	rig_send(&b.rig, b.sub, own, sizeof(own));
+	assert_int_equal(rig_read(&b.rig, b.sub, got, sizeof(got), &closed), 4); /* PUBACK alone: no local */
+	close_bench(&b);
+}
+
+static struct session *session_of(struct bench *b, const char *id)
+{
+	return sessions_find(&b->rig.broker->sessions, id, strlen(id));
+}
+
+static void a_session_stays_with_its_user(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	b.sub = come(&b, "sub", false);
+	session_of(&b, "sub")->user = strdup("anna");
+	leave(&b, &b.sub);
+	commit(&b);
+	crash(&b);
+	assert_string_equal(session_of(&b, "sub")->user, "anna");
+	b.sub = knock(&b, "sub", false); /* nobody by name: not anna */
+	rig_expect(&b.rig, b.sub, "\x20\x02\x00\x05", 4);
+	close_bench(&b);
+}
+
+static void a_kept_session_that_is_resumed_without_expiry_ends_with_a_crash(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	b.ledger.at_once = true;
+	b.sub = rig_connect(&b.rig, 5, "sub", false);
+	leave(&b, &b.sub);
+	b.sub = rig_open(&b.rig);
+	rig_send(&b.rig, b.sub, "\x10\x10\x00\x04MQTT\x05\x00\x00\x00\x00\x00\x03sub", 18);
+	assert_non_null(session_of(&b, "sub")->conn);
+	crash(&b);
+	rig_turn(&b.rig);
+	assert_null(session_of(&b, "sub"));
+	close_bench(&b);
+}
+
 static void a_session_that_has_ended_is_gone_with_all_that_was_its_own(void **state)
 {
 	struct bench b;
@@ -947,6 +1014,9 @@ int main(void)
 		cmocka_unit_test(qos_2_from_a_client_is_taken_once),
 		cmocka_unit_test(what_may_have_been_sent_goes_again_with_dup_and_in_order),
 		cmocka_unit_test(a_share_remembers_its_members_and_their_messages),
+		cmocka_unit_test(subscriptions_come_back_with_their_options_and_identifier),
+		cmocka_unit_test(a_session_stays_with_its_user),
+		cmocka_unit_test(a_kept_session_that_is_resumed_without_expiry_ends_with_a_crash),
 		cmocka_unit_test(a_session_that_has_ended_is_gone_with_all_that_was_its_own),
 		cmocka_unit_test(an_entry_that_nobody_understands_is_skipped_counted_and_left_alone),
 		cmocka_unit_test(weir_why_and_weir_clients_say_what_is_durable),
