@@ -475,7 +475,7 @@ static void crash(int64_t max_bytes)
 
 static void start_with(int64_t bytes)
 {
-	int64_t max_bytes = bytes + bytes / 8;
+	int64_t max_bytes = bytes + bytes / 8 + (64 << 20);
 	struct queue_stats st = {0};
 	struct queue *q;
 
