@@ -138,8 +138,6 @@ static uint64_t committed(void *ctx)
 			if (l.val > 0)
 				f->flush_us += ((int64_t)l.val - f->flush_us) / 4;
 			take_back(f, l.ptr);
-		} else {
-			f->armed_us = INT64_MAX;
 		}
 	}
 	return f->committed;
@@ -180,12 +178,14 @@ static int64_t due_us(const struct ledger_file *f)
 	return gather_cost(g) > LAZY_BYTES ? 0 : g->since_us + LAZY_US;
 }
 
-/* The writer wakes the loop in time. */
-static void arm(struct ledger_file *f, int64_t due)
+/* The writer wakes the loop in time. A letter that was asked for and whose time has passed is not waited for: the writer
+ * leaves it out where another lies there already. */
+static void arm(struct ledger_file *f, int64_t due, int64_t now_us)
 {
 	struct letter l = {.kind = LETTER_LATER, .val = (uint64_t)due};
+	bool comes = f->armed_us > now_us && f->armed_us <= due;
 
-	if (due < f->armed_us && mailbox_post(&f->inbox, l) == 0)
+	if (!comes && mailbox_post(&f->inbox, l) == 0)
 		f->armed_us = due;
 }
 
@@ -242,7 +242,7 @@ static void turn_over(void *ctx)
 		return; /* the letter that comes back begins a turn */
 	due = gather_is_empty(f->now) ? 0 : due_us(f);
 	if (now_us < due || hand_over(f) != 0)
-		arm(f, due);
+		arm(f, due, now_us);
 }
 
 /* --- replay ------------------------------------------------------------------------------------------------------ */
@@ -295,7 +295,7 @@ static int make_parts(struct ledger_file *f)
 	f->now = &f->gathers[0];
 	f->idle = &f->gathers[1];
 	f->next = 1;
-	f->armed_us = f->later_us = INT64_MAX;
+	f->later_us = INT64_MAX;
 	return r == 0 ? mailbox_init(&f->done, LETTERS) : r;
 }
 

@@ -39,7 +39,7 @@ struct ledger_file {
 	uint64_t handed, committed;
 	size_t out_cost;                    /* memory of what the writer has */
 	int64_t out_bytes;                  /* and the disk that it needs */
-	int64_t armed_us;                   /* a letter was asked for at this time; INT64_MAX: none */
+	int64_t armed_us;                   /* a letter was asked for at this time, and comes if that is yet to be */
 	int64_t flush_us;                   /* what a commit takes, about */
 	uint64_t last_first;                /* of the gather before */
 	unsigned period_puts, period_quick; /* since the last was handed over; quick: dropped again so soon */

@@ -155,8 +155,7 @@ static void tell_time(struct ledger_file *f, int64_t now_us)
 	if (now_us < f->later_us)
 		return;
 	f->later_us = INT64_MAX;
-	if (mailbox_waiting(&f->done) == 0)
-		(void)mailbox_post(&f->done, (struct letter){.kind = LETTER_LATER});
+	(void)mailbox_post(&f->done, (struct letter){.kind = LETTER_LATER});
 }
 
 void *ledger_writer(void *arg)

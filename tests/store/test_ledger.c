@@ -183,6 +183,46 @@ static void what_is_mostly_dropped_at_once_is_waited_for(void **state)
 	assert_true(s.commits < 100);
 }
 
+/* As a loop does it that sleeps until it is woken. */
+static void sleep_until_safe(struct ledger_rig *r, uint64_t ticket)
+{
+	struct pollfd p = {.fd = r->seam.ops->wake_fd(r->seam.ctx), .events = POLLIN};
+
+	for (;;) {
+		uint64_t safe = ledger_rig_committed(r);
+
+		ledger_rig_turn(r);
+		if (safe >= ticket)
+			return;
+		assert_int_equal(poll(&p, 1, 20000), 1);
+	}
+}
+
+/* The time that was asked for came while another letter lay there: the next one must be asked for all the same, or whoever
+ * waits is slept over. */
+static void a_wait_that_was_overtaken_is_not_the_last_one(void **state)
+{
+	struct ledger_rig *r = *state;
+	uint64_t ticket;
+
+	for (int i = 0; i < 30; i++) { /* until it has the habit of waiting, and then */
+		uint64_t n = put(r, 1, 30);
+
+		ticket = r->seam.ops->ticket(r->seam.ctx);
+		ledger_rig_turn(r);
+		ledger_rig_drop(r, n);
+		ledger_rig_turn(r);
+		poll(NULL, 0, 5);
+		sleep_until_safe(r, ticket);
+	}
+	for (int i = 0; i < 5; i++) {
+		put(r, 1, 30);
+		ticket = r->seam.ops->ticket(r->seam.ctx);
+		ledger_rig_turn(r);
+		sleep_until_safe(r, ticket);
+	}
+}
+
 static void dropping_what_is_not_there_changes_nothing(void **state)
 {
 	struct ledger_rig *r = *state;
@@ -448,6 +488,7 @@ int main(void)
 			the_descriptor_is_readable_after_each_commit_until_it_is_asked, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_nobody_waits_for_is_committed_all_the_same, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_mostly_dropped_at_once_is_waited_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_wait_that_was_overtaken_is_not_the_last_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(dropping_what_is_not_there_changes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(entries_of_any_size_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_replay_ends_with_what_its_caller_says, setup, teardown),
