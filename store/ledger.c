@@ -178,8 +178,7 @@ static int64_t due_us(const struct ledger_file *f)
 	return gather_cost(g) > LAZY_BYTES ? 0 : g->since_us + LAZY_US;
 }
 
-/* The writer wakes the loop in time. A letter that was asked for and whose time has passed is not waited for: the writer
- * leaves it out where another lies there already. */
+/* The writer wakes the loop in time. A letter whose time has passed is not waited for: it may have been taken already. */
 static void arm(struct ledger_file *f, int64_t due, int64_t now_us)
 {
 	struct letter l = {.kind = LETTER_LATER, .val = (uint64_t)due};
