@@ -3,6 +3,7 @@
 
 #include "broker/core.h"
 #include "broker/delivery.h"
+#include "broker/dispatch.h"
 #include "broker/encode.h"
 
 #include <errno.h>
@@ -50,6 +51,8 @@ static void send_flight(struct conn *c, const struct ack *a)
 
 	if (a->bytes) {
 		conn_send(c, a->bytes->bytes, a->bytes->len);
+		if (a->bytes->sent > 0 && !c->doomed)
+			subscribe_replay(c, (struct span){a->bytes->bytes + a->bytes->len, a->bytes->sent});
 	} else if (a->type == PKT_PUBLISH) {
 		delivery_send_now(c->session, a->id);
 		return; /* counted there */
@@ -133,26 +136,28 @@ void acks_flight(struct conn *c, uint8_t type, uint16_t id, uint64_t ticket)
 		conn_doom(c, RC_UNSPECIFIED);
 }
 
-void acks_bytes(struct conn *c, const void *bytes, size_t len, uint64_t ticket)
+bool acks_bytes(struct conn *c, const uint8_t *bytes, size_t len, size_t behind, uint64_t ticket)
 {
 	struct ack a = {.wait = {.ledger = ticket}};
 
 	if (!waits(c, RING_FLIGHT, &a)) {
 		conn_send(c, bytes, len);
 		c->broker->stats.packets_out++;
-		return;
+		return false;
 	}
-	a.bytes = stock_get(&c->broker->stock, len);
+	a.bytes = stock_get(&c->broker->stock, len + behind);
 	if (!a.bytes) {
 		conn_doom(c, RC_UNSPECIFIED);
-		return;
+		return true;
 	}
-	memcpy(a.bytes->bytes, bytes, len);
+	memcpy(a.bytes->bytes, bytes, len + behind);
 	a.bytes->len = (uint32_t)len;
+	a.bytes->sent = (uint32_t)behind;
 	if (push(c, RING_FLIGHT, &a) < 0) {
 		stock_put(&c->broker->stock, a.bytes);
 		conn_doom(c, RC_UNSPECIFIED);
 	}
+	return true;
 }
 
 int acks_gate(struct conn *c, uint64_t ticket)

@@ -20,9 +20,10 @@ struct packet {
 
 int dispatch(struct conn *c, struct packet *p);
 
-int connect_packet(struct conn *c, struct packet *p);   /* connect.c */
-int publish_packet(struct conn *c, struct packet *p);   /* publish.c */
-int subscribe_packet(struct conn *c, struct packet *p); /* subscribe.c */
+int connect_packet(struct conn *c, struct packet *p);    /* connect.c */
+int publish_packet(struct conn *c, struct packet *p);    /* publish.c */
+int subscribe_packet(struct conn *c, struct packet *p);  /* subscribe.c */
+void subscribe_replay(struct conn *c, struct span kept); /* its SUBACK had to wait, and has left */
 int unsubscribe_packet(struct conn *c, struct packet *p);
 int answer_packet(struct conn *c, struct packet *p); /* answer.c: PUBACK, PUBREC, PUBREL, PUBCOMP */
 

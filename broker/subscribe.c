@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { MUCH_WORK = 10000, MAX_FILTERS = 50000, SUBACK_HEAD = 10 };
+enum { MUCH_WORK = 10000, MAX_FILTERS = 50000, SUBACK_HEAD = 10, SUBACK_WAITS = 1 };
 
 /* The next filter of a packet, as the broker knows it. false: no more. */
 static bool next_filter(struct conn *c, struct subscribe *sub, bool options, struct filter *out)
@@ -132,18 +132,22 @@ static size_t replay(struct session *s, const struct filter *f, uint32_t id, uin
 }
 
 /* Of a session that outlives its connection only when its subscriptions do. */
-static int send_codes(struct conn *c, uint8_t type, const struct subscribe *sub, const uint8_t *codes)
+static int send_codes(
+	struct conn *c, uint8_t type, const struct subscribe *sub, const uint8_t *codes, struct span behind)
 {
 	bool v5 = c->version == MQTT_5;
 	size_t count = v5 || type == PKT_SUBACK ? sub->count : 0, n;
-	uint8_t *bytes = broker_scratch(c->broker, SCRATCH_HEAD, SUBACK_HEAD + count);
+	uint8_t *bytes = broker_scratch(c->broker, SCRATCH_HEAD, SUBACK_HEAD + count + behind.len);
 
 	if (!bytes)
 		return RC_UNSPECIFIED;
 	n = encode_suback_head(bytes, type, sub->id, count, v5);
 	memcpy(bytes + n, codes, count);
-	acks_bytes(c, bytes, n + count, page_kept(c->session) ? durable_ticket(c->broker) : 0);
-	return 0;
+	if (behind.len > 0)
+		memcpy(bytes + n + count, behind.at, behind.len);
+	return acks_bytes(c, bytes, n + count, behind.len, page_kept(c->session) ? durable_ticket(c->broker) : 0)
+		       ? SUBACK_WAITS
+		       : 0;
 }
 
 /* All filters of one packet. Each may look at all that is retained, so a packet of many `#` is cut short (and that is
@@ -168,12 +172,38 @@ static void replay_all(struct conn *c, struct subscribe *sub, const uint8_t *cod
 	}
 }
 
+/* A SUBACK that waits keeps its retained messages waiting behind it: how many filters, their codes, the packet. */
+static struct span keep_for_replay(uint8_t *kept, const struct subscribe *sub, struct span body)
+{
+	uint32_t count = (uint32_t)sub->count;
+	uint8_t *codes = kept + sizeof(count);
+
+	if (!memchr(codes + count, true, count))
+		return (struct span){0};
+	memcpy(kept, &count, sizeof(count));
+	memcpy(codes + 2 * (size_t)count, body.at, body.len);
+	return (struct span){kept, sizeof(count) + 2 * (size_t)count + body.len};
+}
+
+void subscribe_replay(struct conn *c, struct span kept)
+{
+	uint32_t count;
+	struct subscribe sub;
+	const uint8_t *codes = kept.at + sizeof(count);
+	size_t head;
+
+	memcpy(&count, kept.at, sizeof(count));
+	head = sizeof(count) + 2 * (size_t)count;
+	if (decode_subscribe((struct span){kept.at + head, kept.len - head}, c->version, &sub) == 0)
+		replay_all(c, &sub, codes);
+}
+
 int subscribe_packet(struct conn *c, struct packet *p)
 {
 	struct subscribe sub;
 	struct filter f;
 	struct cursor start;
-	uint8_t *codes;
+	uint8_t *kept, *codes;
 	int r = decode_subscribe(p->body, c->version, &sub);
 
 	if (r == 0 && sub.count > MAX_FILTERS)
@@ -182,9 +212,10 @@ int subscribe_packet(struct conn *c, struct packet *p)
 		hold_conn(c, &c->broker->durable.waiters);
 		return DISPATCH_HOLD;
 	}
-	codes = r == 0 ? broker_scratch(c->broker, SCRATCH_REPLY, 2 * sub.count) : NULL;
-	if (!codes)
+	kept = r == 0 ? broker_scratch(c->broker, SCRATCH_REPLY, sizeof(uint32_t) + 2 * sub.count + p->body.len) : NULL;
+	if (!kept)
 		return r != 0 ? r : RC_UNSPECIFIED;
+	codes = kept + sizeof(uint32_t);
 	start = sub.filters;
 	for (size_t i = 0; next_filter(c, &sub, true, &f); i++) {
 		bool fresh = false;
@@ -194,11 +225,11 @@ int subscribe_packet(struct conn *c, struct packet *p)
 				       (f.retain_handling == 0 || (f.retain_handling == 1 && fresh));
 		codes[i] = code >= 0x80 && c->version != MQTT_5 ? 0x80 : code;
 	}
-	r = send_codes(c, PKT_SUBACK, &sub, codes);
+	r = send_codes(c, PKT_SUBACK, &sub, codes, keep_for_replay(kept, &sub, p->body));
 	sub.filters = start;
 	if (r == 0)
 		replay_all(c, &sub, codes);
-	return r;
+	return r == SUBACK_WAITS ? 0 : r;
 }
 
 /* --- UNSUBSCRIBE -------------------------------------------------------------------------------------------- */
@@ -244,5 +275,6 @@ int unsubscribe_packet(struct conn *c, struct packet *p)
 		return r != 0 ? r : RC_UNSPECIFIED;
 	for (size_t i = 0; next_filter(c, &sub, false, &f); i++)
 		codes[i] = f.refuse != 0 ? f.refuse : unsubscribe_one(c->session, &f) ? RC_OK : RC_NO_SUBSCRIPTION;
-	return send_codes(c, PKT_UNSUBACK, &sub, codes);
+	r = send_codes(c, PKT_UNSUBACK, &sub, codes, (struct span){0});
+	return r == SUBACK_WAITS ? 0 : r;
 }
