@@ -46,10 +46,17 @@ void schedule_drop(struct schedule *s, size_t device)
 
 void schedule_now(struct schedule *s, size_t device, int64_t now_us)
 {
+	int64_t first_us = now_us;
+
+	/* In overload others are due since long: now would be behind all of them. */
+	for (size_t i = 0; i < s->count && device != SIZE_MAX; i++)
+		if (s->jobs[i].device != device && s->jobs[i].due_us < first_us)
+			first_us = s->jobs[i].due_us;
+	if (device == SIZE_MAX)
+		s->spread = false;
 	for (size_t i = 0; i < s->count; i++)
 		if (device == SIZE_MAX || s->jobs[i].device == device) {
-			s->spread = false;
-			s->jobs[i].due_us = now_us;
+			s->jobs[i].due_us = first_us;
 			s->jobs[i].ran_us = 0;
 			s->jobs[i].late = 0;
 		}

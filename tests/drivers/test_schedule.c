@@ -149,6 +149,29 @@ static void job_of_a_device_that_is_not_ready_waits(void **state)
 	schedule_fini(&s);
 }
 
+/* Job 0 has not run for long, and is wanted at once while the others are asked for ten times what is possible. */
+static void device_that_is_back_goes_first_in_overload(void **state)
+{
+	struct schedule s = {0};
+	size_t away = 0;
+	int64_t now_us = 0;
+	struct job *j;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(schedule_add(&s, i, i, 10 * MS), 0);
+	schedule_now(&s, SIZE_MAX, 0);
+	for (; now_us < 10000 * MS; now_us += 30 * MS) {
+		j = schedule_next(&s, not_this_one, &away, now_us);
+		schedule_begin(j, now_us);
+		schedule_done(j, now_us, false);
+	}
+	schedule_now(&s, 0, now_us);
+	j = schedule_next(&s, all_ready, NULL, now_us);
+	assert_int_equal(j->device, 0);
+	schedule_fini(&s);
+}
+
 /* Two rounds of three jobs that are all late: the device that failed runs once in each, behind the others. */
 static void failed_device_goes_behind_all_that_wait(void **state)
 {
@@ -180,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(failed_device_goes_behind_all_that_wait),
+		cmocka_unit_test(device_that_is_back_goes_first_in_overload),
 		cmocka_unit_test(each_job_runs_at_its_own_rate),
 		cmocka_unit_test(overload_slows_all_by_the_same_ratio),
 		cmocka_unit_test(overload_keeps_every_age_near_its_fair_share),
