@@ -35,7 +35,7 @@ static enum device_state count_failure(struct device *d, int64_t now_us, uint32_
 
 static enum device_state fell_silent(struct device *d, int64_t now_us, uint32_t random)
 {
-	d->held_until_us = now_us + d->hold_us;
+	d->held_until_us = now_us + 2 * d->hold_us;
 	return count_failure(d, now_us, random);
 }
 

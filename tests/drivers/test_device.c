@@ -62,8 +62,8 @@ static void silence_holds_the_device_until_a_late_reply_has_passed(void **state)
 
 	(void)state;
 	device_step(&d, DEVICE_SILENT, 1000 * MS, 0);
-	assert_false(device_ready(&d, 1499 * MS));
-	assert_true(device_ready(&d, 1500 * MS));
+	assert_false(device_ready(&d, 1999 * MS));
+	assert_true(device_ready(&d, 2000 * MS));
 }
 
 static void probes_grow_rarer_up_to_the_limit(void **state)
