@@ -284,10 +284,8 @@ static void ready(struct loop_watch *w, uint32_t events)
 		c->pump = true;
 		turn_dirty(c);
 	}
-	if (c->state == CONN_NEW && c->reading && !turn_has_time(c->broker)) {
-		turn_newcomer_waits(c);
+	if (c->state == CONN_NEW && c->reading && turn_newcomer_waits(c))
 		return;
-	}
 	if (c->reading && (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || transport_stalled(c->transport)))
 		input_read(c);
 	else if (events & (EPOLLHUP | EPOLLERR)) /* held: what it sent first is still to be handled */

@@ -205,12 +205,22 @@ static void send_connack(struct conn *c, const struct connect *m, bool present, 
 		.assigned_id = assigned,
 	};
 	uint8_t bytes[ENCODE_CONNACK_MAX];
+	size_t n;
 
 	if (props_num(&m->props, PROP_REQUEST_RESPONSE_INFO, 0) == 1 && c->session->client_id_len < 100) {
 		snprintf(info, sizeof(info), "reply/%s/", c->session->client_id);
 		a.response_info = info;
 	}
-	conn_send(c, bytes, encode_connack(bytes, &a));
+	n = encode_connack(bytes, &a);
+	if (n > c->max_packet) {
+		a.response_info = NULL; /* which it can do without */
+		n = encode_connack(bytes, &a);
+	}
+	if (n > c->max_packet) { /* [MQTT-3.1.2-24] */
+		conn_doom(c, RC_OK);
+		return;
+	}
+	conn_send(c, bytes, n);
 	c->broker->stats.packets_out++;
 }
 

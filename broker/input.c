@@ -246,9 +246,7 @@ void input_read_pending(struct loop_timer *t)
 		input_forget(list);
 		if (!c->reading || c->doomed || (c->state != CONN_NEW && c->state != CONN_LIVE))
 			continue;
-		if (c->state == CONN_NEW && !turn_has_time(b))
-			turn_newcomer_waits(c);
-		else
+		if (c->state != CONN_NEW || !turn_newcomer_waits(c))
 			input_read(c);
 	}
 }

@@ -142,6 +142,8 @@ static int send_codes(
 	if (!bytes)
 		return RC_UNSPECIFIED;
 	n = encode_suback_head(bytes, type, sub->id, count, v5);
+	if (n + count > c->max_packet) /* [MQTT-3.1.2-24]: it would never hear what became of its filters */
+		return RC_TOO_LARGE;
 	memcpy(bytes + n, codes, count);
 	if (behind.len > 0)
 		memcpy(bytes + n + count, behind.at, behind.len);

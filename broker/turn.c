@@ -150,10 +150,15 @@ bool turn_has_time(struct broker *b)
 	return now_us <= t->newcomers_until_us;
 }
 
-void turn_newcomer_waits(struct conn *c)
+bool turn_newcomer_waits(struct conn *c)
 {
-	hold_join(c, &c->broker->turn.newcomers.in);
-	again(&c->broker->turn);
+	struct turn *t = &c->broker->turn;
+
+	if (is_empty(&t->newcomers) && turn_has_time(c->broker)) /* none passes another that came before it */
+		return false;
+	hold_join(c, &t->newcomers.in);
+	again(t);
+	return true;
 }
 
 static void serve_newcomers(struct turn *t)

@@ -64,7 +64,7 @@ void turn_read(struct conn *c, size_t n); /* it sent so much */
 bool turn_holds(struct conn *c);
 /* Is there time for newcomers? The first of each turn always has it. */
 bool turn_has_time(struct broker *b);
-void turn_newcomer_waits(struct conn *c); /* it is not read, until there is */
+bool turn_newcomer_waits(struct conn *c); /* true: it is not read, until there is time and its turn has come */
 bool turn_is_full(struct turn *t);        /* an output is full: true: let it be, it is written out later */
 
 void turn_dirty(struct conn *c);  /* c is to be flushed, freed, or watched for something else */

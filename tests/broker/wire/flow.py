@@ -114,6 +114,20 @@ def what_is_too_large_for_a_client_is_dropped_and_the_rest_arrives(b, v, qos):
 
 
 @test("MQTT-3.1.2-24", versions=(5,))
+def answers_that_are_too_large_for_a_client_are_not_sent(b, v):
+    s = b.socket(v)
+    s.send(connect(v, fresh("c"), properties=[(MAX_PACKET, 8)]))
+    s.closed()
+    topic, s = fresh(), b.client(v, properties=[(MAX_PACKET, 60)])
+    s.subscribe(*(f"{topic}/{i}" for i in range(50)))
+    s.send(subscribe(v, 1, *((f"{topic}/{i}", 0) for i in range(100))))
+    s.closed(0x95)
+    asks = b.socket(v)
+    asks.send(connect(v, "i" * 60, properties=[(MAX_PACKET, 60), (WANT_RESPONSE, 1)]))
+    asks.expect(CONNACK, reason=0)
+
+
+@test("MQTT-3.1.2-24", versions=(5,))
 def a_packet_of_exactly_the_maximum_fits(b, v):
     topic = fresh()
     s = b.client(v, properties=[(MAX_PACKET, 100)])
