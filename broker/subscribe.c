@@ -180,7 +180,7 @@ static struct span keep_for_replay(uint8_t *kept, const struct subscribe *sub, s
 	uint32_t count = (uint32_t)sub->count;
 	uint8_t *codes = kept + sizeof(count);
 
-	if (!memchr(codes + count, true, count))
+	if (!memchr(codes + count, 1, count))
 		return (struct span){0};
 	memcpy(kept, &count, sizeof(count));
 	memcpy(codes + 2 * (size_t)count, body.at, body.len);

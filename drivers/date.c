@@ -100,7 +100,7 @@ static void arrange(const struct point_opts *p, const uint16_t *from, uint16_t *
 	for (unsigned i = 0; i < words; i++) {
 		uint16_t r = from[p->order & ORDER_SWAP_WORDS ? words - 1 - i : i];
 
-		to[i] = p->order & ORDER_SWAP_BYTES ? (uint16_t)(r >> 8 | r << 8) : r;
+		to[i] = (uint16_t)(p->order & ORDER_SWAP_BYTES ? r >> 8 | r << 8 : r);
 	}
 }
 
@@ -151,7 +151,7 @@ bool date_encode(const struct point_opts *p, int64_t at_s, uint16_t *regs)
 		if (p->type != TYPE_TIME_BCD)
 			r[i] = (uint16_t)part[i];
 		else
-			r[i / 2] = (uint16_t)(r[i / 2] << 8 | to_bcd(part[i]));
+			r[i / 2] = (uint16_t)((unsigned)r[i / 2] << 8 | to_bcd(part[i]));
 	}
 	arrange(p, r, regs, words);
 	return true;
