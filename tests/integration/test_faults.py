@@ -120,7 +120,7 @@ def sigterm_drains_and_says_goodbye():
         site.build(field=False, stop_timeout="20s")
         site.load(rate=0, count=3000)
         wait(lambda: site.acked() == 12000, 60, "12000 are acknowledged")
-        wait(site.arrivals, 60, "the link is up, so there is something to drain into")
+        wait(lambda: site.upstream_is("up"), 60, "the link is up, so there is something to drain into")
         began = time.monotonic()
         status = site.gateway.stop(25)
         took = time.monotonic() - began
