@@ -51,7 +51,7 @@ struct drain {
 	struct history history;
 	uint64_t news;                      /* the store has records up to here */
 	uint64_t late_until;                /* these waited for a link */
-	int64_t strict_until_ms;            /* the upstream refused something for now a moment ago */
+	int64_t strict_until_ms;            /* it refused a record that is to be sent again */
 	int64_t hold_until_ms, send_due_ms; /* send_due_ms: -1, or when there may be something to send again */
 	bool more;                          /* the turn ended before the work did */
 	int fast_in_a_row;

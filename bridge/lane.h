@@ -30,8 +30,8 @@ struct lane {
 	int64_t read_again_ms; /* after a read that failed */
 };
 
-/* PASS: the record is not this lane's, or it was taken elsewhere. TAKE: it gets a slot. STOP: as PASS, and the walk ends
- * here for now; WAIT: so it does, before this record. */
+/* PASS: the record is not this lane's, or it was taken elsewhere. TAKE: it gets a slot. STOP: as PASS, and this walk
+ * ends behind the record; WAIT: it ends before it. */
 enum lane_answer { LANE_PASS, LANE_TAKE, LANE_STOP, LANE_WAIT };
 
 struct lane_walk {

@@ -215,7 +215,8 @@ static int judge(const struct ws *w, struct ws_request *r)
 	return ws_origin_ok(r, (const char *const *)w->terms->origins, w->terms->origin_count) ? 0 : 403;
 }
 
-/* How many bytes came behind the request, moved to `to`; negative: no more input for now, or for ever. */
+/* How many bytes came behind the request, moved to `to`; negative: there is no more input, -EAGAIN
+ * until the socket has some. */
 static ssize_t read_request(struct ws *w, uint8_t *to, size_t len)
 {
 	char answer[WS_ANSWER_MAX];

@@ -37,7 +37,7 @@ def split(site, kept):
     """The account without those records: what is in quarantine is not lost."""
     account = site.account()
     lost = set(account.lost) - kept
-    # One that was refused for now comes again behind those that were on their way with it.
+    # Those that were in flight with a record when it was refused may arrive before it; nothing sent later may.
     again = {(words[3], json.loads(unescape(words[4]))["n"]) for words in refusals(site)}
     account.reordered = [late for late in account.reordered if late[:2] not in again]
     if lost or account.unmarked or account.reordered:
@@ -78,7 +78,7 @@ def refusal_for_good_is_quarantined_and_a_passing_one_is_not():
         site.load(rate=100)
         wait(lambda: site.received() > 50, 30, "messages arrive")
         site.up.tell("puback 0x97 load/2/#")  # quota exceeded: later
-        wait(lambda: any("load/2/" in words[3] for words in refusals(site)), 30, "one was refused for now")
+        wait(lambda: any("load/2/" in words[3] for words in refusals(site)), 30, "one was refused with quota exceeded")
         site.up.tell("accept", "puback 0x87 load/1/#")  # not authorized: never
         wait(lambda: quarantined(site), 30, lambda: f"one is in quarantine\n{site.status()}")
         site.up.tell("accept")
