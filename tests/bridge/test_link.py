@@ -177,15 +177,17 @@ def live_first_is_fresh_while_a_limited_backlog_drains(rig):
     until("a failed dial", lambda: h.said("state down"))
     rig.broker.start()
     until("draining", lambda: h.acked() > 0)
+    began = time.monotonic()
     for _ in range(120):
         h.tell("add 1 200")
         time.sleep(0.03)
     rig.expect_all(12120)
+    drain_ms = 1000 * (time.monotonic() - began)
     live = [r for r in rig.watch.stamped if "late" not in r[1]]
     ages = sorted(at * 1000 - int(props["t"]) for at, props in live)
     p99 = ages[int(len(ages) * 0.99)]
     print(f"    {len(live)} live records beside a backlog at 1000/s: p99 {p99:.0f} ms, worst {ages[-1]:.0f} ms old")
-    assert len(live) >= 100 and p99 < 2000, (len(live), ages[-5:])
+    assert len(live) >= 100 and p99 < drain_ms / 4, (len(live), ages[-5:], drain_ms)
     numbers = [json.loads(r[1])["n"] for r in rig.watch.records() if r[2].get("late")]
     assert numbers == sorted(numbers)
 

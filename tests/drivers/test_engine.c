@@ -5,6 +5,7 @@
 #include "drivers/errand.h"
 
 #include "tests/lib/test.h"
+#include "tests/lib/until.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -17,17 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 20000, LINES = 40, CONNS = 256, REQUEST = 12 };
+enum { LINES = 40, CONNS = 256, REQUEST = 12 };
 
 /* What a unit does, by its id: all others answer. */
 enum { MUTE_UNIT = 200, CLOSING_UNIT = 201, WRONG_NUMBER_UNIT = 202 };
-
-static void sleep_ms(long ms)
-{
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-
-	nanosleep(&t, NULL);
-}
 
 /* --- the server: register A holds A + unit, until it is written ------------------------------------------------ */
 
@@ -246,15 +240,6 @@ static void teardown(struct farm *f)
 	server_stop(&f->server);
 	free(f);
 }
-
-#define UNTIL(condition)                                                                                               \
-	do {                                                                                                           \
-		long left_ms = DEADLINE_MS;                                                                            \
-		while (!(condition) && left_ms-- > 0)                                                                  \
-			sleep_ms(1);                                                                                   \
-		if (left_ms <= 0)                                                                                      \
-			fail_msg("never came true: %s", #condition);                                                   \
-	} while (0)
 
 static bool all_have(struct farm *f, size_t from, size_t to, unsigned good)
 {

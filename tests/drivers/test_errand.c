@@ -6,6 +6,7 @@
 #include "drivers/errand.h"
 
 #include "tests/lib/test.h"
+#include "tests/lib/until.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 10000, REGS = 64 };
+enum { REGS = 64 };
 
 struct slave {
 	pthread_t thread;
@@ -31,13 +32,6 @@ struct slave {
 	_Atomic uint16_t regs[REGS];
 	_Atomic unsigned asked[256]; /* by function */
 };
-
-static void sleep_ms(long ms)
-{
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-
-	nanosleep(&t, NULL);
-}
 
 static unsigned word(const uint8_t *p)
 {
@@ -268,15 +262,6 @@ static struct field *setup(bool ascii)
 		.device_count = 1};
 	return f;
 }
-
-#define UNTIL(condition)                                                                                               \
-	do {                                                                                                           \
-		int left_ms = DEADLINE_MS;                                                                             \
-		while (!(condition) && left_ms-- > 0)                                                                  \
-			sleep_ms(1);                                                                                   \
-		if (left_ms <= 0)                                                                                      \
-			fail_msg("never came true: %s", #condition);                                                   \
-	} while (0)
 
 static void start(struct field *f)
 {

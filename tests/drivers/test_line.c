@@ -5,6 +5,7 @@
 #include "drivers/errand.h"
 
 #include "tests/lib/test.h"
+#include "tests/lib/until.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -17,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 20000, POINTS = 3, STALE_UNIT = 9 };
+enum { POINTS = 3, STALE_UNIT = 9 };
 
 /* --- a slave: register A holds A, until it is written --- */
 
@@ -46,13 +47,6 @@ static uint16_t crc16(const uint8_t *p, size_t n)
 			crc = (uint16_t)(crc & 1 ? crc >> 1 ^ 0xa001 : crc >> 1);
 	}
 	return crc;
-}
-
-static void sleep_ms(long ms)
-{
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-
-	nanosleep(&t, NULL);
 }
 
 static size_t answer(struct slave *s, const uint8_t *q, uint8_t *a)
@@ -282,7 +276,7 @@ static struct field *setup_patient(void)
 {
 	struct field *f = setup_idle();
 
-	f->opts.reply_timeout_ms = DEADLINE_MS;
+	f->opts.reply_timeout_ms = UNTIL_MS;
 	field_run(f);
 	return f;
 }
@@ -304,15 +298,6 @@ static void teardown(struct field *f)
 	assert_int_equal(f->wrong, 0);
 	free(f);
 }
-
-#define UNTIL(condition)                                                                                               \
-	do {                                                                                                           \
-		int left_ms = DEADLINE_MS;                                                                             \
-		while (!(condition) && left_ms-- > 0)                                                                  \
-			sleep_ms(1);                                                                                   \
-		if (left_ms <= 0)                                                                                      \
-			fail_msg("never came true: %s", #condition);                                                   \
-	} while (0)
 
 static void points_are_read_with_their_values(void **state)
 {
@@ -505,7 +490,7 @@ static void write_waits_for_one_transaction_at_most(void **state)
 		f->points[i].every_ms = 1;
 	}
 	f->device.max_hole = 0;
-	f->opts.reply_timeout_ms = DEADLINE_MS;
+	f->opts.reply_timeout_ms = UNTIL_MS;
 	field_run(f);
 	UNTIL(f->good >= 30);
 	for (int i = 0; i < 5; i++) {

@@ -8,6 +8,7 @@
 
 #include "tests/drivers/ttyshim.h"
 #include "tests/lib/test.h"
+#include "tests/lib/until.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,23 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 20000, ROUNDS = 5 };
-
-static void sleep_ms(long ms)
-{
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-
-	nanosleep(&t, NULL);
-}
-
-#define UNTIL(condition)                                                                                               \
-	do {                                                                                                           \
-		int left_ms = DEADLINE_MS;                                                                             \
-		while (!(condition) && left_ms-- > 0)                                                                  \
-			sleep_ms(1);                                                                                   \
-		if (left_ms <= 0)                                                                                      \
-			fail_msg("never came true: %s", #condition);                                                   \
-	} while (0)
+enum { ROUNDS = 5 };
 
 /* --- an adapter: a pty under a name of its own ------------------------------------------------------------------ */
 

@@ -4,6 +4,7 @@
 #include "drivers/driver.h"
 
 #include "tests/lib/test.h"
+#include "tests/lib/until.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -15,23 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 20000, POINTS = 2 };
-
-static void sleep_ms(long ms)
-{
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-
-	nanosleep(&t, NULL);
-}
-
-#define UNTIL(condition)                                                                                               \
-	do {                                                                                                           \
-		int left_ms = DEADLINE_MS;                                                                             \
-		while (!(condition) && left_ms-- > 0)                                                                  \
-			sleep_ms(1);                                                                                   \
-		if (left_ms <= 0)                                                                                      \
-			fail_msg("never came true: %s", #condition);                                                   \
-	} while (0)
+enum { POINTS = 2 };
 
 struct bench {
 	int master;
