@@ -29,7 +29,7 @@ static void committed(void *ctx, uint64_t last_seq)
 	if (atomic_exchange(&g->news_posted, true))
 		return;
 	if (mailbox_post(&g->inbox, (struct letter){.kind = LETTER_NEWS}) != 0)
-		atomic_store(&g->news_posted, false); /* the next commit tries again */
+		atomic_store(&g->news_posted, false); /* who empties the full box looks at ->last_seq, too */
 }
 
 static void trouble(void *ctx, const char *sentence)
@@ -83,10 +83,7 @@ static void inbox_ready(struct loop_watch *w, uint32_t events)
 	(void)events;
 	for (size_t i = 0; i < n; i++) {
 		switch ((enum gateway_letter)letters[i].kind) {
-		case LETTER_NEWS:
-			atomic_store(&g->news_posted, false);
-			upstreams_news(g->upstreams, atomic_load(&g->last_seq));
-			break;
+		case LETTER_NEWS: atomic_store(&g->news_posted, false); break;
 		case LETTER_TROUBLE: store_trouble(g, letters[i].ptr); break;
 		case LETTER_ANSWER: gateway_answer(g, letters[i]); break;
 		case LETTER_NOTICE: broker_notice(g, letters[i].ptr); break;
@@ -94,6 +91,8 @@ static void inbox_ready(struct loop_watch *w, uint32_t events)
 		case LETTER_WRITTEN: break; /* the sweep below finds it */
 		}
 	}
+	/* With or without a letter of it: that of the last commit may have found the box full. */
+	upstreams_news(g->upstreams, atomic_load(&g->last_seq));
 	setter_sweep(g->setter);
 }
 

@@ -202,6 +202,8 @@ int upstreams_apply(struct upstreams *u, struct generation *gen)
 
 void upstreams_news(struct upstreams *u, uint64_t last_seq)
 {
+	if (last_seq <= u->last_seq)
+		return;
 	u->last_seq = last_seq;
 	for (struct upstream *up = u->list; up; up = up->next)
 		bridge_news(up->bridge, last_seq);
