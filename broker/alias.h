@@ -12,7 +12,9 @@
 #include "broker/decode.h"
 #include "broker/encode.h"
 
-enum { ALIAS_OUT = 64, ALIAS_MIN_TOPIC = 4 };
+/* ALIAS_COSTS: bytes by which a packet grows at most that carries topic and alias: the property, and one byte more in each
+ * of the two lengths around it. */
+enum { ALIAS_OUT = 64, ALIAS_MIN_TOPIC = 4, ALIAS_COSTS = 5 };
 
 /* The topic of a publish with an alias: sets p->topic or learns it. 0, RC_BAD_ALIAS, RC_PROTOCOL (unknown),
  * or -ENOMEM. */

@@ -93,6 +93,10 @@ static int check_will(const struct conn *c, const struct connect *m, const char 
 	struct acl_who who = {user[0] != '\0' ? user : NULL, (const char *)m->client_id.at, m->client_id.len};
 	const char *topic = (const char *)m->will_topic.at;
 
+	if (m->will && bounds_reserve(m->will_topic)) {
+		unrest_saw(c->broker, UNREST_REFUSED, who.client_id, who.client_id_len);
+		return RC_NOT_AUTHORIZED;
+	}
 	if (!m->will || acl_may(c->broker->acl, &who, BROKER_WRITE, topic, m->will_topic.len, NULL))
 		return 0;
 	rights_refused(c->broker, &who, BROKER_WRITE, topic, m->will_topic.len);
@@ -186,6 +190,12 @@ static void set_terms(struct conn *c, const struct connect *m)
 	c->alias_max = (uint16_t)props_num(&m->props, PROP_TOPIC_ALIAS_MAXIMUM, 0);
 }
 
+/* A client id with a wildcard in it makes no topic. */
+static bool may_name_topics(const struct session *s)
+{
+	return s->client_id_len < 100 && !strpbrk(s->client_id, "+#");
+}
+
 static void send_connack(struct conn *c, const struct connect *m, bool present, const char *assigned)
 {
 	const struct broker_opts *o = &c->broker->opts;
@@ -207,7 +217,7 @@ static void send_connack(struct conn *c, const struct connect *m, bool present, 
 	uint8_t bytes[ENCODE_CONNACK_MAX];
 	size_t n;
 
-	if (props_num(&m->props, PROP_REQUEST_RESPONSE_INFO, 0) == 1 && c->session->client_id_len < 100) {
+	if (props_num(&m->props, PROP_REQUEST_RESPONSE_INFO, 0) == 1 && may_name_topics(c->session)) {
 		snprintf(info, sizeof(info), "reply/%s/", c->session->client_id);
 		a.response_info = info;
 	}

@@ -142,7 +142,8 @@ static bool send_own(struct conn *c, struct post *p, const struct want *w)
 	n = bytes ? encode_publish_head(bytes, &h) : 0;
 	if (n == 0 || n + p->payload.len > c->max_packet)
 		return false;
-	if (h.v5 && c->alias_max > 0 && alias_towards(c, &h))
+	/* told for the first time it makes the packet longer [MQTT-3.1.2-24] */
+	if (h.v5 && c->alias_max > 0 && n + p->payload.len + ALIAS_COSTS <= c->max_packet && alias_towards(c, &h))
 		n = encode_publish_head(bytes, &h);
 	conn_send(c, bytes, n);
 	if (by_reference(p))

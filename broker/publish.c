@@ -76,13 +76,7 @@ static int refuse(struct conn *c, const struct publish *pub, uint8_t reason)
 	return 0;
 }
 
-/* `$SYS` is ours, and so is what the rules refuse: acknowledged and dropped where there is no way to say so [3.1.1 MQTT-3.3.5-2]. */
-static bool is_ours(const struct publish *pub)
-{
-	return pub->topic.len >= 4 && memcmp(pub->topic.at, "$SYS", 4) == 0 &&
-	       (pub->topic.len == 4 || pub->topic.at[4] == '/');
-}
-
+/* What is not the client's to write is acknowledged and dropped where there is no way to say so [3.1.1 MQTT-3.3.5-2]. */
 static int deny_by_rule(struct conn *c, const struct publish *pub)
 {
 	if (pub->qos > 0)
@@ -310,7 +304,7 @@ static int take_new(struct conn *c, const struct packet *p, struct publish *pub,
 	r = route_of(b, (const char *)pub->topic.at, pub->topic.len, pub->topic_checked, &fault);
 	if (!r)
 		return fault != 0 ? fault : RC_UNSPECIFIED;
-	if (is_ours(pub))
+	if (bounds_reserve(pub->topic))
 		return deny(c, pub);
 	if (b->acl && !rights_write_slow(c->session, r, (const char *)pub->topic.at, pub->topic.len))
 		return deny_by_rule(c, pub);

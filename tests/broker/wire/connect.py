@@ -275,6 +275,12 @@ def response_information_is_only_for_those_who_asked(b, v):
     for asked in ([], [(WANT_RESPONSE, 0)]):
         if b.client(v, properties=asked).connack.prop(RESPONSE_INFO) is not None:
             raise Wrong("Response Information unasked")
+    told = b.client(v, properties=[(WANT_RESPONSE, 1)])
+    if told.id not in (told.connack.prop(RESPONSE_INFO) or ""):
+        raise Wrong(f"no Response Information: {told.connack}")
+    for name in ("+", "#", "a+b"):  # which cannot be part of a response topic
+        if b.client(v, id=fresh(name), properties=[(WANT_RESPONSE, 1)]).connack.prop(RESPONSE_INFO) is not None:
+            raise Wrong(f"Response Information with {name} in it")
 
 
 @test("MQTT-3.1.2-29", versions=(5,))

@@ -283,6 +283,23 @@ def the_server_uses_aliases_up_to_the_clients_maximum(b, v):
                 raise Wrong(f"expected {own}/{n}, got {got}")
 
 
+@test("MQTT-3.1.2-24", versions=(5,))
+def an_alias_told_for_the_first_time_makes_no_packet_too_large(b, v):
+    p = b.client(v)
+    for length in (40, 119, 122):  # where the lengths around it take a byte more, too
+        topic = fresh().ljust(length, "x")
+        size = len(publish(v, topic, "abc"))
+        for room in range(7):
+            s = b.client(v, properties=[(MAX_PACKET, size + room), (ALIAS_MAX, 1)])
+            s.subscribe(topic)
+            for _ in range(2):
+                p.publish(topic, "abc")
+                s.expect(PUBLISH, payload="abc")
+                if len(s.last) > size + room:
+                    raise Wrong(f"{len(s.last)} bytes where {size + room} are taken")
+            s.nothing()
+
+
 # --- message expiry ----------------------------------------------------------------------------------------------
 
 @test("MQTT-3.3.2-5", versions=(5,))

@@ -233,4 +233,18 @@ def a_client_that_was_never_let_in_has_no_will(b, v):
     w.nothing()
 
 
+@test()
+def a_will_cannot_write_what_only_the_broker_writes(b, v):
+    for topic in ("$SYS", "$SYS/broker/" + fresh()):
+        b.socket(v).send(connect(v, fresh("c"), will=Will(topic, b"evil", retain=True))).expect(
+            CONNACK, reason=0x87 if v == 5 else 5)
+        w = b.client(5)
+        w.subscribe(topic)
+        w.nothing()
+    topic = "$SYStem/" + fresh()
+    w = watcher(b, topic)
+    b.client(v, will=Will(topic, b"fine")).drop()
+    w.receive(topic, "fine")
+
+
 main(parallel=16)
