@@ -10,36 +10,20 @@ import contextlib
 import functools
 import http.server
 import os
-import pathlib
 import shutil
 import sys
 import threading
 
 from broker_rig import *  # noqa: F403
 from certs import Authority
-
-HERE = pathlib.Path(__file__).resolve().parent
-
-
-def skip(why):
-    print(f"skipped: {why}")
-    sys.exit(77)
+from mqttjs import HERE, fetch, skip
 
 
-def fetch(folder):
+def pages(folder):
     """mqtt.js in a folder that a web server may show."""
     web = folder / "web"
-    script = folder / "node_modules/mqtt/dist/mqtt.min.js"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, folder / name)
-    if not script.exists():
-        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, timeout=120,
-                              capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            skip(f"npm cannot fetch mqtt.js: {done.stderr[-300:]}")
     web.mkdir(exist_ok=True)
-    shutil.copy(script, web)
+    shutil.copy(folder / "node_modules/mqtt/dist/mqtt.min.js", web)
     shutil.copy(HERE / "page.html", web)
     return web
 
@@ -67,9 +51,7 @@ def end(browser):
 def main(build):
     if not shutil.which("chromium"):
         skip("no chromium")
-    if not shutil.which("npm"):
-        skip("no npm")
-    web = fetch(pathlib.Path(build).resolve())
+    web = pages(fetch(build))
     with tempfile.TemporaryDirectory(prefix="weir-browser-") as tmp, \
             http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Pages, directory=str(web))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
