@@ -314,8 +314,8 @@ class Account:
     """Acknowledged against arrived, by publisher and number.
 
     lost        acknowledged to the publisher, never arrived
-    duplicates  arrived again: `marked` when its seq or the DUP flag says so, `resent` when the publisher itself sent it
-                again at QoS 1 and so may have caused it, `twice` when it did so at QoS 2, which excuses nothing,
+    duplicates  arrived again: `marked` when its seq says so, or DUP where it has none, `resent` when the publisher itself
+                sent it again at QoS 1 and so may have caused it, `twice` when it did so at QoS 2, which excuses nothing,
                 `unmarked` else
     reordered   arrived for the first time behind a later message of the same publisher and topic
     """
@@ -354,7 +354,7 @@ class Account:
                 continue
             seq = a.seq if a.seq != "-" else str(body.get("seq", "-"))  # MQTT 3.1.1 has it in the payload
             if key in seen:
-                if a.dup or (seq != "-" and seq in seen[key]):
+                if seq in seen[key] if seq != "-" else a.dup:  # under another seq its publisher sent it again
                     self.marked += 1
                 elif key in self.resent and not self.once(body["p"]):
                     self.by_publisher += 1
