@@ -25,7 +25,15 @@
 #include <string.h>
 
 enum { INBOX = 4096, LETTERS = 256, STOP_MS = 500 };
-enum letter_kind { LETTER_PUBLISH, LETTER_ROUTES, LETTER_WHY, LETTER_CLIENTS, LETTER_RELOAD, LETTER_STOP };
+enum letter_kind {
+	LETTER_PUBLISH,
+	LETTER_ARRIVAL,
+	LETTER_ROUTES,
+	LETTER_WHY,
+	LETTER_CLIENTS,
+	LETTER_RELOAD,
+	LETTER_STOP
+};
 
 uint8_t *broker_scratch(struct broker *b, unsigned which, size_t size)
 {
@@ -121,6 +129,7 @@ static void read_letter(struct broker *b, const struct letter *l)
 		ours_publish(b, l->ptr, OURS_STORED);
 		msg_unref(l->ptr);
 		break;
+	case LETTER_ARRIVAL: arrival_take(b, l->ptr); break;
 	case LETTER_ROUTES: subs_invalidate(&b->subs); break;
 	case LETTER_WHY: why_answer(b, l->ptr); break;
 	case LETTER_CLIENTS: clients_answer(b, l->ptr); break;
@@ -287,6 +296,8 @@ static void free_letters(struct broker *b)
 	while (b->inbox.ring && mailbox_take(&b->inbox, &l, 1) == 1) {
 		if (l.kind == LETTER_PUBLISH)
 			msg_unref(l.ptr);
+		if (l.kind == LETTER_ARRIVAL)
+			arrival_free(l.ptr);
 		if (l.kind == LETTER_RELOAD)
 			reload_free(l.ptr);
 		if (l.kind == LETTER_WHY)
@@ -316,6 +327,7 @@ void broker_free(struct broker *b)
 	sys_free(b);
 	unrest_free(b->unrest);
 	ours_free(b);
+	arrivals_fini(b);
 	free_letters(b);
 	mailbox_fini(&b->inbox);
 	routes_fini(&b->routes);
@@ -391,6 +403,19 @@ int broker_publish(struct broker *b, struct msg *m)
 
 	if (r != 0)
 		msg_unref(m);
+	return r;
+}
+
+int broker_arrive(struct broker *b, const struct broker_arrival *from)
+{
+	struct arrival *a;
+	int r = arrival_new(&a, from);
+
+	if (r < 0)
+		return r;
+	r = post(b, (struct letter){.kind = LETTER_ARRIVAL, .ptr = a});
+	if (r != 0)
+		arrival_free(a);
 	return r;
 }
 

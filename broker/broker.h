@@ -127,6 +127,21 @@ int broker_port(const struct broker *b, size_t listener); /* what a bind to port
 enum { BROKER_BUSY = 1 };
 int broker_publish(struct broker *b, struct msg *m); /* takes its own reference */
 
+/* Any thread. A message from an upstream, delivered like one of broker_publish(), and answered once what it did is safe:
+ * with a ledger, once that is committed. One with a number, which ascend for a source and an epoch, has its effects once,
+ * over restarts too: one that is not above the last is answered as taken, nothing else. Without a message it only asks
+ * whether that number was. done() comes on the broker's thread, once it returned true; taken false: it had no effect, or
+ * not all, and is to come again. What the broker still has when it is freed is not answered. 0, BROKER_BUSY or -ENOMEM. */
+struct broker_arrival {
+	struct msg *msg;
+	const char *source;
+	uint64_t epoch, number; /* number 0: it has its effects each time it comes */
+	bool (*done)(void *ctx, uint64_t token, bool taken);
+	void *ctx;
+	uint64_t token;
+};
+int broker_arrive(struct broker *b, const struct broker_arrival *a);
+
 /* Any thread: what persist->ops->selects() says has changed. 0 or BROKER_BUSY. */
 int broker_routes_changed(struct broker *b);
 

@@ -9,6 +9,7 @@
 #include "base/loop.h"
 #include "base/mailbox.h"
 #include "base/owner.h"
+#include "broker/arrivals.h"
 #include "broker/broker.h"
 #include "broker/census.h"
 #include "broker/conn.h"
@@ -102,6 +103,7 @@ struct broker {
 	struct durable durable;
 	struct loop_timer retry; /* a tap, or a post of our own, was not taken */
 	struct ours *ours;       /* our own messages that the store or a tap did not take yet */
+	struct arrivals arrivals;
 
 	struct exact exact;
 	uint64_t queued_bytes, input_bytes, output_bytes;

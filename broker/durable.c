@@ -49,6 +49,7 @@ static void woke(struct loop_watch *w, uint32_t events)
 	(void)events;
 	k->committed = k->ledger.ops->committed(k->ledger.ctx);
 	acks_release(b);
+	arrivals_answer(b);
 	hold_release(b, &k->waiters);
 	hold_release(b, &b->store_waiters); /* those whose answers were too many */
 	changed(b);                         /* the next batch may have waited for this one */

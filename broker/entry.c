@@ -118,6 +118,13 @@ static void put_received(struct writer *w, const struct entry *e)
 	u8(w, e->flags);
 }
 
+static void put_source(struct writer *w, const struct entry *e)
+{
+	u64(w, e->epoch);
+	u64(w, e->last);
+	part(w, e->name);
+}
+
 /* --- from bytes --------------------------------------------------------------------------------------------- */
 
 static uint64_t read_u64(struct cursor *c)
@@ -237,6 +244,15 @@ static bool get_received(struct cursor *c, struct entry *e)
 	return e->id != 0;
 }
 
+static bool get_source(struct cursor *c, struct entry *e)
+{
+	e->epoch = read_u64(c);
+	e->last = read_u64(c);
+	e->name = rest(c);
+	return cursor_ok(c) && e->name.len > 0 && e->name.len <= UINT16_MAX && utf8_ok(e->name.at, e->name.len) &&
+	       !memchr(e->name.at, '\0', e->name.len);
+}
+
 /* --- the kinds ---------------------------------------------------------------------------------------------- */
 
 static const struct kind {
@@ -252,6 +268,7 @@ static const struct kind {
 	[ENTRY_DELIVERY] = {put_delivery, get_delivery},
 	[ENTRY_RECEIVED] = {put_received, get_received},
 	[ENTRY_RETAINED] = {put_message, get_message},
+	[ENTRY_SOURCE] = {put_source, get_source},
 };
 
 void entry_encode(struct entry_bytes *out, const struct entry *e)

@@ -30,6 +30,7 @@ enum entry_kind {
 	ENTRY_DELIVERY = 7, /* a message on its way to a session: queued, sent, or released */
 	ENTRY_RECEIVED = 8, /* a packet id of QoS 2 from the client: PUBLISH seen, PUBREL not yet */
 	ENTRY_RETAINED = 9,
+	ENTRY_SOURCE = 10, /* the last number that an upstream gave to a message of its own */
 };
 
 enum { ENTRY_WANTED = 1 }; /* RECEIVED: an upstream was to get it as well */
@@ -38,11 +39,12 @@ struct entry {
 	uint8_t kind;
 	uint64_t session; /* STATE, WILL, SUB, DELIVERY, RECEIVED */
 
-	struct span name; /* SESSION: client id; STATE: user, empty for none */
-	uint8_t version;  /* STATE */
-	uint32_t seconds; /* STATE: session expiry; WILL: delay */
-	int64_t at_ms;    /* STATE: when the connection ended, 0: it has not; CLOCK; messages: when weir took it */
-	int64_t wall_ms;  /* CLOCK; messages: when it came to be */
+	struct span name;     /* SESSION: client id; STATE: user, empty for none; SOURCE */
+	uint64_t epoch, last; /* SOURCE */
+	uint8_t version;      /* STATE */
+	uint32_t seconds;     /* STATE: session expiry; WILL: delay */
+	int64_t at_ms;        /* STATE: when the connection ended, 0: it has not; CLOCK; messages: when weir took it */
+	int64_t wall_ms;      /* CLOCK; messages: when it came to be */
 
 	struct span topic, props, payload; /* WILL, MESSAGE, RETAINED */
 	uint32_t expiry_s;

@@ -57,6 +57,7 @@ static void retry(struct loop_timer *t)
 {
 	struct broker *b = (struct broker *)((char *)t - offsetof(struct broker, retry));
 
+	arrivals_answer(b);
 	ours_retry(b);
 	hold_release(b, &b->tap_waiters);
 	hold_release(b, &b->store_waiters);

@@ -288,6 +288,14 @@ static int take_retained(struct walk *w, uint64_t number, const struct entry *e)
 	return r == 0 && before != 0 ? orphan(w, before) : r;
 }
 
+static int take_source(struct walk *w, uint64_t number, const struct entry *e)
+{
+	uint64_t replaced;
+	int r = arrivals_restore(w->b, number, e, &replaced);
+
+	return r == 0 && replaced != 0 ? orphan(w, replaced) : r;
+}
+
 static int take(void *arg, uint64_t number, struct span bytes)
 {
 	static int (*const takes[])(struct walk * w, uint64_t number, const struct entry *e) = {
@@ -300,6 +308,7 @@ static int take(void *arg, uint64_t number, struct span bytes)
 		[ENTRY_DELIVERY] = take_delivery,
 		[ENTRY_RECEIVED] = take_received,
 		[ENTRY_RETAINED] = take_retained,
+		[ENTRY_SOURCE] = take_source,
 	};
 	struct walk *w = arg;
 	struct entry e;
