@@ -63,9 +63,13 @@ struct bridge_rule {
 	int64_t min_interval_ms, max_interval_ms; /* 0: none */
 };
 
+enum bridge_tls_version { BRIDGE_TLS_12, BRIDGE_TLS_13 };
+
 struct bridge_tls {
 	struct key_head head;
 	const char *ca, *cert, *key, *alpn;
+	struct key_list pin; /* of const char *; see keypin.h */
+	int min_version;     /* enum bridge_tls_version */
 	bool verify;
 };
 

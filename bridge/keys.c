@@ -3,12 +3,19 @@
 
 #include "base/topic.h"
 #include "bridge/gate.h"
+#include "bridge/keypin.h"
 #include "bridge/preset.h"
 #include "bridge/rules.h"
 
 #include <string.h>
 
 /* --- tls --------------------------------------------------------------------------------------------------------- */
+
+static const struct key_choice tls_versions[] = {
+	{"1.2", BRIDGE_TLS_12, "TLS 1.2 and 1.3"},
+	{"1.3", BRIDGE_TLS_13, "TLS 1.3 alone"},
+	{NULL, 0, NULL},
+};
 
 static const struct key tls_keys[] = {
 	{"ca", KEY_PATH, offsetof(struct bridge_tls, ca),
@@ -17,19 +24,34 @@ static const struct key tls_keys[] = {
 	{"key", KEY_PATH, offsetof(struct bridge_tls, key), .help = "file with the key of cert"},
 	{"alpn", KEY_TEXT, offsetof(struct bridge_tls, alpn), .min = 1, .max = 60,
 		.help = "protocol to ask for in the handshake, for servers that speak several on port 443"},
+	{"pin", KEY_LIST, offsetof(struct bridge_tls, pin),
+		.help = "public keys by which the server is known, sha256/BASE64 each; without `ca` its own key must "
+			"be "
+			"one of them and nothing else is asked of its certificate; with `ca` a key of its chain"},
+	{"min_version", KEY_ENUM, offsetof(struct bridge_tls, min_version), .choices = tls_versions, .dflt = "1.2",
+		.help = "the oldest TLS that is spoken"},
 	{"verify", KEY_BOOL, offsetof(struct bridge_tls, verify), .dflt = "true",
-		.help = "check the server's certificate and its name"},
+		.help = "check the server's certificate and its name; pins are checked in any case"},
 };
 
 static void check_tls(void *item, struct key_report *report)
 {
 	const struct bridge_tls *tls = item;
+	uint8_t pin[KEYPIN_BYTES];
 
 	if (tls->cert && !tls->key)
 		key_fault(report, tls, "cert", "there is no key for it; name its file with `key`");
 	if (tls->key && !tls->cert)
 		key_fault(report, tls, "key", "there is no certificate for it; name its file with `cert`");
-	if (!tls->verify)
+	for (size_t i = 0; i < tls->pin.count; i++) {
+		const char *text = ((const char *const *)tls->pin.items)[i];
+
+		if (keypin_parse(pin, text) < 0)
+			key_fault(report, tls, "pin",
+				"\"%s\" is no pin; use sha256/ and the 44 letters of the key's SHA-256 in base64",
+				text);
+	}
+	if (!tls->verify && tls->pin.count == 0)
 		key_advice(report, tls, "verify", "anybody can be the server without it; use it for a test only");
 }
 

@@ -26,8 +26,8 @@ static void set_tls(struct paho_connect *c, const struct bridge_tls *tls)
 	c->ssl.trustStore = tls->ca;
 	c->ssl.keyStore = tls->cert;
 	c->ssl.privateKey = tls->key;
-	c->ssl.enableServerCertAuth = tls->verify;
-	c->ssl.verify = tls->verify;
+	c->ssl.enableServerCertAuth = tls->verify || tls->pin.count > 0;
+	c->ssl.verify = tls->verify && (tls->pin.count == 0 || tls->ca); /* is it for the name in the address? */
 	c->ssl.sslVersion = MQTT_SSL_VERSION_DEFAULT; /* the best both have; Debian's OpenSSL offers 1.2 and 1.3 */
 	if (!tls->ca)
 		c->ssl.CApath = "/etc/ssl/certs";

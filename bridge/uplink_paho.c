@@ -15,8 +15,10 @@
 #include "base/mailbox.h"
 #include "bridge/address.h"
 #include "bridge/paho_connect.h"
+#include "bridge/paho_message.h"
 #include "bridge/paho_props.h"
 #include "bridge/paho_session.h"
+#include "bridge/paho_trust.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -33,7 +35,7 @@ enum {
 	LEAVE_TIMEOUT_MS = 1000,
 };
 
-enum letter_kind { L_UP, L_DOWN, L_SETTLED, L_REFUSED, L_SUBSCRIBED, L_RESUMED, L_TLS };
+enum letter_kind { L_UP, L_DOWN, L_SETTLED, L_REFUSED, L_SUBSCRIBED, L_RESUMED, L_TLS, L_DISTRUSTED };
 
 struct ticket {
 	struct paho *paho;
@@ -50,8 +52,10 @@ struct paho {
 	atomic_uint live;
 	struct paho_session *session; /* NULL: no QoS 2 */
 	struct ticket *tickets;       /* tags, then CALL_TICKETS */
-	bool tls;                     /* this call is encrypted */
-	char tls_text[TEXT_MAX];      /* what OpenSSL said of this call */
+	struct paho_trust *trust;
+	bool tls;                /* this call is encrypted */
+	bool distrusted;         /* tls_text says why the server's certificate was refused */
+	char tls_text[TEXT_MAX]; /* what OpenSSL said of this call */
 	MQTTProperty props[PAHO_PROPS_MAX];
 };
 
@@ -221,24 +225,14 @@ static int on_tls_error(const char *text, size_t len, void *ctx)
 	return 0;
 }
 
-static struct msg *msg_of(const char *topic, size_t len, const MQTTAsync_message *m, uint32_t expiry_s,
-	const uint8_t *props, size_t props_len)
+/* During the handshake, so it is the call in progress that is meant. */
+static void on_distrusted(void *ctx, const char *why)
 {
-	struct msg_spec spec = {
-		.topic = topic,
-		.topic_len = (uint32_t)len,
-		.props = props,
-		.props_len = (uint32_t)props_len,
-		.payload = m->payload,
-		.payload_len = (uint32_t)m->payloadlen,
-		.qos = (uint8_t)m->qos,
-		.retain = m->retained,
-		.class = MSG_EVENT,
-		.origin = MSG_FROM_BRIDGE,
-		.expiry_s = expiry_s,
-	};
+	struct paho *p = ctx;
+	uint32_t call = atomic_load(&p->live);
 
-	return msg_new(&spec);
+	if (call != 0)
+		post(&p->tickets[p->o.tags + call % CALL_TICKETS], L_DISTRUSTED, 0, strdup(why));
 }
 
 /* Paho sends PUBACK or PUBREC when this returns, whatever it returns: 0 only makes it keep the message in memory and
@@ -247,11 +241,7 @@ static int on_message(void *ctx, char *topic, int topic_len, MQTTAsync_message *
 {
 	const struct ticket *t = ctx;
 	const struct paho_opts *o = &t->paho->o;
-	size_t len = topic_len > 0 ? (size_t)topic_len : strlen(topic);
-	uint32_t expiry_s = MSG_NEVER_EXPIRES;
-	uint8_t props[4096];
-	size_t props_len = paho_props_write(&m->properties, props, sizeof(props), &expiry_s);
-	struct msg *mine = msg_of(topic, len, m, expiry_s, props, props_len);
+	struct msg *mine = paho_message(topic, topic_len, m);
 	int r = mine ? o->message(o->ctx, mine) : -ENOMEM;
 
 	msg_unref(mine);
@@ -300,8 +290,13 @@ static void deliver(struct paho *p, const struct letter *l)
 		p->base.event(p->base.ctx, &e);
 		break;
 	case L_DOWN: deliver_down(p, e.code, l->ptr); break;
-	case L_TLS:
+	case L_DISTRUSTED:
 		if (l->ptr)
+			snprintf(p->tls_text, sizeof(p->tls_text), "%s", (const char *)l->ptr);
+		p->distrusted = true;
+		break;
+	case L_TLS: /* OpenSSL says of what was distrusted only that it was */
+		if (l->ptr && !p->distrusted)
 			paho_connect_reason(p->tls_text, sizeof(p->tls_text), l->ptr);
 		break;
 	case L_SETTLED:
@@ -394,6 +389,7 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 
 	*t = (struct ticket){p, number, 0, 0};
 	p->tls_text[0] = 0;
+	p->distrusted = false;
 	if (r == 0)
 		r = address_uri(call->address, uri, sizeof(uri), &tls);
 	if (r == 0 && !address_host(call->address, host, sizeof(host)))
@@ -551,6 +547,8 @@ int paho_new(struct paho **out, const struct paho_opts *opts)
 		r = -ENOMEM;
 	p->base.ops = &ops;
 	p->o = *opts;
+	if (r == 0)
+		r = paho_trust_new(&p->trust, &(struct paho_trust_opts){&opts->opts->tls, on_distrusted, p});
 	p->tickets = calloc(opts->tags + CALL_TICKETS, sizeof(*p->tickets));
 	if (!p->tickets)
 		r = -ENOMEM;
@@ -575,6 +573,7 @@ void paho_free(struct paho *p)
 	if (!p)
 		return;
 	hang_up(&p->base);
+	paho_trust_free(p->trust);
 	while (p->box.ring && mailbox_take(&p->box, &l, 1) == 1)
 		free(l.ptr);
 	mailbox_fini(&p->box);
