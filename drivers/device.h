@@ -4,10 +4,9 @@
  * Owner     line thread.
  * Time      never read here; callers pass now_us.
  *
- * A device that is silent is first held for two reply_timeouts, however short the learned wait was, so that a late
- * reply to the old request does not meet the next one: nothing in it would tell which it answers. After `retries`
- * silences in a row it is offline and only probed, at growing intervals. Any answer, an exception too, brings it back at
- * once.
+ * A device that is silent is first held for two reply_timeouts, however short the learned wait was: it is slow, and
+ * another request would only make it slower, or meet the late reply on the wire. After `retries` silences in a row it
+ * is offline and only probed, at growing intervals. Any answer, an exception too, brings it back at once.
  */
 #ifndef DRIVERS_DEVICE_H
 #define DRIVERS_DEVICE_H

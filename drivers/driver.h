@@ -55,7 +55,8 @@ enum line_counter {
 	COUNT_TIMEOUTS,
 	COUNT_EXCEPTIONS,
 	COUNT_GARBLED, /* CRC, cut short, noise */
-	COUNT_FOREIGN, /* late replies, and replies of others */
+	COUNT_FOREIGN, /* replies of others */
+	COUNT_LATE,    /* replies to a request that had been given up */
 	COUNT_NOISE,   /* bytes nobody had asked for */
 	LINE_COUNTERS,
 };

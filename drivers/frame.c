@@ -114,26 +114,6 @@ const struct framing *framing_of(enum line_driver driver)
 	return driver < sizeof(rows) / sizeof(rows[0]) && rows[driver].build ? &rows[driver] : NULL;
 }
 
-static enum outcome fail(struct exchange *x, enum outcome outcome, const char *reason)
-{
-	x->reason = reason;
-	return outcome;
-}
-
-/* heard: something of the reply is there already. */
-static enum outcome of_wait(struct exchange *x, int r, bool heard)
-{
-	switch (r) {
-	case WIRE_TIMEOUT:
-		if (heard)
-			return fail(x, OUTCOME_GARBLED, "truncated");
-		return fail(x, OUTCOME_SILENT, x->foreign ? "foreign" : "timeout");
-	case WIRE_NOISY: return fail(x, OUTCOME_GARBLED, "noise");
-	case -ECANCELED: return fail(x, OUTCOME_STOPPED, "stopped");
-	default: return fail(x, OUTCOME_GONE, "port");
-	}
-}
-
 /* What the adapter returns of the request must be the request. */
 static enum outcome swallow_echo(struct wire *w, struct exchange *x, const uint8_t *sent, size_t len)
 {
@@ -144,14 +124,14 @@ static enum outcome swallow_echo(struct wire *w, struct exchange *x, const uint8
 		ssize_t n;
 
 		if (ready == WIRE_TIMEOUT)
-			return fail(x, OUTCOME_GARBLED, "no echo");
+			return exchange_fail(x, OUTCOME_GARBLED, "no echo");
 		if (ready != 0)
-			return of_wait(x, ready, false);
+			return exchange_waited(x, ready, false);
 		n = wire_read(w, back, len - got);
 		if (n < 0)
-			return fail(x, OUTCOME_GONE, "port");
+			return exchange_fail(x, OUTCOME_GONE, "port");
 		if (memcmp(back, sent + got, (size_t)n) != 0)
-			return fail(x, OUTCOME_GARBLED, "echo");
+			return exchange_fail(x, OUTCOME_GARBLED, "echo");
 		got += (size_t)n;
 	}
 	return OUTCOME_OK;
@@ -166,7 +146,7 @@ static enum outcome ask(const struct framing *f, struct wire *w, struct exchange
 	wire_note(w, LINE_SENT, wire_now(w), bytes + f->head, len - f->head);
 	r = wire_put(w, bytes, len);
 	if (r != 0)
-		return r == WIRE_TIMEOUT ? fail(x, OUTCOME_GONE, "port") : of_wait(x, r, false);
+		return r == WIRE_TIMEOUT ? exchange_fail(x, OUTCOME_GONE, "port") : exchange_waited(x, r, false);
 	x->sent_us = w->last_byte_us;
 	return x->echo ? swallow_echo(w, x, bytes, len) : OUTCOME_OK;
 }
@@ -184,10 +164,10 @@ static enum outcome read_more(const struct framing *f, struct wire *w, struct ex
 	ssize_t n;
 
 	if (ready != 0)
-		return of_wait(x, ready, h->len > 0);
+		return exchange_waited(x, ready, h->len > 0);
 	n = wire_read(w, h->bytes + h->len, h->look.want - h->len);
 	if (n < 0)
-		return fail(x, OUTCOME_GONE, "port");
+		return exchange_fail(x, OUTCOME_GONE, "port");
 	if (x->first_us == 0)
 		x->first_us = w->last_byte_us;
 	h->len += (size_t)n;
@@ -199,9 +179,9 @@ static bool take_frame(const struct framing *f, struct wire *w, struct exchange 
 {
 	wire_note(w, LINE_HEARD, x->first_us, h->bytes + f->head, h->look.used - f->head);
 	x->done_us = w->last_byte_us;
-	if (end == FRAME_WHOLE && pdu_match(x->request, h->look.frame, h->look.len, x->reply) == 0)
+	if (end == FRAME_WHOLE && exchange_answered(x, h->look.frame, h->look.len))
 		return true;
-	x->foreign++;
+	x->foreign += end == FRAME_FOREIGN;
 	x->first_us = 0;
 	h->len -= h->look.used;
 	memmove(h->bytes, h->bytes + h->look.used, h->len);
@@ -226,7 +206,7 @@ static enum outcome hear(const struct framing *f, struct wire *w, struct exchang
 		if (end == FRAME_MORE)
 			o = read_more(f, w, x, &h);
 		else if (end == FRAME_WRONG)
-			o = fail(x, OUTCOME_GARBLED, h.look.reason);
+			o = exchange_fail(x, OUTCOME_GARBLED, h.look.reason);
 		else if (take_frame(f, w, x, &h, end))
 			return OUTCOME_OK;
 		if (o != OUTCOME_OK) {
@@ -242,7 +222,7 @@ enum outcome frame_exchange(const struct framing *f, struct wire *w, struct exch
 	enum outcome o;
 
 	if (quiet != 0)
-		return of_wait(x, quiet, true);
+		return exchange_waited(x, quiet, true);
 	o = ask(f, w, x, number);
 	if (o != OUTCOME_OK)
 		return o;

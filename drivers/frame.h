@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* frame.h - a Modbus transaction in a framing of our own: Modbus TCP and RTU over TCP, whose waiting must not hold up a
  * thread as libmodbus does; Modbus ASCII, which it does not know; and on any line the function whose reply says its
- * length itself (43, device identification).
+ * length itself (43, device identification) or that it does not know (8, loopback).
  *
  * A framing is a row of pure functions: frame (unit and PDU) to bytes of the wire, and bytes of the wire to frame.
  * frame_exchange() does the waiting, as rtu_exchange() does: silence, request, reply, whatever is foreign waited
@@ -11,7 +11,8 @@
 #define DRIVERS_FRAME_H
 
 #include "drivers/ascii.h"
-#include "drivers/rtu.h"
+#include "drivers/exchange.h"
+#include "drivers/wire.h"
 
 enum { FRAME_WIRE_MAX = ASCII_MAX };
 
@@ -40,7 +41,7 @@ struct framing {
 
 const struct framing *framing_of(enum line_driver driver);
 
-/* OUTCOME_OK also with an exception in x->reply; x as rtu_exchange() has it. number: any, another one each time. */
+/* OUTCOME_OK also with an exception in x->reply; number: any, another one each time. */
 enum outcome frame_exchange(const struct framing *f, struct wire *w, struct exchange *x, uint16_t number);
 
 #endif

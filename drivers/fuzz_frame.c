@@ -1,10 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as they come from the wire, in each framing: what is wanted leads on, what is used was there, and what is
  * whole is so for its own framing too. */
-#include "drivers/frame.h"
+#include "drivers/doubt.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+static void on_late(void *ctx, uint8_t unit)
+{
+	(void)ctx;
+	(void)unit;
+}
+
+/* Between requests, while a reply is owed: no more noise than there were bytes. */
+static void stray(const struct framing *f, const uint8_t *data, size_t size)
+{
+	const struct request q = {.unit = data[0], .function = FC_READ_HOLDING, .count = 2};
+	struct doubt d = {.framing = f, .keep_us = 1, .late = on_late};
+	size_t noise = 0;
+
+	doubt_add(&d, &q, 0);
+	for (size_t at = 0; at < size; at += 7)
+		noise += doubt_stray(&d, data + at, size - at < 7 ? size - at : 7, (int64_t)at);
+	if (noise > size || d.count > 1)
+		abort();
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,5 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > 0)
 		read_one(framing_of(drivers[data[0] % 3]), data + 1, size - 1);
+	if (size > 1)
+		stray(framing_of(drivers[data[0] % 3]), data + 1, size - 1);
 	return 0;
 }

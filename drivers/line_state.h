@@ -91,7 +91,6 @@ void line_step(struct line *l, size_t device, enum device_event event, const cha
 void line_close_windows(struct line *l); /* what they hold is told: the line ends */
 void line_all_bad(struct line *l, size_t device, const char *reason);
 void line_settle(struct line *l, size_t device, enum outcome o, const char *reason);
-void line_count_device(struct line *l, size_t device, enum line_counter what, uint64_t n);
 
 /* drivers/errand.c: begins the next errand, if one waits; false when none does. */
 bool line_run_errand(struct line *l);

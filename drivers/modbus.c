@@ -19,6 +19,7 @@ static void make_free(void *self)
 	rtu_free(m->rtu);
 	free(m->devices);
 	free(m->no_mask);
+	free(m->doubt);
 	free(m);
 }
 
@@ -36,6 +37,8 @@ static int make(
 	m->schedule = s;
 	m->no_mask = calloc(opts->device_count + 1, sizeof(*m->no_mask));
 	r = m->no_mask ? rtu_new(&m->rtu, (enum line_driver)opts->driver) : -ENOMEM;
+	if (r == 0 && line_is_bus(opts))
+		r = modbus_doubt(m);
 	if (r == 0)
 		r = modbus_plan(m);
 	if (r < 0) {
@@ -54,6 +57,7 @@ static int open_as(struct modbus *m, const struct line_opts *o)
 
 	if (r < 0)
 		return r;
+	m->wire.doubt = m->doubt;
 	m->spoiled = false;
 	return 0;
 }
@@ -107,8 +111,7 @@ static enum outcome input(void *self, const char **reason)
 		*reason = "port";
 		return OUTCOME_GONE;
 	}
-	m->wire.noise_bytes += (uint64_t)n;
-	wire_note(&m->wire, LINE_NOISE, m->wire.last_byte_us, stray, (size_t)n);
+	wire_stray(&m->wire, stray, (size_t)n);
 	count_noise(m);
 	return OUTCOME_OK;
 }
@@ -132,31 +135,17 @@ static enum outcome exchange_once(struct modbus *m, struct exchange *x)
 }
 
 /* A TCP server may have closed the connection since the last request: asked once more on a new one. */
-enum outcome modbus_exchange_with(struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us)
+enum outcome modbus_transact(struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us)
 {
 	enum outcome o;
 
-	*x = (struct exchange){.request = q, .reply = &m->reply, .timeout_us = timeout_us, .echo = m->opts->echo};
+	*x = (struct exchange){
+		.request = q, .reply = &m->reply, .timeout_us = timeout_us, .echo = m->opts->echo, .doubt = m->doubt};
 	o = exchange_once(m, x);
 	if (o == OUTCOME_GONE && m->opts->driver == DRIVER_MODBUS_TCP && m->spoiled)
 		o = exchange_once(m, x);
 	count_noise(m);
 	line_count(m->line, COUNT_FOREIGN, x->foreign);
-	return o;
-}
-
-enum outcome modbus_exchange(struct modbus *m, size_t device, const struct request *q, struct exchange *x)
-{
-	enum outcome o = modbus_exchange_with(m, q, x, line_timeout_us(m->line, device));
-
-	/* Nobody answers a broadcast: that it went out says nothing of anyone. */
-	if ((o == OUTCOME_OK || o == OUTCOME_REFUSED) && x->done_us > 0) {
-		int64_t pause_us = 1000 * m->opts->devices[device]->pause_ms - m->wire.silence_us;
-
-		line_answered(m->line, device, x->first_us - x->sent_us);
-		modbus_measured(m, device);
-		m->wire.last_byte_us += pause_us > 0 ? pause_us : 0;
-	}
 	return o;
 }
 
@@ -206,20 +195,27 @@ static enum outcome run(void *self, const struct job *j, const char **reason)
 	return o;
 }
 
-/* One value of its first block: a read that cuts a value is refused by some. */
+bool modbus_first_value(const struct modbus *m, size_t device, struct request *q)
+{
+	const struct block *b = blocks_first_of(&m->blocks, device);
+
+	if (!b)
+		return false;
+	*q = request_for(m, b);
+	q->address = b->points[0]->address;
+	q->count = (uint16_t)point_words(b->points[0]);
+	return true;
+}
+
 static enum outcome probe(void *self, size_t device, const char **reason)
 {
 	struct modbus *m = self;
-	const struct block *b = blocks_first_of(&m->blocks, device);
 	struct request q;
 	struct exchange x;
 	enum outcome o;
 
-	if (!b)
+	if (!modbus_first_value(m, device, &q))
 		return OUTCOME_SILENT;
-	q = request_for(m, b);
-	q.address = b->points[0]->address;
-	q.count = (uint16_t)point_words(b->points[0]);
 	o = modbus_exchange(m, device, &q, &x);
 	*reason = x.reason;
 	return o;

@@ -8,6 +8,7 @@
 #define DRIVERS_MODBUS_STATE_H
 
 #include "drivers/blocks.h"
+#include "drivers/doubt.h"
 #include "drivers/ops.h"
 #include "drivers/rtu.h"
 
@@ -17,7 +18,8 @@ struct modbus_device {
 	size_t remembered;  /* lessons of it that stand in the file */
 	int64_t planned_us; /* the turnaround that its plan was made with */
 	bool replan;
-	bool taught; /* since that plan */
+	bool taught;                                                          /* since that plan */
+	enum { LOOPBACK_UNTRIED, LOOPBACK_KNOWN, LOOPBACK_IGNORED } loopback; /* what it does upon function 8 */
 };
 
 struct modbus {
@@ -33,14 +35,20 @@ struct modbus {
 	bool replan;                   /* one of them */
 	uint64_t noise_bytes;          /* of the wire, as last counted */
 	bool *no_mask;                 /* by device: it has no function 22 */
+	struct doubt *doubt;           /* owned; NULL: replies are numbered */
+	uint16_t loopbacks;            /* sent; the number of the last */
 	bool spoiled;                  /* the TCP connection was closed on purpose: open it for the next request */
 };
 
-/* One transaction, once more on a new connection where TCP has lost the old one. */
+/* drivers/modbus_ask.c: one transaction, whose reply can be no other's. */
+int modbus_doubt(struct modbus *m); /* at the start; 0 or -ENOMEM */
 enum outcome modbus_exchange_with(struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us);
 /* The same with a device of the line: its answer counts for its health and its pace. */
 enum outcome modbus_exchange(struct modbus *m, size_t device, const struct request *q, struct exchange *x);
 
+/* drivers/modbus.c: the request and its answer, as they pass; once more on a new connection where TCP has lost the old
+ * one. */
+enum outcome modbus_transact(struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us);
 /* The port anew, set up as o says. -errno: it is closed. */
 int modbus_reopen(struct modbus *m, const struct line_opts *o);
 
@@ -51,6 +59,9 @@ void modbus_measured(struct modbus *m, size_t device);
 /* A block was answered; or refused. True: it is read in parts from now on, its points need not be told bad yet. */
 void modbus_answered(struct modbus *m, const struct block *b);
 bool modbus_refused(struct modbus *m, const struct job *j);
+
+/* One value of its first block: a read that cuts a value is refused by some. False: nothing of it is read. */
+bool modbus_first_value(const struct modbus *m, size_t device, struct request *q);
 
 /* drivers/modbus_errand.c */
 uint8_t modbus_read_function(enum point_source source);

@@ -121,6 +121,7 @@ size_t pdu_need(const uint8_t *frame, size_t len)
 	switch (frame[1]) {
 	case FC_WRITE_COIL:
 	case FC_WRITE_REGISTER:
+	case FC_LOOPBACK:
 	case FC_WRITE_COILS:
 	case FC_WRITE_REGISTERS: return 6;
 	case FC_MASK_WRITE: return 8;

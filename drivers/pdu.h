@@ -19,6 +19,7 @@ enum {
 	FC_READ_INPUT = 4,
 	FC_WRITE_COIL = 5,
 	FC_WRITE_REGISTER = 6,
+	FC_LOOPBACK = 8, /* comes back as it was sent: address 0, and any number as count */
 	FC_WRITE_COILS = 15,
 	FC_WRITE_REGISTERS = 16,
 	FC_MASK_WRITE = 22,

@@ -23,8 +23,6 @@ enum {
 	EXCEPTION_LEN = 5,
 	EARLY_US = 1000,
 	BROADCAST_PAUSE_US = 100000, /* for the slaves to work it off; nobody says when */
-	EXCEPTION_GATEWAY_PATH = 10,
-	EXCEPTION_GATEWAY_TARGET = 11,
 };
 
 struct rtu {
@@ -64,53 +62,18 @@ void rtu_free(struct rtu *r)
 	free(r);
 }
 
-const char *rtu_exception_text(unsigned code)
-{
-	static const char *const texts[] = {"exception", "exception 1", "exception 2", "exception 3", "exception 4",
-		"exception 5", "exception 6", "exception 7", "exception 8", "exception 9", "exception 10",
-		"exception 11"};
-
-	return texts[code < sizeof(texts) / sizeof(texts[0]) ? code : 0];
-}
-
-static enum outcome fail(struct exchange *x, enum outcome outcome, const char *reason)
-{
-	x->reason = reason;
-	return outcome;
-}
-
-/* A gateway that says its target is silent speaks for nobody but itself. */
-static enum outcome refused(struct exchange *x)
-{
-	unsigned code = x->reply->exception;
-
-	return fail(x,
-		code == EXCEPTION_GATEWAY_PATH || code == EXCEPTION_GATEWAY_TARGET ? OUTCOME_SILENT : OUTCOME_REFUSED,
-		rtu_exception_text(code));
-}
-
-static enum outcome of_wait(struct exchange *x, int r)
-{
-	switch (r) {
-	case WIRE_TIMEOUT: return fail(x, OUTCOME_SILENT, "timeout");
-	case WIRE_NOISY: return fail(x, OUTCOME_GARBLED, "noise");
-	case -ECANCELED: return fail(x, OUTCOME_STOPPED, "stopped");
-	default: return fail(x, OUTCOME_GONE, "port");
-	}
-}
-
 static enum outcome of_errno(struct exchange *x, int error)
 {
 	switch (error) {
-	case ETIMEDOUT: return fail(x, OUTCOME_GARBLED, "truncated");
-	case EMBBADCRC: return fail(x, OUTCOME_GARBLED, "crc");
+	case ETIMEDOUT: return exchange_fail(x, OUTCOME_GARBLED, "truncated");
+	case EMBBADCRC: return exchange_fail(x, OUTCOME_GARBLED, "crc");
 	case ECONNRESET:
 	case EPIPE:
 	case EBADF:
 	case EIO:
 	case ENXIO:
-	case ENODEV: return fail(x, OUTCOME_GONE, "port");
-	default: return fail(x, OUTCOME_GARBLED, "frame");
+	case ENODEV: return exchange_fail(x, OUTCOME_GONE, "port");
+	default: return exchange_fail(x, OUTCOME_GARBLED, "frame");
 	}
 }
 
@@ -126,15 +89,15 @@ static enum outcome swallow_echo(struct wire *w, struct exchange *x, const uint8
 		ssize_t n;
 
 		if (ready == WIRE_TIMEOUT)
-			return fail(x, OUTCOME_GARBLED, "no echo");
+			return exchange_fail(x, OUTCOME_GARBLED, "no echo");
 		if (ready != 0)
-			return of_wait(x, ready);
+			return exchange_waited(x, ready, false);
 		n = wire_read(w, back, len + 2 - got);
 		if (n < 0)
-			return fail(x, OUTCOME_GONE, "port");
+			return exchange_fail(x, OUTCOME_GONE, "port");
 		/* Of the CRC, which libmodbus made, only the number of bytes is known here. */
 		if (memcmp(back, sent + got, (size_t)n < known ? (size_t)n : known) != 0)
-			return fail(x, OUTCOME_GARBLED, "echo");
+			return exchange_fail(x, OUTCOME_GARBLED, "echo");
 		got += (size_t)n;
 	}
 	return OUTCOME_OK;
@@ -160,12 +123,12 @@ static enum outcome send(struct rtu *r, struct wire *w, struct exchange *x)
 	note_request(w, frame, len);
 	modbus_set_slave(r->context, x->request->unit);
 	if (direction_talk(w->fd, w->line) < 0)
-		return fail(x, OUTCOME_GONE, "port");
+		return exchange_fail(x, OUTCOME_GONE, "port");
 	if (modbus_send_raw_request(r->context, frame, (int)len) < 0)
 		return of_errno(x, errno);
 	wire_sent(w, len + 2);
 	if (direction_listen(w->fd, w->line) < 0)
-		return fail(x, OUTCOME_GONE, "port");
+		return exchange_fail(x, OUTCOME_GONE, "port");
 	x->sent_us = w->last_byte_us;
 	return x->echo ? swallow_echo(w, x, frame, len) : OUTCOME_OK;
 }
@@ -199,8 +162,17 @@ static enum outcome damaged(struct wire *w, struct exchange *x, const uint8_t *f
 	return of_errno(x, error);
 }
 
-/* One frame off the line. PDU_FOREIGN: not the one that was waited for. */
-static enum outcome take_frame(struct rtu *r, struct wire *w, struct exchange *x, int *match)
+/* Of n bytes, without the CRC. libmodbus says 0 of a frame with another unit id, its CRC not looked at. */
+static size_t frame_len(const uint8_t *frame, int n)
+{
+	size_t len = n > 2 ? (size_t)n - 2 : pdu_need(frame, PDU_MAX);
+	uint16_t crc = pdu_crc(frame, len);
+
+	return n > 2 || (frame[len] == (uint8_t)crc && frame[len + 1] == crc >> 8) ? len : 0;
+}
+
+/* One frame off the line; is it the one that was waited for? */
+static enum outcome take_frame(struct rtu *r, struct wire *w, struct exchange *x, bool *answered)
 {
 	uint8_t frame[MODBUS_RTU_MAX_ADU_LENGTH + 4] = {0};
 	int n;
@@ -208,25 +180,24 @@ static enum outcome take_frame(struct rtu *r, struct wire *w, struct exchange *x
 	x->first_us = wire_now(w);
 	n = let_pass(w, x);
 	if (n != 0)
-		return of_wait(x, n);
+		return exchange_waited(x, n, false);
 	n = modbus_receive_confirmation(r->context, frame);
 	wire_heard(w);
 	if (n < 0)
 		return damaged(w, x, frame, errno);
 	wire_note(w, LINE_HEARD, x->first_us, frame, (size_t)n);
-	/* 0: a frame with another unit id, its CRC not looked at. */
-	*match = n < 3 ? PDU_FOREIGN : pdu_match(x->request, frame, (size_t)n - 2, x->reply);
+	*answered = exchange_answered(x, frame, frame_len(frame, n));
 	return OUTCOME_OK;
 }
 
 static enum outcome exchange(struct rtu *r, struct wire *w, struct exchange *x)
 {
 	enum outcome o;
-	int match = PDU_FOREIGN;
+	bool answered = false;
 	int quiet = wire_quiet(w, 0);
 
 	if (quiet != 0)
-		return of_wait(x, quiet);
+		return exchange_waited(x, quiet, false);
 	o = send(r, w, x);
 	if (o != OUTCOME_OK)
 		return o;
@@ -234,17 +205,14 @@ static enum outcome exchange(struct rtu *r, struct wire *w, struct exchange *x)
 		w->last_byte_us += BROADCAST_PAUSE_US;
 		return OUTCOME_OK;
 	}
-	while (match == PDU_FOREIGN) {
+	while (!answered) {
 		int ready = wire_await(w, x->sent_us + x->timeout_us);
 
-		if (ready == WIRE_TIMEOUT && x->foreign > 0)
-			return fail(x, OUTCOME_SILENT, "foreign");
 		if (ready != 0)
-			return of_wait(x, ready);
-		o = take_frame(r, w, x, &match);
+			return exchange_waited(x, ready, false);
+		o = take_frame(r, w, x, &answered);
 		if (o != OUTCOME_OK)
 			return o;
-		x->foreign += match == PDU_FOREIGN;
 	}
 	x->done_us = w->last_byte_us;
 	return OUTCOME_OK;
@@ -254,17 +222,13 @@ enum outcome rtu_exchange(struct rtu *r, struct wire *w, struct exchange *x)
 {
 	enum outcome o;
 
-	x->reply->exception = 0;
-	x->reply->count = 0;
-	x->sent_us = x->first_us = x->done_us = 0;
-	x->foreign = 0;
-	x->reason = NULL;
-	if (!r->context || x->request->function == FC_IDENTIFY) {
+	exchange_begin(x);
+	if (!r->context || x->request->function == FC_IDENTIFY || x->request->function == FC_LOOPBACK) {
 		o = frame_exchange(r->framing, w, x, ++r->number);
 	} else {
 		modbus_set_socket(r->context, w->fd);
 		o = exchange(r, w, x);
 		modbus_set_socket(r->context, -1);
 	}
-	return o == OUTCOME_OK && x->reply->exception ? refused(x) : o;
+	return o == OUTCOME_OK && x->reply->exception ? exchange_refused(x) : o;
 }

@@ -2,6 +2,7 @@
 #include "drivers/wire.h"
 
 #include "drivers/direction.h"
+#include "drivers/doubt.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -97,6 +98,12 @@ ssize_t wire_read(struct wire *w, void *buf, size_t cap)
 	return -ENODEV;
 }
 
+void wire_stray(struct wire *w, const void *bytes, size_t len)
+{
+	wire_note(w, LINE_NOISE, w->last_byte_us, bytes, len);
+	w->noise_bytes += w->doubt ? doubt_stray(w->doubt, bytes, len, w->last_byte_us) : len;
+}
+
 int wire_quiet(struct wire *w, int64_t pause_us)
 {
 	int64_t need_us = w->silence_us > pause_us ? w->silence_us : pause_us;
@@ -112,8 +119,7 @@ int wire_quiet(struct wire *w, int64_t pause_us)
 		n = wire_read(w, stray, sizeof(stray));
 		if (n < 0)
 			return (int)n;
-		w->noise_bytes += (uint64_t)n;
-		wire_note(w, LINE_NOISE, w->last_byte_us, stray, (size_t)n);
+		wire_stray(w, stray, (size_t)n);
 		if (wire_now(w) > give_up_us)
 			return WIRE_NOISY;
 	}

@@ -22,6 +22,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct doubt;
+
 struct wire {
 	const struct clock *clock;
 	int fd;
@@ -32,6 +34,7 @@ struct wire {
 	int64_t last_byte_us; /* heard, or (calculated) left */
 	uint64_t noise_bytes; /* nobody had asked for */
 	struct tape *tape;    /* what passes here is noted; NULL: it is not */
+	struct doubt *doubt;  /* looks for late replies in what nobody asked for; NULL: it is all noise */
 };
 
 enum { WIRE_TIMEOUT = 1, WIRE_NOISY = 2 };
@@ -50,6 +53,8 @@ int64_t wire_span_us(const struct wire *w, size_t len); /* what so many bytes ta
 void wire_sent(struct wire *w, size_t len);             /* a write was accepted: it leaves from now on */
 void wire_heard(struct wire *w);                        /* the last byte came just now */
 void wire_note(struct wire *w, enum line_note kind, int64_t at_us, const void *bytes, size_t len);
+/* Bytes that were read while nobody was asked: noted, and counted. */
+void wire_stray(struct wire *w, const void *bytes, size_t len);
 ssize_t wire_read(struct wire *w, void *buf, size_t cap);    /* > 0, 0: nothing there, -ENODEV */
 int wire_write(struct wire *w, const void *buf, size_t len); /* all of it, within its wire time and a second */
 int wire_put(struct wire *w, const void *buf, size_t len);   /* the same, not noted: the caller does */

@@ -126,6 +126,8 @@ static void device_line(
 	fprintf(out, "device    %-20s %-10s %" PRIu64 " requests, %" PRIu64 " time-outs, %" PRIu64 " exceptions",
 		o->head.name, device_state_name(st->state), st->count[COUNT_REQUESTS], st->count[COUNT_TIMEOUTS],
 		st->count[COUNT_EXCEPTIONS]);
+	if (st->count[COUNT_LATE])
+		fprintf(out, ", %" PRIu64 " late replies", st->count[COUNT_LATE]);
 	if (st->turnaround_us >= 0)
 		fprintf(out, ", answers in %.1f ms", (double)st->turnaround_us / 1000);
 	if (identity)

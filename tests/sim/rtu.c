@@ -94,13 +94,19 @@ void rtu_noise(struct rtu *l, size_t count)
 }
 
 /* Frames the reply with what the fault does to it. */
-static void reply_with(struct rtu *l, const struct slave *s, const uint8_t *pdu, size_t len, struct fault f)
+static void reply_with(struct rtu *l, struct slave *s, const uint8_t *pdu, size_t len, struct fault f)
 {
 	int64_t start_us = l->wire_end_us + l->t35_us + l->opts.turnaround_us;
-	struct reply *r = queue_reply(l, f.kind == FAULT_LATE ? start_us + f.arg * 1000 : start_us);
+	struct reply *r;
 	uint8_t *frame;
 	uint16_t crc;
 
+	if (f.kind == FAULT_LATE)
+		start_us += f.arg * 1000;
+	if (start_us < s->busy_until_us)
+		start_us = s->busy_until_us;
+	s->busy_until_us = start_us;
+	r = queue_reply(l, start_us);
 	if (!r)
 		return;
 	if (f.kind == FAULT_NOISE)

@@ -70,6 +70,7 @@ struct slave {
 	uint8_t unit;
 	int64_t max_registers; /* per request; more is exception 3 */
 	struct fault fault;
+	int64_t busy_until_us; /* with an answer that is late: it answers one request after the other */
 	struct slave_stats stats;
 	uint64_t reads[N_TABLES]; /* of address 0 or 1 */
 	struct cell *cells;       /* by key */

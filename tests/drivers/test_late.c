@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* Replies that come late, by up to ten reply_timeouts, in many orders: no sample may ever carry what was the answer to
+ * an earlier request. A reply says in each of its registers which request it answers, so that the sample that is told
+ * must carry the number of the last request that the slave has heard. */
+#include "base/log.h"
+
+#include "tests/drivers/rig.h"
+#include "tests/drivers/slave.h"
+#include "tests/lib/test.h"
+#include "tests/lib/until.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	REPLY_TIMEOUT_MS = 10,
+	SEEDS = 4, /* per case; WEIR_TEST_LONG=1: LONG_SEEDS */
+	LONG_SEEDS = 60,
+	ROUNDS = 4, /* time-outs that a seed waits for, at least */
+};
+
+enum habit { ECHOES = 1, REFUSES_LOOPBACK = 2, REFUSES_SOME = 4, LOSES = 8 };
+
+static const struct kind {
+	const char *name;
+	enum line_driver driver;
+	size_t points;
+	unsigned habits;
+} kinds[] = {
+	{"one register, with loopback", DRIVER_MODBUS_RTU, 1, ECHOES},
+	{"one register, without", DRIVER_MODBUS_RTU, 1, REFUSES_LOOPBACK},
+	{"five registers", DRIVER_MODBUS_RTU, 5, REFUSES_LOOPBACK},
+	{"five registers, replies and requests lost", DRIVER_MODBUS_RTU, 5, REFUSES_LOOPBACK | LOSES},
+	{"five registers, some refused", DRIVER_MODBUS_RTU, 5, REFUSES_LOOPBACK | REFUSES_SOME},
+	{"one register, lost and refused", DRIVER_MODBUS_RTU, 1, ECHOES | REFUSES_SOME | LOSES},
+	{"ASCII", DRIVER_MODBUS_ASCII, 2, REFUSES_LOOPBACK | LOSES},
+};
+
+struct field {
+	struct slave slave;
+	struct rig rig;
+	const struct kind *kind;
+	uint64_t random; /* the slave's thread */
+	_Atomic uint16_t number;
+	_Atomic unsigned wrong, slow;
+};
+
+static size_t answer(struct slave *s, const uint8_t *q, uint8_t *a)
+{
+	struct field *f = s->ctx;
+	uint16_t number = ++f->number;
+	unsigned habits = f->kind->habits;
+
+	memcpy(a, q, 8);
+	if (habits & LOSES && test_random(&f->random) % 16 == 0)
+		return 0;
+	if (q[1] == FC_LOOPBACK && habits & ECHOES)
+		return 6;
+	if (q[1] != FC_READ_HOLDING || (habits & REFUSES_SOME && test_random(&f->random) % 8 == 0)) {
+		a[1] |= 0x80;
+		a[2] = q[1] == FC_READ_HOLDING ? 6 : 1;
+		return 3;
+	}
+	a[2] = (uint8_t)(2 * q[5]);
+	for (unsigned i = 0; i < q[5]; i++) {
+		a[3 + 2 * i] = (uint8_t)(number >> 8);
+		a[4 + 2 * i] = (uint8_t)number;
+	}
+	return 3u + a[2];
+}
+
+/* Most replies come at once, some by 0.5 to 10 reply_timeouts late. */
+static int64_t delay_us(struct slave *s)
+{
+	struct field *f = s->ctx;
+
+	if (test_random(&f->random) % 8 != 0)
+		return 0;
+	f->slow++;
+	return 1000 * REPLY_TIMEOUT_MS * (5 + test_random(&f->random) % 96) / 10;
+}
+
+static void look(struct rig *r, const struct sample *s)
+{
+	struct field *f = r->ctx;
+
+	f->wrong += s->quality != QUALITY_BAD && (uint16_t)s->value.u != f->number;
+}
+
+static struct field *start(const struct kind *kind, uint64_t seed)
+{
+	struct field *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	f->kind = kind;
+	f->random = seed;
+	f->slave.ascii = kind->driver == DRIVER_MODBUS_ASCII;
+	f->slave.answer = answer;
+	f->slave.delay_us = delay_us;
+	f->slave.ctx = f;
+	slave_start(&f->slave);
+	rig_init(&f->rig, kind->driver, f->slave.path, kind->points);
+	f->rig.opts.reply_timeout_ms = REPLY_TIMEOUT_MS;
+	f->rig.look = look;
+	f->rig.ctx = f;
+	rig_run(&f->rig);
+	return f;
+}
+
+static void finish(struct field *f, uint64_t seed)
+{
+	struct line_stats stats;
+
+	UNTIL(f->slow >= ROUNDS && f->rig.good >= ROUNDS);
+	line_stats(f->rig.line, &stats);
+	rig_stop(&f->rig);
+	slave_stop(&f->slave);
+	if (f->wrong > 0 || stats.count[COUNT_TIMEOUTS] == 0)
+		fail_msg("%s, seed %llu: %u samples of an earlier request, %llu time-outs", f->kind->name,
+			(unsigned long long)seed, f->wrong, (unsigned long long)stats.count[COUNT_TIMEOUTS]);
+	free(f);
+}
+
+/* All kinds at a time. */
+static void no_sample_carries_the_answer_to_an_earlier_request(void **state)
+{
+	uint64_t seeds = getenv("WEIR_TEST_LONG") ? LONG_SEEDS : SEEDS;
+	struct field *fields[COUNT(kinds)];
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= seeds; seed++) {
+		for (size_t i = 0; i < COUNT(kinds); i++)
+			fields[i] = start(&kinds[i], COUNT(kinds) * seed + i);
+		for (size_t i = 0; i < COUNT(kinds); i++)
+			finish(fields[i], seed);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_sample_carries_the_answer_to_an_earlier_request),
+	};
+
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests_name("drivers/late", tests, NULL, NULL);
+}
