@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* weir-sim: a field of simulated devices.
  *
- *   weir-sim [--control SOCKET] [--file FILE] ['COMMAND' ...]
+ *   weir-sim [--control SOCKET] [--file FILE] [--exact] ['COMMAND' ...]
  *
  * Runs the commands of the file, then those of the command line, says "ready", and takes more on standard input and
  * on the control socket. Ends at quit, SIGTERM, SIGINT, or when its parent is gone. `weir-sim help quit` lists the
- * commands.
+ * commands. --exact: no later than hardware would be, for measurements (tests/lib/pace.h).
  */
 #include "tests/lib/control.h"
 #include "tests/sim/command.h"
@@ -32,17 +32,19 @@ static int run_file(struct site *site, const char *path)
 	return r;
 }
 
-static int configure(struct control *control, struct site *site, int argc, char **argv)
+static int configure(struct pace *pace, struct control *control, struct site *site, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"control", required_argument, NULL, 'c'}, {"file", required_argument, NULL, 'f'}, {0}};
+	static const struct option options[] = {{"control", required_argument, NULL, 'c'},
+		{"file", required_argument, NULL, 'f'}, {"exact", no_argument, NULL, 'e'}, {0}};
 	int r = 0, c;
 
-	while (r == 0 && (c = getopt_long(argc, argv, "c:f:", options, NULL)) != -1) {
+	while (r == 0 && (c = getopt_long(argc, argv, "c:f:e", options, NULL)) != -1) {
 		if (c == 'c')
 			r = control_listen(control, optarg);
 		else if (c == 'f')
 			r = run_file(site, optarg);
+		else if (c == 'e')
+			pace_exact(pace);
 		else
 			r = -EINVAL;
 		if (r < 0 && optarg)
@@ -65,7 +67,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = control_new(&control, pace, run_command, site);
 	if (r == 0)
-		r = configure(control, site, argc, argv);
+		r = configure(pace, control, site, argc, argv);
 	if (r == 0) {
 		puts("ready");
 		fflush(stdout);

@@ -51,6 +51,7 @@ static void send_due(struct pace_timer *t)
 		return;
 	}
 	l->stats.busy_us += wire_us(l, r->len);
+	l->stats.late_us += now_us - r->start_us - wire_us(l, r->len);
 	l->out_count--;
 	memmove(&l->out[0], &l->out[1], l->out_count * sizeof(l->out[0]));
 	if (l->out_count) {
@@ -195,6 +196,8 @@ static void begin_frame(struct rtu *l, int64_t now_us)
 		l->stats.t35_violations++;
 	if (l->seen && (l->stats.least_silence_us < 0 || silence_us < l->stats.least_silence_us))
 		l->stats.least_silence_us = silence_us;
+	if (l->seen)
+		l->stats.waited_us += silence_us - l->t35_us;
 	if (l->opts.strict && (replying || (l->seen && silence_us < l->t35_us)))
 		l->in_broken = true;
 	l->seen = true;
@@ -281,8 +284,8 @@ void rtu_print(const struct rtu *l, FILE *to, const char *name)
 		"line=%s requests=%ju replies=%ju crc_errors=%ju foreign=%ju broadcasts=%ju lost=%ju "
 		"t35_violations=%ju "
 		"t15_violations=%ju collisions=%ju bytes_in=%ju bytes_out=%ju least_silence_us=%jd t35_us=%jd "
-		"utilisation=%.4f elapsed_us=%jd\n",
+		"waited_us=%jd late_us=%jd utilisation=%.4f elapsed_us=%jd\n",
 		name, s->requests, s->replies, s->crc_errors, s->foreign, s->broadcasts, s->lost, s->t35_violations,
 		s->t15_violations, s->collisions, s->bytes_in, s->bytes_out, s->least_silence_us, l->t35_us,
-		(double)s->busy_us / (double)(elapsed_us > 0 ? elapsed_us : 1), elapsed_us);
+		s->waited_us, s->late_us, (double)s->busy_us / (double)(elapsed_us > 0 ? elapsed_us : 1), elapsed_us);
 }

@@ -40,6 +40,8 @@ struct rtu_stats {
 	uint64_t t35_violations, t15_violations, collisions;
 	uint64_t bytes_in, bytes_out;
 	int64_t busy_us, since_us, least_silence_us;
+	int64_t waited_us; /* sum of what requests came later than t3.5 allowed */
+	int64_t late_us;   /* sum of what replies ended later than they should: the simulator's own doing */
 };
 
 struct rtu {
