@@ -2,7 +2,9 @@
 /* The life of a line, and its thread where it has one of its own. */
 #include "drivers/line_state.h"
 
+#include "base/log.h"
 #include "drivers/engine.h"
+#include "drivers/urgent.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -43,13 +45,6 @@ void line_close_port(struct line *l)
 {
 	l->watch_fd = -1;
 	port_close(&l->port, l->waiter);
-}
-
-int64_t line_turnaround_us(const struct line *l, size_t device)
-{
-	const struct pace *p = &l->devices[device].health.pace;
-
-	return p->measured >= PACE_FEW ? p->usual_us : -1;
 }
 
 /* --- a thread of its own --- */
@@ -95,12 +90,21 @@ void line_end(struct line *l)
 	owner_release(&l->owner);
 }
 
+static void ask_urgency(const struct line *l)
+{
+	enum urgency u = urgent_ask();
+
+	log_debug("line=%s priority=%s", l->opts->head.name, urgency_name(u));
+}
+
 static void *run(void *arg)
 {
 	struct line *l = arg;
 
 	/* The silence of a fast line is 1.75 ms: the usual slack of timers would add 3 % to it. */
 	prctl(PR_SET_TIMERSLACK, 1);
+	if (l->opts->port)
+		ask_urgency(l);
 	line_begin(l);
 	while (!line_stopping(l)) {
 		int64_t until_us = line_turn(l);

@@ -21,7 +21,7 @@
 enum {
 	BYTE_TIMEOUT_US = 40000, /* within a frame: adapters hand bytes over in lumps, up to 16 ms apart */
 	EXCEPTION_LEN = 5,
-	EARLY_US = 1000,
+	EARLY_US = 600,
 	BROADCAST_PAUSE_US = 100000, /* for the slaves to work it off; nobody says when */
 };
 

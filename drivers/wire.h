@@ -32,6 +32,7 @@ struct wire {
 	double char_us; /* 0: a connection, which has no pace */
 	int64_t silence_us;
 	int64_t last_byte_us; /* heard, or (calculated) left */
+	int64_t lead_us;      /* how much too late this thread is woken, mostly */
 	uint64_t noise_bytes; /* nobody had asked for */
 	struct tape *tape;    /* what passes here is noted; NULL: it is not */
 	struct doubt *doubt;  /* looks for late replies in what nobody asked for; NULL: it is all noise */
