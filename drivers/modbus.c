@@ -187,6 +187,7 @@ static enum outcome run(void *self, const struct job *j, const char **reason)
 	*reason = x.reason;
 	if (o == OUTCOME_OK) {
 		tell_values(m, b, &x);
+		modbus_measured(m, b, &x);
 		modbus_answered(m, b);
 	}
 	if (o == OUTCOME_REFUSED && !modbus_refused(m, j))

@@ -89,8 +89,6 @@ static enum outcome ask(
 
 		measured = measured && !x->doubtful;
 		line_answered(m->line, device, measured ? x->first_us - x->sent_us : -1);
-		if (measured)
-			modbus_measured(m, device);
 		m->wire.last_byte_us += pause_us > 0 ? pause_us : 0;
 	}
 	return o;

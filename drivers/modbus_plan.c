@@ -126,23 +126,40 @@ int modbus_plan(struct modbus *m)
 	return r;
 }
 
-/* The silence before a reply is the wire's. */
+/* Of a device that gave few replies, what its neighbours take. */
 static int64_t turnaround_us(const struct modbus *m, size_t device)
 {
-	int64_t us = line_turnaround_us(m->line, device);
+	const struct pace *p = &m->devices[device].spent;
 
-	if (us < 0)
-		return BLOCKS_GUESS_US;
-	return us > m->wire.silence_us ? us - m->wire.silence_us : 0;
+	if (p->measured < PACE_FEW)
+		p = &m->spent;
+	return p->measured >= PACE_FEW ? p->usual_us : BLOCKS_GUESS_US;
 }
 
-void modbus_measured(struct modbus *m, size_t device)
+/* From the end of the request to the end of the reply, less what the plan says that the wire takes of it. */
+static int64_t spent_us(const struct modbus *m, const struct block *b, const struct exchange *x)
 {
-	struct modbus_device *d = &m->devices[device];
-	int64_t differs_us = llabs(turnaround_us(m, device) - d->planned_us);
+	struct plan_cost cost = blocks_cost(m->opts, b->source, 0);
+	double wire_us = plan_block_us(&cost, b->count) - cost.request_chars * cost.char_us - cost.silence_us;
+	int64_t us = x->done_us - x->sent_us - (int64_t)wire_us;
 
-	if (differs_us > DRIFT_US && differs_us > d->planned_us / 4)
-		d->replan = m->replan = true;
+	return us > 0 ? us : 0;
+}
+
+/* It tells of its device, and of others that are not known better than by their neighbours. */
+void modbus_measured(struct modbus *m, const struct block *b, const struct exchange *x)
+{
+	int64_t us = spent_us(m, b, x);
+
+	pace_learn(&m->devices[b->device].spent, us);
+	pace_learn(&m->spent, us);
+	for (size_t i = 0; i < m->opts->device_count; i++) {
+		struct modbus_device *d = &m->devices[i];
+		int64_t differs_us = llabs(turnaround_us(m, i) - d->planned_us);
+
+		if (differs_us > DRIFT_US && differs_us > d->planned_us / 4)
+			d->replan = m->replan = true;
+	}
 }
 
 /* When the first job of this rate was due: its values go on in their rhythm. */

@@ -10,13 +10,15 @@
 #include "drivers/blocks.h"
 #include "drivers/doubt.h"
 #include "drivers/ops.h"
+#include "drivers/pace.h"
 #include "drivers/rtu.h"
 
 /* What is known of a device besides its health. */
 struct modbus_device {
 	struct learned learned;
 	size_t remembered;  /* lessons of it that stand in the file */
-	int64_t planned_us; /* the turnaround that its plan was made with */
+	struct pace spent;  /* per request, beside what the wire takes: its turnaround, and what adapters add */
+	int64_t planned_us; /* what its plan was made with of that */
 	bool replan;
 	bool taught;                                                          /* since that plan */
 	enum { LOOPBACK_UNTRIED, LOOPBACK_KNOWN, LOOPBACK_IGNORED } loopback; /* what it does upon function 8 */
@@ -32,6 +34,7 @@ struct modbus {
 	struct schedule *schedule; /* the line's; room for a job per point */
 	struct reply reply;
 	struct modbus_device *devices; /* owned, as many as the line has */
+	struct pace spent;             /* by all of them */
 	bool replan;                   /* one of them */
 	uint64_t noise_bytes;          /* of the wire, as last counted */
 	bool *no_mask;                 /* by device: it has no function 22 */
@@ -55,7 +58,8 @@ int modbus_reopen(struct modbus *m, const struct line_opts *o);
 /* drivers/modbus_plan.c: what is read in which blocks; anew once a device is known better. */
 int modbus_plan(struct modbus *m); /* at the start; 0 or -ENOMEM */
 void modbus_tend(void *self);
-void modbus_measured(struct modbus *m, size_t device);
+/* What its answer took says how dear a request is. */
+void modbus_measured(struct modbus *m, const struct block *b, const struct exchange *x);
 /* A block was answered; or refused. True: it is read in parts from now on, its points need not be told bad yet. */
 void modbus_answered(struct modbus *m, const struct block *b);
 bool modbus_refused(struct modbus *m, const struct job *j);
