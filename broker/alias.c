@@ -68,7 +68,7 @@ int alias_resolve(struct conn *c, struct publish *p)
 bool alias_towards(struct conn *c, struct publish_head *h)
 {
 	struct aliases *a = aliases_of(c);
-	uint16_t max = c->alias_max < ALIAS_OUT ? c->alias_max : ALIAS_OUT;
+	uint16_t max = c->alias_max;
 	uint32_t hash = levels_hash(c->broker->levels.seed, h->topic.at, h->topic.len);
 
 	if (!a || h->topic.len < ALIAS_MIN_TOPIC)

@@ -67,15 +67,18 @@ static void line(const struct broker *b, const struct session *s, FILE *out)
 {
 	const struct conn *c = s->conn;
 	int64_t up_ms = c ? broker_now_ms(b) - c->since_ms : 0;
-	char id[4 * ID_SHOWN], where[PEER_ADDRESS_MAX], in[32] = "-", to[32] = "-", window[32] = "-";
+	char id[4 * ID_SHOWN], user[4 * ID_SHOWN] = "-", where[PEER_ADDRESS_MAX], in[32] = "-", to[32] = "-",
+					window[32] = "-";
 
 	log_text(id, sizeof(id), s->client_id, s->client_id_len < ID_SHOWN ? s->client_id_len : ID_SHOWN);
+	if (s->user)
+		log_text(user, sizeof(user), s->user, strnlen(s->user, ID_SHOWN));
 	if (c) {
 		snprintf(in, sizeof(in), "%.1f", rate(c->published, up_ms));
 		snprintf(to, sizeof(to), "%.1f", rate(c->delivered, up_ms));
 		snprintf(window, sizeof(window), "%u/%u", s->window.used, c->window_max);
 	}
-	fprintf(out, "%-24s %-5s %-22s %6u %9s %9s %11s %8u%c %8u  %s\n", id, version_text(s->version),
+	fprintf(out, "%-24s %-12s %-5s %-22s %6u %9s %9s %11s %8u%c %8u  %s\n", id, user, version_text(s->version),
 		c ? peer_address(c, where, sizeof(where)) : "-", s->sub_count, in, to, window, session_queued(s),
 		page_kept(s) ? '*' : ' ', s->dropped, remark(s));
 }
@@ -89,10 +92,11 @@ static void object(const struct broker *b, const struct session *s, struct json 
 	json_open(j, '{');
 	json_key(j, "client");
 	json_text(j, s->client_id, s->client_id_len);
-	if (s->user) {
-		json_key(j, "user");
+	json_key(j, "user");
+	if (s->user)
 		json_str(j, s->user);
-	}
+	else
+		json_null(j);
 	json_key(j, "connected");
 	json_bool(j, c != NULL);
 	json_key(j, "version");
@@ -117,6 +121,10 @@ static void object(const struct broker *b, const struct session *s, struct json 
 	if (c) {
 		json_key(j, "address");
 		json_str(j, peer_address(c, where, sizeof(where)));
+		if (c->door) {
+			json_key(j, "listener");
+			json_str(j, c->door->bind);
+		}
 		if (c->door && c->door->mount) {
 			json_key(j, "mount_point");
 			json_text(j, c->door->mount, c->door->mount_len - 1);
@@ -164,8 +172,8 @@ static void write_all(const struct broker *b, const struct clients *q, FILE *out
 	uint32_t shown = 0;
 
 	if (!q->json)
-		fprintf(out, "%-24s %-5s %-22s %6s %9s %9s %11s %8s  %8s\n", "client", "mqtt", "address", "subs",
-			"in/s", "out/s", "window", "queued", "dropped");
+		fprintf(out, "%-24s %-12s %-5s %-22s %6s %9s %9s %11s %8s  %8s\n", "client", "user", "mqtt", "address",
+			"subs", "in/s", "out/s", "window", "queued", "dropped");
 	for (uint32_t i = 1; i < b->sessions.used && shown < CLIENTS_MAX; i++) {
 		const struct session *s = b->sessions.all[i];
 
@@ -177,8 +185,8 @@ static void write_all(const struct broker *b, const struct clients *q, FILE *out
 		else
 			line(b, s, out);
 	}
-	if (!q->json && b->sessions.count > shown)
-		fprintf(out, "and %u more\n", b->sessions.count - shown);
+	if (b->sessions.count > shown)
+		fprintf(out, q->json ? "{\"more\":%u}\n" : "and %u more\n", b->sessions.count - shown);
 	if (!q->json)
 		fprintf(out, "%u sessions, %u connected%s\n", b->sessions.count, b->stats.connected,
 			durable_open(b) ? "; * with its queue on the disk" : "");

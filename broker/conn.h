@@ -60,14 +60,15 @@ struct conn {
 		uint32_t lingered;   /* CONN_LINGER: bytes read away */
 	};
 	uint32_t choked_ms; /* since when it does not drain: the clock's low bits, 0 it does */
-	uint32_t in_flight; /* QoS 1, 2 from the client, not answered in full */
 	uint32_t published, delivered;
+	uint32_t paced;      /* pace.c: what it had published a minute ago */
 	uint32_t address;    /* its key in broker->addresses; 0: not counted */
 	uint16_t window_max; /* the client's receive maximum, or ours */
 	uint16_t keep_alive_s;
-	uint16_t alias_max; /* towards the client */
-	uint8_t state, version;
-	uint8_t doom;        /* reason to close with */
+	uint16_t in_flight; /* QoS 1, 2 from an MQTT 5 client, not answered in full */
+	uint8_t alias_max;  /* towards the client, at most ALIAS_OUT */
+	uint8_t doom;       /* reason to close with */
+	uint8_t state : 2, version : 3;
 	uint8_t verdict : 2; /* auth.c: on the password of the CONNECT that is held */
 	uint8_t greedy : 4;  /* turn.h: reads that must be small before it is polite */
 	bool dirty : 1, late : 1, doomed : 1, held : 1, held_again : 1, slow : 1, blocked : 1, pump : 1, reading : 1,

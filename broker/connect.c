@@ -3,6 +3,7 @@
  * effect on the running session of its name [MQTT-3.1.4-2]. */
 #include "base/log.h"
 #include "broker/acks.h"
+#include "broker/alias.h"
 #include "broker/auth.h"
 #include "broker/bounds.h"
 #include "broker/delivery.h"
@@ -93,11 +94,8 @@ static int check_will(const struct conn *c, const struct connect *m, const char 
 	struct acl_who who = {user[0] != '\0' ? user : NULL, (const char *)m->client_id.at, m->client_id.len};
 	const char *topic = (const char *)m->will_topic.at;
 
-	if (m->will && bounds_reserve(m->will_topic)) {
-		unrest_saw(c->broker, UNREST_REFUSED, who.client_id, who.client_id_len);
-		return RC_NOT_AUTHORIZED;
-	}
-	if (!m->will || acl_may(c->broker->acl, &who, BROKER_WRITE, topic, m->will_topic.len, NULL))
+	if (!m->will || (!bounds_reserve(m->will_topic) &&
+				acl_may(c->broker->acl, &who, BROKER_WRITE, topic, m->will_topic.len, NULL)))
 		return 0;
 	rights_refused(c->broker, &who, BROKER_WRITE, topic, m->will_topic.len);
 	return RC_NOT_AUTHORIZED;
@@ -180,14 +178,15 @@ static void set_terms(struct conn *c, const struct connect *m)
 	const struct broker_opts *o = &c->broker->opts;
 	uint32_t most_s = (uint32_t)(o->max_keep_alive_ms / 1000), window = (uint32_t)o->max_inflight;
 	uint32_t asked = props_num(&m->props, PROP_RECEIVE_MAXIMUM, UINT16_MAX);
+	uint32_t aliases = props_num(&m->props, PROP_TOPIC_ALIAS_MAXIMUM, 0);
 
-	c->version = m->version;
+	c->version = m->version & 7u;
 	c->keep_alive_s = m->keep_alive_s;
 	if (most_s > 0 && m->version == MQTT_5 && (m->keep_alive_s == 0 || m->keep_alive_s > most_s))
 		c->keep_alive_s = (uint16_t)most_s; /* [MQTT-3.2.2-21] */
 	c->window_max = (uint16_t)(asked < window ? asked : window);
 	c->max_packet = props_num(&m->props, PROP_MAXIMUM_PACKET_SIZE, UINT32_MAX);
-	c->alias_max = (uint16_t)props_num(&m->props, PROP_TOPIC_ALIAS_MAXIMUM, 0);
+	c->alias_max = (uint8_t)(aliases < ALIAS_OUT ? aliases : ALIAS_OUT);
 }
 
 /* A client id with a wildcard in it makes no topic. */

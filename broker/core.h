@@ -58,6 +58,7 @@ enum {
 	SCRATCH_ENTRY,
 	SCRATCH_MOUNT,
 	SCRATCH_MOUNT_PROPS,
+	SCRATCH_STRIP_PROPS,
 	SCRATCHES
 };
 
@@ -113,12 +114,13 @@ struct broker {
 	uint32_t id_salt;
 	struct sys *sys;
 	struct unrest *unrest;
+	int64_t paced_ms; /* pace.c: when all were looked at */
 	broker_notice_fn *notice; /* NULL: nobody asked */
 	void *notice_ctx;
 	struct auth *auth;
 	struct tls_budget handshakes;
-	struct acl *acl; /* NULL: everybody may everything */
-	uint64_t *told;  /* rights.c: refusals that were logged */
+	struct acl *acl;       /* NULL: everybody may everything */
+	struct refusals *told; /* rights.c: what was logged of them */
 	struct stats stats;
 };
 

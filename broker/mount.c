@@ -30,9 +30,9 @@ static int put_before(struct conn *c, struct span *name)
 }
 
 /* A response topic is a name like any other. */
-static int change_props(struct conn *c, struct span *props, struct span off, struct span on)
+static int change_props(struct conn *c, struct span *props, struct span off, struct span on, unsigned scratch)
 {
-	uint8_t *changed = broker_scratch(c->broker, SCRATCH_MOUNT_PROPS, props->len + on.len);
+	uint8_t *changed = broker_scratch(c->broker, scratch, props->len + on.len);
 
 	if (!changed)
 		return -ENOMEM;
@@ -46,7 +46,7 @@ int mount_publish(struct conn *c, struct publish *p)
 
 	p->topic_checked = false; /* as a whole it may have too many levels */
 	if (r == 0 && p->have >> PROP_RESPONSE_TOPIC & 1)
-		r = change_props(c, &p->props, (struct span){0}, prefix_of(c));
+		r = change_props(c, &p->props, (struct span){0}, prefix_of(c), SCRATCH_MOUNT_PROPS);
 	return r;
 }
 
@@ -68,10 +68,11 @@ int mount_will(struct conn *c, struct connect *m)
 	if (r == 0)
 		r = decode_topic(m->will_topic);
 	if (r == 0 && props_has(&m->will_props, PROP_RESPONSE_TOPIC))
-		r = change_props(c, &m->will_props.raw, (struct span){0}, prefix_of(c));
+		r = change_props(c, &m->will_props.raw, (struct span){0}, prefix_of(c), SCRATCH_MOUNT_PROPS);
 	return r;
 }
 
+/* What it came in with may stand in the other scratch, and is still to be sent to the next receiver. */
 bool mount_strip(struct conn *c, struct publish_head *h)
 {
 	struct span prefix = prefix_of(c);
@@ -80,5 +81,6 @@ bool mount_strip(struct conn *c, struct publish_head *h)
 		return false;
 	h->topic.at += prefix.len;
 	h->topic.len -= prefix.len;
-	return !h->v5 || h->props.len == 0 || change_props(c, &h->props, prefix, (struct span){0}) == 0;
+	return !h->v5 || h->props.len == 0 ||
+	       change_props(c, &h->props, prefix, (struct span){0}, SCRATCH_STRIP_PROPS) == 0;
 }

@@ -11,7 +11,6 @@
 #include "broker/page.h"
 #include "broker/promise.h"
 #include "broker/rate.h"
-#include "broker/unrest.h"
 
 #include "base/utf8.h"
 
@@ -60,7 +59,9 @@ static int count_in_flight(struct conn *c)
 {
 	const struct broker_opts *o = &c->broker->opts;
 
-	if (c->version == MQTT_5 && c->in_flight >= (uint32_t)o->receive_maximum)
+	if (c->version != MQTT_5)
+		return 0;
+	if (c->in_flight >= o->receive_maximum)
 		return RC_RECEIVE_MAXIMUM;
 	c->in_flight++;
 	return 0;
@@ -87,7 +88,9 @@ static int deny_by_rule(struct conn *c, const struct publish *pub)
 
 static int deny(struct conn *c, const struct publish *pub)
 {
-	unrest_saw(c->broker, UNREST_REFUSED, c->session->client_id, c->session->client_id_len);
+	struct acl_who who = rights_who(c->session);
+
+	rights_refused(c->broker, &who, BROKER_WRITE, (const char *)pub->topic.at, pub->topic.len);
 	return deny_by_rule(c, pub);
 }
 

@@ -2,6 +2,7 @@
 #include "broker/rights.h"
 
 #include "base/log.h"
+#include "broker/bounds.h"
 #include "broker/core.h"
 #include "broker/unrest.h"
 
@@ -13,6 +14,13 @@ struct rights {
 		uint64_t route; /* its serial */
 		bool may;
 	} known[RIGHTS_KNOWN];
+};
+
+/* What was logged of refusals: a client that tries one topic after the other must not fill the log. */
+struct refusals {
+	int64_t since_ms;
+	uint32_t said, unsaid;
+	uint64_t told[RIGHTS_TOLD];
 };
 
 static const char *name_of(enum broker_right right)
@@ -28,10 +36,8 @@ void rights_set_take(struct broker *b, struct acl *acl)
 	b->acl = acl;
 	if (any)
 		subs_invalidate(&b->subs);
-	if (!b->told && acl)
-		b->told = calloc(RIGHTS_TOLD, sizeof(*b->told));
-	else if (b->told)
-		memset(b->told, 0, RIGHTS_TOLD * sizeof(*b->told));
+	if (b->told)
+		memset(b->told->told, 0, sizeof(b->told->told));
 }
 
 struct acl_who rights_who(const struct session *s)
@@ -47,15 +53,37 @@ void rights_forget(struct session *s)
 
 /* --- refusals ----------------------------------------------------------------------------------------------- */
 
+static bool may_say(struct refusals *t, int64_t now_ms)
+{
+	if (now_ms - t->since_ms >= RIGHTS_WINDOW_MS) {
+		if (t->unsaid > 0)
+			log_warn("broker: %u more refusals were not told apart in the last %d s; all are counted",
+				t->unsaid, RIGHTS_WINDOW_MS / 1000);
+		t->since_ms = now_ms;
+		t->said = t->unsaid = 0;
+	}
+	if (t->said < RIGHTS_SAID_MAX) {
+		t->said++;
+		return true;
+	}
+	t->unsaid++;
+	return false;
+}
+
 /* Was it told already? What hashes to the same place is told again when it comes back. */
 static bool is_news(struct broker *b, const struct acl_who *who, enum broker_right right, const char *topic, size_t len)
 {
 	uint32_t client = levels_hash(b->levels.seed, who->client_id, who->client_id_len);
 	uint64_t mark = (uint64_t)levels_hash(client + (uint64_t)right, topic, len) << 32 | client;
-	uint64_t *place = b->told ? &b->told[(mark >> 32) % RIGHTS_TOLD] : NULL;
+	uint64_t *place;
 
-	if (!place || *place == mark)
-		return !place;
+	if (!b->told)
+		b->told = calloc(1, sizeof(*b->told));
+	if (!b->told)
+		return false;
+	place = &b->told->told[(mark >> 32) % RIGHTS_TOLD];
+	if (*place == mark || !may_say(b->told, broker_now_ms(b)))
+		return false;
 	*place = mark;
 	return true;
 }
@@ -63,18 +91,22 @@ static bool is_news(struct broker *b, const struct acl_who *who, enum broker_rig
 void rights_refused(struct broker *b, const struct acl_who *who, enum broker_right right, const char *topic, size_t len)
 {
 	char id[128], name[128] = "anonymous", where[512];
+	struct span at = {(const uint8_t *)topic, len};
 	const struct acl_rule *by;
 
 	b->stats.acl_refused++;
-	unrest_saw(b, UNREST_REFUSED, who->client_id, who->client_id_len);
+	unrest_saw_topic(b, UNREST_REFUSED, who->client_id, who->client_id_len, name_of(right), at);
 	if (!is_news(b, who, right, topic, len))
 		return;
 	acl_may(b->acl, who, right, topic, len, &by);
+	log_text(where, sizeof(where), topic, len);
 	log_text(id, sizeof(id), who->client_id, who->client_id_len);
 	if (who->user)
 		log_text(name, sizeof(name), who->user, strlen(who->user));
-	log_text(where, sizeof(where), topic, len);
-	if (by)
+	if (right == BROKER_WRITE && bounds_reserve(at))
+		log_warn("client=%s user=%s refused=%s topic=%s; only the broker itself writes there", id, name,
+			name_of(right), where);
+	else if (by)
 		log_warn("client=%s user=%s refused=%s topic=%s; the rule in %s denies it", id, name, name_of(right),
 			where, by->where);
 	else

@@ -4,7 +4,7 @@
  * Owner     broker thread.
  * Cost      without rules a pointer is looked at. With rules, who reads a topic is part of its route, and whether a
  *           session may write it is remembered for the route it was asked for; both end with the route.
- * Told      once per client, topic and right until the next reload, with the rule that would be needed.
+ * Told      once per client, topic and right until the next reload, with the rule that would be needed; RIGHTS_SAID_MAX in a window, then how many more there were.
  */
 #ifndef BROKER_RIGHTS_H
 #define BROKER_RIGHTS_H
@@ -18,7 +18,7 @@ struct route;
 struct session;
 struct rights; /* of a session: what was asked already */
 
-enum { RIGHTS_KNOWN = 32, RIGHTS_TOLD = 4096 };
+enum { RIGHTS_KNOWN = 32, RIGHTS_TOLD = 4096, RIGHTS_SAID_MAX = 100, RIGHTS_WINDOW_MS = 60000 };
 
 void rights_set_take(struct broker *b, struct acl *acl); /* from now on, for everybody; NULL: all is allowed */
 

@@ -55,6 +55,7 @@ struct session {
 	uint32_t resend_left; /* in the window with DELIVERY_UNSENT */
 	uint16_t resend_at;   /* the id to go on with */
 	uint16_t client_id_len;
+	uint16_t usual; /* pace.c: tenths of messages a second that it publishes; 0: not known yet */
 	uint8_t version;
 	char client_id[]; /* terminated */
 };

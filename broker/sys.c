@@ -4,6 +4,7 @@
 #include "broker/core.h"
 #include "broker/input.h"
 #include "broker/ours.h"
+#include "broker/pace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -258,6 +259,7 @@ static void sweep(struct loop_timer *t)
 	input_sweep(b);
 	retain_sweep(&b->retain, broker_now_ms(b), SWEEP_STEPS);
 	durable_tick(b);
+	pace_look(b);
 	loop_arm(b->loop, t, broker_now_ms(b) + SWEEP_MS);
 }
 

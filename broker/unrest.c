@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ID_SHOWN = 60, TEXT_MAX = 512 };
+enum { ID_SHOWN = 60, TOPIC_SHOWN = 120, TEXT_MAX = 1024 };
 
 static const struct {
 	uint32_t count; /* within the window, before it is said */
@@ -22,6 +22,8 @@ static const struct {
 		"published faster than publish_rate and publish_byte_rate allow", "it is slowed"},
 	[UNREST_REFUSED] = {1, "client-refused", "client", "was refused what it published or subscribed to",
 		"weir why says where it stops"},
+	[UNREST_FLOODS] = {1, "client-floods", "client", "published many times what it usually does",
+		"publish_rate would slow it"},
 	[UNREST_CROWD] = {1, "address-refused", "address", "was refused a connection",
 		"max_connections_per_address and connect_rate_per_address say how many it may have"},
 };
@@ -89,18 +91,19 @@ static bool may_say(struct broker *b)
 	return false;
 }
 
-static void say(struct broker *b, enum unrest_kind kind, const char *client, size_t len, const struct slot *s)
+static void say(struct broker *b, enum unrest_kind kind, struct span client, const struct slot *s, const char *about)
 {
 	char id[4 * ID_SHOWN], text[TEXT_MAX];
 	long long seconds = (broker_now_ms(b) - s->since_ms + 999) / 1000;
 
-	log_text(id, sizeof(id), client, len < ID_SHOWN ? len : ID_SHOWN);
-	snprintf(text, sizeof(text), "%s %s %s %u time%s within %lld s; %s", kinds[kind].who, id, kinds[kind].what,
-		s->count, s->count == 1 ? "" : "s", seconds > 0 ? seconds : 1, kinds[kind].advice);
+	log_text(id, sizeof(id), client.at, client.len < ID_SHOWN ? client.len : ID_SHOWN);
+	snprintf(text, sizeof(text), "%s %s %s %u time%s within %lld s%s; %s", kinds[kind].who, id, kinds[kind].what,
+		s->count, s->count == 1 ? "" : "s", seconds > 0 ? seconds : 1, about, kinds[kind].advice);
 	tell(b, kinds[kind].event, text);
 }
 
-void unrest_saw(struct broker *b, enum unrest_kind kind, const char *client, size_t len)
+/* What is to be said of it now; NULL: nothing. */
+static const struct slot *saw(struct broker *b, enum unrest_kind kind, const char *client, size_t len)
 {
 	uint64_t hash = hash_of(b->sessions.seed, kind, client, len);
 	struct slot *s = &b->unrest->slot[hash % UNREST_SLOTS];
@@ -109,6 +112,31 @@ void unrest_saw(struct broker *b, enum unrest_kind kind, const char *client, siz
 	if (s->hash != hash || now_ms - s->since_ms >= UNREST_WINDOW_MS)
 		*s = (struct slot){.hash = hash, .since_ms = now_ms};
 	s->count++;
-	if (s->count == kinds[kind].count && may_say(b))
-		say(b, kind, client, len, s);
+	return s->count == kinds[kind].count && may_say(b) ? s : NULL;
+}
+
+void unrest_saw_about(struct broker *b, enum unrest_kind kind, const char *client, size_t len, const char *about)
+{
+	const struct slot *s = saw(b, kind, client, len);
+
+	if (s)
+		say(b, kind, (struct span){(const uint8_t *)client, len}, s, about);
+}
+
+void unrest_saw(struct broker *b, enum unrest_kind kind, const char *client, size_t len)
+{
+	unrest_saw_about(b, kind, client, len, "");
+}
+
+void unrest_saw_topic(
+	struct broker *b, enum unrest_kind kind, const char *client, size_t len, const char *verb, struct span topic)
+{
+	const struct slot *s = saw(b, kind, client, len);
+	char shown[4 * TOPIC_SHOWN], about[4 * TOPIC_SHOWN + 32];
+
+	if (!s)
+		return;
+	log_text(shown, sizeof(shown), topic.at, topic.len < TOPIC_SHOWN ? topic.len : TOPIC_SHOWN);
+	snprintf(about, sizeof(about), ": %s %s", verb, shown);
+	say(b, kind, (struct span){(const uint8_t *)client, len}, s, about);
 }

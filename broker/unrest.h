@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* unrest.h - what is unusual about a client and nobody would otherwise hear of: it comes back again and again, two
- * clients fight for one id, an address has too many connections, it is slowed for publishing too fast, it publishes or subscribes where it may not.
+ * clients fight for one id, an address has too many connections, it is slowed for publishing too fast, it publishes many times what it usually does, it publishes or subscribes where it
+ * may not.
  *
  * Owner     broker thread.
  * Memory    a fixed table, found by a hash of client id and kind; a newer client takes the place of an older one that
@@ -12,12 +13,22 @@
 #ifndef BROKER_UNREST_H
 #define BROKER_UNREST_H
 
+#include "base/cursor.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 struct broker;
 
-enum unrest_kind { UNREST_COMES_BACK, UNREST_TAKEN_OVER, UNREST_SLOWED, UNREST_REFUSED, UNREST_CROWD, UNREST_KINDS };
+enum unrest_kind {
+	UNREST_COMES_BACK,
+	UNREST_TAKEN_OVER,
+	UNREST_SLOWED,
+	UNREST_REFUSED,
+	UNREST_CROWD,
+	UNREST_FLOODS,
+	UNREST_KINDS
+};
 
 enum { UNREST_WINDOW_MS = 60000, UNREST_SLOTS = 1024, UNREST_SAID_MAX = 20 };
 
@@ -26,5 +37,10 @@ struct unrest;
 int unrest_new(struct unrest **out);
 void unrest_free(struct unrest *u); /* NULL is fine */
 void unrest_saw(struct broker *b, enum unrest_kind kind, const char *client, size_t len);
+/* The same, with more of it for the sentence. */
+void unrest_saw_about(struct broker *b, enum unrest_kind kind, const char *client, size_t len, const char *about);
+/* The same with a verb, and a topic as the client wrote it. */
+void unrest_saw_topic(
+	struct broker *b, enum unrest_kind kind, const char *client, size_t len, const char *verb, struct span topic);
 
 #endif

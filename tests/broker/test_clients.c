@@ -65,13 +65,13 @@ static void connected_and_away_are_told_apart(void **state)
 	rig_turn(&r);
 	rig_pass_ms(&r, 1000);
 	shows(ask(&r, false), "2 sessions, 1 connected\n");
-	shows(answer, "hmi-1                    5.0   unix:");
+	shows(answer, "hmi-1                    -            5.0   unix:");
 	shows(answer, "away\n");
-	shows(ask(&r, true),
-		"{\"client\":\"hmi-1\",\"connected\":true,\"version\":\"5.0\",\"subscriptions\":0,\"queued\":0,");
+	shows(ask(&r, true), "{\"client\":\"hmi-1\",\"user\":null,\"connected\":true,\"version\":\"5.0\","
+			     "\"subscriptions\":0,\"queued\":0,");
 	shows(answer, "\"published\":2,\"delivered\":0,\"published_per_s\":2,");
-	shows(answer,
-		"{\"client\":\"logger\",\"connected\":false,\"version\":\"3.1.1\",\"subscriptions\":1,\"queued\":1,");
+	shows(answer, "{\"client\":\"logger\",\"user\":null,\"connected\":false,\"version\":\"3.1.1\","
+		      "\"subscriptions\":1,\"queued\":1,");
 	shows(answer, "\"session_expiry_s\":null}\n");
 	rig_stop(&r);
 	close(here);

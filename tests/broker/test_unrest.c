@@ -149,8 +149,67 @@ static void writing_to_sys_is_told(void **state)
 	rig_turn(&r);
 	assert_int_equal(s.count, 1);
 	assert_string_equal(s.kind, "client-refused");
+	assert_non_null(strstr(s.text, "client curious was refused"));
+	assert_non_null(strstr(s.text, ": write $SYS/broker/uptime;"));
 	rig_stop(&r);
 	close(fd);
+}
+
+static void publish(struct rig *r, int fd, int times)
+{
+	uint8_t p[64];
+
+	for (int i = 0; i < times; i++)
+		rig_send(r, fd, p, rig_publish(p, 4, "a", "x", 0, 0));
+	rig_turn(r);
+}
+
+/* What a minute brings, second by second. */
+static void a_minute_of(struct rig *r, int fd, int a_second)
+{
+	for (int i = 0; i < 60; i++) {
+		publish(r, fd, a_second);
+		rig_pass_ms(r, 1000);
+	}
+}
+
+static void a_busy_minute_is_no_flood(void **state)
+{
+	struct rig r;
+	struct said s;
+	int fd;
+
+	(void)state;
+	up(&r, &s);
+	fd = rig_connect(&r, 4, "pump", true);
+	for (int minute = 0; minute < 4; minute++)
+		a_minute_of(&r, fd, 2);
+	a_minute_of(&r, fd, 18); /* nine times as much may be a busy hour */
+	assert_int_equal(s.count, 0);
+	close(fd);
+	rig_stop(&r);
+}
+
+static void many_times_the_usual_is_told_until_it_is_the_usual(void **state)
+{
+	struct rig r;
+	struct said s;
+	int fd;
+
+	(void)state;
+	up(&r, &s);
+	fd = rig_connect(&r, 4, "pump", true);
+	for (int minute = 0; minute < 3; minute++)
+		a_minute_of(&r, fd, 2);
+	assert_int_equal(s.count, 0);
+	for (int minute = 0; minute < 4; minute++)
+		a_minute_of(&r, fd, 40);
+	assert_int_equal(s.count, 1);
+	assert_string_equal(s.kind, "client-floods");
+	assert_non_null(strstr(s.text, "client pump published many times what it usually does"));
+	assert_non_null(strstr(s.text, ": 40 messages a second, where 2."));
+	close(fd);
+	rig_stop(&r);
 }
 
 int main(void)
@@ -162,6 +221,8 @@ int main(void)
 		cmocka_unit_test(a_publisher_that_is_slowed_is_told_and_others_are_not),
 		cmocka_unit_test(a_crowd_does_not_fill_the_log),
 		cmocka_unit_test(writing_to_sys_is_told),
+		cmocka_unit_test(a_busy_minute_is_no_flood),
+		cmocka_unit_test(many_times_the_usual_is_told_until_it_is_the_usual),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

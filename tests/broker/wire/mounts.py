@@ -85,6 +85,13 @@ def response_topics_find_their_way_and_other_properties_stay(_, v):
             raise Wrong(str(back.properties))
         whole.publish("tenants/a/reply", "!")
         own.receive("reply", "!")
+        crowd = [[b.client(v), "tenants/a/"] if i % 3 == 2 else [Client(inside, v), ""] for i in range(9)]
+        for c, mount in crowd:
+            c.subscribe(mount + "all")
+        Client(inside, v).publish("all", "?", properties=(prop(0x08, "reply"), prop(0x26, ("k", "v"))))
+        for c, mount in crowd:
+            if c.receive(mount + "all", "?").properties != [(0x08, mount + "reply"), (0x26, ("k", "v"))]:
+                raise Wrong("another receiver's mount point has changed it")
 
 
 @test(versions=(5,))
