@@ -155,7 +155,6 @@ int line_new(struct line **out, const struct line_opts *opts, const struct line_
 	l->ops = registry[opts->driver];
 	l->watch_fd = l->alone.stop_fd = -1;
 	l->rate_permille = 1000;
-	l->port_backoff = (struct backoff){.floor_ms = 100, .base_ms = 500, .cap_ms = opts->probe_max_ms};
 	r = port_init(&l->port, opts);
 	if (r == 0)
 		r = tape_new(&l->tape, opts->port ? TAPE_OF_PORT : TAPE_OF_ADDRESS);

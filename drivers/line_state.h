@@ -58,7 +58,7 @@ struct line {
 	int watch_fd; /* -1: none */
 
 	bool port_up, port_told;
-	struct backoff port_backoff;
+	int64_t port_gone_us; /* since when it cannot be opened; 0: it is open, or was not tried yet */
 	int64_t port_retry_us;
 	struct pace pace; /* of all its devices */
 

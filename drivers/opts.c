@@ -163,7 +163,7 @@ static const struct key line_keys[] = {
 	{"probe_min", KEY_TIME, AT(probe_min_ms), .min = 10, .max = 3600000, .dflt = "500ms", REAL_LINES,
 		.help = "the first pause before an offline device is tried again; it doubles up to probe_max"},
 	{"probe_max", KEY_TIME, AT(probe_max_ms), .min = 10, .max = 86400000, .dflt = "30s", REAL_LINES,
-		.help = "the longest pause before an offline device is tried again"},
+		.help = "the longest pause before an offline device, or a host that is gone, is tried again"},
 	{"end", KEY_ENUM, AT(end), .choices = ends, .dflt = "lf", TEXT_LINES, .help = "what ends a line of text"},
 	{"max_line", KEY_INT, AT(max_line), .min = 8, .max = 65536, .dflt = "1024", TEXT_LINES,
 		.help = "longest line in bytes; a longer one is dropped and counted"},

@@ -10,7 +10,9 @@
 #include <string.h>
 
 enum {
-	PORT_RETRY_MS = 100, /* looking for a device node costs nothing */
+	PORT_RETRY_US = 100000, /* looking for a device node costs nothing */
+	HOST_RETRY_US = 250000, /* the shortest */
+	GONE_SHARE = 20,        /* a host is tried again after a twentieth of the time that it has been gone */
 	ACCOUNT_US = 5000000,
 	PROBE_SHARE = 50, /* probes that others wait for take a fiftieth of the time, at most */
 };
@@ -33,14 +35,30 @@ int64_t line_timeout_us(const struct line *l, size_t device)
 
 /* --- the port --- */
 
+/* One that restarts is back within moments, one that is switched off costs little. The pause is drawn from its upper
+ * half: hosts that went together are not all tried together. */
+static int64_t host_pause_us(int64_t gone_us, int64_t most_us, uint32_t random)
+{
+	int64_t pause_us = gone_us / GONE_SHARE > HOST_RETRY_US ? gone_us / GONE_SHARE : HOST_RETRY_US;
+
+	if (pause_us > most_us)
+		pause_us = most_us;
+	return pause_us / 2 + (int64_t)random % (pause_us / 2 + 1);
+}
+
 static void port_failed(struct line *l, const char *reason)
 {
+	int64_t now_us = line_now_us(l);
 	bool was_up = l->port_up;
-	int64_t wait_ms = l->opts->address ? backoff_next_ms(&l->port_backoff, backoff_random()) : PORT_RETRY_MS;
 
 	l->port_up = false;
 	l->watch_fd = -1;
-	l->port_retry_us = line_now_us(l) + 1000 * wait_ms;
+	if (l->port_gone_us == 0)
+		l->port_gone_us = now_us;
+	l->port_retry_us = now_us + PORT_RETRY_US;
+	if (l->opts->address)
+		l->port_retry_us = now_us + host_pause_us(now_us - l->port_gone_us, 1000 * l->opts->probe_max_ms,
+						    backoff_random());
 	atomic_store_explicit(&l->up, false, memory_order_relaxed);
 	if (l->port_told && !was_up)
 		return;
@@ -72,7 +90,7 @@ static void open_port(struct line *l)
 	}
 	l->port_up = true;
 	l->port_told = true;
-	backoff_reset(&l->port_backoff);
+	l->port_gone_us = 0;
 	atomic_store_explicit(&l->up, true, memory_order_relaxed);
 	if (l->ops->open)
 		log_info("line=%s port=%s state=up", l->opts->head.name,
