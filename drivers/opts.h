@@ -63,10 +63,12 @@ enum point_type {
 /* How the bytes of a value stand in its registers: what to swap to reach ABCDEFGH. */
 enum point_order {
 	ORDER_BY_DEVICE = 0,
-	ORDER_GIVEN = 8,                /* set in every one below */
-	ORDER_SWAP_BYTES = 1,           /* within each register */
-	ORDER_SWAP_WORDS = 2,           /* within each pair of registers */
-	ORDER_SWAP_PAIRS = 4,           /* the two pairs of a 64-bit value */
+	ORDER_GIVEN = 8,      /* set in every one below */
+	ORDER_SWAP_BYTES = 1, /* within each register */
+	ORDER_SWAP_WORDS = 2, /* within each pair of registers */
+	ORDER_SWAP_PAIRS = 4, /* the two pairs of a 64-bit value */
+	ORDER_OF_2 = 16,      /* so many bytes it names; none of these: four, which stand for any number */
+	ORDER_OF_8 = 32,
 	ORDER_BIG = ORDER_GIVEN,        /* ABCDEFGH */
 	ORDER_LITTLE = ORDER_GIVEN | 7, /* HGFEDCBA */
 };

@@ -32,26 +32,28 @@ static const struct key_choice type_choices[] = {
 #define B ORDER_SWAP_BYTES
 #define W ORDER_SWAP_WORDS
 #define P ORDER_SWAP_PAIRS
+#define E ORDER_OF_8
 const struct key_choice point_orders[] = {
-	{"AB", ORDER_BIG, "16 bits, high byte first"},
-	{"BA", ORDER_GIVEN | B, "16 bits, low byte first"},
+	{"AB", ORDER_BIG | ORDER_OF_2, "16 bits, high byte first"},
+	{"BA", ORDER_GIVEN | ORDER_OF_2 | B, "16 bits, low byte first"},
 	{"ABCD", ORDER_BIG, "big endian, as the standard has it"},
 	{"BADC", ORDER_GIVEN | B, "the bytes of each register swapped"},
 	{"CDAB", ORDER_GIVEN | W | P, "the low register first"},
 	{"DCBA", ORDER_LITTLE, "little endian"},
-	{"ABCDEFGH", ORDER_BIG, "64 bits, big endian"},
-	{"BADCFEHG", ORDER_GIVEN | B, NULL},
-	{"CDABGHEF", ORDER_GIVEN | W, NULL},
-	{"DCBAHGFE", ORDER_GIVEN | B | W, NULL},
-	{"EFGHABCD", ORDER_GIVEN | P, NULL},
-	{"FEHGBADC", ORDER_GIVEN | B | P, NULL},
-	{"GHEFCDAB", ORDER_GIVEN | W | P, "64 bits, the low register first"},
-	{"HGFEDCBA", ORDER_LITTLE, "64 bits, little endian"},
+	{"ABCDEFGH", ORDER_BIG | E, "64 bits, big endian"},
+	{"BADCFEHG", ORDER_GIVEN | E | B, NULL},
+	{"CDABGHEF", ORDER_GIVEN | E | W, NULL},
+	{"DCBAHGFE", ORDER_GIVEN | E | B | W, NULL},
+	{"EFGHABCD", ORDER_GIVEN | E | P, NULL},
+	{"FEHGBADC", ORDER_GIVEN | E | B | P, NULL},
+	{"GHEFCDAB", ORDER_GIVEN | E | W | P, "64 bits, the low register first"},
+	{"HGFEDCBA", ORDER_LITTLE | E, "64 bits, little endian"},
 	{NULL, 0, NULL},
 };
 #undef B
 #undef W
 #undef P
+#undef E
 
 static const struct key_choice signals[] = {
 	{"sine", SIGNAL_SINE, "low .. high .. low within each period"},

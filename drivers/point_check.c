@@ -117,8 +117,9 @@ static void check_type(struct point_opts *p, struct key_report *report)
 			(long long)p->length, point_words(p), MAX_WORDS, MAX_WORDS);
 	if (registers && p->address + point_words(p) > 65536)
 		key_fault(report, p, NULL, "passes the last register: %u + %u", p->address, point_words(p));
-	if (p->type == TYPE_STRING && (key_given(p, "scale") || key_given(p, "offset") || key_given(p, "decimals")))
-		key_fault(report, p, NULL, "is a string; scale, offset and decimals belong to numbers");
+	if (p->source > SOURCE_HOLDING && ((p->type >= TYPE_BCD16 && p->type <= TYPE_BCD64) || date_is(p->type)))
+		key_fault(report, p, "type", "%s is a way to fill registers; use a number, bool or string",
+			type_name((enum point_type)p->type));
 }
 
 static void check_date(struct point_opts *p, struct key_report *report)
@@ -134,6 +135,28 @@ static void check_date(struct point_opts *p, struct key_report *report)
 		key_fault(report, p, "zone", "`%s` is not a zone; use utc, local or a distance as +01:00", p->zone);
 }
 
+/* What a number has and this point, for one reason or another, is not. */
+static void refuse_each(
+	const struct point_opts *p, struct key_report *report, const char *const *keys, size_t count, const char *what)
+{
+	for (size_t i = 0; i < count; i++)
+		if (key_given(p, keys[i]))
+			key_fault(report, p, keys[i], "belongs to numbers; %s", what);
+}
+
+static void check_numbers(struct point_opts *p, struct key_report *report)
+{
+	static const char *const of_numbers[] = {"scale", "offset", "decimals", "min", "max"};
+	bool parts = p->type == TYPE_STRING || (p->type >= TYPE_TIME_BCD && p->type <= TYPE_TIME6YY);
+
+	if (p->type == TYPE_BOOL && p->values.count == 0)
+		refuse_each(p, report, of_numbers, KEY_COUNT(of_numbers), "this is bool");
+	if (p->type == TYPE_STRING)
+		refuse_each(p, report, of_numbers, KEY_COUNT(of_numbers), "this is string");
+	if (parts && key_given(p, "null_values"))
+		key_fault(report, p, "null_values", "are numbers; this is %s", type_name((enum point_type)p->type));
+}
+
 /* Names stand for whole numbers as they are in the register. */
 static void check_values(struct point_opts *p, struct key_report *report)
 {
@@ -145,14 +168,10 @@ static void check_values(struct point_opts *p, struct key_report *report)
 	if (p->values.count > 0 && !whole)
 		key_fault(report, p, "values", "give names to whole numbers; this is %s",
 			type_name((enum point_type)p->type));
-	for (size_t i = 0; i < KEY_COUNT(of_numbers); i++) {
-		if (!key_given(p, of_numbers[i]))
-			continue;
-		if (p->values.count > 0)
-			key_fault(report, p, of_numbers[i], "belongs to numbers; with `values` the point is a text");
-		else if (date_is(p->type))
-			key_fault(report, p, of_numbers[i], "belongs to numbers; this is a date");
-	}
+	if (p->values.count > 0)
+		refuse_each(p, report, of_numbers, KEY_COUNT(of_numbers), "with `values` the point is a text");
+	else if (date_is(p->type))
+		refuse_each(p, report, of_numbers, KEY_COUNT(of_numbers), "this is a date");
 }
 
 static void check_range(struct point_opts *p, struct key_report *report)
@@ -178,27 +197,41 @@ static void check_window(struct point_opts *p, struct key_report *report)
 		key_fault(report, p, "aggregate", "strings can only be counted; use count");
 }
 
-static void check_order(struct point_opts *p, struct key_report *report)
+/* Of a number: as many letters as bytes, or four, which say it of any width. Letters that are too few would leave the
+ * registers to be guessed. */
+static const char *order_fault(const struct point_opts *p)
 {
 	unsigned words = point_words(p);
-	const struct key_choice *c = point_orders;
+	bool swap_words = p->order & ORDER_SWAP_WORDS, swap_pairs = p->order & ORDER_SWAP_PAIRS;
 
-	if (p->order == ORDER_BY_DEVICE || p->type == TYPE_STRING)
+	if (p->type == TYPE_STRING)
+		return swap_words || swap_pairs || p->order & ORDER_OF_8 ? "use AB or BA" : NULL;
+	if (p->type >= TYPE_TIME_BCD && p->type <= TYPE_TIME6YY)
+		return swap_words != swap_pairs || p->order & (ORDER_OF_2 | ORDER_OF_8)
+			       ? "use ABCD, BADC, CDAB (the second first) or DCBA"
+			       : NULL;
+	if (words == 1)
+		return swap_words || swap_pairs || p->order & ORDER_OF_8 ? "use AB or BA" : NULL;
+	if (p->order & ORDER_OF_2)
+		return "it says nothing of the order of the registers; use ABCD, BADC, CDAB or DCBA";
+	if (words < 4 && (p->order & ORDER_OF_8 || swap_words != swap_pairs))
+		return "use ABCD, BADC, CDAB or DCBA";
+	return NULL;
+}
+
+static void check_order(struct point_opts *p, struct key_report *report)
+{
+	const char *fault;
+
+	if (p->order == ORDER_BY_DEVICE)
 		return;
-	/* AB and ABCD are the same choice by value; only what makes a difference can be wrong. */
-	while (c->name && (c->value != p->order || strlen(c->name) < 2 * words))
-		c++;
-	if (p->type >= TYPE_TIME_BCD && p->type <= TYPE_TIME6YY) {
-		if (!(p->order & ORDER_SWAP_WORDS) != !(p->order & ORDER_SWAP_PAIRS))
-			key_fault(report, p, "order",
-				"does not fit the parts of a date; use ABCD, BADC, CDAB (the second first) or DCBA");
-		return;
-	}
-	if (words == 1 && (p->order & (ORDER_SWAP_WORDS | ORDER_SWAP_PAIRS)))
-		key_fault(report, p, "order", "%s has two bytes; use AB or BA", type_name((enum point_type)p->type));
-	else if (!c->name || (words == 2 && !(p->order & ORDER_SWAP_WORDS) != !(p->order & ORDER_SWAP_PAIRS)))
-		key_fault(report, p, "order", "does not fit the %u bytes of %s; use ABCD, BADC, CDAB or DCBA",
-			2 * words, type_name((enum point_type)p->type));
+	fault = order_fault(p);
+	if (p->type == TYPE_BOOL && p->width == 0)
+		key_fault(
+			report, p, "order", "makes no difference to a bool, which is true when its register is not 0");
+	else if (fault)
+		key_fault(report, p, "order", "does not fit the %u bytes of %s; %s", 2 * point_words(p),
+			type_name((enum point_type)p->type), fault);
 }
 
 static void check_deadband(struct point_opts *p, struct key_report *report)
@@ -318,6 +351,7 @@ void point_check(void *item, struct key_report *report)
 		return;
 	check_type(p, report);
 	check_date(p, report);
+	check_numbers(p, report);
 	check_values(p, report);
 	check_range(p, report);
 	check_window(p, report);
