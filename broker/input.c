@@ -28,6 +28,16 @@ static void evict(struct broker *b)
 	conn_doom(most, RC_QUOTA);
 }
 
+/* Half a packet proves nothing, but a large one that goes on coming shows that the client is there, and over a slow link
+ * it may take longer than the keep alive, with no way to send PINGREQ in its midst. input_sweep() bounds the time. */
+static void note_life(struct conn *c, const struct chunk *in)
+{
+	enum { LARGE = 1024 };
+
+	if (in->len >= LARGE)
+		c->last_rx_ms = broker_now_ms(c->broker);
+}
+
 /* c->in changes only in keep() and take(), c->held never in between. */
 static void keep(struct conn *c, struct chunk *in)
 {
@@ -36,6 +46,7 @@ static void keep(struct conn *c, struct chunk *in)
 	c->in = in;
 	if (!in || c->held)
 		return;
+	note_life(c, in);
 	b->input_bytes += in->cap;
 	if (b->input_bytes > (uint64_t)b->opts.input_memory)
 		evict(b);

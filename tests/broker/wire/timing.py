@@ -64,6 +64,18 @@ def half_a_packet_does_not_keep_a_client_alive(b, v):
     closes_after(c, 1.4, 2.9, 0x8D)
 
 
+@test()
+def a_large_packet_that_goes_on_coming_is_not_cut_by_the_keep_alive(b, v):
+    c, whole = client(b, v, keepalive=1), publish(v, fresh(), bytes(400_000), 1, 7)
+    for i in range(0, len(whole), 40_000):
+        c.send(whole[i:i + 40_000])
+        let_time_pass(0.4)
+    c.expect(PUBACK, pid=7)
+    c.send(whole[:200_000])
+    c.last_sent = time.monotonic()
+    closes_after(c, 1.4, 2.6, 0x8D)
+
+
 @test("MQTT-3.1.2-22")
 def keep_alive_zero_means_for_ever(b, v):
     c = b.client(v, keepalive=0)
