@@ -8,6 +8,7 @@
 #include "broker/door.h"
 #include "broker/hold.h"
 #include "broker/levels.h"
+#include "broker/tls.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -297,7 +298,15 @@ int auth_check(struct conn *c, const struct connect *m, char user[PEER_USER_MAX]
 
 /* --- life --------------------------------------------------------------------------------------------------- */
 
-/* Who is gone from the file, or has another password now, is not let stay on the old one. */
+static bool is_revoked(const struct conn *c)
+{
+	const struct door *now = door_now(c->door);
+
+	return now && tls_revokes(now->tls, c->transport);
+}
+
+/* Who is gone from the file, has another password now or a certificate that was revoked since is not let stay on the old
+ * one. */
 static void show_out(struct auth *a, struct users *fresh)
 {
 	for (struct conn *c = a->broker->conns; c; c = c->next) {
@@ -305,6 +314,8 @@ static void show_out(struct auth *a, struct users *fresh)
 		size_t len = name ? strlen(name) : 0;
 		const struct users *then = users_of(a->users, c->door), *now = users_of(fresh, door_now(c->door));
 
+		if (is_revoked(c))
+			conn_doom(c, RC_NOT_AUTHORIZED);
 		if (name && !users_same(users_find(then, name, len), users_find(now, name, len)))
 			conn_doom(c, RC_NOT_AUTHORIZED);
 	}

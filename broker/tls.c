@@ -403,6 +403,30 @@ static int load_trusted(SSL_CTX *ctx, const struct broker_tls *o)
 	return o->crl ? load_revoked(ctx, o->crl) : 0;
 }
 
+static bool lists(const X509_OBJECT *object, const X509 *cert)
+{
+	X509_CRL *crl = X509_OBJECT_get0_X509_CRL(object);
+	X509_REVOKED *entry;
+
+	return crl && X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_issuer_name(cert)) == 0 &&
+	       X509_CRL_get0_by_cert(crl, &entry, (X509 *)(uintptr_t)cert) == 1;
+}
+
+bool tls_revokes(const struct tls *t, const struct transport *top)
+{
+	const STACK_OF(X509_OBJECT) * known;
+	const X509 *cert;
+
+	while (top && top->ops != &ops)
+		top = top->below;
+	cert = t && top ? SSL_get0_peer_certificate(((const struct layer *)(const void *)top)->ssl) : NULL;
+	known = cert ? X509_STORE_get0_objects(SSL_CTX_get_cert_store(t->ctx)) : NULL;
+	for (int i = 0; known && i < sk_X509_OBJECT_num(known); i++)
+		if (lists(sk_X509_OBJECT_value(known, i), cert))
+			return true;
+	return false;
+}
+
 static int set_terms(SSL_CTX *ctx, const struct broker_tls *o)
 {
 	uint8_t id[16];

@@ -33,4 +33,7 @@ void tls_unref(struct tls *t); /* NULL is fine */
 /* Puts the layer on *io (NULL: the socket itself), which it owns from then on. On failure *io stays the caller's. */
 int tls_wrap(struct tls *t, struct transport **io, int fd, struct tls_budget *budget);
 
+/* Does t list the certificate as revoked that a connection with these layers came in with? false without one. */
+bool tls_revokes(const struct tls *t, const struct transport *top);
+
 #endif

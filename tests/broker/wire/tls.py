@@ -159,7 +159,7 @@ def the_alternative_name_may_be_the_user_and_the_client_id(_, v):
         raise Wrong("; ".join(faults))
 
 
-@test(versions=(4,))
+@test(versions=(5,))
 def what_was_revoked_is_out_and_after_a_reload_what_was_revoked_since(_, v):
     crl = CA.revoke(EVE[0])
     with broker(f", ca: {CA.cert}, crl: {crl}") as b:
@@ -168,8 +168,9 @@ def what_was_revoked_is_out_and_after_a_reload_what_was_revoked_since(_, v):
         ben = over_tls(b, v, ctx)
         enter(ben, v)
         session = ben.sock.session
-        again = over_tls(b, v, ctx, session)
-        enter(again, v)
+        again, newest, anna = over_tls(b, v, ctx, session), over_tls(b, v, context(BEN)), over_tls(b, v, context(ANNA))
+        for c in (again, newest, anna):
+            enter(c, v)
         if not again.sock.session_reused:
             raise Wrong("the session was not resumed")
         CA.revoke(BEN[0])
@@ -183,7 +184,9 @@ def what_was_revoked_is_out_and_after_a_reload_what_was_revoked_since(_, v):
                 raise Wrong("an old ticket lets in who was revoked")
         except (ssl.SSLError, ConnectionResetError):
             pass
-        ben.nothing()  # who is in stays
+        for c in (ben, again, newest):  # nor does it let anybody stay, whichever way they came in
+            c.closed(0x87)
+        anna.nothing()
         enter(over_tls(b, v, context(ANNA)), v)
 
 
