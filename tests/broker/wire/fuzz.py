@@ -7,6 +7,9 @@ and its memory stays where it was.
 import random
 
 from broker_rig import *  # noqa: F403
+from doors_rig import at
+
+BELOW = at(free_port())  # a listener with a mount point: its clients' `a` is `f/a`
 
 TOPICS = ["f", "f/a", "f/a/b", "/f", "f//", "$f/x", "f/" + "x" * 300]
 FILTERS = TOPICS + ["#", "f/#", "f/+", "+/a", "+", "$f/#", "$share/g/f/#", "$share/h/f/a", "f/#/x", "$share//x", ""]
@@ -109,7 +112,7 @@ class Fuzzed:
         if self.sock is None:
             version = rng.choice((3, 4, 5, 5))
             self.gen = Gen(rng, version, f"{self.root}-{self.number % 4}")  # ids meet: takeovers
-            self.sock = self.b.socket(version)
+            self.sock = Socket(rng.choice((self.b, self.b, BELOW)), version)
             self.send(self.gen.connect() if rng.random() < 0.95 else self.gen.next())
             return
         self.send(b"".join(self.gen.next() for _ in range(rng.choice((1, 1, 2, 5, 20)))))
@@ -164,7 +167,7 @@ def anything_is_survived_and_answered_in_good_form(b, v, seed):
     s, p = b.client(4), b.client(4)
     s.subscribe(beside, qos=1)
     crowd = [Fuzzed(b, rng, n, root) for n in range(8)]
-    for step in range(400):
+    for step in range(1200):
         rng.choice(crowd).step()
         if step % 50 == 49:
             p.publish(beside, "x", 1)
@@ -176,4 +179,5 @@ def anything_is_survived_and_answered_in_good_form(b, v, seed):
     s.receive(beside, "end", 1)
 
 
-main("broker:\n  max_queued_bytes: 1MiB\n  queue_memory: 8MiB\n  max_retained_bytes: 8MiB\n  max_packet_size: 128KiB\n")
+main("broker:\n  max_queued_bytes: 1MiB\n  queue_memory: 8MiB\n  max_retained_bytes: 8MiB\n  max_packet_size: 128KiB\n"
+     f'  listeners:\n    - {{bind: "127.0.0.1:{{port}}"}}\n    - {{bind: "127.0.0.1:{BELOW.port}", mount_point: f}}\n')
