@@ -147,22 +147,6 @@ int sql_begin_read(struct sql *q)
 	return run_own(q, BEGIN_READ);
 }
 
-int sql_commit(struct sql *q)
-{
-	/* SQLITE_FULL and I/O errors may have rolled all of it back already: then there is nothing to commit. */
-	if (sqlite3_get_autocommit(q->handle))
-		return -EIO;
-	return run_own(q, COMMIT);
-}
-
-void sql_rollback(struct sql *q)
-{
-	if (q->handle && !sqlite3_get_autocommit(q->handle))
-		run_own(q, ROLLBACK);
-}
-
-/* --- size and checkpoints ---------------------------------------------------------------------------------------- */
-
 static int ask_own(struct sql *q, enum own o, int64_t *out)
 {
 	sqlite3_stmt *st = sql_use(q->own[o]);
@@ -173,13 +157,49 @@ static int ask_own(struct sql *q, enum own o, int64_t *out)
 	return r == DB_END ? -EIO : r;
 }
 
-int sql_size(struct sql *q, struct db_size *out)
+/* Asked within a transaction it costs no locks. */
+static int ask_pages(struct sql *q, int64_t *pages, int64_t *free_pages)
 {
+	int r = ask_own(q, PAGES, pages);
+
+	return r == 0 ? ask_own(q, FREE_PAGES, free_pages) : r;
+}
+
+int sql_commit(struct sql *q)
+{
+	int64_t pages, free_pages;
 	int r;
 
-	*out = (struct db_size){.max_pages = q->max_pages, .wal_frames = q->wal_frames, .reserved = q->reserved};
-	r = ask_own(q, PAGES, &out->pages);
-	return r ? r : ask_own(q, FREE_PAGES, &out->free_pages);
+	/* SQLITE_FULL and I/O errors may have rolled all of it back already: then there is nothing to commit. */
+	if (sqlite3_get_autocommit(q->handle))
+		return -EIO;
+	r = ask_pages(q, &pages, &free_pages);
+	if (r == 0)
+		r = run_own(q, COMMIT);
+	if (r == 0) {
+		q->pages = pages;
+		q->free_pages = free_pages;
+	}
+	return r;
+}
+
+void sql_rollback(struct sql *q)
+{
+	if (q->handle && !sqlite3_get_autocommit(q->handle))
+		run_own(q, ROLLBACK);
+}
+
+/* --- size and checkpoints ---------------------------------------------------------------------------------------- */
+
+int sql_size(struct sql *q, struct db_size *out)
+{
+	*out = (struct db_size){.pages = q->pages,
+		.free_pages = q->free_pages,
+		.max_pages = q->max_pages,
+		.wal_frames = q->wal_frames,
+		.reserved = q->reserved};
+	/* Between its transactions the one who writes knows: nobody else changes the file. */
+	return q->pages > 0 && sqlite3_get_autocommit(q->handle) ? 0 : ask_pages(q, &out->pages, &out->free_pages);
 }
 
 static int on_commit(void *ctx, sqlite3 *handle, const char *name, int frames)

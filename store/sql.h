@@ -34,8 +34,10 @@ struct sql {
 	struct db_opts opts;
 	sqlite3_stmt *own[SQL_OWN]; /* transactions and sizes */
 	int64_t max_pages, wal_frames;
+	int64_t pages, free_pages; /* as this connection committed them last; pages 0: it has not */
 	bool reserved;
 	sqlite3_io_methods methods; /* of the database file, less one: see keep_room() */
+	struct joined *log;         /* the write-ahead log, where each commit is flushed */
 	char *path;
 	char text[160]; /* what went wrong last */
 };

@@ -6,6 +6,7 @@
 #include "store/sql.h"
 
 #include "base/log.h"
+#include "store/joined.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,6 +150,19 @@ static void hold_room(struct sql *q)
 	q->reserved = true;
 }
 
+/* Without a flush in each commit, other connections look at the log before anything says that it must be there; and a
+ * disk that damages what is beside a write has SQLite flush in the middle of one. */
+static int join_writes(struct sql *q)
+{
+	sqlite3_file *log = NULL;
+
+	sqlite3_file_control(q->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (!q->opts.sync || !log || !log->pMethods ||
+		!(log->pMethods->xDeviceCharacteristics(log) & SQLITE_IOCAP_POWERSAFE_OVERWRITE))
+		return 0;
+	return joined_new(&q->log, log);
+}
+
 static int set_up(struct sql *q)
 {
 	int64_t version;
@@ -164,6 +178,8 @@ static int set_up(struct sql *q)
 		r = use_wal(q);
 	if (r == 0)
 		r = fresh ? create(q) : upgrade(q, version);
+	if (r == 0)
+		r = join_writes(q);
 	if (r == 0 && q->opts.preallocate)
 		hold_room(q);
 	/* The header is in the file before room is taken behind it. */
@@ -194,6 +210,14 @@ static int open_once(struct sql *q)
 	return r < 0 ? r : set_up(q);
 }
 
+static void hang_up(struct sql *q)
+{
+	sqlite3_close(q->handle);
+	joined_free(q->log);
+	q->handle = NULL;
+	q->log = NULL;
+}
+
 /* The file must have its first page before it is given room. */
 static int open_with_room(struct sql *q)
 {
@@ -204,8 +228,7 @@ static int open_with_room(struct sql *q)
 		r = open_once(q);
 		if (r < 0)
 			return r;
-		sqlite3_close(q->handle);
-		q->handle = NULL;
+		hang_up(q);
 	} else if (st.st_size >= q->opts.max_bytes / DB_PAGE * DB_PAGE) {
 		return open_once(q);
 	}
@@ -271,7 +294,7 @@ void sql_close(struct sql *q)
 {
 	for (int i = 0; i < SQL_OWN; i++)
 		sqlite3_finalize(q->own[i]);
-	sqlite3_close(q->handle);
+	hang_up(q);
 	free(q->path);
 	*q = (struct sql){0};
 }
