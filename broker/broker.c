@@ -11,6 +11,7 @@
 #include "broker/input.h"
 #include "broker/listen.h"
 #include "broker/ours.h"
+#include "broker/owed.h"
 #include "broker/policy.h"
 #include "broker/promise.h"
 #include "broker/rate.h"
@@ -126,7 +127,7 @@ static void read_letter(struct broker *b, const struct letter *l)
 {
 	switch ((enum letter_kind)l->kind) {
 	case LETTER_PUBLISH:
-		ours_publish(b, l->ptr, OURS_STORED);
+		ours_publish(b, l->ptr);
 		msg_unref(l->ptr);
 		break;
 	case LETTER_ARRIVAL: arrival_take(b, l->ptr); break;
@@ -328,6 +329,7 @@ void broker_free(struct broker *b)
 	unrest_free(b->unrest);
 	ours_free(b);
 	arrivals_fini(b);
+	owed_fini(b);
 	free_letters(b);
 	mailbox_fini(&b->inbox);
 	routes_fini(&b->routes);
@@ -377,7 +379,7 @@ int broker_tap(struct broker *b, const char *filter, broker_tap_fn *fn, void *ct
 
 void broker_origin_name(const struct broker *b, const struct msg *m, char *out, size_t cap)
 {
-	const struct session *s = m->origin == MSG_FROM_CLIENT ? sessions_at(&b->sessions, m->origin_id) : NULL;
+	const struct session *s = m->origin == MSG_FROM_CLIENT ? sessions_live(&b->sessions, m->origin_id) : NULL;
 
 	if (s)
 		snprintf(out, cap, "client %.*s", (int)s->client_id_len, s->client_id);

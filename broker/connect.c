@@ -262,17 +262,22 @@ static int keep_session(struct session *s, uint32_t expiry_s, bool *fresh)
 	return *fresh ? page_begin(s) : 0;
 }
 
-/* CONNACK does not say that a session began, or that an old one was forgotten, before that is safe. And what was on its
- * way to it and waits for the ledger goes on waiting. */
+/* CONNACK does not say that a session began, that an old one was forgotten, or that a will is known, before that is safe:
+ * not to a connection that comes while the one before waits for it either. And what was on its way to it and waits for
+ * the ledger goes on waiting. */
 static int wait_for_ledger(struct conn *c, bool changed)
 {
 	struct session *s = c->session;
+	uint64_t will = page_will_number(s), ticket;
 
 	page_will(s);
 	page_state(s);
-	if (changed)
-		return acks_gate(c, durable_ticket(c->broker));
-	return s->page ? acks_gate(c, s->page->flight) : 0;
+	if (!changed && page_will_number(s) == will)
+		return s->page ? acks_gate(c, s->page->flight) : 0;
+	ticket = durable_ticket(c->broker);
+	if (s->page)
+		s->page->flight = ticket;
+	return acks_gate(c, ticket);
 }
 
 /* A session that is to be kept, and is not yet. */

@@ -16,6 +16,7 @@
 #include "broker/decode.h"
 #include "broker/durable.h"
 #include "broker/exact.h"
+#include "broker/owed.h"
 #include "broker/post.h"
 #include "broker/retain.h"
 #include "broker/rights.h"
@@ -105,6 +106,7 @@ struct broker {
 	struct loop_timer retry; /* a tap, or a post of our own, was not taken */
 	struct ours *ours;       /* our own messages that the store or a tap did not take yet */
 	struct arrivals arrivals;
+	struct owed_list owed_store, owed_ledger;
 
 	struct exact exact;
 	uint64_t queued_bytes, input_bytes, output_bytes;

@@ -7,6 +7,7 @@
 #include "broker/core.h"
 #include "broker/entry.h"
 #include "broker/hold.h"
+#include "broker/ours.h"
 #include "broker/restore.h"
 #include "broker/shelf.h"
 
@@ -48,8 +49,11 @@ static void woke(struct loop_watch *w, uint32_t events)
 
 	(void)events;
 	k->committed = k->ledger.ops->committed(k->ledger.ctx);
+	owed_release(b);
 	acks_release(b);
 	arrivals_answer(b);
+	if (ours_waiting(b))
+		ours_retry(b);
 	hold_release(b, &k->waiters);
 	hold_release(b, &b->store_waiters); /* those whose answers were too many */
 	changed(b);                         /* the next batch may have waited for this one */

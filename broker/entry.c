@@ -90,6 +90,13 @@ static void put_will(struct writer *w, const struct entry *e)
 	put_message(w, e);
 }
 
+static void put_owed(struct writer *w, const struct entry *e)
+{
+	u64(w, e->before);
+	u8(w, e->flags);
+	put_message(w, e);
+}
+
 static void put_sub(struct writer *w, const struct entry *e)
 {
 	u64(w, e->session);
@@ -207,6 +214,13 @@ static bool get_will(struct cursor *c, struct entry *e)
 	return get_message(c, e);
 }
 
+static bool get_owed(struct cursor *c, struct entry *e)
+{
+	e->before = read_u64(c);
+	e->flags = cursor_u8(c);
+	return e->before != 0 && (e->flags & ~ENTRY_PLACED) == 0 && get_message(c, e);
+}
+
 static bool get_sub(struct cursor *c, struct entry *e)
 {
 	e->session = read_u64(c);
@@ -269,6 +283,7 @@ static const struct kind {
 	[ENTRY_RECEIVED] = {put_received, get_received},
 	[ENTRY_RETAINED] = {put_message, get_message},
 	[ENTRY_SOURCE] = {put_source, get_source},
+	[ENTRY_OWED] = {put_owed, get_owed},
 };
 
 void entry_encode(struct entry_bytes *out, const struct entry *e)

@@ -31,9 +31,11 @@ enum entry_kind {
 	ENTRY_RECEIVED = 8, /* a packet id of QoS 2 from the client: PUBLISH seen, PUBREL not yet */
 	ENTRY_RETAINED = 9,
 	ENTRY_SOURCE = 10, /* the last number that an upstream gave to a message of its own */
+	ENTRY_OWED = 11,   /* a will that is due, and has not come everywhere yet (owed.h) */
 };
 
 enum { ENTRY_WANTED = 1 }; /* RECEIVED: an upstream was to get it as well */
+enum { ENTRY_PLACED = 1 }; /* OWED: all of it is done but that the store has it */
 
 struct entry {
 	uint8_t kind;
@@ -46,7 +48,7 @@ struct entry {
 	int64_t at_ms;        /* STATE: when the connection ended, 0: it has not; CLOCK; messages: when weir took it */
 	int64_t wall_ms;      /* CLOCK; messages: when it came to be */
 
-	struct span topic, props, payload; /* WILL, MESSAGE, RETAINED */
+	struct span topic, props, payload; /* WILL, MESSAGE, RETAINED, OWED */
 	uint32_t expiry_s;
 	uint8_t qos, class;
 	bool retain;
@@ -55,11 +57,12 @@ struct entry {
 	uint32_t opts;             /* SUB: see subs.h */
 
 	uint64_t message; /* DELIVERY: 0 when it is released */
-	uint64_t before;  /* DELIVERY: the number it had in the queue, or before it was released; 0: none */
-	uint64_t share;   /* DELIVERY: the SUB it came through; 0: none that is shared */
-	uint16_t id;      /* DELIVERY: packet id, 0: none yet; RECEIVED */
-	uint8_t flags;    /* DELIVERY: see window.h; RECEIVED */
-	uint8_t state;    /* DELIVERY: SENT (queued: with id 0) or RELEASED */
+	uint64_t
+		before; /* DELIVERY: the number it had in the queue, or before it was released; 0: none. OWED: as a will */
+	uint64_t share; /* DELIVERY: the SUB it came through; 0: none that is shared */
+	uint16_t id;    /* DELIVERY: packet id, 0: none yet; RECEIVED */
+	uint8_t flags;  /* DELIVERY: see window.h; RECEIVED; OWED */
+	uint8_t state;  /* DELIVERY: SENT (queued: with id 0) or RELEASED */
 	uint32_t id_count;
 	struct span ids; /* DELIVERY: subscription identifiers, four bytes each */
 };

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool works(const struct broker *b)
+bool exact_works(const struct broker *b)
 {
 	return b->persist.ops && b->persist.ops->release && b->persist.ops->once;
 }
@@ -29,7 +29,7 @@ int exact_start(struct broker *b)
 	const uint64_t *keys;
 	size_t count;
 
-	if (!works(b))
+	if (!exact_works(b))
 		return 0;
 	keys = b->persist.ops->once(b->persist.ctx, &count);
 	if (count == 0)
@@ -51,7 +51,7 @@ void exact_fini(struct broker *b)
 
 uint64_t exact_key(const struct session *s, uint16_t id)
 {
-	return works(s->broker) && session_persists(s) ? client_key(s->client_id, s->client_id_len) | id : 0;
+	return exact_works(s->broker) && session_persists(s) ? client_key(s->client_id, s->client_id_len) | id : 0;
 }
 
 /* Those of one client: where they begin, and how many. */
@@ -121,12 +121,25 @@ static void release_later(struct broker *b, uint64_t key)
 	e->late[e->late_count++] = key;
 }
 
-static void release(struct broker *b, uint64_t key)
+void exact_let_go(struct broker *b, uint64_t key)
 {
 	uint64_t ticket; /* nobody waits for it */
 
 	if (b->exact.late_count > 0 || b->persist.ops->release(b->persist.ctx, key, &ticket) != 0)
 		release_later(b, key);
+}
+
+/* --- keys of wills: with a number where others have a client, and no packet id -------------------------------- */
+
+bool exact_take(struct broker *b, uint64_t key)
+{
+	struct exact *e = &b->exact;
+	size_t count, at = find(e, key, &count);
+
+	if (count == 0 || e->keys[at] != key)
+		return false;
+	take_out(e, at, 1);
+	return true;
 }
 
 void exact_retry(struct broker *b)
@@ -148,7 +161,7 @@ void exact_forget(struct broker *b, const void *client_id, size_t len)
 	size_t count, at = find(e, client_key(client_id, len), &count);
 
 	for (size_t i = 0; i < count; i++)
-		release(b, e->keys[at + i]);
+		exact_let_go(b, e->keys[at + i]);
 	if (count > 0)
 		take_out(e, at, count);
 }
@@ -171,6 +184,6 @@ void exact_session_ends(struct session *s)
 		uint16_t id = (uint16_t)s->received.slots[i];
 
 		if (id != 0 && idset_flags(&s->received, id) & IDSET_STORED)
-			release(s->broker, client_key(s->client_id, s->client_id_len) | id);
+			exact_let_go(s->broker, client_key(s->client_id, s->client_id_len) | id);
 	}
 }

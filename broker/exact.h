@@ -28,6 +28,9 @@ void exact_forget(struct broker *b, const void *client_id, size_t len);
 /* PUBREL. 0 with a ticket, or PERSIST_BUSY. */
 int exact_release(struct session *s, uint16_t id, uint64_t *ticket);
 void exact_session_ends(struct session *s);
-void exact_retry(struct broker *b); /* the store woke */
+void exact_let_go(struct broker *b, uint64_t key); /* nobody asks about it any more */
+bool exact_works(const struct broker *b);
+bool exact_take(struct broker *b, uint64_t key); /* was it found at the start? It is the caller's to let go */
+void exact_retry(struct broker *b);              /* the store woke */
 
 #endif

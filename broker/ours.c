@@ -3,6 +3,7 @@
 
 #include "broker/arrivals.h"
 #include "broker/deliver.h"
+#include "broker/owed.h"
 #include "broker/promise.h"
 #include "broker/shelf.h"
 
@@ -12,8 +13,10 @@ struct waiting {
 	struct waiting *next;
 	struct msg *msg;
 	struct progress progress;
-	enum ours_kind kind;
 	struct arrival *arrival; /* NULL: nobody waits for an answer */
+	uint64_t number;         /* in the ledger; 0: not there */
+	bool stored;             /* the store has it, or is not asked */
+	bool placed;             /* only the store is left */
 };
 
 struct ours {
@@ -26,38 +29,55 @@ bool ours_waiting(const struct broker *b)
 	return b->ours && b->ours->first;
 }
 
-/* false: not now; progress remembers how far it came. */
-static bool publish(struct broker *b, struct msg *m, enum ours_kind kind, struct arrival *a, struct progress *progress)
+static void place(struct broker *b, const struct route *r, struct post *p)
+{
+	struct msg *m = p->msg;
+	struct conn *choker;
+
+	if (m->retain && b->opts.retain_available && retain_set(&b->retain, m, p->unkept || shelf_is_late(b, m)) != 0)
+		b->stats.publish_dropped++;
+	deliver_route(b, r, p, &choker);
+	p->durable |= m->retain && !p->unkept;
+}
+
+/* It goes nowhere. */
+static void drop(struct broker *b, const struct waiting *w)
+{
+	if (w->arrival)
+		arrival_refused(b, w->arrival);
+	else
+		owed_drop(b, w->number);
+}
+
+/* false: not now; w->progress remembers how far it came. */
+static bool publish(struct broker *b, struct waiting *w)
 {
 	uint64_t failed = b->durable.failed;
 	int fault, room = durable_room(b);
-	const struct route *r = route_of(b, msg_topic(m), m->topic_len, true, &fault);
-	struct conn *choker;
+	const struct route *r = route_of(b, msg_topic(w->msg), w->msg->topic_len, true, &fault);
 	struct post p;
 
-	if (a && room == LEDGER_BUSY)
-		return false;
+	if ((w->arrival || w->number != 0) && room == LEDGER_BUSY)
+		return false; /* who is away is to find it after a crash as well */
 	if (!r) {
-		b->stats.publish_dropped++;
-		if (a)
-			arrival_refused(b, a);
+		drop(b, w);
 		return true;
 	}
-	post_from_msg(&p, m, broker_now_ms(b));
+	post_from_msg(&p, w->msg, broker_now_ms(b));
 	p.unkept = room != 0; /* nobody waits for an answer, or it is as with a 3.1.1 client: publish.c, room() */
-	if (promise_take(b, r, &p, kind == OURS_STORED, progress) == PROMISE_LATER)
+	if (promise_take(b, r, &p, w->stored, &w->progress) == PROMISE_LATER)
 		return false;
-	if (m->retain && b->opts.retain_available && retain_set(&b->retain, m, p.unkept || shelf_is_late(b, m)) != 0)
-		b->stats.publish_dropped++;
-	deliver_route(b, r, &p, &choker);
-	p.durable |= m->retain && !p.unkept;
+	if (!w->placed)
+		place(b, r, &p);
 	post_fini(b, &p);
-	if (a)
-		arrival_had(b, a, p.durable, b->durable.failed != failed);
+	if (w->arrival)
+		arrival_had(b, w->arrival, p.durable, b->durable.failed != failed);
+	else
+		owed_placed(b, w->number, w->msg, w->progress.ticket, w->stored);
 	return true;
 }
 
-static void wait_turn(struct broker *b, struct msg *m, enum ours_kind kind, struct arrival *a, struct progress progress)
+static void wait_turn(struct broker *b, const struct waiting *what)
 {
 	struct waiting *w = NULL;
 
@@ -65,15 +85,12 @@ static void wait_turn(struct broker *b, struct msg *m, enum ours_kind kind, stru
 		b->ours = calloc(1, sizeof(*b->ours));
 	if (b->ours && b->ours->count < OURS_MAX)
 		w = malloc(sizeof(*w));
-	if (!w && a) {
-		arrival_refused(b, a);
-		return;
-	}
 	if (!w) {
-		b->stats.publish_dropped++;
+		drop(b, what);
 		return;
 	}
-	*w = (struct waiting){.msg = msg_ref(m), .progress = progress, .kind = kind, .arrival = a};
+	*w = *what;
+	msg_ref(w->msg);
 	if (b->ours->last)
 		b->ours->last->next = w;
 	else
@@ -83,20 +100,35 @@ static void wait_turn(struct broker *b, struct msg *m, enum ours_kind kind, stru
 	promise_retry_later(b);
 }
 
-void ours_publish(struct broker *b, struct msg *m, enum ours_kind kind)
+static void start(struct broker *b, struct waiting w)
 {
-	struct progress progress = {0};
+	if (ours_waiting(b) || !publish(b, &w))
+		wait_turn(b, &w);
+}
 
-	if (ours_waiting(b) || !publish(b, m, kind, NULL, &progress))
-		wait_turn(b, m, kind, NULL, progress);
+void ours_publish(struct broker *b, struct msg *m)
+{
+	start(b, (struct waiting){.msg = m, .stored = true});
 }
 
 void ours_arrived(struct broker *b, struct msg *m, struct arrival *a)
 {
-	struct progress progress = {0};
+	start(b, (struct waiting){.msg = m, .stored = true, .arrival = a});
+}
 
-	if (ours_waiting(b) || !publish(b, m, OURS_STORED, a, &progress))
-		wait_turn(b, m, OURS_STORED, a, progress);
+void ours_publish_will(struct broker *b, struct msg *m, uint64_t number)
+{
+	start(b, (struct waiting){.msg = m, .number = number, .stored = m->once != 0 && exact_take(b, m->once)});
+}
+
+/* The loop does not turn yet: it waits for that. Its taps were asked before it was placed. */
+void ours_resume(struct broker *b, struct msg *m, uint64_t number, bool placed, bool stored)
+{
+	wait_turn(b, &(struct waiting){.msg = m,
+			     .number = number,
+			     .stored = stored,
+			     .placed = placed,
+			     .progress = {.taps = placed ? UINT16_MAX : 0}});
 }
 
 void ours_retry(struct broker *b)
@@ -104,7 +136,7 @@ void ours_retry(struct broker *b)
 	while (ours_waiting(b)) {
 		struct waiting *w = b->ours->first;
 
-		if (!publish(b, w->msg, w->kind, w->arrival, &w->progress)) {
+		if (!publish(b, w)) {
 			promise_retry_later(b);
 			return;
 		}

@@ -2,8 +2,9 @@
 /* ours.h - messages that no connection sent: wills, the gateway's, $SYS, those of upstreams.
  *
  * Owner     broker thread.
- * Memory    one that the store or a tap does not take now waits in order, at most OURS_MAX; then it is dropped and
- *           counted. The gateway's mailbox is not read while any wait, so that it fills and says BROKER_BUSY.
+ * Memory    one that the store, a tap or (a will of a kept session) the ledger does not take now waits in order, at most
+ *           OURS_MAX; then it is dropped and counted. The gateway's mailbox is not read while any wait, so that it fills
+ *           and says BROKER_BUSY.
  */
 #ifndef BROKER_OURS_H
 #define BROKER_OURS_H
@@ -16,10 +17,13 @@ struct arrival;
 struct broker;
 
 enum { OURS_MAX = 10000 };
-enum ours_kind { OURS_KEEP, OURS_STORED }; /* STORED: whoever sends it has seen to the store */
 
-void ours_publish(struct broker *b, struct msg *m, enum ours_kind kind); /* its own reference */
-void ours_arrived(struct broker *b, struct msg *m, struct arrival *a);   /* answered in the end; see arrivals.h */
+void ours_publish(struct broker *b, struct msg *m); /* its own reference; whoever sends it has seen to the store */
+void ours_arrived(struct broker *b, struct msg *m, struct arrival *a); /* answered in the end; see arrivals.h */
+/* A will. number: of its entry in the ledger, 0: it has none; see owed.h. */
+void ours_publish_will(struct broker *b, struct msg *m, uint64_t number);
+/* One that a restart found in the ledger: placed, it is done but for the store; stored, the store has it. */
+void ours_resume(struct broker *b, struct msg *m, uint64_t number, bool placed, bool stored);
 void ours_retry(struct broker *b);
 bool ours_waiting(const struct broker *b);
 void ours_free(struct broker *b);

@@ -93,6 +93,24 @@ void page_will(struct session *s)
 	replace(s->broker, &s->page->will, &e);
 }
 
+uint64_t page_will_number(const struct session *s)
+{
+	return page_kept(s) ? s->page->will : 0;
+}
+
+uint64_t page_will_due(struct session *s, const struct msg *m)
+{
+	struct entry e = {.kind = ENTRY_OWED, .before = page_will_number(s)};
+	uint64_t number;
+
+	if (e.before == 0)
+		return 0;
+	entry_of_msg(&e, m, s->broker->durable.steady_ms);
+	number = durable_put(s->broker, &e);
+	durable_strike(s->broker, &s->page->will);
+	return number;
+}
+
 void page_end(struct session *s)
 {
 	struct broker *b = s->broker;

@@ -10,6 +10,7 @@
 #include "base/cursor.h"
 #include "broker/durable.h"
 
+struct msg;
 struct session;
 
 struct page {
@@ -27,7 +28,10 @@ int page_begin(struct session *s);  /* a session that has nothing yet is kept fr
 int page_make(struct session *s);   /* the page alone */
 void page_state(struct session *s); /* its terms have changed, or it was connected or disconnected */
 void page_will(struct session *s);  /* as it is now */
-void page_end(struct session *s);   /* all of it goes, and the page */
+uint64_t page_will_number(const struct session *s); /* 0: it is not in the ledger */
+/* It is due, as this message: from now on it is nobody's (owed.h). Its new number; 0: it is not in the ledger. */
+uint64_t page_will_due(struct session *s, const struct msg *m);
+void page_end(struct session *s); /* all of it goes, and the page */
 
 /* The subscription s->subs[at] is, from now on, this one. 0 or -EIO: it is not kept. */
 int page_sub(struct session *s, uint32_t at, struct span group, struct span filter, uint32_t opts);

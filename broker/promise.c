@@ -76,10 +76,11 @@ static void store_woke(struct loop_watch *w, uint32_t events)
 	(void)events;
 	b->committed = b->persist.ops->committed(b->persist.ctx);
 	exact_retry(b);
+	owed_release(b);
 	acks_release(b);
-	hold_release(b, &b->store_waiters);
 	if (ours_waiting(b))
-		ours_retry(b);
+		ours_retry(b); /* before what its client published when it was back */
+	hold_release(b, &b->store_waiters);
 }
 
 int promise_start(struct broker *b)

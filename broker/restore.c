@@ -35,6 +35,7 @@ struct list {
 struct walk {
 	struct broker *b;
 	struct list sessions, messages, shares;
+	struct list owed;    /* wills that were due: at is the message, ms not 0: placed */
 	struct list orphans; /* to be struck out */
 	struct flights flights;
 	int64_t latest_ms; /* of all stamps */
@@ -160,6 +161,7 @@ static int take_will(struct walk *w, uint64_t number, const struct entry *e)
 		free(will);
 		return -ENOMEM;
 	}
+	will->msg->origin = MSG_FROM_CLIENT;
 	will->delay_s = e->seconds;
 	will_free(s->will);
 	s->will = will;
@@ -296,6 +298,20 @@ static int take_source(struct walk *w, uint64_t number, const struct entry *e)
 	return r == 0 && replaced != 0 ? orphan(w, replaced) : r;
 }
 
+static int take_owed(struct walk *w, uint64_t number, const struct entry *e)
+{
+	struct msg *m = entry_msg(e, 0);
+
+	stamp(w, e->at_ms);
+	if (!m || add(&w->owed, (struct found){.number = number, .at = m, .ms = e->flags & ENTRY_PLACED}) < 0) {
+		msg_unref(m);
+		return -ENOMEM;
+	}
+	m->origin = MSG_FROM_CLIENT;
+	m->once = owed_key(w->b, e->before);
+	return 0;
+}
+
 static int take(void *arg, uint64_t number, struct span bytes)
 {
 	static int (*const takes[])(struct walk * w, uint64_t number, const struct entry *e) = {
@@ -309,6 +325,7 @@ static int take(void *arg, uint64_t number, struct span bytes)
 		[ENTRY_RECEIVED] = take_received,
 		[ENTRY_RETAINED] = take_retained,
 		[ENTRY_SOURCE] = take_source,
+		[ENTRY_OWED] = take_owed,
 	};
 	struct walk *w = arg;
 	struct entry e;
@@ -344,6 +361,8 @@ static void set_times(struct walk *w)
 
 	for (uint32_t i = 0; i < w->messages.count; i++)
 		((struct msg *)w->messages.all[i].at)->taken_ms -= b->durable.steady_ms;
+	for (uint32_t i = 0; i < w->owed.count; i++)
+		((struct msg *)w->owed.all[i].at)->taken_ms -= b->durable.steady_ms;
 	for (uint32_t i = 1; i < b->retain.used; i++)
 		if ((m = retain_at(&b->retain, i)) != NULL && shelf_entry(b, i) != 0)
 			m->taken_ms -= b->durable.steady_ms;
@@ -384,6 +403,8 @@ static void finish(struct walk *w)
 	let_go(w);
 	for (uint32_t i = 0; i < w->orphans.count; i++)
 		durable_strike(b, &w->orphans.all[i].number);
+	for (uint32_t i = 0; i < w->owed.count; i++)
+		owed_restore(b, w->owed.all[i].number, w->owed.all[i].ms != 0, w->owed.all[i].at);
 	if (b->durable.skipped > 0)
 		log_warn(
 			"broker: %llu entries of the ledger are not understood (damaged, or of a newer weir); they are "
@@ -396,12 +417,14 @@ static void finish(struct walk *w)
 
 static void drop(struct walk *w)
 {
-	struct list *lists[] = {&w->sessions, &w->messages, &w->shares, &w->orphans};
+	struct list *lists[] = {&w->sessions, &w->messages, &w->shares, &w->owed, &w->orphans};
 
 	for (uint32_t i = 0; i < w->messages.count; i++) {
 		msg_unref(w->messages.all[i].at);
 		durable_unkeep(w->b, w->messages.all[i].kept); /* nobody is to get it: it is struck out */
 	}
+	for (uint32_t i = 0; i < w->owed.count; i++)
+		msg_unref(w->owed.all[i].at);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		area_free(lists[i]->all, lists[i]->cap * sizeof(struct found));
 	flights_fini(&w->flights);

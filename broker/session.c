@@ -36,6 +36,11 @@ struct session *sessions_at(const struct sessions *t, uint32_t index)
 	return t->all[index];
 }
 
+struct session *sessions_live(const struct sessions *t, uint32_t index)
+{
+	return index > 0 && index < t->used && !((uintptr_t)t->all[index] & 1) ? t->all[index] : NULL;
+}
+
 void sessions_clear_marks(struct sessions *t)
 {
 	for (uint32_t i = 1; i < t->used; i++)

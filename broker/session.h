@@ -72,7 +72,8 @@ int sessions_init(struct sessions *t, uint64_t seed);
 void sessions_fini(struct sessions *t);
 struct session *sessions_find(const struct sessions *t, const void *client_id, size_t len);
 struct session *sessions_at(const struct sessions *t, uint32_t index);
-void sessions_clear_marks(struct sessions *t); /* route.c */
+struct session *sessions_live(const struct sessions *t, uint32_t index); /* NULL: that one has ended, or never was */
+void sessions_clear_marks(struct sessions *t);                           /* route.c */
 
 int session_new(struct session **out, struct broker *b, const void *client_id, size_t len);
 void session_end(struct session *s); /* unsubscribes, publishes a will still pending, redistributes, frees */

@@ -212,7 +212,7 @@ static void publish(struct broker *b, const char *name, const char *value)
 		b->stats.publish_dropped++;
 		return;
 	}
-	ours_publish(b, m, OURS_STORED);
+	ours_publish(b, m);
 	msg_unref(m);
 }
 

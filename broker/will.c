@@ -64,12 +64,12 @@ static bool may_write(const struct session *s, const struct msg *m)
 }
 
 /* Its expiry counts from now on, so it is made anew with the time of today. */
-void will_publish(struct session *s)
+static struct msg *of_today(const struct session *s)
 {
 	struct broker *b = s->broker;
-	struct will *w = s->will;
-	const struct msg *m = w->msg;
-	struct msg *now = msg_new(&(struct msg_spec){
+	const struct msg *m = s->will->msg;
+
+	return msg_new(&(struct msg_spec){
 		.topic = msg_topic(m),
 		.topic_len = m->topic_len,
 		.props = msg_props(m),
@@ -84,19 +84,22 @@ void will_publish(struct session *s)
 		.expiry_s = m->expiry_s,
 		.taken_ms = broker_now_ms(b),
 		.wall_ms = clock_wall_ms(b->clock),
+		.once = owed_key(b, page_will_number(s)),
 	});
+}
 
-	s->will = NULL;
-	page_will(s); /* struck out in the turn that has its effects */
-	if (b->acl && !may_write(s, m)) {
-		msg_unref(now);
-		will_free(w);
-		return;
-	}
-	if (now)
-		ours_publish(b, now, OURS_KEEP);
-	else
+void will_publish(struct session *s)
+{
+	struct broker *b = s->broker;
+	bool may = !b->acl || may_write(s, s->will->msg);
+	struct msg *m = may ? of_today(s) : NULL;
+
+	if (m)
+		ours_publish_will(b, m, page_will_due(s, m));
+	else if (may)
 		b->stats.publish_dropped++;
-	msg_unref(now);
-	will_free(w);
+	msg_unref(m);
+	will_free(s->will);
+	s->will = NULL;
+	page_will(s); /* where it was not to be, or could not */
 }

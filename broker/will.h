@@ -9,6 +9,6 @@
 /* The will that CONNECT carries; *out NULL when there is none. 0 or -ENOMEM. */
 int will_new(struct will **out, struct broker *b, const struct connect *c);
 void will_free(struct will *w);       /* NULL is fine */
-void will_publish(struct session *s); /* and forget it */
+void will_publish(struct session *s); /* and forget it; what is kept lives on until it has come everywhere (owed.h) */
 
 #endif

@@ -12,6 +12,8 @@ static int keep(void *ctx, struct msg *m, uint64_t *ticket)
 	struct fake_store *s = ctx;
 	char text[16] = {0};
 
+	if (s->busy)
+		return PERSIST_BUSY;
 	assert(s->count < FAKE_STORE_MAX && m->payload_len < sizeof(text));
 	memcpy(text, msg_payload(m), m->payload_len);
 	s->changes[s->count++] = (struct fake_change){m->once, atoi(text)};

@@ -6,6 +6,8 @@
 
 #include "broker/persist.h"
 
+#include <stdbool.h>
+
 enum { FAKE_STORE_MAX = 4096 };
 
 struct fake_change {
@@ -18,6 +20,7 @@ struct fake_store {
 	uint64_t count, committed;
 	uint64_t keys[FAKE_STORE_MAX]; /* that live at the start, ascending */
 	size_t key_count;
+	bool busy; /* nothing is taken now */
 	int fd;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Crashes at any turn, against a model: two clients that keep their own state as MQTT says, a ledger and a store that are
+/* Crashes at any turn, against a model: two clients that keep their own state as MQTT says, a third that leaves nothing but
+ * wills, a ledger and a store that are
  * committed now and then, each by itself, and a process that ends at random moments with any part of what was not
  * committed on the disk. At the end each message is counted where it should be. */
 #include "base/log.h"
@@ -13,13 +14,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STEPS = 400, MESSAGES = 400, WINDOW = 6, IDS = 65536 };
+enum { STEPS = 400, MESSAGES = 400, WINDOW = 6, IDS = 65536, NONE = -1 };
 enum phase { IDLE, SENT, RELEASED, DONE };
 
 struct message {
 	enum phase phase;
 	uint8_t qos;
 	uint16_t id;
+	bool will;
 	unsigned seen; /* by the subscriber's application */
 };
 
@@ -29,7 +31,8 @@ struct world {
 	struct fake_store store;
 	unsigned seed;
 
-	int pub, sub; /* 0: not connected */
+	int pub, sub, wil; /* 0: not connected */
+	int last_will;     /* that CONNACK has not been seen of, NONE: it has */
 	struct message all[MESSAGES];
 	int made;
 	uint16_t next_id;
@@ -112,6 +115,8 @@ static void see(struct world *w, const uint8_t *p, uint8_t qos)
 		assert_int_equal(qos, 1); /* QoS 2 is seen once */
 		return;
 	}
+	if (w->all[n].will)
+		return;
 	assert_true(n > w->last_seen[qos]); /* for the first time: in order */
 	w->last_seen[qos] = n;
 }
@@ -162,6 +167,49 @@ static void hear(struct world *w, int which, unsigned most)
 	}
 	memmove(in, in + at, w->in_len[which] - at);
 	w->in_len[which] -= at;
+}
+
+/* A will is what this client is for. It is known for certain when CONNACK has come; when the server is gone before, it may
+ * be known or not. It never disconnects in order. */
+static void come_to_die(struct world *w)
+{
+	uint8_t p[64] = {0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', 4, 4, 0, 0, 0, 3, 'w', 'i', 'l', 0, 1, 't', 0};
+	struct message *m = &w->all[w->made];
+	char text[16];
+
+	if (w->wil || w->made == MESSAGES)
+		return;
+	snprintf(text, sizeof(text), "%d", w->made);
+	*m = (struct message){.phase = DONE, .qos = (uint8_t)(1 + draw(w, 2)), .will = true};
+	w->last_will = w->made++;
+	p[9] |= (uint8_t)(m->qos << 3);
+	p[21] = (uint8_t)strlen(text);
+	memcpy(p + 22, text, p[21]);
+	p[1] = (uint8_t)(20 + p[21]);
+	w->wil = rig_open(&w->rig);
+	say(w, w->wil, p, 2u + p[1]);
+}
+
+static void hear_the_dying(struct world *w)
+{
+	uint8_t got[16];
+	bool closed;
+
+	if (w->wil && rig_read(&w->rig, w->wil, got, sizeof(got), &closed) > 0)
+		w->last_will = NONE;
+}
+
+/* What nobody was told to be known need not come. */
+static void die(struct world *w)
+{
+	if (!w->wil)
+		return;
+	hear_the_dying(w);
+	if (w->last_will != NONE)
+		w->all[w->last_will].phase = IDLE;
+	close(w->wil);
+	w->wil = 0;
+	w->last_will = NONE;
 }
 
 static int knock(struct world *w, const char *id)
@@ -226,6 +274,7 @@ static void crash(struct world *w)
 	struct fake_ledger after;
 
 	fake_ledger_crash(&after, &w->ledger, kept);
+	die(w);
 	rig_stop(&w->rig);
 	go(w, &w->pub);
 	go(w, &w->sub);
@@ -241,7 +290,7 @@ static void open_world(struct world *w, unsigned seed)
 
 	memset(w, 0, sizeof(*w));
 	w->seed = seed;
-	w->last_seen[1] = w->last_seen[2] = -1;
+	w->last_seen[1] = w->last_seen[2] = w->last_will = NONE;
 	fake_ledger_init(&w->ledger);
 	fake_store_init(&w->store);
 	start(w);
@@ -260,7 +309,7 @@ static unsigned unanswered(const struct world *w)
 	unsigned n = 0;
 
 	for (int i = 0; i < w->made; i++)
-		n += w->all[i].phase != DONE;
+		n += !w->all[i].will && w->all[i].phase != DONE;
 	return n;
 }
 
@@ -277,7 +326,7 @@ static void publish_one(struct world *w)
 
 static void step(struct world *w)
 {
-	unsigned what = draw(w, 100);
+	unsigned what = draw(w, 112);
 
 	if (what < 40)
 		publish_one(w);
@@ -297,9 +346,15 @@ static void step(struct world *w)
 		come_publisher(w);
 	else if (what < 97 && !w->sub)
 		w->sub = knock(w, "sub");
-	else if (what >= 97)
+	else if (what >= 97 && what < 100)
 		crash(w);
-	rig_turn(&w->rig);
+	else if (what >= 100 && what < 104)
+		come_to_die(w);
+	else if (what >= 104 && what < 110)
+		die(w);
+	else if (what >= 110)
+		w->store.busy = !w->store.busy;
+	rig_pass_ms(&w->rig, 1);
 }
 
 static void settle(struct world *w)
@@ -308,7 +363,10 @@ static void settle(struct world *w)
 		come_publisher(w);
 	if (!w->sub)
 		w->sub = knock(w, "sub");
+	die(w);
+	w->store.busy = false;
 	for (int i = 0; i < 60; i++) {
+		rig_pass_ms(&w->rig, 10);
 		commit(w);
 		hear(w, 0, 1000);
 		hear(w, 1, 1000);
@@ -321,7 +379,10 @@ static void count(const struct world *w)
 	for (int i = 0; i < w->made; i++) {
 		unsigned stored = fake_store_times(&w->store, i);
 
-		if (w->all[i].qos == 2) {
+		if (w->all[i].phase == IDLE) {
+			assert_true(w->all[i].seen <= 1 || w->all[i].qos == 1);
+			assert_true(stored <= 1 || w->all[i].qos == 1);
+		} else if (w->all[i].qos == 2) {
 			assert_int_equal(w->all[i].seen, 1);
 			assert_int_equal(stored, 1);
 		} else {

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers and packets that wait for their commit. */
+#include "tests/broker/durable_rig.h"
+
+static void connack_of_a_new_session_waits_for_its_commit(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	b.sub = knock(&b, "sub", false);
+	expect_nothing(&b, b.sub);
+	commit(&b);
+	expect_connack(&b, b.sub, false);
+	close_bench(&b);
+}
+
+static void a_session_that_ends_with_its_connection_waits_for_nothing_and_costs_no_entry(void **state)
+{
+	struct bench b;
+	unsigned puts;
+
+	(void)state;
+	open_bench(&b);
+	puts = b.ledger.puts;
+	b.sub = knock(&b, "sub", true);
+	expect_connack(&b, b.sub, false);
+	rig_subscribed(&b.rig, b.sub, 4, "t/#", 2);
+	b.pub = rig_connect(&b.rig, 4, "pub", true);
+	publish(&b, "t/a", "x", Q1, 1);
+	expect_answer(&b, b.pub, PKT_PUBACK, 1);
+	publish(&b, "t/a", "x", Q2, 2);
+	expect_answer(&b, b.pub, PKT_PUBREC, 2);
+	assert_int_equal(b.ledger.puts, puts);
+	close_bench(&b);
+}
+
+/* A client that is impatient comes again. */
+static void connack_waits_for_its_session_on_the_second_connection_too(void **state)
+{
+	struct bench b;
+	int first;
+
+	(void)state;
+	open_bench(&b);
+	first = knock(&b, "sub", false);
+	b.sub = knock(&b, "sub", false);
+	expect_nothing(&b, b.sub);
+	commit(&b);
+	expect_connack(&b, b.sub, true);
+	close(first);
+	close_bench(&b);
+}
+
+static void connack_waits_for_the_will_of_a_session_that_is_kept(void **state)
+{
+	uint8_t got[64];
+	struct bench b;
+	bool closed;
+
+	(void)state;
+	open_bench(&b);
+	come_5(&b, "sub", 100, -1);
+	leave(&b, &b.sub);
+	b.sub = call_5(&b, "sub", 100, 50);
+	expect_nothing(&b, b.sub);
+	commit(&b);
+	assert_true(rig_read(&b.rig, b.sub, got, sizeof(got), &closed) >= 5);
+	close_bench(&b);
+}
+
+static void a_session_that_is_forgotten_by_a_clean_start_is_forgotten_before_connack(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	away(&b, 1);
+	b.sub = knock(&b, "sub", true);
+	expect_nothing(&b, b.sub);
+	commit(&b);
+	expect_connack(&b, b.sub, false);
+	crash(&b);
+	b.sub = come(&b, "sub", false);
+	close_bench(&b);
+}
+
+static void suback_of_a_kept_session_waits_for_its_commit_and_what_was_there_flows(void **state)
+{
+	struct bench b;
+	uint8_t p[64];
+
+	(void)state;
+	open_bench(&b);
+	b.sub = come(&b, "sub", false);
+	subscribe(&b, b.sub, "live", 0);
+	rig_send(&b.rig, b.sub, p, rig_subscribe(p, 4, 8, "t/#", 1));
+	expect_nothing(&b, b.sub);
+	b.pub = rig_connect(&b.rig, 4, "pub", true);
+	publish(&b, "live", "x", 0, 0);
+	expect_publish(&b, b.sub, "live", "x", 0, 0);
+	commit(&b);
+	rig_expect(&b.rig, b.sub, "\x90\x03\x00\x08\x01", 5);
+	close_bench(&b);
+}
+
+static void puback_for_a_session_that_is_away_waits_for_the_commit(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	away(&b, 1);
+	publish(&b, "t/a", "x", Q1, 1);
+	expect_nothing(&b, b.pub);
+	commit(&b);
+	expect_answer(&b, b.pub, PKT_PUBACK, 1);
+	close_bench(&b);
+}
+
+static void puback_for_a_retained_message_waits_for_the_commit(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	b.pub = rig_connect(&b.rig, 4, "pub", true);
+	publish(&b, "r", "x", Q1 | RETAIN, 1);
+	expect_nothing(&b, b.pub);
+	commit(&b);
+	expect_answer(&b, b.pub, PKT_PUBACK, 1);
+	close_bench(&b);
+}
+
+static void who_is_connected_gets_qos_1_before_the_commit(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	b.sub = come(&b, "sub", false);
+	subscribe(&b, b.sub, "t/#", 1);
+	b.pub = rig_connect(&b.rig, 4, "pub", true);
+	publish(&b, "t/a", "x", Q1, 1);
+	expect_publish(&b, b.sub, "t/a", "x", Q1, 1);
+	expect_nothing(&b, b.pub);
+	commit(&b);
+	expect_answer(&b, b.pub, PKT_PUBACK, 1);
+	close_bench(&b);
+}
+
+static void qos_2_that_waits_is_not_let_through_by_a_reconnect(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	b.sub = come(&b, "sub", false);
+	subscribe(&b, b.sub, "t/#", 2);
+	b.pub = rig_connect(&b.rig, 4, "pub", true);
+	publish(&b, "t/a", "x", Q2, 1);
+	leave(&b, &b.sub);
+	b.sub = knock(&b, "sub", false);
+	expect_nothing(&b, b.sub);
+	commit(&b);
+	rig_expect(&b.rig, b.sub, "\x20\x02\x01\x00\x3c\x08\x00\x03t/a\x00\x01x", 14);
+	close_bench(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(connack_of_a_new_session_waits_for_its_commit),
+		cmocka_unit_test(a_session_that_ends_with_its_connection_waits_for_nothing_and_costs_no_entry),
+		cmocka_unit_test(connack_waits_for_its_session_on_the_second_connection_too),
+		cmocka_unit_test(connack_waits_for_the_will_of_a_session_that_is_kept),
+		cmocka_unit_test(a_session_that_is_forgotten_by_a_clean_start_is_forgotten_before_connack),
+		cmocka_unit_test(suback_of_a_kept_session_waits_for_its_commit_and_what_was_there_flows),
+		cmocka_unit_test(puback_for_a_session_that_is_away_waits_for_the_commit),
+		cmocka_unit_test(puback_for_a_retained_message_waits_for_the_commit),
+		cmocka_unit_test(who_is_connected_gets_qos_1_before_the_commit),
+		cmocka_unit_test(qos_2_that_waits_is_not_let_through_by_a_reconnect),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
