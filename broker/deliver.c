@@ -216,6 +216,7 @@ unsigned deliver_route(struct broker *b, const struct route *r, struct post *p, 
 	unsigned taken = r->tap_count;
 
 	*choker = NULL;
+	p->single = r->target_count + r->group_count == 1;
 	b->turn.work += r->target_count + r->group_count + 1;
 	for (uint32_t i = 0; i < r->target_count; i++)
 		taken += to_target(b, r, &r->targets[i], p, choker);

@@ -118,6 +118,18 @@ static void put_delivery(struct writer *w, const struct entry *e)
 	part(w, e->ids);
 }
 
+static void put_direct(struct writer *w, const struct entry *e)
+{
+	u64(w, e->session);
+	u16(w, e->id);
+	u8(w, e->flags & STORED_FLAGS);
+	if (e->flags & DELIVERY_SHARED)
+		u64(w, e->share);
+	else
+		u32(w, e->ids.len > 0 ? entry_id(e, 0) : 0);
+	put_message(w, e);
+}
+
 static void put_received(struct writer *w, const struct entry *e)
 {
 	u64(w, e->session);
@@ -250,6 +262,21 @@ static bool get_delivery(struct cursor *c, struct entry *e)
 	return e->state == DELIVERY_SENT && e->message != 0 && (e->flags & DELIVERY_QOS) - 1u <= 1u;
 }
 
+static bool get_direct(struct cursor *c, struct entry *e)
+{
+	e->session = read_u64(c);
+	e->id = cursor_u16(c);
+	e->flags = cursor_u8(c);
+	e->state = DELIVERY_SENT;
+	if (e->flags & DELIVERY_SHARED) {
+		e->share = read_u64(c);
+	} else {
+		e->ids = cursor_span(c, 4);
+		e->id_count = cursor_ok(c) && entry_id(e, 0) != 0;
+	}
+	return !(e->flags & ~STORED_FLAGS) && (e->flags & DELIVERY_QOS) == 1 && get_message(c, e);
+}
+
 static bool get_received(struct cursor *c, struct entry *e)
 {
 	e->session = read_u64(c);
@@ -284,6 +311,7 @@ static const struct kind {
 	[ENTRY_RETAINED] = {put_message, get_message},
 	[ENTRY_SOURCE] = {put_source, get_source},
 	[ENTRY_OWED] = {put_owed, get_owed},
+	[ENTRY_DIRECT] = {put_direct, get_direct},
 };
 
 void entry_encode(struct entry_bytes *out, const struct entry *e)

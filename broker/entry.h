@@ -32,6 +32,7 @@ enum entry_kind {
 	ENTRY_RETAINED = 9,
 	ENTRY_SOURCE = 10, /* the last number that an upstream gave to a message of its own */
 	ENTRY_OWED = 11,   /* a will that is due, and has not come everywhere yet (owed.h) */
+	ENTRY_DIRECT = 12, /* a message that one session alone is to get, at QoS 1: MESSAGE and DELIVERY in one */
 };
 
 enum { ENTRY_WANTED = 1 }; /* RECEIVED: an upstream was to get it as well */
@@ -39,7 +40,7 @@ enum { ENTRY_PLACED = 1 }; /* OWED: all of it is done but that the store has it 
 
 struct entry {
 	uint8_t kind;
-	uint64_t session; /* STATE, WILL, SUB, DELIVERY, RECEIVED */
+	uint64_t session; /* STATE, WILL, SUB, DELIVERY, RECEIVED, DIRECT */
 
 	struct span name;     /* SESSION: client id; STATE: user, empty for none; SOURCE */
 	uint64_t epoch, last; /* SOURCE */
@@ -48,7 +49,7 @@ struct entry {
 	int64_t at_ms;        /* STATE: when the connection ended, 0: it has not; CLOCK; messages: when weir took it */
 	int64_t wall_ms;      /* CLOCK; messages: when it came to be */
 
-	struct span topic, props, payload; /* WILL, MESSAGE, RETAINED, OWED */
+	struct span topic, props, payload; /* WILL, MESSAGE, RETAINED, OWED, DIRECT */
 	uint32_t expiry_s;
 	uint8_t qos, class;
 	bool retain;
@@ -56,7 +57,8 @@ struct entry {
 	struct span group, filter; /* SUB; group empty: not shared */
 	uint32_t opts;             /* SUB: see subs.h */
 
-	uint64_t message; /* DELIVERY: 0 when it is released */
+	/* DELIVERY; of them DIRECT has share, id, flags, and one of ids at most */
+	uint64_t message; /* 0 when it is released */
 	uint64_t
 		before; /* DELIVERY: the number it had in the queue, or before it was released; 0: none. OWED: as a will */
 	uint64_t share; /* DELIVERY: the SUB it came through; 0: none that is shared */
@@ -64,7 +66,7 @@ struct entry {
 	uint8_t flags;  /* DELIVERY: see window.h; RECEIVED; OWED */
 	uint8_t state;  /* DELIVERY: SENT (queued: with id 0) or RELEASED */
 	uint32_t id_count;
-	struct span ids; /* DELIVERY: subscription identifiers, four bytes each */
+	struct span ids; /* subscription identifiers, four bytes each */
 };
 
 /* What to hand to the ledger: the first part is in head, the others are those of the entry. */

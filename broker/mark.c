@@ -52,6 +52,25 @@ static uint64_t put(struct session *s, const struct delivery *d, uint64_t messag
 	return durable_put(s->broker, &e);
 }
 
+/* For one receiver message and delivery are one entry. At QoS 1: that is never written again. */
+static bool is_direct(const struct post *p, const struct delivery *d)
+{
+	return p->single && p->kept == 0 && (d->flags & DELIVERY_QOS) == 1 && !(d->flags & DELIVERY_ID_LIST);
+}
+
+static uint64_t put_direct(struct session *s, const struct delivery *d, const struct msg *m)
+{
+	struct entry e = {.kind = ENTRY_DIRECT,
+		.session = s->page->session,
+		.share = share_of(s, d),
+		.id = d->id,
+		.flags = d->flags,
+		.ids = ids_of(s->broker, d)};
+
+	entry_of_msg(&e, m, s->broker->durable.steady_ms);
+	return durable_put(s->broker, &e);
+}
+
 static bool keep_message(struct broker *b, struct post *p)
 {
 	struct entry e = {.kind = ENTRY_MESSAGE};
@@ -77,12 +96,15 @@ void mark_put(struct session *s, const struct delivery *d, struct mark *m, struc
 		b->durable.unkept++;
 		return;
 	}
-	if (keep_message(b, p))
+	if (is_direct(p, d))
+		m->number = put_direct(s, d, p->msg);
+	else if (keep_message(b, p))
 		m->number = put(s, d, b->durable.kept[p->kept].number, 0);
 	if (m->number == 0)
 		return; /* counted; whoever sent it is not answered */
 	m->kept = p->kept;
-	b->durable.kept[m->kept].refs++;
+	if (m->kept != 0)
+		b->durable.kept[m->kept].refs++;
 	p->durable = true;
 }
 

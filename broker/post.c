@@ -18,7 +18,7 @@ void post_init(struct post *p, struct session *from)
 	p->origin_id = from ? from->index : 0;
 	p->once = 0;
 	p->kept = 0;
-	p->unkept = p->durable = false;
+	p->unkept = p->durable = p->single = false;
 	for (int i = 0; i < POST_LAYOUTS; i++)
 		p->layout[i].bytes = NULL;
 }

@@ -41,6 +41,7 @@ struct post {
 	uint64_t once;        /* 0, or see exact.h */
 	uint32_t kept;        /* the message in the ledger; see mark.h */
 	bool unkept;          /* not to be put there */
+	bool single;          /* one receiver at most is to get it */
 	bool durable;         /* was put there: its answer waits for that */
 	struct session *from; /* NULL: the gateway's */
 	struct msg *msg;      /* borrowed from whoever made it, or made here: post_fini() */

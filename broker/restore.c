@@ -24,7 +24,7 @@ struct found {
 	uint64_t number;
 	void *at;
 	int64_t ms;    /* sessions: when the connection ended, 0: it had not, -1: not known; messages: not used */
-	uint32_t kept; /* messages: see durable.h; subscriptions: the share */
+	uint32_t kept; /* messages: see durable.h, 0: named by one delivery alone; subscriptions: the share */
 };
 
 struct list {
@@ -233,19 +233,13 @@ static bool take_ids(struct walk *w, const struct entry *e, struct delivery *d)
 	return ids && delivery_keep_ids(w->b, d, ids, e->id_count);
 }
 
-static int take_delivery(struct walk *w, uint64_t number, const struct entry *e)
+/* m: NULL when it was released. */
+static int deliver(struct walk *w, struct session *s, const struct entry *e, struct msg *m, struct mark mark)
 {
-	struct session *s = session_of(w, e);
-	struct found *m = s && e->message != 0 ? find(&w->messages, e->message) : NULL;
 	struct delivery d = {.id = e->id, .flags = e->flags, .state = e->state};
-	struct mark mark = {number, m ? m->kept : 0};
 
-	if (!s || (e->message != 0 && !m))
-		return orphan(w, number);
-	if (!take_ids(w, e, &d) || (m && !delivery_keep(s, &d, m->at)))
+	if (!take_ids(w, e, &d) || (m && !delivery_keep(s, &d, m)))
 		return -ENOMEM;
-	if (m)
-		w->b->durable.kept[m->kept].refs++;
 	w->deliveries++;
 	if (d.id != 0)
 		return flights_add(&w->flights, s, &d, mark, e->before);
@@ -254,6 +248,34 @@ static int take_delivery(struct walk *w, uint64_t number, const struct entry *e)
 	s->queue->replays += d.flags & DELIVERY_REPLAY ? 1 : 0;
 	*queue_last_mark(&s->queue->acked) = mark;
 	return 0;
+}
+
+static int take_delivery(struct walk *w, uint64_t number, const struct entry *e)
+{
+	struct session *s = session_of(w, e);
+	struct found *m = s && e->message != 0 ? find(&w->messages, e->message) : NULL;
+
+	if (!s || (e->message != 0 && (!m || m->kept == 0)))
+		return orphan(w, number);
+	if (m)
+		w->b->durable.kept[m->kept].refs++;
+	return deliver(w, s, e, m ? m->at : NULL, (struct mark){number, m ? m->kept : 0});
+}
+
+static int take_direct(struct walk *w, uint64_t number, const struct entry *e)
+{
+	struct session *s = session_of(w, e);
+	struct msg *m;
+
+	stamp(w, e->at_ms);
+	if (!s)
+		return orphan(w, number);
+	m = entry_msg(e, 0);
+	if (!m || add(&w->messages, (struct found){.number = number, .at = m}) < 0) {
+		msg_unref(m);
+		return -ENOMEM;
+	}
+	return deliver(w, s, e, m, (struct mark){number, 0});
 }
 
 static int take_received(struct walk *w, uint64_t number, const struct entry *e)
@@ -326,6 +348,7 @@ static int take(void *arg, uint64_t number, struct span bytes)
 		[ENTRY_RETAINED] = take_retained,
 		[ENTRY_SOURCE] = take_source,
 		[ENTRY_OWED] = take_owed,
+		[ENTRY_DIRECT] = take_direct,
 	};
 	struct walk *w = arg;
 	struct entry e;

@@ -25,6 +25,34 @@ static void a_restart_brings_back_session_subscriptions_and_queue_in_order(void 
 	close_bench(&b);
 }
 
+static void a_message_for_one_is_one_entry_and_for_two_it_is_there_once_and_comes_back_to_both(void **state)
+{
+	struct bench b;
+	unsigned puts;
+
+	(void)state;
+	away(&b, 1);
+	puts = b.ledger.puts;
+	publish(&b, "t/a", "1", Q1, 1);
+	commit(&b);
+	expect_answer(&b, b.pub, PKT_PUBACK, 1);
+	assert_int_equal(b.ledger.puts, puts + 1);
+	b.sub = come(&b, "two", false);
+	subscribe(&b, b.sub, "t/a", 1);
+	leave(&b, &b.sub);
+	puts = b.ledger.puts;
+	publish(&b, "t/a", "2", Q1, 2);
+	commit(&b);
+	assert_int_equal(b.ledger.puts, puts + 3);
+	crash(&b);
+	b.sub = knock(&b, "two", false);
+	rig_expect(&b.rig, b.sub, "\x20\x02\x01\x00\x32\x08\x00\x03t/a\x00\x01\x32", 14);
+	leave(&b, &b.sub);
+	b.sub = knock(&b, "sub", false);
+	rig_expect(&b.rig, b.sub, "\x20\x02\x01\x00\x32\x08\x00\x03t/a\x00\x01\x31\x32\x08\x00\x03t/a\x00\x02\x32", 24);
+	close_bench(&b);
+}
+
 static void what_was_not_committed_is_gone_and_was_not_acknowledged(void **state)
 {
 	struct bench b;
@@ -315,6 +343,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_restart_brings_back_session_subscriptions_and_queue_in_order),
+		cmocka_unit_test(a_message_for_one_is_one_entry_and_for_two_it_is_there_once_and_comes_back_to_both),
 		cmocka_unit_test(what_was_not_committed_is_gone_and_was_not_acknowledged),
 		cmocka_unit_test(retained_messages_come_back_replaced_and_cleared_ones_as_they_were_last),
 		cmocka_unit_test(what_weir_says_itself_is_written_now_and_then_and_at_the_end),
