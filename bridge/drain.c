@@ -470,6 +470,17 @@ void drain_news(struct drain *d, uint64_t last_seq)
 		d->news = last_seq;
 }
 
+void drain_put_back(struct drain *d, uint64_t after, uint64_t last)
+{
+	lane_restart(&d->lanes[BACK], after);
+	d->back_until = last;
+}
+
+uint64_t drain_back(const struct drain *d)
+{
+	return pump_back_cursor(d);
+}
+
 void drain_turn(struct drain *d)
 {
 	if (d->phase_due_ms >= 0 && d->now_ms >= d->phase_due_ms)

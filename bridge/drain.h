@@ -3,13 +3,14 @@
  *
  * Owner     the bridge's loop thread. Nothing here reads a clock, a socket or a file: time is handed in, and the
  *           store, the uplink and whoever listens are seams, so that tests play all of them.
- * Memory    two lanes, each with opts.window * 4 slots and a batch of records read ahead.
+ * Memory    three lanes, each with opts.window * 4 slots and a batch of records read ahead.
  * Promise   drain_cursor() passes a record only when the upstream acknowledged it with success, when no rule selects
  *           it, or when host->quarantine() has it.
  */
 #ifndef BRIDGE_DRAIN_H
 #define BRIDGE_DRAIN_H
 
+#include "bridge/aside.h"
 #include "bridge/bridge.h"
 #include "bridge/echo.h"
 #include "bridge/exact.h"
@@ -24,7 +25,7 @@ struct drain_host {
 	void *ctx;
 	void (*state)(void *ctx, enum bridge_state state, const char *reason);
 	/* 0: it is safe aside and is passed; below 0: not now, it will be asked again */
-	int (*quarantine)(void *ctx, uint64_t seq, unsigned code, const char *reason, const struct msg *m);
+	int (*quarantine)(void *ctx, const struct aside *a);
 };
 
 struct drain_env {
@@ -48,6 +49,10 @@ void drain_free(struct drain *d); /* hangs up; NULL is fine */
 /* The time of what comes next: before events of the uplink are let in, and before the calls below. */
 void drain_at(struct drain *d, int64_t now_ms);
 void drain_news(struct drain *d, uint64_t last_seq);
+/* What was put back from quarantine can be read as LANE_BACK, behind `after` up to `last`. Not before all that was put
+ * back earlier is done: drain_back() says how far it is. */
+void drain_put_back(struct drain *d, uint64_t after, uint64_t last);
+uint64_t drain_back(const struct drain *d);
 void drain_configured(struct drain *d, const char *config); /* the hash in the status; said anew when it changed */
 void drain_turn(struct drain *d);            /* once a loop turn: timers that are due, then all that may be sent */
 int64_t drain_due_ms(const struct drain *d); /* when drain_turn() is due without anything happening; -1: never */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* drain_state.h - what drain.c (the link), pump.c (the records) and judge.c (the answers) share. Nobody else includes it. */
+/* drain_state.h - what drain.c (the link), walk.c and pump.c (the records) and judge.c (the answers) share. Nobody else includes it. */
 #ifndef BRIDGE_DRAIN_STATE_H
 #define BRIDGE_DRAIN_STATE_H
 
@@ -17,8 +17,10 @@
 
 enum drain_phase { OFFLINE, DIALING, ONLINE, LEAVING, STOPPED, DRAIN_PHASES };
 
-/* The two walks through the store. FAST takes what overtakes, MAIN all the rest; see pump.c. */
-enum { MAIN, FAST, LANES = LANES_MAX };
+/* The walks. FAST takes what overtakes, BACK what was put back from quarantine, MAIN all the rest; see walk.c. */
+enum { MAIN, FAST, BACK = LANE_BACK, LANES = LANES_MAX };
+
+enum { BACKLOG = 1000 }; /* records: less is not worth overtaking */
 
 enum { CONDEMNED = 64 };
 
@@ -50,6 +52,7 @@ struct drain {
 	bool shut; /* the gate lets exempt classes through only */
 	struct history history;
 	uint64_t news;                      /* the store has records up to here */
+	uint64_t back_until;                /* what was put back goes up to here; 0: nothing was */
 	uint64_t late_until;                /* these waited for a link */
 	int64_t strict_until_ms;            /* it refused a record that is to be sent again */
 	int64_t hold_until_ms, send_due_ms; /* send_due_ms: -1, or when there may be something to send again */
@@ -64,6 +67,11 @@ struct drain {
 	struct bridge_counts counts;
 	uint64_t unexpected;
 };
+
+static inline bool drain_live_first(const struct drain *d)
+{
+	return d->opts->order == BRIDGE_LIVE_FIRST;
+}
 
 /* --- greet.c: without a status topic nothing is said ---------------------------------------------------------------- */
 
@@ -81,6 +89,12 @@ bool resume_goes_on(struct drain *d);                                 /* nothing
 bool resume_knows(const struct drain *d, uint64_t seq, uint32_t sum); /* it is done, or its answer is on its way */
 void resume_wiped(struct drain *d, const char *address);
 
+/* --- walk.c ---------------------------------------------------------------------------------------------------- */
+
+struct lane_walk walk_of(struct drain *d, size_t lane, int reads); /* the next walk of a lane, from where it is */
+/* It waited for a link. */
+bool walk_is_late(const struct drain *d, size_t lane, uint64_t seq);
+
 /* --- pump.c ---------------------------------------------------------------------------------------------------- */
 
 int pump_init(struct drain *d);
@@ -92,6 +106,7 @@ int64_t pump_oldest_ms(const struct drain *d); /* when the oldest unacknowledged
 size_t pump_in_flight(const struct drain *d);
 size_t pump_window(const struct drain *d); /* what configuration and server allow */
 uint64_t pump_cursor(const struct drain *d);
+uint64_t pump_back_cursor(const struct drain *d);
 uint64_t pump_settled_by_rule(const struct drain *d);
 uint32_t pump_tags(const struct bridge_opts *opts);
 

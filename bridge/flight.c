@@ -27,6 +27,12 @@ void flight_fini(struct flight *w)
 	w->slots = NULL;
 }
 
+void flight_restart(struct flight *w, uint64_t cursor)
+{
+	assert(w->head == w->tail);
+	w->seen = cursor;
+}
+
 bool flight_full(const struct flight *w)
 {
 	return w->tail - w->head == w->cap;

@@ -49,6 +49,8 @@ struct flight {
 int flight_init(struct flight *w, size_t cap, uint64_t cursor);
 void flight_fini(struct flight *w); /* zeroed is fine */
 
+void flight_restart(struct flight *w, uint64_t cursor); /* while it is empty: the numbers begin anew */
+
 bool flight_full(const struct flight *w);
 size_t flight_count(const struct flight *w); /* pushed and not left */
 uint64_t flight_cursor(const struct flight *w);

@@ -39,9 +39,10 @@ void judge_done(struct lane *l, struct flight_slot *slot)
 	slot->refusals = 0;
 }
 
-static int set_aside(struct drain *d, uint64_t seq, const struct msg *m, uint8_t code)
+static int set_aside(struct drain *d, uint64_t seq, const struct msg *m, uint8_t code, bool gap)
 {
-	int r = d->env.host.quarantine(d->env.host.ctx, seq, code, verdict_text(code), m);
+	struct aside a = {seq, code, verdict_text(code), m, gap};
+	int r = d->env.host.quarantine(d->env.host.ctx, &a);
 
 	d->counts.quarantined += r >= 0;
 	return r;
@@ -56,7 +57,7 @@ static int set_part_aside(struct drain *d, struct crate *c, uint8_t code)
 
 		if (!rec->msg)
 			continue;
-		r = set_aside(d, rec->seq, rec->msg, code);
+		r = set_aside(d, rec->seq, rec->msg, code, false);
 		if (r >= 0)
 			crate_drop(c, rec);
 	}
@@ -77,7 +78,7 @@ void judge_aside(struct drain *d, struct lane *l, struct flight_slot *slot, uint
 		flight_retry(&l->flight, slot, 0);
 		return;
 	}
-	r = slot->crate ? set_part_aside(d, slot->crate, code) : set_aside(d, slot->seq, slot->msg, code);
+	r = slot->crate ? set_part_aside(d, slot->crate, code) : set_aside(d, slot->seq, slot->msg, code, !slot->rule);
 	if (r < 0) {
 		log_error("upstream=%s seq=%llu cannot be set aside: %s; again in %d ms", d->opts->head.name,
 			(unsigned long long)slot->seq, strerror(-r), ASIDE_AGAIN_MS);

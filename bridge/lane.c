@@ -24,6 +24,13 @@ void lane_fini(struct lane *l)
 	flight_fini(&l->flight);
 }
 
+void lane_restart(struct lane *l, uint64_t seq)
+{
+	lane_reread(l);
+	l->read_again_ms = 0;
+	flight_restart(&l->flight, seq);
+}
+
 void lane_reread(struct lane *l)
 {
 	l->at = l->count = 0;

@@ -4,7 +4,7 @@
  * Owner     the bridge's loop thread.
  * Memory    the slots of its flight, and one batch of records read ahead (BATCH_BYTES, but at least a few records).
  *
- * A drain has two lanes over the same records; whoever walks asks `wants` of each record whether it belongs to this
+ * A drain has several lanes, most of them over the same records; whoever walks asks `wants` of each record whether it belongs to this
  * lane. flight.seen is how far it has walked.
  */
 #ifndef BRIDGE_LANE_H
@@ -13,7 +13,8 @@
 #include "bridge/flight.h"
 #include "store/store.h"
 
-enum { LANE_BATCH = 500, LANES_MAX = 2 };
+/* The store is read by all lanes but LANE_BACK, which reads what was put back (requeue.h). */
+enum { LANE_BATCH = 500, LANE_BACK = 2, LANES_MAX = 3 };
 
 struct lane_source {
 	void *ctx;
@@ -51,6 +52,7 @@ void lane_fini(struct lane *l); /* zeroed is fine */
  * walk->reads ran out (it is 0 then), or the store could not be read. */
 struct flight_slot *lane_fetch(struct lane *l, struct lane_walk *walk);
 
+void lane_restart(struct lane *l, uint64_t seq); /* from behind seq; nothing of it is in flight */
 void lane_reread(struct lane *l);             /* somebody else used its reader: what it read ahead is no longer valid */
 void lane_jump(struct lane *l, uint64_t seq); /* everything up to seq is somebody else's; backwards is fine: no-op */
 

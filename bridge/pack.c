@@ -68,7 +68,7 @@ static bool any_reports(const struct bridge_opts *opts)
 	return false;
 }
 
-int pack_new(struct pack **out, const struct bridge_opts *opts)
+int pack_new(struct pack **out, const struct bridge_opts *opts, bool reports)
 {
 	struct pack *p = calloc(1, sizeof(*p));
 	int r = 0;
@@ -80,7 +80,7 @@ int pack_new(struct pack **out, const struct bridge_opts *opts)
 	p->open.last = &p->open.first;
 	p->ready.last = &p->ready.first;
 	p->due_ms = -1;
-	if (any_reports(opts))
+	if (reports && any_reports(opts))
 		r = sieve_new(&p->sieve, &p->pins, SIEVE_TOPICS, SIEVE_HELD_BYTES);
 	if (r < 0) {
 		pack_free(p);
@@ -267,15 +267,17 @@ enum pack_answer pack_take(struct pack *p, const struct pack_record *record, int
 	const struct msg *m = record->rec->msg;
 	struct load l = {rule, {record->rec->seq, record->rec->msg, record->late}, NULL, 0};
 	enum sieve_answer answer = SIEVE_NOW;
+	bool judged;
 
 	if (!rule)
 		return take_gap(p);
-	if (rule->batch.records == 0 && !sieve_concerns(rule))
+	judged = p->sieve && sieve_concerns(rule);
+	if (rule->batch.records == 0 && !judged)
 		return PACK_ALONE;
 	if (rules_map(rule, RULES_UP, msg_topic(m), m->topic_len, p->topic, sizeof(p->topic), &l.topic_len) != 0 ||
 		!service_takes_topic(p->opts, p->topic, l.topic_len))
 		return PACK_ALONE; /* and whoever sends it finds that it has no name there */
-	if (sieve_concerns(rule))
+	if (judged)
 		answer = sieve_judge(p->sieve, rule, record->rec, record->late, now_ms);
 	if (answer != SIEVE_NOW)
 		return PACK_TAKEN;

@@ -18,7 +18,8 @@ enum { PACK_OPEN = 1024, PACK_BYTES = 4 * 1024 * 1024 };
 
 struct pack;
 
-int pack_new(struct pack **out, const struct bridge_opts *opts);
+/* reports false: what rules say of change and interval is not asked, since it was before. */
+int pack_new(struct pack **out, const struct bridge_opts *opts, bool reports);
 void pack_free(struct pack *p); /* after the flight that its crates went to; NULL is fine */
 
 /* A record on its walk. ALONE: it goes by itself, nothing is done with it here. TAKEN: it is in here, or settled.

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Records from the store to the uplink, and the answers.
  *
- * Two lanes walk the store side by side. MAIN goes from the cursor on, in order. FAST goes ahead of it and takes what
- * may overtake: alarms (alarms_first), and with order: live-first everything that was not yet there when the link came
- * up. FAST owns what it took up to where it has walked, and MAIN passes over that, so each record is sent by one of
- * them, and each lane is in order. With nothing to overtake FAST does not walk at all: it costs nothing while there is
- * no backlog.
- *
- * The cursor is where both lanes have everything: how far MAIN is, but not past what FAST still has in flight. What
- * FAST got acknowledged ahead of the cursor is known in memory only, so after the end of this process it is sent once
- * more, with the same seq. */
+ * Three lanes (walk.c) share the window. The cursor is where MAIN and FAST have everything: how far MAIN is, but not
+ * past what FAST still has in flight. What FAST got acknowledged ahead of the cursor is known in memory only, so after
+ * the end of this process it is sent once more, with the same seq. BACK goes before the other two, and has a cursor of
+ * its own. */
 #include "bridge/drain_state.h"
 
 #include "base/log.h"
-#include "bridge/hops.h"
 #include "bridge/rules.h"
 
 #include <string.h>
@@ -21,7 +15,6 @@
 enum {
 	READS_PER_TURN = 4,
 	SLOTS_PER_WINDOW = 4, /* so that one slow acknowledgement does not stop the rest at once */
-	BACKLOG = 1000,       /* records: less is not worth overtaking */
 	FAST_IN_A_ROW = 9,    /* then MAIN gets a turn */
 	ASK_AGAIN_MS = 1000,
 };
@@ -48,7 +41,7 @@ int pump_init(struct drain *d)
 	for (size_t i = 0; i < LANES && r == 0; i++)
 		r = lane_init(&d->lanes[i], d->opts->head.name, i, slot_count(d->opts), d->env.cursor);
 	for (size_t i = 0; i < LANES && r == 0; i++)
-		r = pack_new(&d->packs[i], d->opts);
+		r = pack_new(&d->packs[i], d->opts, i != BACK);
 	if (r == 0)
 		r = gate_init(&d->gate, d->opts, d->env.clock, &d->env.meter);
 	return r;
@@ -64,106 +57,7 @@ void pump_fini(struct drain *d)
 	parcel_fini(&d->scratch);
 }
 
-/* --- who takes which record -------------------------------------------------------------------------------------- */
-
-static bool live_first(const struct drain *d)
-{
-	return d->opts->order == BRIDGE_LIVE_FIRST;
-}
-
-static bool overtakes(const struct drain *d, const struct store_record *rec)
-{
-	if (d->opts->alarms_first && rec->msg->class == MSG_ALARM)
-		return true;
-	if (gate_exempts(d->opts, rec->msg->class))
-		return true;
-	return live_first(d) && !history_holds(&d->history, rec->seq);
-}
-
-/* Does a rule send it up? A gap record goes to every upstream; our own status does not take the long way. */
-static bool selected(const struct drain *d, const struct store_record *rec, const struct bridge_rule **rule)
-{
-	if (rec->only != 0 && rec->only != store_upstream_id(d->opts->head.name))
-		return false; /* a replay for another upstream */
-	*rule = rec->gap ? NULL : rules_find(d->opts, RULES_UP, msg_topic(rec->msg), rec->msg->topic_len);
-	return *rule || rec->gap;
-}
-
-/* It waited for a link. With live-first it says which of the two streams a record belongs to: the few that a short
- * break held up go on with the live ones, ahead of the backlog, so they are not called late. */
-static bool is_late(const struct drain *d, size_t lane, uint64_t seq)
-{
-	if (lane == FAST && live_first(d))
-		return history_holds(&d->history, seq);
-	return seq <= d->late_until;
-}
-
-/* By itself, or with others, or not at all. */
-static enum lane_answer take(
-	struct drain *d, size_t lane, const struct store_record *rec, const struct bridge_rule *rule)
-{
-	static const enum lane_answer of[] = {
-		[PACK_ALONE] = LANE_TAKE,
-		[PACK_TAKEN] = LANE_PASS,
-		[PACK_READY] = LANE_STOP,
-		[PACK_WAIT] = LANE_WAIT,
-	};
-	struct pack_record r = {rec, rule, is_late(d, lane, rec->seq)};
-
-	return of[pack_take(d->packs[lane], &r, d->now_ms)];
-}
-
-static enum lane_answer main_wants(void *ctx, const struct store_record *rec, const struct bridge_rule **rule)
-{
-	struct drain *d = ctx;
-
-	if (!selected(d, rec, rule)) {
-		d->counts.skipped++;
-		return LANE_PASS;
-	}
-	if (hops_passed(msg_props(rec->msg), rec->msg->props_len, d->env.site)) {
-		d->counts.looped++;
-		return LANE_PASS;
-	}
-	if (rec->seq <= d->lanes[FAST].flight.seen && overtakes(d, rec))
-		return LANE_PASS;
-	return take(d, MAIN, rec, *rule);
-}
-
-static enum lane_answer fast_wants(void *ctx, const struct store_record *rec, const struct bridge_rule **rule)
-{
-	struct drain *d = ctx;
-
-	if (!overtakes(d, rec) || !selected(d, rec, rule) ||
-		hops_passed(msg_props(rec->msg), rec->msg->props_len, d->env.site))
-		return LANE_PASS;
-	return take(d, FAST, rec, *rule);
-}
-
-/* How far each lane may walk now. FAST never falls behind MAIN; with live-first MAIN has only history to walk, and
- * past it everything belongs to FAST. */
-static uint64_t main_until(struct drain *d)
-{
-	struct lane *main = &d->lanes[MAIN];
-	const struct lane *fast = &d->lanes[FAST];
-
-	if (!live_first(d))
-		return d->news;
-	history_walked(&d->history, main->flight.seen);
-	lane_jump(main, d->history.count > 0 ? d->history.stretch[0].after : fast->flight.seen);
-	return d->history.count > 0 ? d->history.stretch[0].to : main->flight.seen;
-}
-
-static uint64_t fast_until(struct drain *d)
-{
-	struct lane *fast = &d->lanes[FAST];
-	const struct lane *main = &d->lanes[MAIN];
-
-	lane_jump(fast, main->flight.seen);
-	if (live_first(d) || d->shut)
-		return d->news;
-	return d->opts->alarms_first && d->news > main->flight.seen + BACKLOG ? d->news : fast->flight.seen;
-}
+/* --- how far it is ------------------------------------------------------------------------------------------------- */
 
 static uint64_t walked(const struct drain *d)
 {
@@ -182,7 +76,7 @@ void pump_link_up(struct drain *d)
 	d->condemned_count = 0;
 	window_begin(&d->window);
 	d->hold_until_ms = 0;
-	if (!d->shut && live_first(d) && d->news > at + BACKLOG && history_add(&d->history, at, d->news) &&
+	if (!d->shut && drain_live_first(d) && d->news > at + BACKLOG && history_add(&d->history, at, d->news) &&
 		!d->opts->alarms_first)
 		lane_jump(fast, d->news);
 }
@@ -218,7 +112,7 @@ static void look_at_gate(struct drain *d)
 		!shut          ? "sends again: the schedule or a new day lets it"
 		: d->gate.full ? "has sent its bytes of today (bytes_per_day); what is not exempt waits"
 			       : "waits for its schedule; what is exempt goes on");
-	if (shut && live_first(d))
+	if (shut && drain_live_first(d))
 		history_add(&d->history, walked(d), UINT64_MAX);
 	if (shut)
 		return;
@@ -230,7 +124,20 @@ static void look_at_gate(struct drain *d)
 
 size_t pump_in_flight(const struct drain *d)
 {
-	return d->lanes[MAIN].flight.sent + d->lanes[FAST].flight.sent;
+	size_t n = 0;
+
+	for (size_t i = 0; i < LANES; i++)
+		n += d->lanes[i].flight.sent;
+	return n;
+}
+
+static size_t bytes_in_flight(const struct drain *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < LANES; i++)
+		n += d->lanes[i].flight.sent_bytes;
+	return n;
 }
 
 size_t pump_window(const struct drain *d)
@@ -245,11 +152,10 @@ static bool window_allows(const struct drain *d, size_t lane)
 {
 	size_t most = pump_window(d), all = pump_in_flight(d);
 	size_t max = d->window.limit < most ? d->window.limit : most;
-	size_t bytes = d->lanes[MAIN].flight.sent_bytes + d->lanes[FAST].flight.sent_bytes;
 
-	if (all >= max || (all > 0 && bytes >= (size_t)d->opts->window_bytes))
+	if (all >= max || (all > 0 && bytes_in_flight(d) >= (size_t)d->opts->window_bytes))
 		return false;
-	if (lane == MAIN && live_first(d) && max >= 8)
+	if (lane == MAIN && drain_live_first(d) && max >= 8)
 		return d->lanes[MAIN].flight.sent < max - max / 8;
 	if (lane == FAST && max > 1)
 		return d->lanes[FAST].flight.sent < max - 1;
@@ -276,8 +182,11 @@ static struct flight_slot *fetch(struct drain *d, size_t lane, struct lane_walk 
 	for (;;) {
 		struct crate *c = pack_ready(d->packs[lane], d->now_ms, d->shut);
 
-		if (c)
-			return flight_push_crate(&l->flight, c);
+		if (c) {
+			slot = flight_push_crate(&l->flight, c);
+			slot->again = lane == BACK;
+			return slot;
+		}
 		if (walk->answer == LANE_WAIT) { /* no memory, or for a crate that the gate keeps */
 			due(d, d->now_ms + ASK_AGAIN_MS);
 			return NULL;
@@ -285,7 +194,8 @@ static struct flight_slot *fetch(struct drain *d, size_t lane, struct lane_walk 
 		walk->answer = LANE_PASS;
 		slot = lane_fetch(l, walk);
 		if (slot) {
-			slot->late = is_late(d, lane, slot->seq);
+			slot->late = walk_is_late(d, lane, slot->seq);
+			slot->again = lane == BACK;
 			slot->exempt = gate_exempts(d->opts, slot->msg->class);
 			return slot;
 		}
@@ -302,23 +212,25 @@ static void wait_for_more(struct drain *d, size_t lane, const struct lane_walk *
 	due(d, pack_due_ms(d->packs[lane]));
 }
 
+/* There is something left of what was put back. */
+static bool goes_back(const struct drain *d)
+{
+	const struct flight *back = &d->lanes[BACK].flight;
+
+	return back->seen < d->back_until || flight_count(back) > 0 || !pack_empty(d->packs[BACK]);
+}
+
 /* The oldest record of the lane that may go now: one that is sent again, or a new one. */
 static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 {
 	struct lane *l = &d->lanes[lane];
-	struct lane_walk walk = {
-		.source = &d->env.source,
-		.ctx = d,
-		.wants = lane == MAIN ? main_wants : fast_wants,
-		.until = lane == MAIN ? main_until(d) : fast_until(d),
-		.now_ms = d->now_ms,
-		.reads = *reads,
-	};
+	struct lane_walk walk;
 	struct flight_slot *slot;
 	int64_t due_ms;
 
-	if ((d->shut && lane == MAIN) || !window_allows(d, lane))
+	if ((d->shut && lane != FAST) || (lane == BACK && !goes_back(d)) || !window_allows(d, lane))
 		return NULL;
+	walk = walk_of(d, lane, *reads);
 	l->flight.strict = d->now_ms < d->strict_until_ms;
 	for (;;) {
 		slot = flight_next(&l->flight, d->now_ms, d->shut, &due_ms);
@@ -339,8 +251,11 @@ static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 
 static struct flight_slot *next(struct drain *d, size_t *lane, int *reads)
 {
-	struct flight_slot *slot;
+	struct flight_slot *slot = next_of(d, BACK, &reads[BACK]);
 
+	*lane = BACK;
+	if (slot)
+		return slot;
 	*lane = d->fast_in_a_row < FAST_IN_A_ROW ? FAST : MAIN;
 	slot = next_of(d, *lane, &reads[*lane]);
 	if (!slot) {
@@ -457,7 +372,7 @@ static int send_slot(struct drain *d, size_t lane, struct flight_slot *slot)
 
 int pump_run(struct drain *d)
 {
-	int reads[LANES] = {READS_PER_TURN, 1};
+	int reads[LANES] = {READS_PER_TURN, 1, 1};
 
 	d->more = false;
 	d->send_due_ms = -1;
@@ -481,9 +396,15 @@ int pump_run(struct drain *d)
 
 int64_t pump_oldest_ms(const struct drain *d)
 {
-	int64_t main = flight_oldest_ms(&d->lanes[MAIN].flight), fast = flight_oldest_ms(&d->lanes[FAST].flight);
+	int64_t oldest = -1;
 
-	return main < 0 || (fast >= 0 && fast < main) ? fast : main;
+	for (size_t i = 0; i < LANES; i++) {
+		int64_t one = flight_oldest_ms(&d->lanes[i].flight);
+
+		if (one >= 0 && (oldest < 0 || one < oldest))
+			oldest = one;
+	}
+	return oldest;
 }
 
 static uint64_t cursor_of(const struct drain *d, size_t lane)
@@ -497,6 +418,11 @@ uint64_t pump_cursor(const struct drain *d)
 	uint64_t main = cursor_of(d, MAIN);
 
 	return fast_busy && cursor_of(d, FAST) < main ? cursor_of(d, FAST) : main;
+}
+
+uint64_t pump_back_cursor(const struct drain *d)
+{
+	return cursor_of(d, BACK);
 }
 
 uint64_t pump_settled_by_rule(const struct drain *d)

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/quarantine.h"
 
-#include "base/json.h"
 #include "base/log.h"
-#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +33,7 @@ bool quarantine_path(char *out, size_t cap, const char *dir, const char *upstrea
 	return true;
 }
 
-/* The name of a new file is not on the disk before its directory is. */
-static int sync_dir(const char *path)
+int quarantine_sync_dir(const char *path)
 {
 	char dir[PATH_MAX];
 	int fd, r = 0;
@@ -51,15 +47,37 @@ static int sync_dir(const char *path)
 	return r;
 }
 
+static int write_all(int fd, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
 static int open_file(struct quarantine *q)
 {
 	struct stat st;
+	char last = '\n';
 
-	q->fd = open(q->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	q->fd = open(q->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 	if (q->fd < 0 || fstat(q->fd, &st) < 0)
 		return -errno;
 	q->bytes = st.st_size;
-	return st.st_size > 0 ? 0 : sync_dir(q->path);
+	if (st.st_size == 0)
+		return quarantine_sync_dir(q->path);
+	/* A line that was being written when the power went must not swallow the next. */
+	if (pread(q->fd, &last, 1, st.st_size - 1) == 1 && last == '\n')
+		return 0;
+	q->bytes++;
+	return write_all(q->fd, "\n", 1);
 }
 
 /* Opened when the first record comes: most upstreams never need it. */
@@ -106,68 +124,6 @@ static int make_room(struct quarantine *q, size_t len)
 	return open_file(q);
 }
 
-static void put_bytes(
-	struct json *j, const char *name, const char *name64, const uint8_t *bytes, size_t len, char *scratch)
-{
-	if (utf8_ok(bytes, len)) {
-		json_key(j, name);
-		json_text(j, bytes, len);
-		return;
-	}
-	json_key(j, name64);
-	EVP_EncodeBlock((unsigned char *)scratch, bytes, (int)len);
-	json_str(j, scratch);
-}
-
-static size_t write_line(
-	char *out, size_t cap, char *scratch, uint64_t seq, unsigned code, const char *reason, const struct msg *m)
-{
-	struct json j = json_on(out, cap);
-	size_t len;
-
-	json_open(&j, '{');
-	json_key(&j, "seq");
-	json_uint(&j, seq);
-	json_key(&j, "t");
-	json_int(&j, m->wall_ms);
-	json_key(&j, "code");
-	json_uint(&j, code);
-	json_key(&j, "reason");
-	json_str(&j, reason);
-	json_key(&j, "topic");
-	json_text(&j, msg_topic(m), m->topic_len);
-	json_key(&j, "qos");
-	json_uint(&j, m->qos);
-	json_key(&j, "retain");
-	json_bool(&j, m->retain);
-	put_bytes(&j, "payload", "payload64", msg_payload(m), m->payload_len, scratch);
-	if (m->props_len > 0) {
-		json_key(&j, "props64");
-		EVP_EncodeBlock((unsigned char *)scratch, msg_props(m), (int)m->props_len);
-		json_str(&j, scratch);
-	}
-	json_close(&j, '}');
-	len = json_done(&j);
-	if (len > 0)
-		out[len++] = '\n';
-	return len;
-}
-
-static int write_all(int fd, const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* A line that is there in part, on a full disk, is taken back: the record is tried again as a whole. */
 static int append(struct quarantine *q, const char *line, size_t len)
 {
@@ -204,16 +160,12 @@ static int take(struct quarantine *q)
 	}
 }
 
-int quarantine_keep(struct quarantine *q, uint64_t seq, unsigned code, const char *reason, const struct msg *m)
+int quarantine_keep(struct quarantine *q, const struct aside *a)
 {
-	/* JSON writes a byte as six at most; a base64 text is never escaped. */
-	size_t cap = 6 * ((size_t)m->topic_len + m->payload_len) + 2 * (size_t)m->props_len + 512;
-	char *line = malloc(cap), *scratch = malloc(2 * ((size_t)m->payload_len + m->props_len) + 8);
-	size_t len = line && scratch ? write_line(line, cap - 1, scratch, seq, code, reason, m) : 0;
-	int r = line && scratch ? 0 : -ENOMEM;
+	char *line;
+	size_t len;
+	int r = aside_write(&line, &len, a);
 
-	if (r == 0 && len == 0)
-		r = -EMSGSIZE;
 	if (r == 0)
 		r = take(q);
 	if (r == 0)
@@ -225,7 +177,6 @@ int quarantine_keep(struct quarantine *q, uint64_t seq, unsigned code, const cha
 	if (q->fd >= 0)
 		flock(q->fd, LOCK_UN);
 	free(line);
-	free(scratch);
 	return r;
 }
 
@@ -242,21 +193,34 @@ static long print_lines(FILE *f, FILE *out)
 	return (f && ferror(f)) || fflush(out) != 0 ? -EIO : lines;
 }
 
-/* The file that a bridge writes to, locked, so that it neither grows nor moves meanwhile. 0 with NULL: there is none. */
-static int open_locked(FILE **out, const char *path)
+int quarantine_lock(const char *path, int flags, bool wait)
 {
 	for (;;) {
 		struct stat there, ours;
+		int fd = open(path, flags | O_CLOEXEC, 0640), r;
 
-		*out = fopen(path, "re");
-		if (!*out)
-			return errno == ENOENT ? 0 : -errno;
-		if (flock(fileno(*out), LOCK_EX) < 0 || fstat(fileno(*out), &ours) < 0)
+		if (fd < 0)
 			return -errno;
-		if (stat(path, &there) == 0 && ours.st_ino == there.st_ino)
-			return 0;
-		fclose(*out); /* another has taken its place meanwhile */
+		r = flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB) < 0 || fstat(fd, &ours) < 0 ? -errno : 0;
+		if (r == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino)
+			return fd;
+		close(fd); /* another has taken its place meanwhile */
+		if (r < 0)
+			return r;
 	}
+}
+
+/* 0 with NULL: there is none. */
+static int open_locked(FILE **out, const char *path)
+{
+	int fd = quarantine_lock(path, O_RDONLY, true);
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	*out = fdopen(fd, "r");
+	if (!*out)
+		close(fd);
+	return *out ? 0 : -ENOMEM;
 }
 
 static int drop_file(const char *path)
@@ -280,7 +244,7 @@ long quarantine_print(const char *dir, const char *upstream, FILE *out, bool dro
 	if (lines >= 0)
 		more = print_lines(now, out);
 	lines = lines < 0 ? lines : more < 0 ? more : lines + more;
-	if (lines >= 0 && drop && (drop_file(old_path) < 0 || drop_file(path) < 0 || sync_dir(path) < 0))
+	if (lines >= 0 && drop && (drop_file(old_path) < 0 || drop_file(path) < 0 || quarantine_sync_dir(path) < 0))
 		lines = -errno;
 	if (old)
 		fclose(old);

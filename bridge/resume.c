@@ -20,19 +20,29 @@ bool resume_must_wipe(const struct drain *d, const char *address)
 				       exact_in_flight(d->env.exact) > UPLINK_HELD_MAX);
 }
 
+/* 0; 1: it is not there, or another is under that seq; -errno. */
+static int find(struct drain *d, size_t lane, const struct exact_held *held, struct store_record *out)
+{
+	int n = d->env.source.read(d->env.source.ctx, lane, held->seq - 1, out, 1);
+
+	lane_reread(&d->lanes[lane]);
+	if (n < 0)
+		return n;
+	return n == 0 || out->seq != held->seq || out->gap || exact_sum(out->msg) != held->sum;
+}
+
 /* 0: out is what it was sent as. 1: it cannot be said any more. */
 static int parcel_of(struct drain *d, const struct exact_held *held, struct parcel *out)
 {
 	struct parcel_facts facts = {held->seq, true, true, d->now_ms};
 	const struct bridge_rule *rule;
 	struct store_record rec;
-	int n = d->env.source.read(d->env.source.ctx, MAIN, held->seq - 1, &rec, 1);
+	int n = find(d, MAIN, held, &rec);
 
-	lane_reread(&d->lanes[MAIN]);
-	if (n < 0)
+	if (n > 0)
+		n = find(d, BACK, held, &rec);
+	if (n != 0)
 		return n;
-	if (n == 0 || rec.seq != held->seq || rec.gap || exact_sum(rec.msg) != held->sum)
-		return 1;
 	rule = rules_find(d->opts, RULES_UP, msg_topic(rec.msg), rec.msg->topic_len);
 	if (!rule)
 		return 1;

@@ -12,7 +12,9 @@
 #include "bridge/drain.h"
 #include "bridge/inbound.h"
 #include "bridge/meter.h"
+#include "bridge/putback.h"
 #include "bridge/quarantine.h"
+#include "bridge/requeue.h"
 #include "bridge/rules.h"
 #include "bridge/uplink_paho.h"
 #include "bridge/wire.h"
@@ -35,9 +37,12 @@ struct run {
 	const struct bridge_env *env;
 	struct loop *loop;
 	struct wire *wire;
-	struct store_reader *readers[LANES_MAX];
+	struct store_reader *readers[LANE_BACK]; /* those of the lanes over the store */
 	struct paho *paho;
 	struct quarantine *quarantine;
+	struct requeue *requeue;
+	bool putting_back;   /* a run of it */
+	uint64_t back_told;  /* what it knows to be done */
 	struct exact *exact; /* NULL: no rule sends at QoS 2 */
 	struct echo *echo;   /* NULL: with MQTT 5 the server sends none */
 	int meter_fd;        /* -1: there is no bound for a day */
@@ -70,12 +75,54 @@ static void say(struct run *r, const struct wire_word *word)
 		end(r, result == WIRE_FULL ? -ETIMEDOUT : result);
 }
 
+/* --- what was put back -------------------------------------------------------------------------------------------- */
+
+static void look_back(struct run *r)
+{
+	const char *dir = r->env->store_dir, *name = r->opts->head.name;
+	uint64_t after, last;
+	int result = putback_finish(dir, name);
+
+	if (r->putting_back || !r->drain)
+		return;
+	if (result == 0)
+		result = requeue_look(r->requeue, &after, &last);
+	if (result < 0 && result != -EWOULDBLOCK)
+		log_warn("upstream=%s what was put back from quarantine cannot be read: %s; again in %d ms", name,
+			strerror(-result), COUNTS_MS);
+	if (result != 0)
+		return;
+	r->putting_back = true;
+	r->back_told = after;
+	log_info("upstream=%s records=\"put back from quarantine\" are sent ahead of all others", name);
+	drain_put_back(r->drain, after, last);
+}
+
+static void settle_back(struct run *r)
+{
+	uint64_t done = drain_back(r->drain);
+	int result;
+
+	if (!r->putting_back || done == r->back_told)
+		return;
+	result = requeue_settle(r->requeue, done);
+	if (result < 0)
+		log_warn("upstream=%s how far it is with what was put back cannot be written: %s; again in %d ms",
+			r->opts->head.name, strerror(-result), COUNTS_MS);
+	r->back_told = done;
+	r->putting_back = result != REQUEUE_NONE;
+	if (!r->putting_back)
+		look_back(r);
+}
+
 /* --- what the drain wants of us ----------------------------------------------------------------------------------- */
 
 static int read_store(void *ctx, size_t lane, uint64_t after, struct store_record *out, size_t max)
 {
 	struct run *r = ctx;
 
+	if (lane == LANE_BACK)
+		return requeue_read(r->requeue, after, out, max, loop_now_ms(r->loop));
 	return store_read(r->readers[lane], after, out, max);
 }
 
@@ -84,13 +131,17 @@ static void tell_state(void *ctx, enum bridge_state state, const char *reason)
 	struct wire_word word = {.kind = WIRE_STATE, .code = (uint8_t)state, .text = wire_text(reason)};
 
 	say(ctx, &word);
+	/* Before the call: so it goes ahead of the backlog, and what is in flight of it at QoS 2 is found. */
+	if (state == BRIDGE_CONNECTING)
+		look_back(ctx);
 }
 
-static int set_aside(void *ctx, uint64_t seq, unsigned code, const char *reason, const struct msg *m)
+static int set_aside(void *ctx, const struct aside *a)
 {
 	struct run *r = ctx;
-	struct wire_word word = {.kind = WIRE_QUARANTINE, .a = seq, .code = (uint8_t)code, .text = wire_text(reason)};
-	int result = quarantine_keep(r->quarantine, seq, code, reason, m);
+	struct wire_word word = {
+		.kind = WIRE_QUARANTINE, .a = a->seq, .code = (uint8_t)a->code, .text = wire_text(a->reason)};
+	int result = quarantine_keep(r->quarantine, a);
 
 	if (result == 0)
 		say(r, &word);
@@ -164,6 +215,7 @@ static void on_turn(struct loop_task *t)
 		return;
 	drain_at(r->drain, loop_now_ms(r->loop));
 	drain_turn(r->drain);
+	settle_back(r);
 	if (r->exact)
 		exact_set_floor(r->exact, drain_cursor(r->drain));
 	due_ms = sooner(drain_due_ms(r->drain), tell_cursor(r));
@@ -181,6 +233,10 @@ static void on_counts(struct loop_timer *t)
 	struct wire_word word = {.kind = WIRE_COUNTS};
 
 	if (r->drain) {
+		r->back_told = 0; /* what could not be written is tried again */
+		look_back(r);
+		if (r->putting_back)
+			soon(r);
 		drain_counts(r->drain, &word.counts);
 		word.counts.inbound = atomic_load(&r->inbound->taken);
 		word.counts.looped += atomic_load(&r->inbound->looped);
@@ -316,7 +372,7 @@ static int open_readers(struct run *r)
 {
 	int result = 0;
 
-	for (size_t i = 0; i < LANES_MAX && result == 0; i++)
+	for (size_t i = 0; i < LANE_BACK && result == 0; i++)
 		result = store_reader_open(&r->readers[i], r->env->store_dir);
 	return result;
 }
@@ -375,6 +431,8 @@ static int begin(struct run *r, int sock_fd)
 	if (result == 0)
 		result = quarantine_open(
 			&r->quarantine, r->env->store_dir, r->opts->head.name, r->opts->quarantine_bytes);
+	if (result == 0)
+		result = requeue_new(&r->requeue, r->env->store_dir, r->opts->head.name);
 	if (result == 0 && r->opts->day_bytes > 0)
 		result =
 			meter_open(&r->meter_fd, r->env->store_dir, r->opts->head.name, &r->meter_day, &r->meter_bytes);
@@ -416,12 +474,13 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 	drain_free(r.drain);
 	paho_free(r.paho);
 	exact_close(r.exact);
-	for (size_t i = 0; i < LANES_MAX; i++)
+	for (size_t i = 0; i < LANE_BACK; i++)
 		store_reader_close(r.readers[i]);
 	inbound_free(r.inbound);
 	echo_free(r.echo);
 	if (r.meter_fd >= 0)
 		close(r.meter_fd);
+	requeue_free(r.requeue);
 	quarantine_close(r.quarantine);
 	loop_free(r.loop);
 	free(r.wire);

@@ -126,6 +126,8 @@ int cmd_queue(int argc, char **argv)
 	struct gateway_opts *o;
 	int opt, r;
 
+	if (argc > 1 && strcmp(argv[1], "quarantine") == 0)
+		return cmd_quarantine(argc - 1, argv + 1);
 	while ((opt = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
 		if (opt != 'c')
 			return 2;

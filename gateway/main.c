@@ -31,7 +31,7 @@ static const struct command {
 	{"backup", cmd_backup, "the queue and the configuration into an archive: weir backup [--config FILE] ARCHIVE"},
 	{"restore", cmd_restore, "the queue out of an archive, gateway stopped: weir restore [--config FILE] ARCHIVE"},
 	{"quarantine", cmd_quarantine,
-		"what an upstream refused for good: weir quarantine [--config FILE] [--drop] [UPSTREAM]"},
+		"what an upstream refused for good: weir quarantine [--drop | --retry] [UPSTREAM [SEQ...]]"},
 	{"clients", cmd_ask, "who is connected to the broker, or expected back: weir clients [--json]"},
 	{"bridge", cmd_bridge, NULL},
 };

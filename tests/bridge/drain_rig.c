@@ -25,7 +25,12 @@ static int read_records(void *ctx, size_t lane, uint64_t after, struct store_rec
 	struct bench *b = ctx;
 	size_t n = 0;
 
-	(void)lane;
+	if (lane == LANE_BACK) {
+		for (size_t i = 0; i < b->back_count && n < max; i++)
+			if (b->back[i].seq > after)
+				out[n++] = b->back[i];
+		return (int)n;
+	}
 	b->reads++;
 	if (b->read_result < 0)
 		return b->read_result;
@@ -43,20 +48,20 @@ static void on_state(void *ctx, enum bridge_state state, const char *reason)
 	snprintf(b->reason, sizeof(b->reason), "%s", reason);
 }
 
-static int on_quarantine(void *ctx, uint64_t seq, unsigned code, const char *reason, const struct msg *m)
+static int on_quarantine(void *ctx, const struct aside *a)
 {
 	struct bench *b = ctx;
 
-	assert_non_null(reason);
-	assert_non_null(m);
+	assert_non_null(a->reason);
+	assert_non_null(a->m);
 	if (b->quarantine_result < 0)
 		return b->quarantine_result;
-	b->quarantined[b->quarantine_count++] = seq;
-	b->quarantine_code = code;
+	b->quarantined[b->quarantine_count++] = a->seq;
+	b->quarantine_code = a->code;
 	return 0;
 }
 
-void rig_add_class(struct bench *b, const char *topic, const char *payload, enum msg_class class)
+static struct msg *make(const char *topic, const char *payload, enum msg_class class)
 {
 	struct msg_spec spec = {
 		.class = class,
@@ -68,9 +73,20 @@ void rig_add_class(struct bench *b, const char *topic, const char *payload, enum
 		.expiry_s = MSG_NEVER_EXPIRES,
 		.wall_ms = 1000,
 	};
+	struct msg *m = msg_new(&spec);
 
-	b->msgs[++b->last] = msg_new(&spec);
-	assert_non_null(b->msgs[b->last]);
+	assert_non_null(m);
+	return m;
+}
+
+void rig_put_back(struct bench *b, uint64_t seq, const char *topic, const char *payload)
+{
+	b->back[b->back_count++] = (struct store_record){.seq = seq, .msg = make(topic, payload, MSG_TELEMETRY)};
+}
+
+void rig_add_class(struct bench *b, const char *topic, const char *payload, enum msg_class class)
+{
+	b->msgs[++b->last] = make(topic, payload, class);
 }
 
 void rig_add_topic(struct bench *b, const char *topic, const char *payload)
@@ -132,6 +148,8 @@ int rig_teardown(void **state)
 	drain_free(b->drain);
 	for (uint64_t i = 0; i <= b->last; i++)
 		msg_unref(b->msgs[i]);
+	for (size_t i = 0; i < b->back_count; i++)
+		msg_unref(b->back[i].msg);
 	free(b);
 	return 0;
 }

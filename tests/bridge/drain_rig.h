@@ -24,6 +24,8 @@ struct bench {
 	const char *address[2];
 	struct msg *msgs[RECORDS + 1]; /* by seq */
 	uint64_t last;
+	struct store_record back[8]; /* put back from quarantine, by seq */
+	size_t back_count;
 	struct exact *exact; /* NULL: no QoS 2 */
 	const char *start_reason;
 	int reads, read_result;
@@ -43,6 +45,7 @@ int rig_teardown(void **state);
 void rig_add_class(struct bench *b, const char *topic, const char *payload, enum msg_class class);
 void rig_add_topic(struct bench *b, const char *topic, const char *payload);
 void rig_add(struct bench *b, int count); /* on p/a, and told to the drain if there is one */
+void rig_put_back(struct bench *b, uint64_t seq, const char *topic, const char *payload); /* the drain is not told */
 void rig_begin_at(struct bench *b, uint64_t cursor);
 void rig_begin(struct bench *b);
 void rig_go_up(struct bench *b);

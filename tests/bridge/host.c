@@ -8,6 +8,7 @@
  *	take 0|1              whether inbound messages are taken
  *	kill                  kill -9 of the process
  *	freeze                SIGSTOP of the process
+ *	back [SEQ]            put back from quarantine: all, or one
  *	stats
  *	stop                  goodbye, then the end
  *
@@ -17,6 +18,7 @@
  */
 #include "base/log.h"
 #include "bridge/bridge.h"
+#include "bridge/putback.h"
 #include "config/bind.h"
 #include "config/load.h"
 #include "config/report.h"
@@ -37,6 +39,8 @@ struct host {
 	struct store *store;
 	struct store_source *source;
 	struct bridge *bridge;
+	const struct bridge_opts *opts;
+	const char *store_dir;
 	struct loop_watch in, news;
 	struct loop_timer poll;
 	_Atomic uint64_t committed;
@@ -177,6 +181,15 @@ static void show_stats(const struct host *h)
 		(unsigned long long)s->counts.links);
 }
 
+static void put_back(struct host *h, uint64_t seq)
+{
+	struct putback_count count;
+
+	if (putback_move(h->store_dir, h->opts, &seq, seq > 0, &count) != 0)
+		die("putback_move");
+	printf("back %ld\n", count.moved);
+}
+
 /* Between two processes there is none to hit, and pid 0 would be everybody. */
 static void hit(struct host *h, int signal)
 {
@@ -203,6 +216,8 @@ static void obey(struct host *h, char *line)
 		hit(h, SIGKILL);
 	else if (strcmp(line, "freeze") == 0)
 		hit(h, SIGSTOP);
+	else if (strncmp(line, "back", 4) == 0)
+		put_back(h, strtoull(line + 4, NULL, 10));
 	else if (strcmp(line, "stats") == 0)
 		show_stats(h);
 	else if (strcmp(line, "stop") == 0) {
@@ -302,6 +317,8 @@ int main(int argc, char **argv)
 	env.opts_text = text;
 	env.store_dir = argv[2];
 	env.site = argv[3];
+	h.opts = &opts;
+	h.store_dir = argv[2];
 	if (loop_watch(h.loop, &h.news, news_fd, EPOLLIN) != 0 || loop_watch(h.loop, &h.in, STDIN_FILENO, EPOLLIN) != 0)
 		die("watch");
 	open_store(&h, &store_opts, a, argv[2]);

@@ -62,14 +62,14 @@ static void on_state(void *ctx, enum bridge_state state, const char *reason)
 	(void)reason;
 }
 
-static int on_aside(void *ctx, uint64_t seq, unsigned code, const char *reason, const struct msg *m)
+static int on_aside(void *ctx, const struct aside *a)
 {
 	struct bench *b = ctx;
 
-	assert_true(code > 0 && reason && m);
+	assert_true(a->code > 0 && a->reason && a->m);
 	if (b->aside_result < 0)
 		return b->aside_result;
-	b->aside[b->aside_count++] = seq;
+	b->aside[b->aside_count++] = a->seq;
 	return 0;
 }
 
