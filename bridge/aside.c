@@ -160,7 +160,9 @@ static bool escaped(struct cursor *c, uint8_t *out)
 		return false;
 	high = memchr(hex, cursor_u8(c), 16);
 	low = memchr(hex, cursor_u8(c), 16);
-	*out = high && low ? (uint8_t)((high - hex) << 4 | (low - hex)) : 0xff;
+	if (!high || !low)
+		return false;
+	*out = (uint8_t)((high - hex) * 16 + (low - hex));
 	return *out < 0x80;
 }
 

@@ -61,7 +61,7 @@ static void what_was_written_is_read_the_same(void **state)
 	} cases[] = {
 		{"", 0, ""},
 		{"23.4", 4, ""},
-		{"\"quotes\" and \\ and \n\t\x01\x7f", 25, ""},
+		{"\"quotes\" and \\ and \n\t\x01\x7f", 23, ""},
 		{"Gr\xc3\xbc\xc3\x9f Gott", 11, "\x26\x01"},
 		{"\xff\x01\x02", 3, "\x26\x01\x02"},
 		{"\xff\x01", 2, "\x26\x01\x02\x03"},
