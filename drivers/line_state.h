@@ -62,12 +62,13 @@ struct line {
 	int64_t port_retry_us;
 	struct pace pace; /* of all its devices */
 
-	int64_t probed_us; /* the last probe ended */
+	int64_t probed_us;       /* the last probe ended */
+	int64_t probe_beside_us; /* what one takes besides the wait for its answer */
 
 	int64_t window_us, busy_us, stretched_us; /* since when, and what fell into it: see account() */
 	bool patient;                             /* an errand is under way: its answer is worth the full wait */
 	bool late;                                /* the job that runs, see schedule_begin() */
-	int64_t job_due_us;                       /* when somebody next wants the line, during a probe */
+	int64_t job_due_us;                       /* when somebody else next wants the line */
 
 	_Atomic bool up; /* any thread reads from here on */
 	_Atomic uint64_t count[LINE_COUNTERS];

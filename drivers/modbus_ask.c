@@ -40,7 +40,7 @@ static void heard_late(void *ctx, uint8_t unit)
 	if (device == SIZE_MAX)
 		line_count(m->line, COUNT_LATE, 1);
 	else
-		line_count_device(m->line, device, COUNT_LATE, 1);
+		line_heard_late(m->line, device);
 }
 
 int modbus_doubt(struct modbus *m)

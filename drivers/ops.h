@@ -38,6 +38,8 @@ int64_t line_timeout_us(const struct line *l, size_t device);
 void line_answered(struct line *l, size_t device, int64_t turnaround_us);
 void line_good(struct line *l, size_t device, const struct point_opts *p, const struct value *v, int64_t at_us);
 void line_bad(struct line *l, size_t device, const struct point_opts *p, const char *reason);
+/* It has answered something that was given up: it is there, and slower than was thought. */
+void line_heard_late(struct line *l, size_t device);
 void line_count(struct line *l, enum line_counter what, uint64_t n);
 void line_count_device(struct line *l, size_t device, enum line_counter what, uint64_t n); /* and of its line */
 

@@ -161,7 +161,8 @@ static const struct key line_keys[] = {
 	{"retries", KEY_INT, AT(retries), .min = 1, .max = 100, .dflt = "3", REAL_LINES,
 		.help = "time-outs in a row before a device counts as offline"},
 	{"probe_min", KEY_TIME, AT(probe_min_ms), .min = 10, .max = 3600000, .dflt = "500ms", REAL_LINES,
-		.help = "the first pause before an offline device is tried again; it doubles up to probe_max"},
+		.help = "the first pause before an offline device is tried again; it doubles until such tries cost the "
+			"line next to nothing, up to probe_max"},
 	{"probe_max", KEY_TIME, AT(probe_max_ms), .min = 10, .max = 86400000, .dflt = "30s", REAL_LINES,
 		.help = "the longest pause before an offline device, or a host that is gone, is tried again"},
 	{"end", KEY_ENUM, AT(end), .choices = ends, .dflt = "lf", TEXT_LINES, .help = "what ends a line of text"},

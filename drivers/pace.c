@@ -5,6 +5,7 @@
 
 enum {
 	GRACE_US = 15000, /* adapters hand bytes over in lumps, up to 16 ms apart; and machines are busy */
+	HASTY_GRACE_US = 3000,
 	SLOWEST_FADES = 256,
 };
 
@@ -46,4 +47,13 @@ int64_t pace_patience_us(const struct pace *p, const struct pace *others)
 	usual_us = known->turnaround_us + known->turnaround_us / 2 + 8 * deviation_us;
 	slow_us = known->slowest_us + known->slowest_us / 4;
 	return (usual_us > slow_us ? usual_us : slow_us) + GRACE_US;
+}
+
+int64_t pace_haste_us(const struct pace *p, const struct pace *others)
+{
+	const struct pace *known = p->measured >= PACE_FEW ? p : others;
+
+	if (known->measured < PACE_FEW)
+		return pace_patience_us(p, others);
+	return known->turnaround_us + 4 * known->deviation_us + HASTY_GRACE_US;
 }

@@ -22,5 +22,7 @@ void pace_learn(struct pace *p, int64_t turnaround_us);
 /* How long to wait for the next reply to begin; 0: nothing is known, not of its neighbours (others) either. Generous:
  * losing a reply that would have come costs more than the wait for one that does not. */
 int64_t pace_patience_us(const struct pace *p, const struct pace *others);
+/* The same where losing one costs little: most replies have begun by then. */
+int64_t pace_haste_us(const struct pace *p, const struct pace *others);
 
 #endif

@@ -188,6 +188,12 @@ void line_answered(struct line *l, size_t device, int64_t turnaround_us)
 	line_step(l, device, DEVICE_ANSWERED, NULL);
 }
 
+void line_heard_late(struct line *l, size_t device)
+{
+	line_count_device(l, device, COUNT_LATE, 1);
+	line_step(l, device, DEVICE_LATE, NULL);
+}
+
 /* --- counts --- */
 
 void line_count(struct line *l, enum line_counter what, uint64_t n)

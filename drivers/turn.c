@@ -14,7 +14,8 @@ enum {
 	HOST_RETRY_US = 250000, /* the shortest */
 	GONE_SHARE = 20,        /* a host is tried again after a twentieth of the time that it has been gone */
 	ACCOUNT_US = 5000000,
-	PROBE_SHARE = 50, /* probes that others wait for take a fiftieth of the time, at most */
+	PROBE_SHARE = 100, /* probes that others wait for take a hundredth of the time, at most; */
+	IDLE_SHARE = 8,    /* others an eighth, since a command may come that waits for one */
 };
 
 int64_t line_max_timeout_us(const struct line *l, size_t device)
@@ -180,6 +181,8 @@ static void run_job(struct line *l, struct job *j, bool alone)
 
 	line_count_device(l, j->device, COUNT_REQUESTS, 1);
 	l->late = schedule_begin(j, from_us);
+	if (alone)
+		l->job_due_us = INT64_MAX; /* nobody waits for this device */
 	o = l->ops->run(l->driver, j, &reason);
 	l->late = false;
 	l->busy_us += line_now_us(l) - from_us;
@@ -194,27 +197,38 @@ static void run_job(struct line *l, struct job *j, bool alone)
 	schedule_last(&l->schedule, j->device, from_us);
 }
 
-static void run_probe(struct line *l, size_t device)
+/* What a probe takes that is not answered, mostly. */
+static int64_t probe_cost_us(const struct line *l, size_t device)
 {
+	return l->probe_beside_us +
+	       device_probe_us(&l->devices[device].health, line_max_timeout_us(l, device), &l->pace);
+}
+
+static void run_probe(struct line *l, size_t device, bool idle)
+{
+	struct device *d = &l->devices[device].health;
 	const char *reason = NULL;
-	int64_t from_us = line_now_us(l);
+	int64_t from_us = line_now_us(l), timeout_us;
 	enum outcome o;
 
+	d->probe_most_us =
+		idle ? IDLE_SHARE * (probe_cost_us(l, device) + line_max_timeout_us(l, device) / DEVICE_IDLE_PATIENT)
+		     : PROBE_SHARE * probe_cost_us(l, device);
 	line_step(l, device, DEVICE_PROBE, NULL);
 	line_count_device(l, device, COUNT_REQUESTS, 1);
+	timeout_us = line_timeout_us(l, device);
 	o = l->ops->probe(l->driver, device, &reason);
 	l->probed_us = line_now_us(l);
 	l->busy_us += l->probed_us - from_us;
+	if (o == OUTCOME_SILENT && l->probed_us - from_us > timeout_us)
+		l->probe_beside_us = l->probed_us - from_us - timeout_us;
 	line_settle(l, device, o, reason);
 }
 
-/* May a probe that takes cost_us run now? When nobody wants the line meanwhile; else once it has waited as long again
- * as it had to, if all such probes together take no more than their share of the line. */
-static bool has_time(const struct line *l, const struct device *d, int64_t cost_us, int64_t now_us, int64_t job_due_us)
+/* Does nobody want the line meanwhile? */
+static bool has_idle_time(const struct line *l, size_t device, int64_t now_us, int64_t job_due_us)
 {
-	if (job_due_us >= now_us + cost_us)
-		return true;
-	return now_us >= d->probe_due_us + d->probe_wait_us && now_us >= l->probed_us + PROBE_SHARE * cost_us;
+	return job_due_us >= now_us + probe_cost_us(l, device);
 }
 
 /* The offline device whose probe is due longest, if the line has the time for it. SIZE_MAX: none; *due_us: when to look
@@ -225,7 +239,6 @@ static size_t choose_probe(const struct line *l, int64_t now_us, int64_t job_due
 
 	for (size_t i = 0; i < l->opts->device_count; i++) {
 		const struct device *d = &l->devices[i].health;
-		int64_t cost_us = device_timeout_us(d, line_max_timeout_us(l, i), &l->pace, 0);
 
 		if (d->state != DEVICE_OFFLINE)
 			continue;
@@ -235,7 +248,9 @@ static size_t choose_probe(const struct line *l, int64_t now_us, int64_t job_due
 			*due_us = at_us < *due_us ? at_us : *due_us;
 			continue;
 		}
-		if (!has_time(l, d, cost_us, now_us, job_due_us))
+		/* All such probes together take no more than their share of a line that others wait for. */
+		if (!has_idle_time(l, i, now_us, job_due_us) &&
+			now_us < l->probed_us + PROBE_SHARE * probe_cost_us(l, i))
 			continue;
 		if (best == SIZE_MAX || d->probe_due_us < l->devices[best].health.probe_due_us)
 			best = i;
@@ -297,7 +312,7 @@ int64_t line_turn(struct line *l)
 	l->job_due_us = j ? j->due_us : INT64_MAX;
 	device = choose_probe(l, now_us, l->job_due_us, &due_us);
 	if (device != SIZE_MAX)
-		run_probe(l, device);
+		run_probe(l, device, has_idle_time(l, device, now_us, l->job_due_us));
 	else if (j && j->due_us <= now_us)
 		run_job(l, j, schedule_late(&l->schedule, is_ready, l, now_us) <= 1);
 	else

@@ -87,6 +87,50 @@ static void probes_grow_rarer_up_to_the_limit(void **state)
 	assert_true(longest_us >= 15000 * MS);
 }
 
+/* What more than that would save is nothing; but probe_min and probe_max hold. */
+static void probes_grow_no_rarer_than_their_cost_asks_for(void **state)
+{
+	static const struct {
+		int64_t most_us, want_us;
+	} cases[] = {{1100 * MS, 1100 * MS}, {100 * MS, 500 * MS}, {40000 * MS, 30000 * MS}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct device d = fresh();
+
+		d.probe_most_us = cases[i].most_us;
+		for (int k = 0; k < 3; k++)
+			device_step(&d, DEVICE_SILENT, 0, 0);
+		for (int k = 0; k < 10; k++) {
+			device_step(&d, DEVICE_PROBE, 0, 0);
+			device_step(&d, DEVICE_SILENT, 0, 0);
+			assert_true(d.probe_wait_us <= cases[i].want_us);
+		}
+		assert_int_equal(d.probe_wait_us, cases[i].want_us);
+	}
+}
+
+/* Its answer came when it was waited for no longer: it is asked again at once, and waited for as long as may be. */
+static void late_answer_shows_that_it_is_there(void **state)
+{
+	struct device d = fresh();
+	struct pace others = {0};
+	int64_t max_us = 500 * MS;
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		pace_learn(&others, 5 * MS);
+	for (int i = 0; i < 3; i++)
+		device_step(&d, DEVICE_SILENT, 0, 0);
+	assert_false(device_wants_probe(&d, 100 * MS));
+	device_step(&d, DEVICE_LATE, 100 * MS, 0);
+	assert_true(device_wants_probe(&d, 100 * MS));
+	device_step(&d, DEVICE_PROBE, 100 * MS, 0);
+	assert_int_equal(device_timeout_us(&d, max_us, &others, 0), max_us);
+	device_step(&d, DEVICE_ANSWERED, 200 * MS, 0);
+	assert_in_range(device_timeout_us(&d, max_us, &others, 0), 15 * MS, 50 * MS);
+}
+
 static void timeout_follows_the_pace_of_the_device(void **state)
 {
 	struct device d = fresh();
@@ -101,7 +145,10 @@ static void timeout_follows_the_pace_of_the_device(void **state)
 	device_step(&d, DEVICE_ANSWERED, 0, 0);
 	assert_in_range(device_timeout_us(&d, max_us, &others, 0), 15 * MS, 30 * MS);
 	device_step(&d, DEVICE_SILENT, 0, 0);
-	assert_in_range(device_timeout_us(&d, max_us, &others, 0), 30 * MS, 60 * MS);
+	assert_in_range(device_timeout_us(&d, max_us, &others, max_us), 15 * MS, 30 * MS);
+	assert_in_range(device_timeout_us(&d, max_us, &others, 0), 8 * MS, 15 * MS);
+	device_step(&d, DEVICE_LATE, 0, 0);
+	assert_int_equal(device_timeout_us(&d, max_us, &others, 0), max_us);
 }
 
 static void slow_reply_is_waited_for_from_then_on(void **state)
@@ -131,12 +178,13 @@ static void one_reply_that_is_late_does_not_change_what_is_usual(void **state)
 	assert_in_range(p.usual_us, 19 * MS, 21 * MS);
 }
 
-/* It is given what its neighbours need, more with its failures, and all the time there is when nobody else wants it. */
+/* It is given what its neighbours need; now and then more, since it may be slower than they are, or than it was. */
 static void device_that_never_answered_is_judged_by_its_neighbours(void **state)
 {
 	struct device d = fresh();
 	struct pace others = {0};
-	int64_t max_us = 500 * MS, first_us;
+	int64_t max_us = 500 * MS, usual_us, sum_us = 0;
+	int longest = 0;
 
 	(void)state;
 	for (int i = 0; i < 50; i++)
@@ -144,17 +192,39 @@ static void device_that_never_answered_is_judged_by_its_neighbours(void **state)
 	assert_in_range(device_timeout_us(&d, max_us, &others, 0), 40 * MS, 150 * MS);
 	for (int i = 0; i < 3; i++)
 		device_step(&d, DEVICE_SILENT, 0, 0);
-	device_step(&d, DEVICE_PROBE, 0, 0);
-	first_us = device_timeout_us(&d, max_us, &others, 0);
-	assert_in_range(first_us, 15 * MS, 40 * MS);
-	assert_int_equal(device_timeout_us(&d, max_us, &others, max_us), max_us);
-	for (int i = 0; i < 100; i++) {
-		device_step(&d, DEVICE_SILENT, 0, 0);
+	usual_us = device_probe_us(&d, max_us, &others);
+	assert_in_range(usual_us, 8 * MS, 15 * MS);
+	for (int i = 0; i < 512; i++) {
+		int64_t us;
+
 		device_step(&d, DEVICE_PROBE, 0, 0);
-		if (i == 10)
-			assert_int_equal(device_timeout_us(&d, max_us, &others, 0), 2 * first_us);
+		us = device_timeout_us(&d, max_us, &others, 0);
+		sum_us += us;
+		longest += us == max_us;
+		device_step(&d, DEVICE_SILENT, 0, 0);
 	}
-	assert_int_equal(device_timeout_us(&d, max_us, &others, 0), max_us);
+	assert_int_equal(longest, 1);
+	assert_true(sum_us < 512 * usual_us * 3 / 2);
+}
+
+static void probe_in_idle_time_is_now_and_then_as_long_as_may_be(void **state)
+{
+	struct device d = fresh();
+	struct pace others = {0};
+	int64_t max_us = 500 * MS;
+	int longest = 0;
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		pace_learn(&others, 5 * MS);
+	for (int i = 0; i < 3; i++)
+		device_step(&d, DEVICE_SILENT, 0, 0);
+	for (int i = 0; i < 8 * DEVICE_IDLE_PATIENT; i++) {
+		device_step(&d, DEVICE_PROBE, 0, 0);
+		longest += device_timeout_us(&d, max_us, &others, max_us) == max_us;
+		device_step(&d, DEVICE_SILENT, 0, 0);
+	}
+	assert_int_equal(longest, 8);
 }
 
 int main(void)
@@ -164,10 +234,13 @@ int main(void)
 		cmocka_unit_test(unforeseen_event_is_counted_and_survived),
 		cmocka_unit_test(silence_holds_the_device_until_a_late_reply_has_passed),
 		cmocka_unit_test(probes_grow_rarer_up_to_the_limit),
+		cmocka_unit_test(probes_grow_no_rarer_than_their_cost_asks_for),
+		cmocka_unit_test(late_answer_shows_that_it_is_there),
 		cmocka_unit_test(timeout_follows_the_pace_of_the_device),
 		cmocka_unit_test(slow_reply_is_waited_for_from_then_on),
 		cmocka_unit_test(one_reply_that_is_late_does_not_change_what_is_usual),
 		cmocka_unit_test(device_that_never_answered_is_judged_by_its_neighbours),
+		cmocka_unit_test(probe_in_idle_time_is_now_and_then_as_long_as_may_be),
 	};
 
 	return cmocka_run_group_tests_name("drivers/device", tests, NULL, NULL);
