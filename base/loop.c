@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -229,6 +230,13 @@ static void run_watches(struct loop *l)
 			w->run(w, events);
 	}
 	l->ready_count = 0;
+}
+
+bool loop_has_ready(const struct loop *l)
+{
+	struct pollfd p = {.fd = l->epoll_fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
 }
 
 /* --- the loop ----------------------------------------------------------------------------------------------- */

@@ -65,6 +65,9 @@ void loop_forget(struct loop *l, struct loop_watch *w);
 void loop_arm(struct loop *l, struct loop_timer *t, int64_t due_ms); /* armed already: moves it */
 void loop_disarm(struct loop *l, struct loop_timer *t);              /* not armed is fine */
 
+/* Has any watched descriptor become ready meanwhile? For work that may go on while nobody waits; a system call. */
+bool loop_has_ready(const struct loop *l);
+
 void loop_later(struct loop *l, struct loop_task *t); /* queued already is fine */
 void loop_cancel(struct loop *l, struct loop_task *t);
 

@@ -249,7 +249,7 @@ static void flush_turn(struct conn *c)
 		return;
 	}
 	hold_unchoke(c);
-	if (c->state == CONN_LIVE && !c->held && !c->reading && c->out.bytes <= CONN_LOW)
+	if (c->state == CONN_LIVE && !c->held && !c->reading && !c->wait_pprev && c->out.bytes <= CONN_LOW)
 		input_resume(c); /* it was not read for what it did not read itself */
 	if (c->waiters)
 		conn_rearm(c);
@@ -284,11 +284,10 @@ static void ready(struct loop_watch *w, uint32_t events)
 		c->pump = true;
 		turn_dirty(c);
 	}
-	if (c->state == CONN_NEW && c->reading && turn_newcomer_waits(c))
-		return;
-	if (c->reading && (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || transport_stalled(c->transport)))
-		input_read(c);
-	else if (events & (EPOLLHUP | EPOLLERR)) /* held: what it sent first is still to be handled */
+	if (c->reading && (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || transport_stalled(c->transport))) {
+		if (!turn_waits(c))
+			input_read(c);
+	} else if (events & (EPOLLHUP | EPOLLERR)) /* held: what it sent first is still to be handled */
 		loop_unwatch(c->broker->loop, &c->watch);
 }
 
@@ -342,7 +341,7 @@ static void timer_ran(struct loop_timer *t)
 	}
 	if (c->state != CONN_LIVE)
 		return;
-	if (c->held) /* we do not read it, so its silence says nothing */
+	if (c->held || c->wait_pprev) /* we do not read it, so its silence says nothing */
 		c->last_rx_ms = now_ms;
 	if (now_ms >= keep_alive_due_ms(c)) {
 		conn_close(c, RC_KEEP_ALIVE, true);

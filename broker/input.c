@@ -11,20 +11,32 @@
 
 /* --- bytes kept between reads ------------------------------------------------------------------------------- */
 
-/* Packets that come in pieces may fill opts.input_memory; beyond it the connection with the largest piece goes. What a
- * held connection keeps is not counted: it is complete, and waits for us. */
-static void evict(struct broker *b)
+/* What a piece of a packet costs: room, and for how long it is kept from others. */
+static uint64_t burden(const struct conn *c)
 {
+	uint32_t age_ms = (uint32_t)broker_now_ms(c->broker) - c->in->sent;
+
+	return (uint64_t)c->in->cap * ((uint64_t)age_ms + 1);
+}
+
+/* Packets that come in pieces may fill opts.input_memory; beyond it the connection goes whose piece is the largest for
+ * the longest time: not one that comes now, and is larger than what many leave lying. What a held connection keeps is
+ * not counted: it is complete, and waits for us. */
+static void evict(struct conn *keeper)
+{
+	struct broker *b = keeper->broker;
 	struct conn *most = NULL;
 
 	for (struct conn *c = b->conns; c; c = c->next)
-		if (c->in && !c->held && !c->doomed && (!most || c->in->cap > most->in->cap))
+		if (c->in && !c->held && !c->doomed && (!most || burden(c) > burden(most)))
 			most = c;
 	if (!most)
 		return;
 	b->stats.refused++;
-	log_debug("broker: packets that came in part fill input_memory; the largest, %u bytes so far, is given up",
+	log_debug("broker: packets that came in part fill input_memory; one of %u bytes so far is given up",
 		most->in->len);
+	if (most != keeper) /* at once, or the next piece of this slice would cost another one its place */
+		input_drop(most);
 	conn_doom(most, RC_QUOTA);
 }
 
@@ -49,7 +61,7 @@ static void keep(struct conn *c, struct chunk *in)
 	note_life(c, in);
 	b->input_bytes += in->cap;
 	if (b->input_bytes > (uint64_t)b->opts.input_memory)
-		evict(b);
+		evict(c);
 }
 
 static struct chunk *take(struct conn *c)
@@ -186,7 +198,6 @@ static ssize_t read_shared(struct conn *c)
 
 	if (n <= 0)
 		return n;
-	turn_read(c, (size_t)n);
 	if (c->in) {
 		memcpy(b->input, c->in->bytes, have);
 		stock_put(&b->stock, take(c));
@@ -225,7 +236,7 @@ void input_forget(struct transport *t)
 	t->pprev = NULL;
 }
 
-void input_read(struct conn *c)
+size_t input_read(struct conn *c)
 {
 	ssize_t n;
 
@@ -234,6 +245,7 @@ void input_read(struct conn *c)
 
 	if (n > 0) {
 		c->broker->stats.bytes_in += (uint64_t)n;
+		turn_read(c, (size_t)n);
 		read_on(c);
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		conn_close(c, RC_OK, true);
@@ -241,6 +253,7 @@ void input_read(struct conn *c)
 		read_on(c);
 		conn_want_events(c);
 	}
+	return n > 0 ? (size_t)n : 0;
 }
 
 void input_read_pending(struct loop_timer *t)
@@ -257,7 +270,7 @@ void input_read_pending(struct loop_timer *t)
 		input_forget(list);
 		if (!c->reading || c->doomed || (c->state != CONN_NEW && c->state != CONN_LIVE))
 			continue;
-		if (c->state != CONN_NEW || !turn_newcomer_waits(c))
+		if (!turn_waits(c))
 			input_read(c);
 	}
 }
@@ -289,14 +302,6 @@ static void watch_again(struct conn *c)
 		conn_doom(c, RC_UNSPECIFIED);
 }
 
-void input_newcomer(struct conn *c)
-{
-	c->reading = true;
-	watch_again(c);
-	input_read(c);
-	turn_dirty(c); /* which sees to what it is watched for */
-}
-
 void input_resume(struct conn *c)
 {
 	struct chunk *in = take(c);
@@ -311,4 +316,21 @@ void input_resume(struct conn *c)
 	watch_again(c);
 	read_on(c);
 	turn_dirty(c);
+}
+
+bool input_serve(struct conn *c, bool more)
+{
+	bool held = c->held;
+
+	c->reading = true;
+	if (held)
+		input_resume(c);
+	more = (held || input_read(c) >= TURN_SMALL) && more;
+	if (c->state != CONN_NEW && c->state != CONN_LIVE)
+		return false;
+	if (more && c->greedy > 0 && c->reading && !c->held && !c->doomed)
+		return true;
+	watch_again(c);
+	turn_dirty(c); /* which sees to what it is watched for */
+	return false;
 }

@@ -10,12 +10,14 @@
 
 #include "broker/conn.h"
 
-void input_read(struct conn *c);               /* the socket is readable */
+size_t input_read(struct conn *c);             /* the socket is readable; how many bytes came */
 void input_read_pending(struct loop_timer *t); /* broker->pending_timer: transports that hold input of their own */
 void input_forget(struct transport *t);        /* it goes; NULL is fine */
 void input_sweep(struct broker *b);            /* now and then: gives up packets that take longer than packet_timeout */
-void input_newcomer(struct conn *c);           /* there is time for it: reads on */
-void input_resume(struct conn *c);             /* no longer held: first what was kept */
-void input_drop(struct conn *c);               /* what was kept */
+/* There is time for a connection that waited unread, or was held; it is watched again. With `more` one that sends much
+ * is not: it has more, says true, and is to wait for the next time. */
+bool input_serve(struct conn *c, bool more);
+void input_resume(struct conn *c); /* no longer held: first what was kept */
+void input_drop(struct conn *c);   /* what was kept */
 
 #endif

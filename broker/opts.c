@@ -277,8 +277,9 @@ static const struct key keys[] = {
 	{"max_packet_size", KEY_SIZE, OF(max_packet_size), .min = 1024, .max = 268435460, .dflt = "10MiB",
 		.help = "largest packet taken from a client"},
 	{"input_memory", KEY_SIZE, OF(input_memory), .min = 65536, .max = 1LL << 40, .dflt = "64MiB",
-		.help = "bytes of packets that came in part, of all clients together; beyond it the largest is given "
-			"up"},
+		.help = "bytes of packets that came in part, of all clients together; beyond it the one is given up "
+			"that "
+			"has been the largest for the longest time"},
 	{"output_memory", KEY_SIZE, OF(output_memory), .min = 1048576, .max = 1LL << 40, .dflt = "256MiB",
 		.help = "bytes that clients do not read, of all clients together; beyond it the connection with the "
 			"most is given up"},

@@ -42,41 +42,66 @@ static void again(struct turn *t)
 
 /* --- slices ------------------------------------------------------------------------------------------------- */
 
-static int64_t slice_us(const struct turn *t)
-{
-	return t->calm < TURN_CALM ? TURN_SLICE_US : TURN_CALM_US;
-}
-
 static void slice_begins(struct turn *t)
 {
 	t->work = t->looked = t->began = 0;
 	t->until_us = 0;
+	t->quantum = TURN_QUANTUM;
 	t->over = false;
+}
+
+static bool somebody_waits(struct turn *t)
+{
+	return !is_empty(&t->newcomers) || loop_has_ready(of(t)->loop);
+}
+
+/* Is the time up that began at the first look? Whom it belongs to, in turn.h: nobody can be disturbed by more of it. */
+static bool time_is_up(struct turn *t, bool may_be_longer)
+{
+	int64_t now_us = clock_mono_us(of(t)->clock);
+
+	if (t->until_us == 0) {
+		t->until_us = now_us + TURN_SLICE_US;
+		t->longest_us = now_us + TURN_LONGEST_US;
+	}
+	if (now_us < t->until_us)
+		return false;
+	if (!may_be_longer || now_us >= t->longest_us || somebody_waits(t))
+		return true;
+	t->until_us = now_us + TURN_SLICE_US;
+	return false;
+}
+
+static bool look(struct turn *t)
+{
+	if (t->work - t->looked < LOOK_EVERY)
+		return false;
+	t->looked = t->work;
+	return true;
 }
 
 static bool slice_is_over(struct turn *t)
 {
-	int64_t now_us;
-
-	if (t->over || t->work - t->looked < LOOK_EVERY)
-		return t->over;
-	t->looked = t->work;
-	now_us = clock_mono_us(of(t)->clock);
-	if (t->until_us == 0)
-		t->until_us = now_us + slice_us(t);
-	t->over = now_us >= t->until_us || t->work >= TURN_FILL_WORK;
+	if (!t->over && look(t))
+		t->over = time_is_up(t, true) || t->work >= TURN_FILL_WORK;
 	return t->over;
+}
+
+/* The longer a turn becomes, the less of it each of the polite ones has. */
+static uint32_t quantum(struct turn *t)
+{
+	if (look(t) && time_is_up(t, false)) {
+		t->until_us += TURN_SLICE_US;
+		t->quantum = t->quantum > 2 * TURN_QUANTUM_LEAST ? t->quantum / 2 : TURN_QUANTUM_LEAST;
+	}
+	return t->quantum;
 }
 
 static bool may_go_on(struct turn *t, const struct conn *c)
 {
-	uint32_t its = t->work - t->began;
-
-	if (c->greedy > 0 && is_empty(&t->greedy) && !t->draining)
-		t->filling = true; /* nobody waits: it need not either, which saves keeping what it sent */
 	if (t->filling)
 		return !t->full && !slice_is_over(t);
-	return c->greedy == 0 && its < (slice_is_over(t) ? TURN_QUANTUM_LEAST : TURN_QUANTUM);
+	return c->greedy == 0 && t->work - t->began < quantum(t);
 }
 
 bool turn_holds(struct conn *c)
@@ -100,17 +125,14 @@ bool turn_is_full(struct turn *t)
 void turn_serves(struct broker *b)
 {
 	b->turn.began = b->turn.work;
-	b->turn.filling = false;
 }
 
 void turn_read(struct conn *c, size_t n)
 {
-	if (n >= TURN_SMALL)
-		return;
-	if (c->greedy > 0)
+	if (n >= TURN_LARGE)
+		c->greedy = TURN_PATIENCE;
+	else if (n < TURN_SMALL && c->greedy > 0)
 		c->greedy--;
-	else
-		c->broker->turn.calm = 0;
 }
 
 /* A slice of their own, however long the polite ones took. */
@@ -120,8 +142,11 @@ static void fill(struct turn *t)
 
 	slice_begins(t);
 	t->filling = true;
-	while (!t->full && !slice_is_over(t) && (c = pop(&t->greedy)) != NULL)
-		input_resume(c);
+	while (!t->full && !slice_is_over(t) && (c = pop(&t->greedy)) != NULL) {
+		t->work += LOOK_EVERY; /* reading costs, too: the clock is looked at for each */
+		if (input_serve(c, true))
+			hold_join(c, &t->greedy.in);
+	}
 	t->filling = false;
 	t->filled += t->work;
 	t->slices++;
@@ -150,13 +175,16 @@ bool turn_has_time(struct broker *b)
 	return now_us <= t->newcomers_until_us;
 }
 
-bool turn_newcomer_waits(struct conn *c)
+bool turn_waits(struct conn *c)
 {
 	struct turn *t = &c->broker->turn;
+	bool newcomer = c->state == CONN_NEW;
 
-	if (is_empty(&t->newcomers) && turn_has_time(c->broker)) /* none passes another that came before it */
+	if (!newcomer && c->greedy == 0)
 		return false;
-	hold_join(c, &t->newcomers.in);
+	if (newcomer && is_empty(&t->newcomers) && turn_has_time(c->broker)) /* none passes one that came before it */
+		return false;
+	hold_join(c, newcomer ? &t->newcomers.in : &t->greedy.in);
 	again(t);
 	return true;
 }
@@ -166,7 +194,7 @@ static void serve_newcomers(struct turn *t)
 	struct conn *c;
 
 	while (turn_has_time(of(t)) && (c = pop(&t->newcomers)) != NULL)
-		input_newcomer(c);
+		(void)input_serve(c, false);
 }
 
 /* --- outputs ------------------------------------------------------------------------------------------------ */
@@ -212,16 +240,14 @@ void turn_dirty(struct conn *c)
 
 static void flush_late(struct turn *t)
 {
-	int64_t until_us = clock_mono_us(of(t)->clock) + slice_us(t);
-
-	while (t->late) {
+	slice_begins(t);
+	while (t->late && !time_is_up(t, true)) {
 		struct conn *c = t->late;
 
 		unlink_dirty(c);
 		conn_turn_end(c);
-		if (clock_mono_us(of(t)->clock) >= until_us)
-			break;
 	}
+	slice_begins(t);
 	if (t->late)
 		return;
 	t->draining = t->full = false;
@@ -245,7 +271,7 @@ static void end(struct loop_task *task)
 	hold_resume_all(of(t));
 	flush_dirty(t);
 	slice_ends(t);
-	if (t->draining && t->calm == TURN_CALM)
+	if (t->draining && !somebody_waits(t))
 		flush_late(t);
 	t->newcomers_until_us = 0;
 	if (t->late || !is_empty(&t->greedy) || !is_empty(&t->newcomers))
@@ -257,7 +283,6 @@ static void next(struct loop_timer *timer)
 	struct turn *t = (struct turn *)(void *)((char *)timer - offsetof(struct turn, next));
 
 	t->filling = false;
-	t->calm += t->calm < TURN_CALM;
 	flush_dirty(t); /* what polite ones sent does not wait for what comes now */
 	if (!is_empty(&t->newcomers))
 		serve_newcomers(t);
@@ -270,6 +295,7 @@ static void next(struct loop_timer *timer)
 
 void turn_start(struct broker *b)
 {
+	slice_begins(&b->turn);
 	b->turn.end.run = end;
 	b->turn.next.run = next;
 }

@@ -3,10 +3,11 @@
  *
  * Owner     broker thread.
  * Aim       nobody waits for long behind those who want much. A turn is a few slices of some tenths of a millisecond;
- *           between two of them every socket that has become ready is looked at.
+ *           between two of them every socket that has become ready is looked at. A slice whose time is up goes on while
+ *           none has, TURN_LONGEST_US at most: where only those are who want much, they cost each other nothing.
  * Polite    who sends little at a time is served as it comes, and its receivers' outputs are written in the same turn.
- * Greedy    who has more than a quantum is held, in one queue with others of the kind, until what it sends next is
- *           little. They have slices of their own: publishing, for several turns, fills the outputs of their receivers;
+ * Greedy    who has more than a quantum waits in one queue with others of the kind, until what it sends next is little:
+ *           it is read when its turn comes, and its socket watched only when it had nothing. They have slices of their own: publishing, for several turns, fills the outputs of their receivers;
  *           when some are full, or much was delivered, these are written out, again a slice a turn. So packets for one
  *           receiver still share a write, however short a slice is.
  * Newcomers those without CONNECT yet, hand-shakes of TLS above all, share a slice of each turn, and wait in a queue for
@@ -26,13 +27,13 @@ struct conn;
 
 enum {
 	TURN_SLICE_US = 100,
-	TURN_CALM_US = 5000, /* the same, when for so many turns */
-	TURN_CALM = 16,      /* nobody was polite: most of what a slice costs beyond its work is saved */
-	TURN_FLUSHES = 8,    /* outputs that are written within a slice of the filling, being full */
+	TURN_LONGEST_US = 5000,
+	TURN_FLUSHES = 8, /* outputs that are written within a slice of the filling, being full */
 	TURN_NEWCOMERS_US = 100,
-	TURN_QUANTUM = 256,      /* deliveries, after which a connection is greedy; */
-	TURN_QUANTUM_LEAST = 16, /* when a slice went to polite ones already */
-	TURN_SMALL = 4096,       /* bytes read at once: less, */
+	TURN_QUANTUM = 256,      /* deliveries, after which a connection is greedy; half as many */
+	TURN_QUANTUM_LEAST = 16, /* with each slice that went to polite ones already */
+	TURN_LARGE = 65536,      /* bytes read at once: it is greedy, too */
+	TURN_SMALL = 4096,       /* less, */
 	TURN_PATIENCE = 15,      /* and that so many times, and it is polite again */
 	TURN_FILL_WORK = 262144, /* deliveries before the outputs are written; */
 	TURN_FILL_SLICES = 100,  /* or so many slices */
@@ -51,8 +52,8 @@ struct turn {
 	uint32_t looked;                      /* work when the clock was looked at last */
 	uint32_t began;                       /* work when the connection that is served now was read */
 	int64_t until_us, newcomers_until_us; /* 0: not looked at the clock yet */
-	uint32_t filled, slices, flushes;
-	uint32_t calm; /* turns since somebody polite was read */
+	int64_t longest_us;                   /* the end of this slice, even if nobody waits */
+	uint32_t quantum, filled, slices, flushes;
 	bool over, filling, full, draining;
 };
 
@@ -64,8 +65,8 @@ void turn_read(struct conn *c, size_t n); /* it sent so much */
 bool turn_holds(struct conn *c);
 /* Is there time for newcomers? The first of each turn always has it. */
 bool turn_has_time(struct broker *b);
-bool turn_newcomer_waits(struct conn *c); /* true: it is not read, until there is time and its turn has come */
-bool turn_is_full(struct turn *t);        /* an output is full: true: let it be, it is written out later */
+bool turn_waits(struct conn *c);   /* a newcomer, or greedy: true: it is not read, until its turn has come */
+bool turn_is_full(struct turn *t); /* an output is full: true: let it be, it is written out later */
 
 void turn_dirty(struct conn *c);  /* c is to be flushed, freed, or watched for something else */
 void turn_forget(struct conn *c); /* it is about to be freed */

@@ -470,6 +470,24 @@ static void another_thread_stops_a_loop_that_waits_for_ever(void **state)
 	}
 }
 
+static void what_became_ready_meanwhile_shows_and_what_is_not_waited_for_does_not(void **state)
+{
+	struct rig *rig = *state;
+	struct loop_watch w = {0};
+	int fd[2];
+
+	assert_int_equal(pipe(fd), 0);
+	assert_int_equal(loop_watch(rig->loop, &w, fd[0], EPOLLIN), 0);
+	assert_false(loop_has_ready(rig->loop));
+	assert_int_equal(write(fd[1], "x", 1), 1);
+	assert_true(loop_has_ready(rig->loop));
+	assert_int_equal(loop_rewatch(rig->loop, &w, 0), 0);
+	assert_false(loop_has_ready(rig->loop));
+	loop_unwatch(rig->loop, &w);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, rig_up, rig_down)
 
 int main(void)
@@ -491,6 +509,7 @@ int main(void)
 		RIGGED(outside_of_a_turn_it_is_now),
 		RIGGED(tasks_run_once_in_the_order_they_were_put_off),
 		RIGGED(a_cancelled_task_does_not_run_wherever_it_stood),
+		RIGGED(what_became_ready_meanwhile_shows_and_what_is_not_waited_for_does_not),
 		RIGGED(another_thread_stops_a_loop_that_waits_for_ever),
 	};
 

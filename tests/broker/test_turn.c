@@ -101,6 +101,66 @@ static void a_single_message_passes_a_flood_that_came_before_it(void **state)
 	rig_stop(&r);
 }
 
+static void a_flood_that_nobody_waits_for_is_not_cut_up(void **state)
+{
+	struct rig r;
+	uint16_t next = 0;
+	int a, flooder;
+
+	(void)state;
+	start(&r);
+	a = rig_connect(&r, 4, "a", true);
+	rig_subscribed(&r, a, 4, "a", 0);
+	flooder = rig_connect(&r, 4, "flooder", true);
+	for (int i = 0; i < 3; i++) {
+		flood(&r, flooder, 'a');
+		next = 0;
+		for (int turns = 0; turns < 2; turns++) /* it is read, then what it sent is served */
+			assert_int_equal(loop_turn(r.broker->loop, 0), 0);
+		assert_int_equal(count(a, &next), MANY);
+	}
+	close(a);
+	close(flooder);
+	rig_stop(&r);
+}
+
+static struct conn *greedy_one(const struct rig *r)
+{
+	struct conn *c = r->broker->conns;
+
+	while (c && c->greedy == 0)
+		c = c->next;
+	return c;
+}
+
+static void who_sends_large_messages_waits_with_the_greedy_until_they_are_small(void **state)
+{
+	static uint8_t large[4 + 3 + 70000] = {0x30, 0xf3, 0xa2, 0x04, 0, 1, 'a'};
+	struct rig r;
+	uint8_t one[SMALL];
+	uint16_t next = 0;
+	int a, flooder;
+
+	(void)state;
+	start(&r);
+	a = rig_connect(&r, 4, "a", true);
+	rig_subscribed(&r, a, 4, "b", 0);
+	flooder = rig_connect(&r, 4, "flooder", true);
+	rig_send(&r, flooder, large, sizeof(large));
+	rig_turn(&r);
+	assert_non_null(greedy_one(&r));
+	for (uint16_t i = 0; i <= TURN_PATIENCE; i++) {
+		put_one(one, 'b', i);
+		rig_send(&r, flooder, one, sizeof(one));
+		rig_turn(&r);
+	}
+	assert_null(greedy_one(&r));
+	assert_int_equal(count(a, &next), TURN_PATIENCE + 1);
+	close(a);
+	close(flooder);
+	rig_stop(&r);
+}
+
 static void floods_share_what_there_is_and_keep_their_order(void **state)
 {
 	enum { FLOODERS = 5 };
@@ -195,6 +255,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_single_message_passes_a_flood_that_came_before_it),
+		cmocka_unit_test(a_flood_that_nobody_waits_for_is_not_cut_up),
+		cmocka_unit_test(who_sends_large_messages_waits_with_the_greedy_until_they_are_small),
 		cmocka_unit_test(floods_share_what_there_is_and_keep_their_order),
 		cmocka_unit_test(newcomers_wait_for_each_other_and_all_get_in),
 		cmocka_unit_test(one_that_hangs_up_while_it_waits_leaves_nothing_behind),
