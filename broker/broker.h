@@ -35,6 +35,7 @@ struct broker_listener {
 	const char *mode;        /* unix: octal; NULL: as the umask has it */
 	bool peer_user;          /* unix */
 	bool proxy_protocol;
+	struct key_list proxies;                                  /* of texts: networks that may; empty: anybody */
 	int client_id;                                            /* enum broker_client_id */
 	const char *mount_point;                                  /* NULL: none */
 	const char *users;                                        /* file; NULL: those of the broker */

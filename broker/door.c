@@ -29,6 +29,7 @@ void door_unref(struct door *d)
 			free(d->ws.origins[i]);
 		free(d->ws.origins);
 		free(d->ws.path);
+		free(d->proxies);
 		tls_unref(d->tls);
 		users_unref(d->users);
 		free(d->mount);
@@ -53,6 +54,19 @@ static int take_websocket(struct door *d, const struct broker_listener *o)
 			return -ENOMEM;
 		d->ws.origin_count++;
 	}
+	return 0;
+}
+
+static int take_proxies(struct door *d, const struct key_list *texts)
+{
+	const char *const *items = texts->items;
+
+	d->proxies = calloc(texts->count, sizeof(*d->proxies));
+	if (!d->proxies)
+		return -ENOMEM;
+	for (; d->proxy_count < texts->count; d->proxy_count++)
+		if (net_parse(&d->proxies[d->proxy_count], items[d->proxy_count]) < 0)
+			return -EINVAL;
 	return 0;
 }
 
@@ -94,6 +108,8 @@ static int door_new(struct door **out, const struct broker_listener *o)
 	r = d->bind ? 0 : -ENOMEM;
 	if (r == 0 && o->protocol == BROKER_WEBSOCKET)
 		r = take_websocket(d, o);
+	if (r == 0 && o->proxies.count > 0)
+		r = take_proxies(d, &o->proxies);
 	if (r == 0 && o->mount_point)
 		r = take_mount(d, o->mount_point);
 	if (r == 0 && o->users)

@@ -8,6 +8,7 @@
 #ifndef BROKER_DOOR_H
 #define BROKER_DOOR_H
 
+#include "broker/nets.h"
 #include "broker/rate.h"
 #include "broker/transport.h"
 #include "broker/ws.h"
@@ -35,6 +36,8 @@ struct door {
 	struct tls *tls;     /* a reference; NULL: none */
 	bool websocket;
 	struct ws_terms ws;
+	struct net *proxies; /* who may speak for others, with proxy; none: anybody */
+	size_t proxy_count;
 	struct door *heir; /* what replaced it at a reload; a reference */
 };
 

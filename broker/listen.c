@@ -85,13 +85,21 @@ static void turn_away(struct broker *b, int fd)
 	close(fd);
 }
 
-static void refuse_address(struct broker *b, int fd, const struct sockaddr_storage *from)
+static void refuse_address(struct broker *b, int fd, const struct sockaddr_storage *from, enum unrest_kind why)
 {
 	char host[NI_MAXHOST] = "unknown";
 
 	(void)getnameinfo((const struct sockaddr *)from, sizeof(*from), host, sizeof(host), NULL, 0, NI_NUMERICHOST);
-	unrest_saw(b, UNREST_CROWD, host, strlen(host));
+	unrest_saw(b, why, host, strlen(host));
 	turn_away(b, fd);
+}
+
+/* At a unix socket the permissions of its file say who may. */
+static bool is_stranger(const struct door *d, const struct sockaddr_storage *from)
+{
+	bool has_address = from->ss_family == AF_INET || from->ss_family == AF_INET6;
+
+	return d->proxy_count > 0 && has_address && !nets_have(d->proxies, d->proxy_count, from);
 }
 
 /* Behind a proxy every connection has the proxy's address: connect.c counts by the one that its header names. */
@@ -104,8 +112,10 @@ static void take_in(struct listener *l, int fd, const struct sockaddr_storage *f
 	pay(l);
 	if (b->conn_count >= (uint64_t)b->opts.max_connections)
 		turn_away(b, fd);
+	else if (is_stranger(l->door, from))
+		refuse_address(b, fd, from, UNREST_STRANGER);
 	else if (!conn_may_come(b, address))
-		refuse_address(b, fd, from);
+		refuse_address(b, fd, from, UNREST_CROWD);
 	else if (conn_new(b, fd, l->door, address) != 0)
 		b->stats.refused++;
 }

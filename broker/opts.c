@@ -2,6 +2,7 @@
 #include "broker/broker.h"
 
 #include "base/topic.h"
+#include "broker/nets.h"
 
 #include <string.h>
 
@@ -31,6 +32,11 @@ static const struct key_choice protocols[] = {
 static bool is_websocket(const void *item)
 {
 	return ((const struct broker_listener *)item)->protocol == BROKER_WEBSOCKET;
+}
+
+static bool is_proxied(const void *item)
+{
+	return ((const struct broker_listener *)item)->proxy_protocol;
 }
 
 static bool is_unix(const void *item)
@@ -106,7 +112,7 @@ static const struct key listener_keys[] = {
 			"`systemd:NAME` for a socket of a systemd socket unit"},
 	{"allow_anonymous", KEY_BOOL, AT(allow_anonymous),
 		.help = "let in clients that present no user name; without this line: only at a loopback address and a "
-			"unix socket without `peer_user`"},
+			"unix socket, without `peer_user` and `proxy_protocol`"},
 	{"versions", KEY_FLAGS, AT(versions), .choices = versions, .dflt = "3.1, 3.1.1, 5.0",
 		.help = "versions of MQTT that are spoken here"},
 	{"max_connections", KEY_INT, AT(max_connections), .min = 0, .max = 1000000, .dflt = "0",
@@ -140,7 +146,25 @@ static const struct key listener_keys[] = {
 	{"proxy_protocol", KEY_BOOL, AT(proxy_protocol), .dflt = "false",
 		.help = "every connection begins with a header of PROXY protocol version 2, from a load balancer that "
 			"is trusted to say who is behind it"},
+	{"proxies", KEY_LIST, AT(proxies), .applies = is_proxied, .applies_to = "listeners with `proxy_protocol`",
+		.help = "addresses and networks of the load balancers, such as `10.0.0.5` and `10.1.0.0/16`; others "
+			"are "
+			"turned away. Without this line: whoever can reach the listener is believed"},
 };
+
+static void check_proxies(const struct broker_listener *l, struct key_report *report)
+{
+	const char *const *texts = l->proxies.items;
+	struct net net;
+
+	for (size_t i = 0; i < l->proxies.count; i++)
+		if (net_parse(&net, texts[i]) < 0)
+			key_fault(report, l, "proxies",
+				"`%s` is no address or network; write it like 10.0.0.5 or 10.1.0.0/16", texts[i]);
+	if (l->proxy_protocol && l->proxies.count == 0 && !broker_bind_is_local(l->bind))
+		key_advice(report, l, "proxy_protocol",
+			"believes whoever can reach %s who they are; name the load balancers in `proxies:`", l->bind);
+}
 
 static void check_mount(const struct broker_listener *l, struct key_report *report)
 {
@@ -159,8 +183,9 @@ static void check_listener(void *item, struct key_report *report)
 	struct broker_listener *l = item;
 
 	check_mount(l, report);
+	check_proxies(l, report);
 	if (!key_given(l, "allow_anonymous"))
-		l->allow_anonymous = broker_bind_is_local(l->bind) && !l->peer_user;
+		l->allow_anonymous = broker_bind_is_local(l->bind) && !l->peer_user && !l->proxy_protocol;
 	if (l->mode && strspn(l->mode, "01234567") != strlen(l->mode))
 		key_fault(report, l, "mode", "`%s` is not octal; write it like \"0660\"", l->mode);
 	if (l->client_id == BROKER_CLIENT_ID_USER && l->allow_anonymous)
@@ -380,7 +405,7 @@ static void check_broker(void *item, struct key_report *report)
 		if (!l[i].allow_anonymous && !o->users && !l[i].users && !named)
 			key_advice(report, &l[i], NULL,
 				"lets in nobody: there are no `users:`, and allow_anonymous is not true");
-		else if (l[i].allow_anonymous && !known && !broker_bind_is_local(l[i].bind))
+		else if (l[i].allow_anonymous && !known && (l[i].proxy_protocol || !broker_bind_is_local(l[i].bind)))
 			key_advice(report, &l[i], "allow_anonymous",
 				"lets in anybody who can reach %s; give them `users:` and a password", l[i].bind);
 	}

@@ -24,6 +24,8 @@ static const struct {
 		"weir why says where it stops"},
 	[UNREST_FLOODS] = {1, "client-floods", "client", "published many times what it usually does",
 		"publish_rate would slow it"},
+	[UNREST_STRANGER] = {1, "address-refused", "address", "came to a listener that is for load balancers alone",
+		"`proxies` names those"},
 	[UNREST_CROWD] = {1, "address-refused", "address", "was refused a connection",
 		"max_connections_per_address and connect_rate_per_address say how many it may have"},
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* unrest.h - what is unusual about a client and nobody would otherwise hear of: it comes back again and again, two
- * clients fight for one id, an address has too many connections, it is slowed for publishing too fast, it publishes many times what it usually does, it publishes or subscribes where it
- * may not.
+ * clients fight for one id, an address has too many connections or comes where only load balancers may, it is slowed for
+ * publishing too fast, it publishes many times what it usually does, it publishes or subscribes where it may not.
  *
  * Owner     broker thread.
  * Memory    a fixed table, found by a hash of client id and kind; a newer client takes the place of an older one that
@@ -27,6 +27,7 @@ enum unrest_kind {
 	UNREST_REFUSED,
 	UNREST_CROWD,
 	UNREST_FLOODS,
+	UNREST_STRANGER,
 	UNREST_KINDS
 };
 

@@ -34,7 +34,7 @@ def one_address_has_so_many_connections_and_another_its_own(_, v):
 
 @test()
 def behind_a_proxy_the_address_in_its_header_counts(_, v):
-    with broker('broker:\n  max_connections_per_address: 1\n  listeners: [{bind: "127.0.0.1:{port}", proxy_protocol: true}]\n') as b:
+    with broker('broker:\n  max_connections_per_address: 1\n  listeners: [{bind: "127.0.0.1:{port}", proxy_protocol: true, allow_anonymous: true}]\n') as b:
         def come(host, reason):
             s = b.socket(v)
             s.send(proxied(host) + connect(v, fresh("c")))

@@ -6,7 +6,7 @@ import stat
 import struct
 
 from broker_rig import *  # noqa: F403
-from doors_rig import at_unix, broker, enter, users_file, weir
+from doors_rig import at_unix, broker, enter, over, users_file, weir
 
 SIX = "$6$AAECAwQFBgcICQoL$JqsxEv/ucyxjA5DKsQ+Y8CDWaQDNQI9FpAkmfwAqWfwZLk/JEGgM0EpylrJHAZKKyFQjJeZ3nFaHjPzOzPPmPw=="
 BAD_LOGIN, NOT_AUTHORIZED = {3: 4, 4: 4, 5: 0x86}, {3: 5, 4: 5, 5: 0x87}
@@ -57,12 +57,13 @@ def at_a_unix_socket_the_user_is_the_one_of_the_process(_, v):
             raise Wrong("the socket file is left over")
 
 
-PROXY4 = b"\r\n\r\n\0\r\nQUIT\n" + bytes([0x21, 0x11]) + struct.pack(">H", 12) + bytes([192, 0, 2, 7, 10, 0, 0, 1]) + struct.pack(">HH", 4711, 1883)
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+PROXY4 = SIGNATURE + bytes([0x21, 0x11]) + struct.pack(">H", 12) + bytes([192, 0, 2, 7, 10, 0, 0, 1]) + struct.pack(">HH", 4711, 1883)
 
 
 @test(versions=(5,))
 def behind_a_proxy_the_header_comes_first_in_any_pieces(_, v):
-    with broker('broker:\n  listeners: [{bind: "127.0.0.1:{port}", proxy_protocol: true}]\n') as b:
+    with broker('broker:\n  listeners: [{bind: "127.0.0.1:{port}", proxy_protocol: true, allow_anonymous: true}]\n') as b:
         whole = PROXY4 + connect(v, fresh("c"))
         for size in (1, 16, 20, len(whole)):
             s = b.socket(v)
@@ -70,9 +71,32 @@ def behind_a_proxy_the_header_comes_first_in_any_pieces(_, v):
                 s.send(whole[i:i + size])
             s.expect(CONNACK, reason=0)
             s.nothing()
+        six = SIGNATURE + b"\x21\x21" + struct.pack(">H", 36 + 7) + bytes(36) + b"\x04\0\4abcd"  # with a field behind it
+        for header in (six, SIGNATURE + b"\x20\0\0\0", SIGNATURE + b"\x21\0\0\0"):  # a health check, a family without
+            enter(b.socket(v).send(header), v)
+        for bad in (b"", b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 1883\r\n", PROXY4[:12] + b"\x31" + PROXY4[13:],
+                    PROXY4[:14] + b"\0\4" + PROXY4[16:]):
+            s = b.socket(v)
+            s.send(bad + connect(v, fresh("c")))
+            s.closed()
+
+
+@test(versions=(4, 5))
+def only_the_proxies_that_are_named_speak_for_others(_, v):
+    listener = '{bind: "127.0.0.1:{port}", proxy_protocol: true, allow_anonymous: true, proxies: ["127.0.0.2", "192.0.2.0/24"]}'
+    with broker(f"broker:\n  listeners: [{listener}]\n") as b:
         s = b.socket(v)
-        s.send(connect(v, fresh("c")))
+        s.send(PROXY4 + connect(v, fresh("c")))
         s.closed()
+        eventually(lambda: "event=address-refused address 127.0.0.1 came to" in b.said(), "the log says so")
+        there = socket.create_connection((b.host, b.port), PATIENCE_S, source_address=("127.0.0.2", 0))
+        enter(over(b, v, there).send(PROXY4), v)
+
+
+@test(versions=(4, 5))
+def who_comes_through_a_proxy_is_not_of_this_machine(_, v):
+    with broker('broker:\n  listeners: [{bind: "127.0.0.1:{port}", proxy_protocol: true}]\n') as b:
+        enter(b.socket(v).send(PROXY4), v, reason=NOT_AUTHORIZED[v])
 
 
 @test(versions=(4,))
