@@ -54,17 +54,20 @@ enum line_counter {
 	COUNT_REPLIES,
 	COUNT_TIMEOUTS,
 	COUNT_EXCEPTIONS,
-	COUNT_GARBLED, /* CRC, cut short, noise */
+	COUNT_GARBLED, /* replies that could not be believed: CRC, cut short, noise */
+	COUNT_CRC,     /* of these: by their checksum */
 	COUNT_FOREIGN, /* replies of others */
 	COUNT_LATE,    /* replies to a request that had been given up */
 	COUNT_NOISE,   /* bytes nobody had asked for */
-	LINE_COUNTERS,
+	COUNT_CODES,   /* exceptions by code, up to 11; those of other codes come first */
+	LINE_COUNTERS = COUNT_CODES + 12,
 };
 
 struct line_stats {
 	bool up; /* the port */
 	uint64_t count[LINE_COUNTERS];
 	uint64_t samples, busy_waits; /* told; and how often the sink could not take one at once */
+	int64_t median_us, p99_us;    /* of what its devices take to answer, lately; -1: not measured */
 	unsigned busy_permille;       /* of the time the line is in use, lately */
 	unsigned rate_permille;       /* of the wanted rate that it achieves, lately; 1000: all of it */
 };
@@ -72,7 +75,8 @@ struct line_stats {
 struct line_device_stats {
 	enum device_state state;
 	uint64_t count[LINE_COUNTERS];
-	int64_t turnaround_us;   /* smoothed; -1: not measured */
+	int64_t turnaround_us; /* smoothed; -1: not measured */
+	int64_t median_us, p99_us;
 	unsigned grade_permille; /* how sound the wire to it is; 1000: nothing was wrong lately (drivers/grade.h) */
 	const char *reason;      /* of its last failure; static text; NULL: none yet */
 	int64_t answered_ms;     /* wall; its last answer; 0: never */

@@ -136,7 +136,7 @@ static int make_devices(struct line *l)
 				return -ENOMEM;
 		device_init(&d->health, line_max_timeout_us(l, i), (unsigned)l->opts->retries,
 			1000 * l->opts->probe_min_ms, 1000 * l->opts->probe_max_ms);
-		d->turnaround_us = -1;
+		d->turnaround_us = d->median_us = d->p99_us = -1;
 		d->grade_permille = GRADE_FULL;
 	}
 	return 0;
@@ -155,6 +155,7 @@ int line_new(struct line **out, const struct line_opts *opts, const struct line_
 	l->ops = registry[opts->driver];
 	l->watch_fd = l->alone.stop_fd = -1;
 	l->rate_permille = 1000;
+	l->median_us = l->p99_us = -1;
 	r = port_init(&l->port, opts);
 	if (r == 0)
 		r = tape_new(&l->tape, opts->port ? TAPE_OF_PORT : TAPE_OF_ADDRESS);

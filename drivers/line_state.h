@@ -17,6 +17,7 @@
 #include "drivers/ops.h"
 #include "drivers/port.h"
 #include "drivers/report.h"
+#include "drivers/spread.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,10 +27,11 @@ struct berth;
 struct line_device {
 	struct device health;
 	struct grade grade;                    /* of the wire to it */
+	struct spread spread;                  /* of its turnaround */
 	struct report_state *points;           /* one per point, in the order of the options */
 	_Atomic uint64_t count[LINE_COUNTERS]; /* any thread reads, also what is below */
 	_Atomic int state;
-	_Atomic int64_t turnaround_us;
+	_Atomic int64_t turnaround_us, median_us, p99_us;
 	_Atomic unsigned grade_permille;
 	_Atomic(const char *) reason; /* of its last failure; static text */
 	_Atomic int64_t answered_ms;  /* wall; 0: never */
@@ -61,6 +63,7 @@ struct line {
 	int64_t port_gone_us; /* since when it cannot be opened; 0: it is open, or was not tried yet */
 	int64_t port_retry_us;
 	struct pace pace; /* of all its devices */
+	struct spread spread;
 
 	int64_t probed_us;       /* the last probe ended */
 	int64_t probe_beside_us; /* what one takes besides the wait for its answer */
@@ -73,6 +76,7 @@ struct line {
 	_Atomic bool up; /* any thread reads from here on */
 	_Atomic uint64_t count[LINE_COUNTERS];
 	_Atomic uint64_t samples, busy_waits;
+	_Atomic int64_t median_us, p99_us;
 	_Atomic unsigned busy_permille, rate_permille;
 };
 

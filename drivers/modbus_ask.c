@@ -77,12 +77,19 @@ static enum outcome transact(struct modbus *m, const struct request *q, struct e
 	return o;
 }
 
+static enum line_counter code_of(unsigned exception)
+{
+	return (enum line_counter)(COUNT_CODES + exception < LINE_COUNTERS ? COUNT_CODES + exception : COUNT_CODES);
+}
+
 /* With a device of the line; it has answered also when nothing may be believed of what it said. */
 static enum outcome ask(
 	struct modbus *m, size_t device, const struct request *q, struct exchange *x, int64_t timeout_us, bool measured)
 {
 	enum outcome o = transact(m, q, x, timeout_us);
 
+	if (device != SIZE_MAX && o == OUTCOME_REFUSED)
+		line_count_device(m->line, device, code_of(m->reply.exception), 1);
 	/* Nobody answers a broadcast: that it went out says nothing of anyone. */
 	if (device != SIZE_MAX && (o == OUTCOME_OK || o == OUTCOME_REFUSED) && (x->done_us > 0 || x->doubtful)) {
 		int64_t pause_us = 1000 * m->opts->devices[device]->pause_ms - m->wire.silence_us;

@@ -174,6 +174,14 @@ void line_step(struct line *l, size_t device, enum device_event event, const cha
 		schedule_now(&l->schedule, device, line_now_us(l));
 }
 
+/* Any thread reads them. */
+static void tell_spread(struct spread *s, int64_t us, _Atomic int64_t *median_us, _Atomic int64_t *p99_us)
+{
+	spread_add(s, us);
+	atomic_store_explicit(median_us, spread_at(s, 500), memory_order_relaxed);
+	atomic_store_explicit(p99_us, spread_at(s, 990), memory_order_relaxed);
+}
+
 void line_answered(struct line *l, size_t device, int64_t turnaround_us)
 {
 	struct line_device *d = &l->devices[device];
@@ -183,6 +191,8 @@ void line_answered(struct line *l, size_t device, int64_t turnaround_us)
 	if (turnaround_us >= 0) {
 		pace_learn(&d->health.pace, turnaround_us);
 		pace_learn(&l->pace, turnaround_us);
+		tell_spread(&d->spread, turnaround_us, &d->median_us, &d->p99_us);
+		tell_spread(&l->spread, turnaround_us, &l->median_us, &l->p99_us);
 		atomic_store_explicit(&d->turnaround_us, d->health.pace.turnaround_us, memory_order_relaxed);
 	}
 	line_step(l, device, DEVICE_ANSWERED, NULL);
@@ -214,6 +224,8 @@ void line_stats(const struct line *l, struct line_stats *out)
 		out->count[i] = atomic_load_explicit(&l->count[i], memory_order_relaxed);
 	out->samples = atomic_load_explicit(&l->samples, memory_order_relaxed);
 	out->busy_waits = atomic_load_explicit(&l->busy_waits, memory_order_relaxed);
+	out->median_us = atomic_load_explicit(&l->median_us, memory_order_relaxed);
+	out->p99_us = atomic_load_explicit(&l->p99_us, memory_order_relaxed);
 	out->busy_permille = atomic_load_explicit(&l->busy_permille, memory_order_relaxed);
 	out->rate_permille = atomic_load_explicit(&l->rate_permille, memory_order_relaxed);
 }
@@ -227,6 +239,8 @@ void line_device_stats(const struct line *l, size_t device, struct line_device_s
 		out->count[i] = atomic_load_explicit(&d->count[i], memory_order_relaxed);
 	out->grade_permille = atomic_load_explicit(&d->grade_permille, memory_order_relaxed);
 	out->turnaround_us = atomic_load_explicit(&d->turnaround_us, memory_order_relaxed);
+	out->median_us = atomic_load_explicit(&d->median_us, memory_order_relaxed);
+	out->p99_us = atomic_load_explicit(&d->p99_us, memory_order_relaxed);
 	out->reason = atomic_load_explicit(&d->reason, memory_order_relaxed);
 	out->answered_ms = atomic_load_explicit(&d->answered_ms, memory_order_relaxed);
 }

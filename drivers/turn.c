@@ -159,6 +159,8 @@ void line_settle(struct line *l, size_t device, enum outcome o, const char *reas
 		break;
 	case OUTCOME_GARBLED:
 		line_count_device(l, device, COUNT_GARBLED, 1);
+		if (strcmp(reason, "crc") == 0 || strcmp(reason, "lrc") == 0)
+			line_count_device(l, device, COUNT_CRC, 1);
 		line_step(l, device, DEVICE_GARBLED, reason);
 		break;
 	case OUTCOME_GONE: line_port_lost(l, reason); break;

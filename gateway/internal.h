@@ -81,6 +81,9 @@ void gateway_write(void *ctx, struct control_call *call, int count, char **words
 void gateway_probe(void *ctx, struct control_call *call, int count, char **words); /* prober.c */
 void gateway_trace(void *ctx, struct control_call *call, int count, char **words); /* trace.c */
 
+/* figures.c: all that is known of a line, or of a device. False: there is none of that name. */
+bool figures_of(const struct gateway *g, const char *name, bool json, FILE *out);
+
 extern const struct control_verb gateway_verbs[];
 extern const size_t gateway_verb_count;
 

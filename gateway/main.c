@@ -17,7 +17,7 @@ static const struct command {
 	{"ports", cmd_ports, "serial ports of this machine, who has each, and what to write to use one"},
 	{"broker", cmd_broker, "run the MQTT broker alone: weir broker [--bind ADDR]... [--anonymous] [--config FILE]"},
 	{"user", cmd_user, "who may connect to the broker: weir user add|remove|list FILE [NAME]"},
-	{"status", cmd_ask, "how the running gateway is: queue, upstreams, lines, devices"},
+	{"status", cmd_ask, "how the running gateway is, or one line: weir status [LINE|DEVICE [--json]]"},
 	{"points", cmd_ask, "what every point holds now: weir points [WORD]"},
 	{"read", cmd_ask, "registers as they stand and as every type: weir read DEVICE holding ADDRESS [COUNT]"},
 	{"write", cmd_ask, "a point or a register, read back: weir write DEVICE POINT VALUE"},

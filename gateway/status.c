@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The answers to `weir status` and `weir points`: for people, one thing a line; with --json for programs. */
+/* The answers to `weir status` and `weir points`: for people, one thing a line. */
 #include "base/json.h"
 #include "drivers/opts.h"
 #include "gateway/diagnose.h"
@@ -15,10 +15,10 @@
 
 static const char NO_MEMORY[] = "no memory for the answer\n";
 
-static void answer_file(struct control_call *call, FILE *out, char **text, size_t *len)
+static void answer_file(struct control_call *call, bool ok, FILE *out, char **text, size_t *len)
 {
 	if (fclose(out) == 0)
-		control_reply(call, true, *text, *len);
+		control_reply(call, ok, *text, *len);
 	else
 		control_reply(call, false, NO_MEMORY, sizeof(NO_MEMORY) - 1);
 	free(*text);
@@ -220,14 +220,19 @@ static void answer_status(void *ctx, struct control_call *call, int count, char 
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
 
-	(void)count;
-	(void)words;
 	if (!out) {
 		control_reply(call, false, NO_MEMORY, sizeof(NO_MEMORY) - 1);
 		return;
 	}
-	status_text(ctx, out);
-	answer_file(call, out, &text, &len);
+	if (count == 1)
+		status_text(ctx, out);
+	else if (count == 3 && strcmp(words[2], "--json") != 0)
+		fprintf(out, "use it as: weir status [LINE|DEVICE [--json]]\n");
+	else if (!figures_of(ctx, words[1], count == 3, out))
+		fprintf(out, "there is no such line or device; weir status lists them\n");
+	else
+		count = 1;
+	answer_file(call, count == 1, out, &text, &len);
 }
 
 /* --- points ------------------------------------------------------------------------------------------------- */
@@ -264,7 +269,7 @@ static void answer_points(void *ctx, struct control_call *call, int count, char 
 		return;
 	}
 	field_each_point(g->field, point_line, &l);
-	answer_file(call, l.out, &text, &len);
+	answer_file(call, true, l.out, &text, &len);
 }
 
 /* --- reload ------------------------------------------------------------------------------------------------- */
@@ -368,7 +373,7 @@ static void answer_replay(void *ctx, struct control_call *call, int count, char 
 }
 
 const struct control_verb gateway_verbs[] = {
-	{"status", "", 1, 1, answer_status},
+	{"status", " [LINE|DEVICE [--json]]", 1, 3, answer_status},
 	{"points", " [WORD]", 1, 2, answer_points},
 	{"read", " DEVICE id, or DEVICE holding|input|coil|discrete|ref ADDRESS [COUNT]", 3, 5, gateway_read},
 	{"write", " DEVICE POINT VALUE, or DEVICE holding|coil|ref ADDRESS VALUE [TYPE [ORDER]]", 4, 7, gateway_write},

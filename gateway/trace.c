@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The gateway's end of `weir trace LINE`: what passed on a line after a given note. */
 #include "base/tape.h"
+#include "gateway/asker.h"
 #include "gateway/frames.h"
 #include "gateway/internal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { MOST = 512 };
-
-static const struct line *find(const struct gateway *g, const char *name, const struct line_opts **opts)
-{
-	for (size_t i = 0; i < field_lines(g->field); i++) {
-		const struct line *l = field_line_at(g->field, i, opts);
-
-		if (strcmp((*opts)->head.name, name) == 0)
-			return l;
-	}
-	return NULL;
-}
 
 static const char *what_of(const struct line_opts *o)
 {
@@ -27,16 +16,11 @@ static const char *what_of(const struct line_opts *o)
 	return rtu ? "rtu" : o->driver == DRIVER_MODBUS_TCP ? "tcp" : "text";
 }
 
-static void refuse(struct control_call *call, const char *why)
-{
-	control_reply(call, false, why, strlen(why));
-}
-
 void gateway_trace(void *ctx, struct control_call *call, int count, char **words)
 {
 	struct gateway *g = ctx;
 	const struct line_opts *o;
-	const struct line *l = find(g, words[1], &o);
+	const struct line *l = asker_line(g, words[1], &o);
 	struct tape_note *notes = calloc(MOST, sizeof(*notes));
 	char *text = NULL;
 	size_t len = 0, n;
@@ -51,8 +35,8 @@ void gateway_trace(void *ctx, struct control_call *call, int count, char **words
 	if (out && fclose(out) == 0)
 		control_reply(call, true, text, len);
 	else
-		refuse(call, l ? "no memory for the answer\n"
-			       : "there is no such line with devices; weir status lists them\n");
+		asker_refuse(call, l ? "no memory for the answer\n"
+				     : "there is no such line with devices; weir status lists them\n");
 	free(text);
 	free(notes);
 }

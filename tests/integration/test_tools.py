@@ -94,6 +94,33 @@ def read_shows_registers_as_every_type():
         must("no such device" in desk.refused("read", "nobody", "holding", "0"), "a name that is none")
 
 
+def status_of_a_line_counts_what_went_wrong_and_how():
+    with Desk() as desk:
+        desk.build()
+        wait(lambda: figures(desk, "a")["replies"] > 3, 20, "a is read")
+
+        def strike(fault, key, count):
+            """What key counts of a goes up by what the fault did."""
+            before = figures(desk, "a")
+            desk.bus.tell(f"fault bus 1 {fault} count={count}")
+            wait(lambda: key(figures(desk, "a")) >= key(before) + count, 30, lambda: f"{fault}: {figures(desk, 'a')}")
+
+        strike("exception arg=6", lambda d: d["exceptions_by_code"].get("6", 0), 3)
+        strike("bad-crc", lambda d: d["crc"], 2)
+        strike("late arg=1500", lambda d: d["late"], 1)
+        a, line = figures(desk, "a"), json.loads(desk.fine("status", "bus", "--json"))["line"]
+        must(a["exceptions"] == sum(a["exceptions_by_code"].values()), f"exceptions add up: {a}")
+        must(0 < a["median_ms"] <= a["p99_ms"] and a["timeouts"] > 0 and a["wire"] < 1, f"times and the wire: {a}")
+        must(line["requests"] >= a["requests"] and line["noise_bytes"] == 0 and line["rate"] == 1, f"the line: {line}")
+        said = desk.fine("status", "a")
+        must("of code 6 (it is busy)" in said and "late" in said, said)
+        must("no such line or device" in desk.refused("status", "nobody"), "a name that is none")
+
+
+def figures(desk, device):
+    return json.loads(desk.fine("status", device, "--json"))["devices"][0]
+
+
 def device_that_is_to_be_asked_who_it_is_is_asked_once():
     with Desk() as desk:
         desk.build(identify="true")
@@ -175,5 +202,5 @@ def register_list_of_a_manual_becomes_a_template():
 
 
 if __name__ == "__main__":
-    sys.exit(run([register_list_of_a_manual_becomes_a_template, read_shows_registers_as_every_type, device_that_is_to_be_asked_who_it_is_is_asked_once, write_reads_back_and_is_an_event,
+    sys.exit(run([status_of_a_line_counts_what_went_wrong_and_how, register_list_of_a_manual_becomes_a_template, read_shows_registers_as_every_type, device_that_is_to_be_asked_who_it_is_is_asked_once, write_reads_back_and_is_an_event,
                   scan_finds_units_while_the_line_polls, scan_with_other_settings_gives_the_line_back]))
