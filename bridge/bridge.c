@@ -54,8 +54,10 @@ struct bridge {
 	int64_t heartbeat_ms, started_ms, heard_ms, stop_ms;
 	uint64_t news, told; /* told: news that the process knows */
 	uint32_t beats;
-	const char *start_reason; /* of the next process */
-	char config[24];          /* empty: not told yet */
+	uint32_t inbound_id, inbound_token, tokens; /* inbound_token: what it waits for the answer to; 0: nothing */
+	bool inbound_asks;                          /* which is a question */
+	const char *start_reason;                   /* of the next process */
+	char config[24];                            /* empty: not told yet */
 	char address[512], reason[512];
 	struct bridge_stats stats;
 };
@@ -104,6 +106,7 @@ static void reap(struct bridge *b, siginfo_t *info)
 	while (waitid(P_PID, (id_t)b->pid, info, WEXITED) < 0 && errno == EINTR)
 		;
 	b->pid = b->stats.pid = 0;
+	b->inbound_token = 0;
 	close_watch(b, &b->ended);
 	close_watch(b, &b->sock);
 	close_watch(b, &b->inbound);
@@ -259,6 +262,30 @@ static void hear_quarantine(struct bridge *b, const struct wire_word *word)
 		b->events.quarantine(b->events.ctx, b, word->a, word->code, reason);
 }
 
+static void answer_inbound(struct bridge *b, int result)
+{
+	struct wire_word answer = {.kind = WIRE_TAKEN, .id = b->inbound_id, .code = (uint8_t)result};
+
+	b->inbound_token = 0;
+	if (wire_send(b->inbound_wire, &answer) == WIRE_FULL)
+		kill_process(b, "does not read what it is told");
+}
+
+/* An answer that comes later names what it is about, since the process may have been replaced by then. */
+static void offer(struct bridge *b, const struct wire_word *word, struct msg *m)
+{
+	struct bridge_arrival a = {m, word->a, word->b, ++b->tokens ? b->tokens : ++b->tokens};
+	int r = BRIDGE_NOT_NOW;
+
+	b->inbound_id = word->id;
+	b->inbound_token = a.token;
+	b->inbound_asks = !m;
+	if (b->events.inbound && !b->stopping)
+		r = b->events.inbound(b->events.ctx, b, &a);
+	if (r != BRIDGE_TOLD_LATER)
+		answer_inbound(b, r);
+}
+
 static void hear_inbound(struct bridge *b, const struct wire_word *word)
 {
 	struct msg_spec spec = {
@@ -277,13 +304,14 @@ static void hear_inbound(struct bridge *b, const struct wire_word *word)
 		.wall_ms = clock_wall_ms(loop_clock(b->loop)),
 	};
 	struct msg *m = msg_new(&spec);
-	struct wire_word answer = {.kind = WIRE_TAKEN, .id = word->id, .code = 1};
 
-	if (m && b->events.inbound && !b->stopping && b->events.inbound(b->events.ctx, b, m) == 0)
-		answer.code = 0;
+	if (m) {
+		offer(b, word, m);
+	} else {
+		b->inbound_id = word->id;
+		answer_inbound(b, BRIDGE_NOT_NOW);
+	}
 	msg_unref(m);
-	if (wire_send(b->inbound_wire, &answer) == WIRE_FULL)
-		kill_process(b, "does not read what it is told");
 }
 
 static void hear(struct bridge *b, const struct wire_word *word)
@@ -329,6 +357,8 @@ static void on_inbound(struct loop_watch *w, uint32_t events)
 	(void)events;
 	if (r == 0 && word.kind == WIRE_INBOUND)
 		hear_inbound(b, &word);
+	else if (r == 0 && word.kind == WIRE_ASK)
+		offer(b, &word, NULL);
 	else if (r == WIRE_ENDED)
 		close_watch(b, &b->inbound);
 	else if (r != WIRE_EMPTY)
@@ -542,6 +572,12 @@ void bridge_configured(struct bridge *b, const char *hash)
 {
 	snprintf(b->config, sizeof(b->config), "%s", hash);
 	tell_config(b);
+}
+
+void bridge_taken(struct bridge *b, uint32_t token, bool taken)
+{
+	if (b->pid != 0 && token == b->inbound_token && token != 0)
+		answer_inbound(b, taken ? 0 : b->inbound_asks ? BRIDGE_NEVER_HAD : BRIDGE_NOT_NOW);
 }
 
 void bridge_stop(struct bridge *b)

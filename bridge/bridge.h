@@ -135,11 +135,22 @@ struct bridge_counts {
 	uint64_t waits;     /* enum bridge_waits */
 };
 
+/* A message from the upstream. With a number, ascending within its epoch, main takes it once. */
+struct bridge_arrival {
+	struct msg *msg; /* NULL: it is only asked whether main has the one with this number */
+	uint64_t epoch, number;
+	uint32_t token;
+};
+
+enum { BRIDGE_NOT_NOW = 1, BRIDGE_NEVER_HAD = 2, BRIDGE_TOLD_LATER = 3 };
+
 /* All on main's thread. */
 struct bridge_events {
 	void *ctx;
 	void (*acknowledged)(void *ctx, struct bridge *b, uint64_t seq); /* upstream has everything up to seq */
-	int (*inbound)(void *ctx, struct bridge *b, struct msg *m);      /* 0: taken, it may be acknowledged */
+	/* 0: it is safe and may be acknowledged. TOLD_LATER: bridge_taken() will say. NOT_NOW: it is to come again; to a
+	 * question NEVER_HAD. */
+	int (*inbound)(void *ctx, struct bridge *b, const struct bridge_arrival *a);
 	void (*state)(void *ctx, struct bridge *b, enum bridge_state state, const char *reason);
 	/* The upstream will never take this record, and it was set aside in quarantine-NAME.jsonl beside the store with
 	 * the reason: MQTT 5's code, or 0x90 or 0x95 where weir found out by itself. May be NULL. */
@@ -161,6 +172,7 @@ int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts 
 	const struct bridge_events *events);
 void bridge_news(struct bridge *b, uint64_t last_seq);      /* the store has committed up to here */
 void bridge_configured(struct bridge *b, const char *hash); /* of the whole configuration, for the status upstream */
+void bridge_taken(struct bridge *b, uint32_t token, bool taken); /* once; of an older message than the last: nothing */
 void bridge_stop(struct bridge *b); /* asks it to say goodbye; stopped when bridge_running() is false */
 bool bridge_running(const struct bridge *b);
 void bridge_free(struct bridge *b); /* kills what still runs; NULL is fine */

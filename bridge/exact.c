@@ -7,6 +7,8 @@
  * Paho's; so what was sent last is found by place, and an id only leads to the entry that used it last. */
 #include "bridge/exact.h"
 
+#include "bridge/mapped.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,15 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { BOOT_LEN = 37, IDS = 65536, NOWHERE = UINT16_MAX, LOCK_TRIES = 50 };
-
-static const char magic[8] = "weirQoS2";
+enum { IDS = 65536, NOWHERE = UINT16_MAX };
 
 struct entry {
 	uint64_t seq;
@@ -32,10 +28,8 @@ struct entry {
 };
 
 struct file {
-	char magic[8];
-	uint32_t version, clean; /* clean: closed, and flushed after that */
-	char boot[BOOT_LEN];     /* of the machine, when it was open last */
-	uint64_t address;        /* a sum over it; 0: no session is known */
+	struct mapped_head head;
+	uint64_t address; /* a sum over it; 0: no session is known */
 	uint64_t store_file, store_born;
 	_Atomic uint64_t floor;
 	uint64_t next; /* place of the next entry; entries[next % EXACT_ENTRIES] */
@@ -45,9 +39,8 @@ struct file {
 _Static_assert(sizeof(struct entry) == 16, "an entry is the same in every build");
 
 struct exact {
-	struct file *file;
-	int fd;
-	bool believed; /* this file was written since the machine started, or closed in order */
+	struct mapped map;
+	struct file *file; /* of it */
 	atomic_size_t in_flight;
 	_Atomic uint16_t of_id[IDS]; /* place of the entry that used it last on this link */
 	struct {
@@ -78,28 +71,6 @@ static uint64_t sum_of_address(const char *address)
 
 /* --- the file ---------------------------------------------------------------------------------------------------- */
 
-bool exact_path(char *out, size_t cap, const char *dir, const char *upstream)
-{
-	int n = snprintf(out, cap, "%s/exact-%s", dir, upstream);
-
-	if (n < 0 || (size_t)n >= cap)
-		return false;
-	for (char *name = out + strlen(dir) + 1; *name; name++) /* the name of an upstream is no path */
-		if (*name == '/')
-			*name = '_';
-	return true;
-}
-
-static void read_boot(char out[BOOT_LEN])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, out, BOOT_LEN - 1);
-
-	out[n > 0 ? n : 0] = 0;
-	if (fd >= 0)
-		close(fd);
-}
-
 /* Which file the seqs are of: one that was deleted, restored or salvaged is another. */
 static void identify_store(const char *dir, uint64_t *number, uint64_t *born)
 {
@@ -112,43 +83,6 @@ static void identify_store(const char *dir, uint64_t *number, uint64_t *born)
 		return;
 	*number = st.stx_ino;
 	*born = (uint64_t)st.stx_btime.tv_sec * 1000000000u + st.stx_btime.tv_nsec;
-}
-
-/* The process of a gateway that was killed may be a moment behind it. */
-static int lock(int fd)
-{
-	struct timespec pause = {.tv_nsec = 20000000};
-
-	for (int tries = 0; tries < LOCK_TRIES; tries++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		nanosleep(&pause, NULL);
-	}
-	return -EBUSY;
-}
-
-static int map(struct exact *e, const char *path)
-{
-	int r;
-
-	e->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (e->fd < 0)
-		return -errno;
-	r = lock(e->fd);
-	if (r < 0)
-		return r;
-	/* Without its room a full disk would show only when a page is written, as a signal. */
-	r = posix_fallocate(e->fd, 0, sizeof(*e->file));
-	if (r != 0)
-		return -r;
-	e->file = mmap(NULL, sizeof(*e->file), PROT_READ | PROT_WRITE, MAP_SHARED, e->fd, 0);
-	if (e->file == MAP_FAILED) {
-		e->file = NULL;
-		return -errno;
-	}
-	return 0;
 }
 
 static bool holds(const struct entry *at)
@@ -169,52 +103,30 @@ static void count_in_flight(struct exact *e)
 	e->in_flight = n;
 }
 
-/* What the disk has says from now on that it is not to be believed, until it was closed. */
-static int take_over(struct exact *e, const char *dir)
+static void take_over(struct exact *e, const char *dir)
 {
 	struct file *f = e->file;
-	char boot[BOOT_LEN];
 	uint64_t store_file, store_born;
 
-	read_boot(boot);
 	identify_store(dir, &store_file, &store_born);
-	e->believed = memcmp(f->magic, magic, sizeof(magic)) == 0 && f->version == 1 &&
-		      (f->clean || (boot[0] && strncmp(f->boot, boot, BOOT_LEN) == 0));
-	if (!e->believed)
-		memset(f, 0, sizeof(*f));
 	if (f->store_file != store_file || f->store_born != store_born)
 		f->floor = 0;
-	memcpy(f->magic, magic, sizeof(magic));
-	f->version = 1;
-	f->clean = 0;
-	memcpy(f->boot, boot, BOOT_LEN);
 	f->store_file = store_file;
 	f->store_born = store_born;
-	return msync(f, sizeof(*f), MS_SYNC) < 0 ? -errno : 0;
 }
 
 int exact_open(struct exact **out, const char *dir, const char *upstream)
 {
+	static const struct mapped_kind kind = {EXACT_FILE, "weirQoS2", 1, sizeof(struct file)};
 	struct exact *e = calloc(1, sizeof(*e));
-	char path[PATH_MAX];
-	int r = e ? 0 : -ENOMEM;
+	int r = e ? mapped_open(&e->map, &kind, dir, upstream) : -ENOMEM;
 
-	if (r == 0)
-		e->fd = -1;
-	if (r == 0 && !exact_path(path, sizeof(path), dir, upstream))
-		r = -ENAMETOOLONG;
-	if (r == 0)
-		r = map(e, path);
-	if (r == 0)
-		r = take_over(e, dir);
 	if (r < 0) {
-		if (e && e->file)
-			munmap(e->file, sizeof(*e->file));
-		if (e && e->fd >= 0)
-			close(e->fd);
 		free(e);
 		return r;
 	}
+	e->file = (struct file *)(void *)e->map.at;
+	take_over(e, dir);
 	for (size_t i = 0; i < IDS; i++)
 		e->of_id[i] = NOWHERE;
 	count_in_flight(e);
@@ -226,13 +138,7 @@ void exact_close(struct exact *e)
 {
 	if (!e)
 		return;
-	/* The mark goes to the disk only after what it vouches for. Failing that, a power cut costs duplicates. */
-	if (msync(e->file, sizeof(*e->file), MS_SYNC) == 0) {
-		e->file->clean = 1;
-		(void)msync(e->file, sizeof(*e->file), MS_SYNC);
-	}
-	munmap(e->file, sizeof(*e->file));
-	close(e->fd);
+	mapped_close(&e->map);
 	free(e);
 }
 
@@ -240,7 +146,7 @@ void exact_close(struct exact *e)
 
 bool exact_trusted(const struct exact *e, const char *address)
 {
-	return e->believed && e->file->address == sum_of_address(address);
+	return e->map.believed && e->file->address == sum_of_address(address);
 }
 
 void exact_begin(struct exact *e, const char *address)
@@ -250,7 +156,7 @@ void exact_begin(struct exact *e, const char *address)
 			e->file->entries[i].state = EXACT_NONE;
 	e->in_flight = 0;
 	e->file->address = sum_of_address(address);
-	e->believed = true;
+	e->map.believed = true;
 }
 
 uint64_t exact_floor(const struct exact *e)

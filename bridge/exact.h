@@ -5,7 +5,7 @@
  * Promise   what is told to it here survives kill -9 of the process and of the gateway, at once: the file is mapped,
  *           so the kernel has what was written to it. After a power cut it is not trusted (exact_trusted()): then the
  *           session has to be begun anew, and what was in flight is sent again with the same seq.
- * Memory    one file, DIR/exact-NAME, and its room on the disk is taken when it is made.
+ * Memory    one file, DIR/exact-NAME (bridge/mapped.h).
  * Bounds    EXACT_ENTRIES records that were sent and are not behind the floor; of more the oldest are forgotten, and
  *           would be sent again after a kill.
  *
@@ -23,6 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define EXACT_FILE "exact"
+
 enum { EXACT_ENTRIES = 16384 };
 
 enum exact_state {
@@ -37,9 +39,6 @@ struct exact;
 /* -EBUSY: another process has it, and did not end within a second. */
 int exact_open(struct exact **out, const char *dir, const char *upstream);
 void exact_close(struct exact *e); /* also good after a power cut, then; NULL is fine */
-
-/* The path of the file; false: it does not fit. */
-bool exact_path(char *out, size_t cap, const char *dir, const char *upstream);
 
 /* The session it knows of: whether the file is to be believed, and is of this address. */
 bool exact_trusted(const struct exact *e, const char *address);

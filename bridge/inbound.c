@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { PATIENCE_MS = 3000, AGAIN_MS = 50, HOP_ROOM = 300 };
+enum { PATIENCE_MS = 6000, AGAIN_MS = 50, HOP_ROOM = 300 };
 
 int inbound_new(struct inbound **out, const struct bridge_opts *opts, const char *site, struct echo *echo, int fd)
 {
@@ -50,7 +50,9 @@ static bool retained(const struct bridge_rule *rule, const struct msg *m)
 	return rule->retain == BRIDGE_RETAIN_KEEP ? m->retain : rule->retain == BRIDGE_RETAIN_SET;
 }
 
-/* The answer to word id: 0 taken, INBOUND_UNFIT not now, or -errno. */
+enum { NOT_NOW = 1, NEVER_HAD = 2 };
+
+/* The answer to word id: 0 taken, NOT_NOW, NEVER_HAD, or -errno. */
 static int answer(struct inbound *in, uint32_t id, int64_t until_ms)
 {
 	struct wire_word word;
@@ -61,7 +63,7 @@ static int answer(struct inbound *in, uint32_t id, int64_t until_ms)
 		int r = wire_receive(&in->wire, &word);
 
 		if (r == 0 && word.kind == WIRE_TAKEN && word.id == id)
-			return word.code == 0 ? 0 : INBOUND_UNFIT;
+			return word.code <= NEVER_HAD ? word.code : -EPROTO;
 		if (r == WIRE_ENDED)
 			return -ECONNRESET;
 		if (r < 0)
@@ -93,12 +95,48 @@ static int ask(struct inbound *in, const struct wire_word *word)
 			return r;
 		if (r == 0)
 			r = answer(in, word->id, until_ms);
-		if (r <= 0)
+		if (r <= 0 || r == NEVER_HAD)
 			return r;
 		if (clock_mono_ms(&clock_system) + in->again_ms >= until_ms)
 			return -ETIMEDOUT;
 		wait_ms(in->again_ms);
 	}
+}
+
+/* Numbers are taken in their order, so before another is given out it has to be known whether main has the one that the
+ * end of a process left without an answer. */
+static int settle_offer(struct inbound *in, uint16_t but)
+{
+	struct wire_word word = {.kind = WIRE_ASK, .a = inbox_epoch(in->inbox)};
+	uint16_t id;
+	int r;
+
+	if (!inbox_open_offer(in->inbox, &id, &word.b) || id == but)
+		return 0;
+	word.id = ++in->id;
+	r = ask(in, &word);
+	if (r == 0)
+		inbox_taken(in->inbox, id);
+	else if (r == NEVER_HAD)
+		inbox_release(in->inbox, id);
+	return r < 0 ? r : 0;
+}
+
+/* 0: its number is in the word; INBOUND_UNFIT: main has it already; or -errno. */
+static int number(struct inbound *in, const struct msg *m, uint16_t id, struct wire_word *word)
+{
+	int r = 0;
+
+	if (!in->inbox || m->qos < 2)
+		return 0;
+	r = settle_offer(in, id);
+	if (r == 0 && inbox_has(in->inbox, id))
+		return INBOUND_UNFIT;
+	if (r == 0) {
+		word->a = inbox_epoch(in->inbox);
+		word->b = inbox_offer(in->inbox, id);
+	}
+	return r;
 }
 
 static bool came_round(struct inbound *in, const struct msg *m)
@@ -120,7 +158,7 @@ static struct span props_of(struct inbound *in, const struct msg *m)
 	return len > 0 ? (struct span){in->props, len} : (struct span){msg_props(m), m->props_len};
 }
 
-int inbound_deliver(struct inbound *in, const struct msg *m)
+int inbound_deliver(struct inbound *in, const struct msg *m, uint16_t id)
 {
 	char shown[128];
 	size_t len;
@@ -150,7 +188,12 @@ int inbound_deliver(struct inbound *in, const struct msg *m)
 		.props = props_of(in, m),
 		.payload = {msg_payload(m), m->payload_len},
 	};
+	r = number(in, m, id, &word);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = ask(in, &word);
+	if (r == 0 && word.b != 0)
+		inbox_taken(in->inbox, id);
 	if (r == 0)
 		atomic_fetch_add(&in->taken, 1);
 	return r;

@@ -6,6 +6,20 @@
 
 #include <string.h>
 
+void paho_props_reference(const MQTTProperties *props, char *out, size_t cap)
+{
+	out[0] = 0;
+	for (int i = 0; i < props->count; i++) {
+		const MQTTLenString *text = &props->array[i].value.data;
+
+		if (props->array[i].identifier != MQTTPROPERTY_CODE_SERVER_REFERENCE || text->len <= 0 ||
+			(size_t)text->len >= cap || memchr(text->data, '\0', (size_t)text->len))
+			continue;
+		memcpy(out, text->data, (size_t)text->len);
+		out[text->len] = 0;
+	}
+}
+
 void paho_props_learn(struct uplink_limits *l, const MQTTProperties *props)
 {
 	for (int i = 0; i < props->count; i++) {

@@ -19,6 +19,9 @@ void paho_props_fill(MQTTProperties *out, MQTTProperty *room, const struct parce
  * is left out from there on. */
 size_t paho_props_write(const MQTTProperties *props, uint8_t *out, size_t cap, uint32_t *expiry_s);
 
+/* The Server Reference of a CONNACK or DISCONNECT, terminated; empty: none, too long, or no text. */
+void paho_props_reference(const MQTTProperties *props, char *out, size_t cap);
+
 void paho_props_learn(struct uplink_limits *l, const MQTTProperties *props); /* from a CONNACK */
 
 #endif

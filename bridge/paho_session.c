@@ -30,6 +30,9 @@ struct paho_session {
 	size_t count;
 	const struct parcel *sending;
 	uint16_t *id; /* of what is being sent */
+	struct inbox *inbox;
+	paho_received_fn *received;
+	void *ctx;
 };
 
 /* --- a PUBLISH as it stands on the wire ---------------------------------------------------------------------------- */
@@ -152,15 +155,34 @@ static int p_close(void *handle)
 	return 0;
 }
 
+/* A received PUBLISH: the first part is its head, the second the rest of it. */
+static void receive(struct paho_session *s, uint16_t id, int count, char *parts[], int lens[])
+{
+	struct paho_received r = {.id = id};
+	struct cursor c;
+
+	if (count < 2 || lens[0] < 1 || inbox_has(s->inbox, id))
+		return;
+	r.retain = parts[0][0] & 1;
+	c = cursor_on(parts[1], (size_t)lens[1]);
+	r.topic = cursor_span16(&c);
+	cursor_u16(&c);
+	r.payload = cursor_span(&c, cursor_left(&c));
+	if (cursor_ok(&c))
+		s->received(s->ctx, &r);
+}
+
 /* The parts of a c are the kind of the command, its id, and then what it is about. Told that it could not be kept, Paho
  * goes on with what it has in memory; otherwise it would drop that, and ask for it back a moment later. */
 static int p_put(void *handle, char *key, int count, char *parts[], int lens[])
 {
 	struct paho_session *s = handle;
-	int id = id_in(s, key, "sc");
+	int id = id_in(s, key, "sc"), came = id_in(s, key, "r");
 
-	if (id > 0)
+	if (id > 0 && s->exact)
 		exact_released(s->exact, (uint16_t)id);
+	if (came > 0 && s->inbox)
+		receive(s, (uint16_t)came, count, parts, lens);
 	if (id_in(s, key, "c") < 0)
 		return 0;
 	if (s->sending && count > 1 && lens[1] == sizeof(int)) {
@@ -171,13 +193,28 @@ static int p_put(void *handle, char *key, int count, char *parts[], int lens[])
 	return MQTTCLIENT_PERSISTENCE_ERROR;
 }
 
+/* Paho needs a message to hang an id on: of what came and was taken, and of what was released; it sends neither. */
+static const struct parcel nothing = {.topic = "-", .topic_len = 1, .expiry_s = MSG_NEVER_EXPIRES};
+
+static int get_received(struct paho_session *s, uint16_t id, char **out, int *len)
+{
+	*out = s->alloc(parcel_wire_size(&nothing, s->version) + 2 + HEAD);
+	if (!*out)
+		return MQTTCLIENT_PERSISTENCE_ERROR;
+	*len = (int)write_publish((uint8_t *)*out, &nothing, id, s->version);
+	return 0;
+}
+
 static int p_get(void *handle, char *key, char **out, int *len)
 {
 	struct paho_session *s = handle;
 	bool release;
+	int came = id_in(s, key, "r");
 	const struct held *h = find(s, key, &release);
 	uint8_t pubrel[4] = {0x62, 2, h ? (uint8_t)(h->id >> 8) : 0, h ? (uint8_t)h->id : 0};
 
+	if (came > 0)
+		return get_received(s, (uint16_t)came, out, len);
 	if (!h)
 		return MQTTCLIENT_PERSISTENCE_ERROR;
 	*len = release ? (int)sizeof(pubrel) : (int)h->len;
@@ -188,19 +225,25 @@ static int p_get(void *handle, char *key, char **out, int *len)
 	return 0;
 }
 
-/* What is done with, and what is not to be, comes by other ways: this is called for both. */
+/* Of what was sent, what is done with and what is not to be comes by other ways: this is called for both. Of what came, it
+ * is called before PUBCOMP leaves. */
 static int p_remove(void *handle, char *key)
 {
-	(void)handle;
-	(void)key;
+	struct paho_session *s = handle;
+	int came = id_in(s, key, "r");
+
+	if (came > 0 && s->inbox)
+		inbox_release(s->inbox, (uint16_t)came);
 	return 0;
 }
 
 static int p_keys(void *handle, char ***out, int *count)
 {
 	struct paho_session *s = handle;
-	size_t room = 2 * s->count;
-	char **keys = s->alloc((room + 1) * sizeof(*keys));
+	size_t room = 2 * s->count, came = s->inbox ? inbox_count(s->inbox) : 0;
+	char **keys = s->alloc((room + came + 1) * sizeof(*keys));
+	uint32_t after = 0;
+	uint16_t id;
 
 	*out = keys;
 	*count = 0;
@@ -217,6 +260,12 @@ static int p_keys(void *handle, char ***out, int *count)
 			return MQTTCLIENT_PERSISTENCE_ERROR;
 		name_of(s, release ? "sc" : "s", h->id, keys[(*count)++]);
 	}
+	while (s->inbox && (size_t)*count < room + came && inbox_next(s->inbox, &after, &id)) {
+		keys[*count] = s->alloc(KEY_LEN);
+		if (!keys[*count])
+			return MQTTCLIENT_PERSISTENCE_ERROR;
+		name_of(s, "r", id, keys[(*count)++]);
+	}
 	return 0;
 }
 
@@ -228,21 +277,26 @@ static int p_clear(void *handle)
 
 static int p_has(void *handle, char *key)
 {
+	const struct paho_session *s = handle;
+	int came = id_in(s, key, "r");
 	bool release;
 
-	return find(handle, key, &release) ? 0 : MQTTCLIENT_PERSISTENCE_ERROR;
+	if (came > 0 && s->inbox && inbox_has(s->inbox, (uint16_t)came))
+		return 0;
+	return find(s, key, &release) ? 0 : MQTTCLIENT_PERSISTENCE_ERROR;
 }
 
 /* --- the outside ----------------------------------------------------------------------------------------------------- */
 
-int paho_session_new(
-	struct paho_session **out, struct exact *exact, enum bridge_version version, void *(*alloc)(size_t))
+int paho_session_new(struct paho_session **out, struct exact *exact, struct inbox *inbox, enum bridge_version version,
+	void *(*alloc)(size_t))
 {
 	struct paho_session *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
 	s->exact = exact;
+	s->inbox = inbox;
 	s->version = version;
 	s->alloc = alloc;
 	s->callbacks = (MQTTClient_persistence){s, p_open, p_close, p_put, p_get, p_remove, p_keys, p_clear, p_has};
@@ -264,9 +318,7 @@ void *paho_session_callbacks(struct paho_session *s)
 
 int paho_session_hold(struct paho_session *s, const struct uplink_held *held)
 {
-	/* Of what was released Paho needs a message to hang the id on, but never sends it. */
-	static const struct parcel none = {.topic = "-", .topic_len = 1, .expiry_s = MSG_NEVER_EXPIRES};
-	const struct parcel *p = held->released ? &none : held->parcel;
+	const struct parcel *p = held->released ? &nothing : held->parcel;
 	struct held *h = &s->held[s->count];
 
 	if (s->count == UPLINK_HELD_MAX)
@@ -286,6 +338,12 @@ void paho_session_clear(struct paho_session *s)
 {
 	while (s->count > 0)
 		free(s->held[--s->count].packet);
+}
+
+void paho_session_hear(struct paho_session *s, paho_received_fn *fn, void *ctx)
+{
+	s->received = fn;
+	s->ctx = ctx;
 }
 
 void paho_session_sending(struct paho_session *s, const struct parcel *parcel, uint16_t *id)

@@ -213,6 +213,16 @@ uint32_t rules_expiry_s(const struct bridge_rule *rule, uint32_t expiry_s)
 	return (uint32_t)(rule->expiry_ms / 1000);
 }
 
+bool rules_any_exact(const struct bridge_opts *opts, enum rules_way way)
+{
+	const struct bridge_rule *rules = opts->rules.items;
+
+	for (size_t i = 0; i < opts->rules.count; i++)
+		if (rules[i].qos == 2 && (rules[i].both || (way == RULES_UP) == (rules[i].out != NULL)))
+			return true;
+	return false;
+}
+
 bool rules_any_both(const struct bridge_opts *opts)
 {
 	const struct bridge_rule *rules = opts->rules.items;

@@ -25,6 +25,7 @@ int rules_filter(const struct bridge_rule *rule, char *out, size_t cap);
 /* Of a message's expiry and its rule's the sooner one; rule NULL is fine. */
 uint32_t rules_expiry_s(const struct bridge_rule *rule, uint32_t expiry_s);
 
+bool rules_any_exact(const struct bridge_opts *opts, enum rules_way way); /* something travels this way at QoS 2 */
 bool rules_any_both(const struct bridge_opts *opts);
 bool rules_tell_hops(const struct bridge_opts *opts); /* each message says that it came through here (hops.h) */
 

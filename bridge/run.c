@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "bridge/drain.h"
 #include "bridge/inbound.h"
+#include "bridge/mapped.h"
 #include "bridge/meter.h"
 #include "bridge/putback.h"
 #include "bridge/quarantine.h"
@@ -21,7 +22,6 @@
 #include "store/store.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +49,7 @@ struct run {
 	int64_t meter_day, meter_bytes;
 	struct drain *drain;     /* NULL until main said where to start */
 	struct inbound *inbound; /* of Paho's receive thread */
+	struct inbox *inbox;     /* NULL: no rule lets QoS 2 in */
 	struct loop_watch main_watch, paho_watch;
 	struct loop_timer due, counts_due;
 	struct loop_task turn;
@@ -156,11 +157,11 @@ static int keep_meter(void *ctx, int64_t day, int64_t bytes)
 }
 
 /* On Paho's receive thread. */
-static int take_inbound(void *ctx, const struct msg *m)
+static int take_inbound(void *ctx, const struct msg *m, uint16_t id)
 {
 	struct run *r = ctx;
 
-	return inbound_deliver(r->inbound, m);
+	return inbound_deliver(r->inbound, m, id);
 }
 
 /* --- a turn ------------------------------------------------------------------------------------------------------- */
@@ -380,16 +381,23 @@ static int open_readers(struct run *r)
 /* Without QoS 2 nothing stays that could be taken for the truth later. */
 static int open_exact(struct run *r)
 {
-	const struct bridge_rule *rules = r->opts->rules.items;
-	char path[PATH_MAX];
+	const char *dir = r->env->store_dir, *name = r->opts->head.name;
 
-	for (size_t i = 0; i < r->opts->rules.count; i++)
-		if (!rules[i].in && rules[i].qos == 2)
-			return exact_open(&r->exact, r->env->store_dir, r->opts->head.name);
-	if (exact_path(path, sizeof(path), r->env->store_dir, r->opts->head.name) && unlink(path) < 0 &&
-		errno != ENOENT)
-		return -errno;
-	return 0;
+	if (rules_any_exact(r->opts, RULES_UP))
+		return exact_open(&r->exact, dir, name);
+	return mapped_remove(EXACT_FILE, dir, name);
+}
+
+static int open_inbox(struct run *r)
+{
+	const char *dir = r->env->store_dir, *name = r->opts->head.name;
+	int result;
+
+	if (!rules_any_exact(r->opts, RULES_DOWN))
+		return mapped_remove(INBOX_FILE, dir, name);
+	result = inbox_open(&r->inbox, dir, name);
+	r->inbound->inbox = r->inbox;
+	return result;
 }
 
 static int open_paho(struct run *r)
@@ -398,6 +406,7 @@ static int open_paho(struct run *r)
 		.opts = r->opts,
 		.client_id = r->opts->client_id ? r->opts->client_id : r->env->site,
 		.exact = r->exact,
+		.inbox = r->inbox,
 		.tags = drain_tags(r->opts),
 		.message = take_inbound,
 		.ctx = r,
@@ -439,6 +448,8 @@ static int begin(struct run *r, int sock_fd)
 	if (result == 0)
 		result = open_exact(r);
 	if (result == 0)
+		result = open_inbox(r);
+	if (result == 0)
 		result = open_paho(r);
 	if (result == 0)
 		result = loop_watch(r->loop, &r->main_watch, sock_fd, EPOLLIN);
@@ -474,6 +485,7 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 	drain_free(r.drain);
 	paho_free(r.paho);
 	exact_close(r.exact);
+	inbox_close(r.inbox);
 	for (size_t i = 0; i < LANE_BACK; i++)
 		store_reader_close(r.readers[i]);
 	inbound_free(r.inbound);

@@ -32,12 +32,15 @@ struct uplink_limits {
 
 enum uplink_event_kind { UPLINK_UP, UPLINK_DOWN, UPLINK_SETTLED, UPLINK_REFUSED, UPLINK_SUBSCRIBED, UPLINK_RESUMED };
 
+enum { UPLINK_REFERENCE = 256 }; /* a longer one is none */
+
 struct uplink_event {
 	enum uplink_event_kind kind;
 	uint32_t tag;
 	uint8_t code;                /* MQTT 5 reason code; 0: none was given */
 	struct uplink_limits limits; /* UP */
 	const char *text;            /* DOWN: why, for people; valid during the call */
+	const char *reference;       /* DOWN: where the server says we should go; NULL: it did not; as text */
 };
 
 struct uplink_call {

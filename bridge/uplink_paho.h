@@ -10,6 +10,8 @@
 #ifndef BRIDGE_UPLINK_PAHO_H
 #define BRIDGE_UPLINK_PAHO_H
 
+#include "bridge/exact.h"
+#include "bridge/inbox.h"
 #include "bridge/uplink.h"
 
 struct paho;
@@ -18,10 +20,11 @@ struct paho_opts {
 	const struct bridge_opts *opts;
 	const char *client_id;
 	struct exact *exact; /* what of QoS 2 outlives the process; NULL: no rule sends at QoS 2 */
+	struct inbox *inbox; /* the same of what comes down; NULL: no rule lets QoS 2 in */
 	uint32_t tags;       /* every tag is below this */
 	/* A message from the server, on Paho's receive thread. It is acknowledged when this returns 0 or above; below 0
 	 * the process ends at once. May wait, and then holds up all sending: for milliseconds, as a rule. */
-	int (*message)(void *ctx, const struct msg *m);
+	int (*message)(void *ctx, const struct msg *m, uint16_t id);
 	void *ctx;
 };
 

@@ -20,9 +20,10 @@ static const char *const layouts[WIRE_KINDS] = {
 	[WIRE_ACK] = "a",
 	[WIRE_STATE] = "ct",
 	[WIRE_QUARANTINE] = "act",
-	[WIRE_INBOUND] = "icjtpx",
+	[WIRE_INBOUND] = "abicjtpx",
 	[WIRE_PONG] = "i",
 	[WIRE_COUNTS] = "n",
+	[WIRE_ASK] = "abi",
 };
 
 enum { COUNTS = sizeof(struct bridge_counts) / sizeof(uint64_t) };

@@ -16,18 +16,20 @@ enum wire_kind {
 	/* main says */
 	WIRE_START = 1, /* a: acknowledged up to; b: committed up to; text: why the process was started */
 	WIRE_NEWS,      /* a: committed up to */
-	WIRE_TAKEN,     /* id; code 0: main has this inbound message, else send it again later */
-	WIRE_STOP,      /* say goodbye and end */
-	WIRE_PING,      /* id */
-	WIRE_CONFIG,    /* text: a hash of the whole configuration */
+	WIRE_TAKEN,  /* id; code 0: main has this inbound message, and it is safe; 1: not now; 2: to ASK, it has not */
+	WIRE_STOP,   /* say goodbye and end */
+	WIRE_PING,   /* id */
+	WIRE_CONFIG, /* text: a hash of the whole configuration */
 	/* the process says */
 	WIRE_READY,      /* its first word */
 	WIRE_ACK,        /* a: the upstream has everything up to */
 	WIRE_STATE,      /* code: enum bridge_state; text */
 	WIRE_QUARANTINE, /* a: seq; code: reason code; text */
-	WIRE_INBOUND,    /* id; code: qos, retain << 2; id2: expiry in s; text: topic; props; payload */
-	WIRE_PONG,       /* id */
-	WIRE_COUNTS,     /* counts */
+	/* a: epoch, b: number, 0: none; id; code: qos, retain << 2; id2: expiry in s; text: topic; props; payload */
+	WIRE_INBOUND,
+	WIRE_PONG,   /* id */
+	WIRE_COUNTS, /* counts */
+	WIRE_ASK,    /* a: epoch, b: number; id: has main that inbound message? */
 	WIRE_KINDS,
 };
 

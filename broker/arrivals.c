@@ -174,14 +174,18 @@ void arrivals_answer(struct broker *b)
 
 void arrival_take(struct broker *b, struct arrival *a)
 {
-	const struct source *s = find(&b->arrivals, a->from.source, strlen(a->from.source));
+	ours_arrived(b, a->from.msg, a);
+}
 
-	if (had(s, &a->from))
-		answer_later(b, a, true, s->ticket);
-	else if (!a->from.msg)
-		answer_later(b, a, false, 0);
-	else
-		ours_arrived(b, a->from.msg, a);
+bool arrival_settled(struct broker *b, struct arrival *a)
+{
+	const struct source *s = find(&b->arrivals, a->from.source, strlen(a->from.source));
+	bool was = had(s, &a->from);
+
+	if (!was && a->from.msg)
+		return false;
+	answer_later(b, a, was, was ? s->ticket : 0);
+	return true;
 }
 
 void arrival_had(struct broker *b, struct arrival *a, bool durable, bool failed)

@@ -36,6 +36,9 @@ int arrival_new(struct arrival **out, const struct broker_arrival *from);
 void arrival_free(struct arrival *a); /* NULL is fine */
 void arrival_take(struct broker *b, struct arrival *a);
 
+/* Its turn has come. true: it was had before, or is only a question, and is answered. */
+bool arrival_settled(struct broker *b, struct arrival *a);
+
 /* It has had its effects. durable: some are in the ledger; failed: not all that should be, and it is to come again. */
 void arrival_had(struct broker *b, struct arrival *a, bool durable, bool failed);
 void arrival_refused(struct broker *b, struct arrival *a); /* there is no room for it now */

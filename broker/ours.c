@@ -11,7 +11,7 @@
 
 struct waiting {
 	struct waiting *next;
-	struct msg *msg;
+	struct msg *msg; /* NULL: an arrival that only asks */
 	struct progress progress;
 	struct arrival *arrival; /* NULL: nobody waits for an answer */
 	uint64_t number;         /* in the ledger; 0: not there */
@@ -54,11 +54,14 @@ static bool publish(struct broker *b, struct waiting *w)
 {
 	uint64_t failed = b->durable.failed;
 	int fault, room = durable_room(b);
-	const struct route *r = route_of(b, msg_topic(w->msg), w->msg->topic_len, true, &fault);
+	const struct route *r;
 	struct post p;
 
+	if (w->arrival && arrival_settled(b, w->arrival))
+		return true;
 	if ((w->arrival || w->number != 0) && room == LEDGER_BUSY)
 		return false; /* who is away is to find it after a crash as well */
+	r = route_of(b, msg_topic(w->msg), w->msg->topic_len, true, &fault);
 	if (!r) {
 		drop(b, w);
 		return true;
@@ -90,7 +93,8 @@ static void wait_turn(struct broker *b, const struct waiting *what)
 		return;
 	}
 	*w = *what;
-	msg_ref(w->msg);
+	if (w->msg)
+		msg_ref(w->msg);
 	if (b->ours->last)
 		b->ours->last->next = w;
 	else

@@ -89,6 +89,7 @@ static void inbox_ready(struct loop_watch *w, uint32_t events)
 		case LETTER_NOTICE: broker_notice(g, letters[i].ptr); break;
 		case LETTER_COMMAND: setter_command(g->setter, letters[i]); break;
 		case LETTER_WRITTEN: break; /* the sweep below finds it */
+		case LETTER_ARRIVED: upstreams_arrived(g->upstreams, &letters[i]); break;
 		}
 	}
 	/* With or without a letter of it: that of the last commit may have found the box full. */
@@ -289,7 +290,16 @@ static int open_broker(struct gateway *g)
 
 static int open_upstreams(struct gateway *g)
 {
-	const struct upstreams_deps deps = {g->loop, g->store, g->broker, g->exe, upstream_changed, g};
+	const struct upstreams_deps deps = {
+		.loop = g->loop,
+		.store = g->store,
+		.broker = g->broker,
+		.exe = g->exe,
+		.inbox = &g->inbox,
+		.letter_arrived = LETTER_ARRIVED,
+		.changed = upstream_changed,
+		.ctx = g,
+	};
 	struct store_stats s;
 	int r = upstreams_new(&g->upstreams, &deps);
 
@@ -387,7 +397,8 @@ static void drop_letters(struct gateway *g)
 		case LETTER_TROUBLE:
 		case LETTER_NOTICE: free(l.ptr); break;
 		case LETTER_NEWS:
-		case LETTER_WRITTEN: break;
+		case LETTER_WRITTEN:
+		case LETTER_ARRIVED: break;
 		}
 	}
 }

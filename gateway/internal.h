@@ -26,7 +26,15 @@
 enum stop_phase { RUNNING, DRAINING, LEAVING, STOPPED };
 
 /* Letters to main: from the store's thread, the broker's, and those of the lines. */
-enum gateway_letter { LETTER_NEWS, LETTER_TROUBLE, LETTER_ANSWER, LETTER_NOTICE, LETTER_COMMAND, LETTER_WRITTEN };
+enum gateway_letter {
+	LETTER_NEWS,
+	LETTER_TROUBLE,
+	LETTER_ANSWER,
+	LETTER_NOTICE,
+	LETTER_COMMAND,
+	LETTER_WRITTEN,
+	LETTER_ARRIVED
+};
 
 /* Owner: main thread. Others reach it only through ->inbox, ->last_seq and ->news_posted. */
 struct gateway {

@@ -12,8 +12,9 @@ struct upstream {
 	struct generation *gen;
 	const struct bridge_opts *opts;
 	struct bridge *bridge;
-	size_t number; /* its place in the store's list */
-	char *text;    /* its options; the same text: nothing changed */
+	size_t number;   /* its place in the store's list */
+	char *text;      /* its options; the same text: nothing changed */
+	uint32_t serial; /* no other has it, nor had it before a reload */
 	bool told, told_up;
 	struct upstream *next;
 };
@@ -23,6 +24,7 @@ struct upstreams {
 	struct upstream *list;
 	uint64_t last_seq;
 	bool applied; /* once: what begins later does so by a reload */
+	uint32_t serials;
 };
 
 static void acknowledged(void *ctx, struct bridge *b, uint64_t seq)
@@ -36,12 +38,39 @@ static void acknowledged(void *ctx, struct bridge *b, uint64_t seq)
 			(unsigned long long)seq, strerror(-r));
 }
 
-static int inbound(void *ctx, struct bridge *b, struct msg *m)
+/* On the broker's thread. */
+static bool arrived(void *ctx, uint64_t token, bool taken)
+{
+	const struct upstreams *u = ctx;
+	struct letter l = {.kind = u->deps.letter_arrived, .num = taken, .val = token};
+
+	return mailbox_post(u->deps.inbox, l) == 0;
+}
+
+static int inbound(void *ctx, struct bridge *b, const struct bridge_arrival *a)
 {
 	struct upstream *up = ctx;
+	struct broker_arrival to = {
+		.msg = a->msg,
+		.source = up->opts->head.name,
+		.epoch = a->epoch,
+		.number = a->number,
+		.done = arrived,
+		.ctx = up->all,
+		.token = (uint64_t)up->serial << 32 | a->token,
+	};
 
 	(void)b;
-	return up->all->deps.broker ? broker_publish(up->all->deps.broker, m) : BROKER_BUSY;
+	if (!up->all->deps.broker || broker_arrive(up->all->deps.broker, &to) != 0)
+		return BRIDGE_NOT_NOW;
+	return BRIDGE_TOLD_LATER;
+}
+
+void upstreams_arrived(struct upstreams *u, const struct letter *l)
+{
+	for (struct upstream *up = u->list; up; up = up->next)
+		if (up->serial == (uint32_t)(l->val >> 32))
+			bridge_taken(up->bridge, (uint32_t)l->val, l->num);
 }
 
 /* Every attempt to connect is a change for the bridge; the site hears of the link only when it comes or goes, or an
@@ -88,6 +117,7 @@ static int upstream_new(struct upstream **out, struct upstreams *u, struct gener
 	up->gen = generation_ref(gen);
 	up->opts = (const struct bridge_opts *)gen->opts->upstreams.items + number;
 	up->number = number;
+	up->serial = ++u->serials;
 	up->text = gateway_upstream_text(gen->opts, up->opts);
 	env.opts_text = up->text;
 	if (!up->text)

@@ -8,6 +8,7 @@
 #define GATEWAY_UPSTREAMS_H
 
 #include "base/loop.h"
+#include "base/mailbox.h"
 #include "gateway/generation.h"
 #include "gateway/route.h"
 
@@ -18,6 +19,8 @@ struct upstreams_deps {
 	struct store *store;
 	struct broker *broker;
 	const char *exe;
+	struct mailbox *inbox; /* main's, for answers of the broker: letters of this kind go to upstreams_arrived() */
+	uint32_t letter_arrived;
 	/* The link came or went, to be told to the site; main thread. */
 	void (*changed)(void *ctx, const char *upstream, bool up, const char *reason);
 	void *ctx;
@@ -28,6 +31,7 @@ void upstreams_free(struct upstreams *u); /* kills what still runs; NULL is fine
 
 int upstreams_apply(struct upstreams *u, struct generation *gen);
 void upstreams_news(struct upstreams *u, uint64_t last_seq);
+void upstreams_arrived(struct upstreams *u, const struct letter *l);
 void upstreams_hold_inbound(struct upstreams *u); /* local clients are gone: take nothing more from upstream */
 void upstreams_stop(struct upstreams *u);         /* asks all to say goodbye; upstreams_running() says when they have */
 bool upstreams_running(const struct upstreams *u);

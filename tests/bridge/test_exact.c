@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/exact.h"
+#include "bridge/mapped.h"
 #include "tests/lib/tempdir.h"
 
 #include <errno.h>
@@ -177,7 +178,7 @@ static void file_of_another_boot_that_was_not_closed_is_not_trusted(void **state
 	assert_true(exact_trusted(b->e, address)); /* a kill */
 	assert_int_equal(exact_in_flight(b->e), 1);
 
-	assert_true(exact_path(path, sizeof(path), b->dir, "up"));
+	assert_true(mapped_path(path, sizeof(path), EXACT_FILE, b->dir, "up"));
 	fd = open(path, O_RDWR);
 	assert_int_equal(pwrite(fd, other, 1, 16), 1);
 	exact_close(b->e); /* in order: the boot does not matter then */

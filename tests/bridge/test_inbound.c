@@ -85,7 +85,7 @@ static int deliver(struct main_end *m, const char *answers, struct msg *msg, boo
 		close(pair[1]);
 	else
 		assert_int_equal(pthread_create(&thread, NULL, run_main, m), 0);
-	r = inbound_deliver(in, msg);
+	r = inbound_deliver(in, msg, 1);
 	if (!main_dies) {
 		pthread_join(thread, NULL);
 		close(pair[1]);
@@ -164,9 +164,9 @@ static void the_echo_of_what_went_up_does_not_reach_main(void **state)
 	assert_int_equal(inbound_new(&in, &opts, "plant", e, pair[0]), 0);
 	in->patience_ms = in->again_ms = 1;
 	echo_sent(e, "cmd/a", 5, "on", 2, clock_mono_ms(&clock_system));
-	assert_int_equal(inbound_deliver(in, m), INBOUND_UNFIT);
+	assert_int_equal(inbound_deliver(in, m, 1), INBOUND_UNFIT);
 	assert_int_equal(atomic_load(&in->looped), 1);
-	assert_int_equal(inbound_deliver(in, m), -ETIMEDOUT); /* the same from somebody else; main sleeps here */
+	assert_int_equal(inbound_deliver(in, m, 1), -ETIMEDOUT); /* the same from somebody else; main sleeps here */
 	inbound_free(in);
 	echo_free(e);
 	msg_unref(m);
