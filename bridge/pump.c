@@ -66,17 +66,19 @@ static uint64_t walked(const struct drain *d)
 	return fast > main ? fast : main;
 }
 
-/* Everything the store holds now waited for this link. */
+/* Everything the store holds now waited for this link. With live-first, few that only a short break held up go on with
+ * the live ones; not so on the first link of a process: one before it may have sent newer ones live already, of which
+ * nothing is known here, and the live stream would go back. */
 void pump_link_up(struct drain *d)
 {
 	struct lane *fast = &d->lanes[FAST];
-	uint64_t at = walked(d);
+	uint64_t at = walked(d), few = d->counts.links > 1 ? BACKLOG : 0;
 
 	d->late_until = d->news > at ? d->news : at;
 	d->condemned_count = 0;
 	window_begin(&d->window);
 	d->hold_until_ms = 0;
-	if (!d->shut && drain_live_first(d) && d->news > at + BACKLOG && history_add(&d->history, at, d->news) &&
+	if (!d->shut && drain_live_first(d) && d->news > at + few && history_add(&d->history, at, d->news) &&
 		!d->opts->alarms_first)
 		lane_jump(fast, d->news);
 }

@@ -85,6 +85,21 @@ static void a_short_break_does_not_turn_live_records_into_late_ones(void **state
 	assert_true(drain_cursor(b->drain) < 500);
 }
 
+/* The process before it had sent 6 live, and was killed while 3 to 5 waited as its backlog. */
+static void a_new_process_sends_nothing_live_that_another_may_have_passed(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.order = BRIDGE_LIVE_FIRST;
+	rig_add(b, 6);
+	rig_begin_at(b, 2);
+	rig_go_up(b);
+	rig_add(b, 2);
+	rig_settle_until(b, 8);
+	for (uint64_t seq = 3; seq <= 8; seq++)
+		assert_int_equal(b->up.got[rig_place_of(b, seq)].late, seq <= 6);
+}
+
 static void live_records_are_fresh_while_a_limited_backlog_drains(void **state)
 {
 	struct bench *b = *state;
@@ -209,6 +224,7 @@ int main(void)
 		RIG_TEST(an_alarm_overtakes_a_backlog_and_the_cursor_waits),
 		RIG_TEST(without_a_backlog_alarms_keep_their_place),
 		RIG_TEST(live_records_go_beside_a_backlog_which_is_late),
+		RIG_TEST(a_new_process_sends_nothing_live_that_another_may_have_passed),
 		RIG_TEST(a_short_break_does_not_turn_live_records_into_late_ones),
 		RIG_TEST(live_records_are_fresh_while_a_limited_backlog_drains),
 		RIG_TEST(any_life_ends_with_everything_there),

@@ -26,6 +26,8 @@ static void every_kind_of_word_reads_back(void **state)
 		{.kind = WIRE_STATE, .code = 2, .text = {(const uint8_t *)"why", 3}},
 		{.kind = WIRE_QUARANTINE, .a = 5, .code = 0x95, .text = {(const uint8_t *)"too large", 9}},
 		{.kind = WIRE_INBOUND,
+			.a = 77,
+			.b = 78,
 			.id = 3,
 			.id2 = 60,
 			.code = 5,
@@ -34,6 +36,7 @@ static void every_kind_of_word_reads_back(void **state)
 			.payload = {(const uint8_t *)"", 0}},
 		{.kind = WIRE_PONG, .id = 1},
 		{.kind = WIRE_COUNTS, .counts = {.sent = 1, .cursor = 2, .in_flight = 3}},
+		{.kind = WIRE_ASK, .a = 3, .b = 4, .id = 5},
 	};
 	uint8_t bytes[256];
 
