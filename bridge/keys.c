@@ -239,14 +239,11 @@ static void check_addresses(const struct bridge_opts *o, struct key_report *repo
 /* Exactly once needs a session that outlasts the link, and one order. */
 static void check_exact(const struct bridge_opts *o, struct key_report *report)
 {
-	const struct bridge_rule *rules = o->rules.items;
-	bool exact = false;
+	bool up = rules_any_exact(o, RULES_UP);
 
-	for (size_t i = 0; i < o->rules.count; i++)
-		exact = exact || (!rules[i].in && rules[i].qos == 2);
-	if (exact && o->clean)
+	if ((up || rules_any_exact(o, RULES_DOWN)) && o->clean)
 		key_fault(report, o, "clean", "leaves no session for the rules with qos 2; leave it out, or use qos 1");
-	if (exact && o->order != BRIDGE_FIFO)
+	if (up && o->order != BRIDGE_FIFO)
 		key_fault(report, o, "order", "with qos 2 is fifo; leave it out, or use qos 1");
 }
 

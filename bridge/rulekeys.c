@@ -189,8 +189,6 @@ static void check_rule(void *item, struct key_report *report)
 	if (ways != 1)
 		key_fault(report, rule, NULL, "a rule says one way, this one %s; use one of out, in, both",
 			ways == 0 ? "none" : "more");
-	if (rule->qos == 2 && !rule->out)
-		key_fault(report, rule, "qos", "2 is offered for what goes up; use 1 for what comes down");
 	if (rule->topic && (rule->prefix || rule->strip))
 		key_fault(report, rule, "topic",
 			"is the whole new topic; leave strip and prefix out, or leave out topic");

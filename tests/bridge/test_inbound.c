@@ -2,6 +2,7 @@
 #include "bridge/inbound.h"
 
 #include "base/clock.h"
+#include "tests/lib/tempdir.h"
 #include "tests/lib/test.h"
 
 #include <errno.h>
@@ -15,8 +16,10 @@
 /* Main: answers each message in turn as the test says, then reads no more. */
 struct main_end {
 	struct wire wire;
-	const char *answers; /* '1' takes, '0' not now, 'x' an answer to something else first, then takes */
+	const char *
+		answers; /* '1' takes, '0' not now, '2' never had it, 'x' an answer to something else first, then takes */
 	char seen[16][128];
+	struct wire_word words[16]; /* their numbers and kinds */
 	size_t count;
 };
 
@@ -40,11 +43,12 @@ static void *run_main(void *arg)
 			usleep(200);
 			continue;
 		}
+		m->words[m->count] = w;
 		snprintf(m->seen[m->count++], sizeof(m->seen[0]), "%.*s %.*s", (int)w.text.len, (const char *)w.text.at,
 			(int)w.payload.len, (const char *)w.payload.at);
 		if (*a == 'x')
 			reply(m, id + 77, 0);
-		reply(m, id, *a == '0');
+		reply(m, id, *a == '0' ? 1 : *a == '2' ? 2 : 0);
 		a++;
 	}
 	return NULL;
@@ -66,6 +70,10 @@ static struct msg *message(const char *topic, const char *payload, size_t len)
 	return msg_new(&spec);
 }
 
+/* Of the next delivery; NULL: no QoS 2. */
+static struct inbox *with_inbox;
+static uint16_t with_id;
+
 /* What inbound_deliver() says of one message while main answers so. */
 static int deliver(struct main_end *m, const char *answers, struct msg *msg, bool main_dies)
 {
@@ -81,11 +89,13 @@ static int deliver(struct main_end *m, const char *answers, struct msg *msg, boo
 	assert_int_equal(inbound_new(&in, &opts, "plant", NULL, pair[0]), 0);
 	in->patience_ms = 200;
 	in->again_ms = 1;
+	in->inbox = with_inbox;
 	if (main_dies)
 		close(pair[1]);
 	else
 		assert_int_equal(pthread_create(&thread, NULL, run_main, m), 0);
-	r = inbound_deliver(in, msg, 1);
+	r = inbound_deliver(in, msg, with_id);
+	with_inbox = NULL;
 	if (!main_dies) {
 		pthread_join(thread, NULL);
 		close(pair[1]);
@@ -199,6 +209,83 @@ static void the_longest_message_that_fits_gets_through(void **state)
 	free(payload);
 }
 
+/* --- QoS 2 --------------------------------------------------------------------------------------------------------- */
+
+struct once {
+	struct main_end main;
+	char *dir;
+	struct inbox *inbox;
+};
+
+static void open_once(struct once *o)
+{
+	o->dir = tempdir_new();
+	assert_int_equal(inbox_open(&o->inbox, o->dir, "up"), 0);
+	inbox_dial(o->inbox, "mqtt://a");
+}
+
+static void close_once(struct once *o)
+{
+	inbox_close(o->inbox);
+	tempdir_free(o->dir);
+}
+
+static int deliver_once(struct once *o, const char *answers, uint16_t id)
+{
+	struct msg_spec spec = {.topic = "cmd/a", .topic_len = 5, .payload = "on", .payload_len = 2, .qos = 2};
+
+	with_inbox = o->inbox;
+	with_id = id;
+	return deliver(&o->main, answers, msg_new(&spec), false);
+}
+
+static void what_was_taken_is_not_handed_on_before_its_release(void **state)
+{
+	static struct once o;
+
+	(void)state;
+	open_once(&o);
+	assert_int_equal(deliver_once(&o, "1", 5), 0);
+	assert_int_equal(o.main.words[0].b, 1);
+	assert_int_equal(o.main.words[0].a, inbox_epoch(o.inbox));
+	assert_int_equal(deliver_once(&o, "", 5), 0);
+	assert_int_equal(o.main.count, 0);
+	inbox_release(o.inbox, 5);
+	assert_int_equal(deliver_once(&o, "1", 5), 0);
+	assert_int_equal(o.main.words[0].b, 2);
+	close_once(&o);
+}
+
+static void what_has_no_answer_keeps_its_number(void **state)
+{
+	static struct once o;
+
+	(void)state;
+	open_once(&o);
+	assert_int_equal(deliver_once(&o, "0", 5), -ETIMEDOUT);
+	assert_int_equal(deliver_once(&o, "1", 5), 0);
+	assert_int_equal(o.main.words[0].kind, WIRE_INBOUND);
+	assert_int_equal(o.main.words[0].b, 1);
+	close_once(&o);
+}
+
+static void before_another_number_main_is_asked_about_the_one_without_an_answer(void **state)
+{
+	static struct once o;
+
+	(void)state;
+	for (int had = 0; had < 2; had++) {
+		open_once(&o);
+		assert_int_equal(deliver_once(&o, "0", 5), -ETIMEDOUT);
+		assert_int_equal(deliver_once(&o, had ? "11" : "21", 6), 0);
+		assert_int_equal(o.main.words[0].kind, WIRE_ASK);
+		assert_int_equal(o.main.words[0].b, 1);
+		assert_int_equal(o.main.words[1].b, 2);
+		assert_int_equal(inbox_has(o.inbox, 5), had);
+		close_once(&o);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +297,9 @@ int main(void)
 		cmocka_unit_test(the_echo_of_what_went_up_does_not_reach_main),
 		cmocka_unit_test(what_no_rule_lets_in_does_not_reach_main),
 		cmocka_unit_test(the_longest_message_that_fits_gets_through),
+		cmocka_unit_test(what_was_taken_is_not_handed_on_before_its_release),
+		cmocka_unit_test(what_has_no_answer_keeps_its_number),
+		cmocka_unit_test(before_another_number_main_is_asked_about_the_one_without_an_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
