@@ -2,10 +2,12 @@
 /* Ports as they are opened, driven, unplugged and plugged in again; on ptys, with what those cannot do put in by
  * ttyshim.c. */
 #include "base/log.h"
-#include "drivers/driver.h"
 #include "drivers/port.h"
 #include "drivers/wire.h"
 
+#include "tests/drivers/ptypair.h"
+#include "tests/drivers/rig.h"
+#include "tests/drivers/slave.h"
 #include "tests/drivers/ttyshim.h"
 #include "tests/lib/test.h"
 #include "tests/lib/until.h"
@@ -32,23 +34,20 @@ struct adapter {
 	char path[64];
 };
 
-static void plug_in(struct adapter *a)
+static void name(struct adapter *a, const char *target)
 {
-	char target[64];
-	struct termios t;
-
-	a->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	assert_true(a->master >= 0);
-	assert_int_equal(grantpt(a->master), 0);
-	assert_int_equal(unlockpt(a->master), 0);
-	assert_int_equal(ptsname_r(a->master, target, sizeof(target)), 0);
-	assert_int_equal(tcgetattr(a->master, &t), 0);
-	cfmakeraw(&t);
-	assert_int_equal(tcsetattr(a->master, TCSANOW, &t), 0);
 	if (!a->path[0]) /* a line may be looking for it */
 		snprintf(a->path, sizeof(a->path), "/tmp/weir-test-port-%d", (int)getpid());
 	unlink(a->path);
 	assert_int_equal(symlink(target, a->path), 0);
+}
+
+static void plug_in(struct adapter *a)
+{
+	char target[PTYPAIR_PATH];
+
+	a->master = ptypair_open(target);
+	name(a, target);
 }
 
 static void unplug(struct adapter *a)
@@ -208,82 +207,22 @@ static void rts_is_up_while_a_request_leaves(void **state)
 /* --- unplugged and plugged in again ------------------------------------------------------------------------------ */
 
 struct plant {
-	struct adapter adapter;
-	pthread_t thread;
-	_Atomic bool stop;
-	struct point_opts point;
-	struct device_opts device;
-	const struct device_opts *list[1];
-	struct line_opts opts;
-	struct line *line;
-	_Atomic unsigned good;
-	_Atomic bool bad, up; /* what was told last */
+	struct adapter adapter; /* its name alone */
+	struct slave slave;
+	struct rig rig;
 };
-
-/* Every read of one register is answered with 0x1234. */
-static void *answer(void *arg)
-{
-	struct plant *p = arg;
-	static const uint8_t reply[] = {1, 3, 2, 0x12, 0x34, 0xb5, 0x33};
-	uint8_t q[8];
-	size_t got = 0;
-
-	while (!p->stop) {
-		struct pollfd fd = {.fd = p->adapter.master, .events = POLLIN};
-		ssize_t n = 0;
-
-		if (poll(&fd, 1, 10) > 0 && fd.revents & POLLIN)
-			n = read(p->adapter.master, q + got, sizeof(q) - got);
-		got += n > 0 ? (size_t)n : 0;
-		if (got == sizeof(q)) {
-			got = 0;
-			if (write(p->adapter.master, reply, sizeof(reply)) != (ssize_t)sizeof(reply))
-				abort();
-		}
-	}
-	return NULL;
-}
-
-static int on_sample(void *ctx, const struct sample *s)
-{
-	struct plant *p = ctx;
-
-	p->bad = s->quality == QUALITY_BAD;
-	p->good += !p->bad;
-	return 0;
-}
-
-static void on_device(
-	void *ctx, const struct line_opts *l, const struct device_opts *d, enum device_state state, const char *reason)
-{
-	(void)ctx;
-	(void)l;
-	(void)d;
-	(void)state;
-	(void)reason;
-}
-
-static void on_port(void *ctx, const struct line_opts *l, bool up, const char *reason)
-{
-	struct plant *p = ctx;
-
-	(void)l;
-	(void)reason;
-	p->up = up;
-}
 
 static void begin_answers(struct plant *p)
 {
-	plug_in(&p->adapter);
-	p->stop = false;
-	assert_int_equal(pthread_create(&p->thread, NULL, answer, p), 0);
+	memset(&p->slave, 0, sizeof(p->slave));
+	slave_start(&p->slave);
+	name(&p->adapter, p->slave.path);
 }
 
 static void end_answers(struct plant *p)
 {
-	p->stop = true;
-	pthread_join(p->thread, NULL);
-	unplug(&p->adapter);
+	unlink(p->adapter.path);
+	slave_stop(&p->slave);
 }
 
 static unsigned count_descriptors(void)
@@ -298,34 +237,6 @@ static unsigned count_descriptors(void)
 	return n;
 }
 
-static void start(struct plant *p)
-{
-	const struct line_sink sink = {p, on_sample, on_device, on_port};
-
-	p->point = (struct point_opts){.head.name = "p",
-		.source = SOURCE_HOLDING,
-		.address = 7,
-		.type = TYPE_UINT16,
-		.order = ORDER_BIG,
-		.scale = 1,
-		.decimals = -1,
-		.report = REPORT_EVERY,
-		.every_ms = 10};
-	p->device = (struct device_opts){.head.name = "d",
-		.unit = 1,
-		.every_ms = 10,
-		.points = {&p->point, 1},
-		.max_registers = 125,
-		.max_bits = 2000,
-		.max_hole = -1};
-	p->list[0] = &p->device;
-	p->opts = options(&p->adapter);
-	p->opts.devices = p->list;
-	p->opts.device_count = 1;
-	assert_int_equal(line_new(&p->line, &p->opts, &sink, &clock_system), 0);
-	assert_int_equal(line_start(p->line), 0);
-}
-
 static void port_that_comes_and_goes_leaves_no_descriptor_behind(void **state)
 {
 	struct plant *p = calloc(1, sizeof(*p));
@@ -334,20 +245,21 @@ static void port_that_comes_and_goes_leaves_no_descriptor_behind(void **state)
 	(void)state;
 	assert_non_null(p);
 	begin_answers(p);
-	start(p);
+	rig_init(&p->rig, DRIVER_MODBUS_RTU, p->adapter.path, 1);
+	rig_run(&p->rig);
 	for (unsigned round = 1; round <= ROUNDS; round++) {
-		unsigned good = p->good;
+		unsigned good = p->rig.good, bad = p->rig.bad;
 
-		UNTIL(p->good >= good + 3 && p->up);
+		UNTIL(p->rig.good >= good + 3 && p->rig.port_up);
 		if (round == 1)
 			before = count_descriptors();
 		assert_int_equal(count_descriptors(), before);
 		end_answers(p);
-		UNTIL(!p->up && p->bad);
+		UNTIL(!p->rig.port_up && p->rig.bad > bad);
 		begin_answers(p);
 	}
-	UNTIL(p->up);
-	line_free(p->line);
+	UNTIL(p->rig.port_up);
+	rig_stop(&p->rig);
 	end_answers(p);
 	free(p);
 }
