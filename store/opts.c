@@ -34,9 +34,8 @@ static const struct key thin_keys[] = {
 };
 
 static const struct key_table thin_table = KEY_TABLE_OF("thinning", struct store_thin, thin_keys,
-	.help = "Before anything is evicted at max_bytes, the oldest readings are thinned: those that stay say so, and "
-		"a"
-		" gap record counts those that went.");
+	.help = "Before anything is evicted or refused at max_bytes, the oldest readings are thinned: those that stay "
+		"say so, and a gap record counts those that went.");
 
 static const struct key keys[] = {
 	{"dir", KEY_PATH, offsetof(struct store_opts, dir), .dflt = "/var/lib/weir", .min = 1, .max = 3900,
@@ -67,8 +66,7 @@ static const struct key keys[] = {
 			"their times"
 			" are put right when it is"},
 	{"thin", KEY_LIST, offsetof(struct store_opts, thin), .table = &thin_table, .max = 64,
-		.help = "with on_full: evict, what may be thinned before anything is evicted; the first that matches "
-			"holds"},
+		.help = "what may be thinned before anything is evicted or refused; the first that matches holds"},
 	{"keep", KEY_TIME, offsetof(struct store_opts, keep_ms), .dflt = "0s", .min = 0, .max = INT64_C(315360000000),
 		.help = "acknowledged records stay this long as local history; they go first when room is needed"},
 	{"keep_bytes", KEY_SIZE, offsetof(struct store_opts, keep_bytes), .dflt = "0", .min = 0,

@@ -175,6 +175,8 @@ static int change(struct queue *q, struct msg *const *msgs, size_t count, struct
 	if (r == 0 && count > 0)
 		r = room_make(q, msgs, count, &floor, now.wall_ms);
 	if (r == 0)
+		r = room_make_ahead(q, msgs, count, now.wall_ms);
+	if (r == 0)
 		r = queue_save_cursors(q);
 	if (r == 0)
 		r = append(q, msgs, count, floor, now, &untrusted);
@@ -308,6 +310,7 @@ void queue_stats(const struct queue *q, struct queue_stats *out)
 		.commits = q->commits,
 		.disk_bytes = (q->size.pages - q->size.free_pages) * DB_PAGE + q->size.wal_frames * (DB_PAGE + 24),
 		.free_bytes = room_free_pages(&q->size) * DB_PAGE,
+		.full = room_is_full(q),
 		.oldest_wall_ms = q->now.empty ? 0 : q->now.head.from_ms,
 	};
 }

@@ -24,6 +24,7 @@ struct queue_opts {
 	bool sync, preallocate;
 	bool refuse; /* when full: queue_commit() fails with -ENOSPC, nothing is evicted */
 	int64_t max_bytes;
+	int64_t spare_bytes;          /* with refuse: full is what has less left, for what is on its way */
 	int64_t keep_free;            /* the queue does not grow while the file system has less; 0: not looked at */
 	int64_t keep_ms;              /* settled records stay as history this long ... */
 	int64_t keep_bytes;           /* ... and as long as the log takes less than this; 0 and 0: not at all */
@@ -96,13 +97,14 @@ void queue_clock(const struct queue *q, struct queue_clock *out);
 
 void queue_acknowledge(struct queue *q, size_t upstream, uint64_t seq); /* in memory, until the next commit */
 uint64_t queue_cursor(const struct queue *q, size_t upstream);
-bool queue_unsaved(const struct queue *q); /* cursors moved since the last commit, or more is to be dropped */
+bool queue_unsaved(const struct queue *q); /* another commit has something to do: cursors to save, room to make */
 
 struct queue_stats {
 	uint64_t first_seq, last_seq; /* on disk; first > last: none */
 	uint64_t evicted, thinned, salvaged, lost;
 	uint64_t commits;
 	int64_t disk_bytes, free_bytes; /* in use; what may still come */
+	bool full;                      /* with opts.refuse: no more should come */
 	int64_t oldest_wall_ms;
 };
 void queue_stats(const struct queue *q, struct queue_stats *out);

@@ -176,8 +176,10 @@ static int attach(struct queue *q)
 		r = within(q, load_all);
 	if (r == 0)
 		r = room_measure(q);
-	if (r == 0)
+	if (r == 0) {
 		q->confirmed = q->now.next_seq;
+		q->now.more = q->opts.refuse; /* it may be full of what can go, and nothing comes while it says so */
+	}
 	return r;
 }
 

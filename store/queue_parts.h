@@ -22,7 +22,7 @@ struct state {
 	uint64_t next_seq;
 	struct db_block head; /* the oldest block; only when !empty */
 	bool empty;
-	bool more; /* settled blocks are left to drop */
+	bool more; /* settled blocks are left to drop, or more room is to be made */
 	uint64_t evicted;
 	uint64_t evicted_to[4]; /* no record of the class in blocks up to here */
 	uint64_t gap_row;       /* the block that ends in the gap of the last eviction */
@@ -74,6 +74,9 @@ int room_find_head(struct queue *q);          /* reads the oldest block's head a
 int room_drop_settled(struct queue *q, int64_t wall_ms, bool pressed); /* history too when pressed */
 /* *floor: what is below this class is not let in. -ENOSPC: no room for any of them. */
 int room_make(struct queue *q, struct msg *const *msgs, size_t count, unsigned *floor, int64_t wall_ms);
+/* Besides room for these, opts.spare_bytes, as far as history and what may be thinned give it. */
+int room_make_ahead(struct queue *q, struct msg *const *msgs, size_t count, int64_t wall_ms);
+bool room_is_full(const struct queue *q); /* with opts.refuse: no more should come */
 
 /* once.c: within a transaction */
 int once_load(struct queue *q, int64_t wall_ms);

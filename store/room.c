@@ -4,6 +4,7 @@
 #include "store/evict.h"
 #include "store/queue_parts.h"
 #include "store/thin.h"
+#include "store/window.h"
 
 #include <errno.h>
 #include <sys/statvfs.h>
@@ -193,12 +194,12 @@ static int drop_history(struct queue *q, int64_t pages, int64_t wall_ms)
 	return r;
 }
 
-/* Old readings are thinned before anything is evicted. */
-static int thin(struct queue *q, int64_t pages, int64_t wall_ms)
+/* Old readings are thinned before anything is evicted or refused: 0, THIN_END when none are left, or -errno. */
+static int thin(struct queue *q, int64_t pages, int windows, int64_t wall_ms)
 {
-	int r = 0;
+	int r = q->opts.thin_count > 0 ? 0 : THIN_END;
 
-	for (int i = 0; r == 0 && i < THIN_WINDOWS && room_free_pages(&q->size) < pages; i++) {
+	for (int i = 0; r == 0 && i < windows && room_free_pages(&q->size) < pages; i++) {
 		struct thin_opts o = {
 			q->opts.thin, q->opts.thin_count, q->now.thinned_to, q->opts.event_topic, wall_ms};
 		struct thin_result done;
@@ -212,7 +213,7 @@ static int thin(struct queue *q, int64_t pages, int64_t wall_ms)
 		if (r == 0)
 			r = room_measure(q);
 	}
-	return r < 0 ? r : 0;
+	return r;
 }
 
 /* Room for what is at or above a class, at the cost of stored records at or below it. */
@@ -220,9 +221,13 @@ static int make_room_for(struct queue *q, int64_t pages, unsigned class, int64_t
 {
 	int r = drop_history(q, pages, wall_ms);
 
-	if (r < 0 || room_free_pages(&q->size) >= pages || q->opts.refuse)
-		return r < 0 ? r : room_free_pages(&q->size) >= pages ? 0 : -ENOSPC;
-	r = q->opts.thin_count > 0 ? thin(q, pages, wall_ms) : 0;
+	if (r == 0)
+		r = thin(q, pages, THIN_WINDOWS, wall_ms);
+	if (r < 0 || room_free_pages(&q->size) >= pages)
+		return r < 0 ? r : 0;
+	if (q->opts.refuse)
+		return -ENOSPC;
+	r = 0;
 	for (unsigned c = 0; r == 0 && c <= class; c++) {
 		while (r == 0 && room_free_pages(&q->size) < pages)
 			r = evict(q, c, wall_ms);
@@ -231,6 +236,38 @@ static int make_room_for(struct queue *q, int64_t pages, unsigned class, int64_t
 		r = 0;
 	}
 	return r < 0 ? r : -ENOSPC;
+}
+
+/* With opts.refuse. */
+static int64_t pages_to_spare(const struct queue *q)
+{
+	return q->opts.spare_bytes > 0 ? q->opts.spare_bytes / DB_PAGE + SPARE_PAGES : 0;
+}
+
+bool room_is_full(const struct queue *q)
+{
+	return q->opts.refuse && room_free_pages(&q->size) < pages_to_spare(q);
+}
+
+/* Records are refused before there is no room for those that are on their way. So that nobody is refused while there is
+ * history, or what may be thinned, these make room a little sooner: a step with each commit, as much as the write-ahead
+ * log holds, and commits go on until there is enough or nothing more to take. */
+int room_make_ahead(struct queue *q, struct msg *const *msgs, size_t count, int64_t wall_ms)
+{
+	int64_t pages = pages_to_spare(q) * 4 / 3 + pages_for(msgs, count, 0);
+	int windows = (int)(room_wal_bytes(q->opts.max_bytes) / WINDOW_BYTES);
+	int r = 0;
+
+	if (!q->opts.refuse || q->opts.spare_bytes == 0 || room_free_pages(&q->size) >= pages)
+		return 0;
+	if (!q->now.empty && q->now.head.last <= room_settled(q))
+		r = room_drop_settled(q, wall_ms, true);
+	if (r == 0)
+		r = room_measure(q);
+	if (r == 0)
+		r = thin(q, pages, windows > 0 ? windows : 1, wall_ms);
+	q->now.more |= r == 0 && room_free_pages(&q->size) < pages;
+	return r < 0 ? r : 0;
 }
 
 /* *floor: what is below this class is not let in. */

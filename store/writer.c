@@ -73,7 +73,6 @@ static void publish_figures(struct store *s)
 {
 	struct queue_stats q;
 	struct figures *f = &s->figures;
-	bool full;
 
 	queue_stats(s->queue, &q);
 	atomic_store(&f->first_seq, q.first_seq);
@@ -83,9 +82,7 @@ static void publish_figures(struct store *s)
 	atomic_store(&f->thinned, q.thinned);
 	atomic_store(&f->disk_bytes, (uint64_t)q.disk_bytes);
 	atomic_store(&f->oldest_wall_ms, (uint64_t)q.oldest_wall_ms);
-	/* What is in memory must still fit when no more is let in. */
-	full = s->opts.on_full == STORE_REFUSE && q.free_bytes < (int64_t)(s->memory + s->memory / 2);
-	atomic_store(&s->full, full);
+	atomic_store(&s->full, q.full);
 }
 
 static void collect_acks(struct store *s)
@@ -198,6 +195,7 @@ int writer_open_queue(struct store *s)
 		.preallocate = s->opts.preallocate,
 		.refuse = s->opts.on_full == STORE_REFUSE,
 		.max_bytes = s->opts.max_bytes,
+		.spare_bytes = (int64_t)(s->memory + s->memory / 2), /* what is in memory must still fit */
 		.keep_free = s->opts.keep_free,
 		.keep_ms = s->opts.keep_ms,
 		.keep_bytes = s->opts.keep_bytes,
