@@ -25,13 +25,14 @@ struct bridge;
 
 enum bridge_version { BRIDGE_V311 = 4, BRIDGE_V5 = 5 };
 enum bridge_retain { BRIDGE_RETAIN_KEEP, BRIDGE_RETAIN_SET, BRIDGE_RETAIN_CLEAR };
-enum bridge_order { BRIDGE_FIFO, BRIDGE_LIVE_FIRST };
+enum bridge_order { BRIDGE_FIFO, BRIDGE_STRICT, BRIDGE_LIVE_FIRST };
 enum bridge_hops { BRIDGE_HOPS_AUTO, BRIDGE_HOPS_ON, BRIDGE_HOPS_OFF };
 enum bridge_zone { BRIDGE_LOCAL_TIME, BRIDGE_UTC };
 enum bridge_mark { BRIDGE_MARK_AUTO, BRIDGE_MARK_JSON, BRIDGE_MARK_NONE };
 
 enum { BRIDGE_CLASS_KEEP = -1 };
 enum bridge_payload { BRIDGE_AS_IS, BRIDGE_ENVELOPE };
+enum bridge_over_rate { BRIDGE_OVER_WAIT, BRIDGE_OVER_LATEST };
 enum bridge_report { BRIDGE_REPORT_AUTO, BRIDGE_REPORT_EVERY, BRIDGE_REPORT_CHANGE };
 enum bridge_batch_format { BRIDGE_BATCH_JSON, BRIDGE_BATCH_LINES };
 
@@ -56,7 +57,9 @@ struct bridge_rule {
 	int64_t expiry_ms; /* on the other side, and in the store on the way up; 0: as the message has it */
 	int payload;       /* enum bridge_payload */
 	struct bridge_batch batch;
-	int report; /* enum bridge_report; AUTO, once it was checked, is every */
+	int64_t rate;  /* messages a second; 0: no limit */
+	int over_rate; /* enum bridge_over_rate */
+	int report;    /* enum bridge_report; AUTO, once it was checked, is every */
 	const char *deadband_text;
 	double deadband;
 	bool deadband_percent;

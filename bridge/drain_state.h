@@ -40,6 +40,7 @@ struct drain {
 	int64_t status_sent_ms;               /* -1: none in flight */
 	bool wiping;                          /* this call only has the server forget the session */
 	bool resuming;                        /* what an earlier link left is not answered yet */
+	size_t resume_bytes;                  /* of what this call sends again, counted for the day */
 	int resume_silences;                  /* links in a row on which none of it was */
 	bool subscribed;                      /* this process has done it once */
 	char status_topic[TOPIC_MAX_LEN + 1]; /* empty: none */
@@ -60,6 +61,7 @@ struct drain {
 	int fast_in_a_row;
 	struct window window;
 	struct bucket records, bytes;
+	struct rates rates;
 	struct parcel_scratch scratch;
 	uint32_t condemned[CONDEMNED]; /* topics refused for good on this link, as hashes */
 	size_t condemned_count;

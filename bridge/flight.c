@@ -89,6 +89,14 @@ uint32_t flight_topic(struct flight_slot *slot)
 	return slot->topic;
 }
 
+/* An alarm is not held back by the rate of its rule. */
+bool flight_may_go(const struct flight *w, const struct flight_slot *slot, int64_t now_ms, int64_t *due_ms)
+{
+	if (slot->msg && slot->msg->class == MSG_ALARM)
+		return true;
+	return rates_allow(w->rates, slot->rule, now_ms, due_ms);
+}
+
 static void sooner(int64_t *due_ms, const struct flight_slot *slot)
 {
 	if (*due_ms < 0 || slot->due_ms < *due_ms)
@@ -113,9 +121,10 @@ static struct flight_slot *next_strictly(struct flight *w, int64_t now_ms, bool 
 		taken[topic / 64] |= UINT64_C(1) << topic % 64;
 		if (!first || slot->phase == FLIGHT_SENT || (exempt_only && !slot->exempt))
 			continue;
-		if (slot->due_ms <= now_ms)
+		if (slot->due_ms > now_ms)
+			sooner(due_ms, slot);
+		else if (flight_may_go(w, slot, now_ms, due_ms))
 			return slot;
-		sooner(due_ms, slot);
 	}
 	return NULL;
 }
@@ -137,9 +146,10 @@ struct flight_slot *flight_next(struct flight *w, int64_t now_ms, bool exempt_on
 		first = false;
 		if (exempt_only && !slot->exempt)
 			continue;
-		if (slot->due_ms <= now_ms)
+		if (slot->due_ms > now_ms)
+			sooner(due_ms, slot);
+		else if (flight_may_go(w, slot, now_ms, due_ms))
 			return slot;
-		sooner(due_ms, slot);
 	}
 	if (first)
 		w->unsent = w->tail;

@@ -17,6 +17,7 @@
 #include "base/msg.h"
 #include "bridge/bridge.h"
 #include "bridge/crate.h"
+#include "bridge/rates.h"
 
 enum flight_phase { FLIGHT_WAITING, FLIGHT_SENT, FLIGHT_DONE };
 
@@ -42,6 +43,7 @@ struct flight {
 	uint64_t head, tail; /* places, ever increasing; place % cap is the slot */
 	uint64_t unsent;     /* no place before this one is WAITING */
 	uint64_t seen;       /* seq of the last record looked at */
+	struct rates *rates; /* what is over the rate of its rule does not go; NULL: there are none */
 	bool strict; /* none goes while an earlier one of its topic is not done: so a refused one keeps its place */
 	size_t sent, sent_bytes;
 };
@@ -55,7 +57,9 @@ bool flight_full(const struct flight *w);
 size_t flight_count(const struct flight *w); /* pushed and not left */
 uint64_t flight_cursor(const struct flight *w);
 
-void flight_pass(struct flight *w, uint64_t seq);                         /* not ours */
+bool flight_may_go(
+	const struct flight *w, const struct flight_slot *slot, int64_t now_ms, int64_t *due_ms); /* as rates_allow() */
+void flight_pass(struct flight *w, uint64_t seq);                                                 /* not ours */
 size_t flight_push(struct flight *w, uint64_t seq, struct msg *m);        /* takes its own reference */
 struct flight_slot *flight_push_crate(struct flight *w, struct crate *c); /* owns it from now on */
 /* The oldest that may be sent, of all or of those that are exempt; NULL: none, *due_ms says when (or -1). */

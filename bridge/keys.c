@@ -98,6 +98,9 @@ static const struct key_choice versions[] = {
 
 static const struct key_choice orders[] = {
 	{"fifo", BRIDGE_FIFO, "the order of the store"},
+	{"strict", BRIDGE_STRICT,
+		"and no record leaves while an earlier one of its topic is not acknowledged, so that a refused one "
+		"keeps its place too; one record of a topic per round trip"},
 	{"live-first", BRIDGE_LIVE_FIRST,
 		"new records beside the backlog, which is marked late; each of the two in order"},
 	{NULL, 0, NULL},
@@ -243,8 +246,8 @@ static void check_exact(const struct bridge_opts *o, struct key_report *report)
 
 	if ((up || rules_any_exact(o, RULES_DOWN)) && o->clean)
 		key_fault(report, o, "clean", "leaves no session for the rules with qos 2; leave it out, or use qos 1");
-	if (up && o->order != BRIDGE_FIFO)
-		key_fault(report, o, "order", "with qos 2 is fifo; leave it out, or use qos 1");
+	if (up && o->order == BRIDGE_LIVE_FIRST)
+		key_fault(report, o, "order", "with qos 2 is fifo or strict; leave it out, or use qos 1");
 }
 
 static void check_limits(const struct bridge_opts *o, struct key_report *report)

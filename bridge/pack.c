@@ -68,7 +68,7 @@ static bool any_reports(const struct bridge_opts *opts)
 	return false;
 }
 
-int pack_new(struct pack **out, const struct bridge_opts *opts, bool reports)
+int pack_new(struct pack **out, const struct bridge_opts *opts, struct rates *rates, bool reports)
 {
 	struct pack *p = calloc(1, sizeof(*p));
 	int r = 0;
@@ -81,7 +81,7 @@ int pack_new(struct pack **out, const struct bridge_opts *opts, bool reports)
 	p->ready.last = &p->ready.first;
 	p->due_ms = -1;
 	if (reports && any_reports(opts))
-		r = sieve_new(&p->sieve, &p->pins, SIEVE_TOPICS, SIEVE_HELD_BYTES);
+		r = sieve_new(&p->sieve, &p->pins, rates, &(struct sieve_bounds){SIEVE_TOPICS, SIEVE_HELD_BYTES});
 	if (r < 0) {
 		pack_free(p);
 		return r;

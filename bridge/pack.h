@@ -12,6 +12,7 @@
 #define BRIDGE_PACK_H
 
 #include "bridge/crate.h"
+#include "bridge/rates.h"
 #include "store/store.h"
 
 enum { PACK_OPEN = 1024, PACK_BYTES = 4 * 1024 * 1024 };
@@ -19,7 +20,7 @@ enum { PACK_OPEN = 1024, PACK_BYTES = 4 * 1024 * 1024 };
 struct pack;
 
 /* reports false: what rules say of change and interval is not asked, since it was before. */
-int pack_new(struct pack **out, const struct bridge_opts *opts, bool reports);
+int pack_new(struct pack **out, const struct bridge_opts *opts, struct rates *rates, bool reports);
 void pack_free(struct pack *p); /* after the flight that its crates went to; NULL is fine */
 
 /* A record on its walk. ALONE: it goes by itself, nothing is done with it here. TAKEN: it is in here, or settled.

@@ -4,6 +4,8 @@
  * before its sending thread can see it: that is where the id is learnt. It writes sc before PUBREL leaves. */
 #include "bridge/paho_session.h"
 
+#include "bridge/hops.h"
+
 #include <MQTTClientPersistence.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -75,6 +77,13 @@ static uint8_t *put_props(uint8_t *at, const struct parcel *p)
 		at = put_u16(at, p->notes[i].value_len);
 		at = put(at, p->notes[i].value, p->notes[i].value_len);
 	}
+	if (p->hop) {
+		*at++ = 0x26;
+		at = put_u16(at, sizeof(HOPS_NAME) - 1);
+		at = put(at, HOPS_NAME, sizeof(HOPS_NAME) - 1);
+		at = put_u16(at, strlen(p->hop));
+		at = put(at, p->hop, strlen(p->hop));
+	}
 	return at;
 }
 
@@ -84,6 +93,8 @@ static size_t props_size(const struct parcel *p)
 
 	for (size_t i = 0; i < p->note_count; i++)
 		size += 5u + p->notes[i].name_len + p->notes[i].value_len;
+	if (p->hop)
+		size += 5u + sizeof(HOPS_NAME) - 1 + strlen(p->hop);
 	return size;
 }
 

@@ -38,10 +38,12 @@ int pump_init(struct drain *d)
 	d->send_due_ms = -1;
 	d->records.per_s = d->opts->rate;
 	d->bytes.per_s = d->opts->rate_bytes;
+	if (r == 0)
+		r = rates_init(&d->rates, d->opts);
 	for (size_t i = 0; i < LANES && r == 0; i++)
 		r = lane_init(&d->lanes[i], d->opts->head.name, i, slot_count(d->opts), d->env.cursor);
 	for (size_t i = 0; i < LANES && r == 0; i++)
-		r = pack_new(&d->packs[i], d->opts, i != BACK);
+		r = pack_new(&d->packs[i], d->opts, &d->rates, i != BACK);
 	if (r == 0)
 		r = gate_init(&d->gate, d->opts, d->env.clock, &d->env.meter);
 	return r;
@@ -54,6 +56,7 @@ void pump_fini(struct drain *d)
 		pack_free(d->packs[i]);
 	}
 	gate_fini(&d->gate);
+	rates_fini(&d->rates);
 	parcel_fini(&d->scratch);
 }
 
@@ -233,7 +236,8 @@ static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 	if ((d->shut && lane != FAST) || (lane == BACK && !goes_back(d)) || !window_allows(d, lane))
 		return NULL;
 	walk = walk_of(d, lane, *reads);
-	l->flight.strict = d->now_ms < d->strict_until_ms;
+	l->flight.rates = &d->rates;
+	l->flight.strict = d->opts->order == BRIDGE_STRICT || d->now_ms < d->strict_until_ms;
 	for (;;) {
 		slot = flight_next(&l->flight, d->now_ms, d->shut, &due_ms);
 		if (slot)
@@ -244,7 +248,10 @@ static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 		slot = fetch(d, lane, &walk);
 		if (!slot)
 			wait_for_more(d, lane, &walk);
-		if (!slot || !l->flight.strict) /* strictly, it may have to wait for another */
+		if (!slot)
+			break;
+		/* Strictly, it may have to wait for another; or until its rule has a message to spend. */
+		if (!l->flight.strict && flight_may_go(&l->flight, slot, d->now_ms, &due_ms))
 			break;
 	}
 	*reads = walk.reads;
@@ -327,6 +334,7 @@ static int hand_over(struct drain *d, size_t lane, struct flight_slot *slot, str
 	d->counts.sent += slot->crate ? crate_part(slot->crate) : 1;
 	d->counts.resent += slot->again;
 	flight_sent(&l->flight, slot, d->now_ms);
+	rates_spend(&d->rates, slot->rule);
 	bucket_spend(&d->records, 1);
 	bucket_spend(&d->bytes, (int64_t)size);
 	return 0;

@@ -50,6 +50,23 @@ static int parcel_of(struct drain *d, const struct exact_held *held, struct parc
 	return n > 0 ? 1 : n;
 }
 
+/* What is sent again is sent by the uplink, as soon as it is welcome, so it is counted for the day before the call; and
+ * taken back where there was no welcome, or no session. It goes past a bound that is reached: until it is answered
+ * nothing else may be sent. */
+static void spend(struct drain *d, const struct parcel *p)
+{
+	size_t size = parcel_wire_size(p, (enum bridge_version)d->opts->version);
+
+	gate_spend(&d->gate, size);
+	d->resume_bytes += size;
+}
+
+static void unspend(struct drain *d)
+{
+	gate_unspend(&d->gate, d->resume_bytes);
+	d->resume_bytes = 0;
+}
+
 int resume_prepare(struct drain *d)
 {
 	struct exact_held held;
@@ -58,6 +75,7 @@ int resume_prepare(struct drain *d)
 
 	if (!d->env.exact)
 		return 0;
+	unspend(d); /* the last call did not come up */
 	while (r == 0 && exact_next(d->env.exact, &at, &held)) {
 		struct parcel p;
 		struct uplink_held out = {held.id, held.released, &p};
@@ -66,6 +84,8 @@ int resume_prepare(struct drain *d)
 			r = parcel_of(d, &held, &p);
 		/* It is gone from the store. Released, the upstream goes on with what it has under that id. */
 		out.released = held.released || r > 0;
+		if (r == 0 && !out.released)
+			spend(d, &p);
 		if (r >= 0)
 			r = d->env.uplink->ops->hold(d->env.uplink, &out);
 	}
@@ -78,8 +98,11 @@ void resume_link_up(struct drain *d, const char *address)
 
 	if (!e)
 		return;
-	if (!d->limits.session_present)
+	if (!d->limits.session_present) {
 		exact_begin(e, address);
+		unspend(d);
+	}
+	d->resume_bytes = 0;
 	if (exact_in_flight(e) > 0)
 		log_info("upstream=%s %zu records of the last link are in flight at QoS 2", d->opts->head.name,
 			exact_in_flight(e));

@@ -38,6 +38,15 @@ static const struct key_choice report_choices[] = {
 	{NULL, 0, NULL},
 };
 
+static const struct key_choice over_choices[] = {
+	{"wait", BRIDGE_OVER_WAIT,
+		"it waits in its order; the cursor waits with it, and in the end what is behind it in the queue"},
+	{"latest", BRIDGE_OVER_LATEST,
+		"the newest record of each topic waits; those that it takes the place of are settled by this rule, and "
+		"counted"},
+	{NULL, 0, NULL},
+};
+
 static const struct key_choice format_choices[] = {
 	{"json", BRIDGE_BATCH_JSON, "an array"},
 	{"lines", BRIDGE_BATCH_LINES, "one record a line"},
@@ -98,6 +107,11 @@ static const struct key rule_keys[] = {
 		.help = "what goes up of a record; in a batch always envelopes"},
 	{"batch", KEY_TABLE, offsetof(struct bridge_rule, batch), .table = &batch_table,
 		.help = "several records in one message; those whose topic upstream is the same"},
+	{"rate", KEY_INT, offsetof(struct bridge_rule, rate), .min = 0, .max = 1000000, .dflt = "0",
+		.help = "messages a second of this rule at most, a batch is one; alarms count and are not held back; "
+			"0: no limit but the upstream's"},
+	{"over_rate", KEY_ENUM, offsetof(struct bridge_rule, over_rate), .choices = over_choices, .dflt = "wait",
+		.help = "what becomes of records that come faster than rate"},
 	{"report", KEY_ENUM, offsetof(struct bridge_rule, report), .choices = report_choices, .dflt = "auto",
 		.help = "which records go up; the others are settled by this rule, and counted"},
 	{"deadband", KEY_TEXT, offsetof(struct bridge_rule, deadband_text), .min = 1, .max = 32,
@@ -132,6 +146,8 @@ static void check_deadband(struct key_report *report, struct bridge_rule *rule)
 static void check_report(struct key_report *report, struct bridge_rule *rule)
 {
 	check_deadband(report, rule);
+	if (key_given(rule, "over_rate") && rule->rate == 0)
+		key_fault(report, rule, "over_rate", "there is no rate to be over; add `rate`");
 	if (rule->report == BRIDGE_REPORT_AUTO && rule->deadband_text)
 		rule->report = BRIDGE_REPORT_CHANGE;
 	if (rule->max_interval_ms > 0 && rule->report != BRIDGE_REPORT_CHANGE)
@@ -164,7 +180,7 @@ static void check_batch(struct key_report *report, struct bridge_rule *rule)
 static void check_way_up(struct key_report *report, struct bridge_rule *rule)
 {
 	static const char *const up[] = {
-		"class", "payload", "batch", "report", "deadband", "min_interval", "max_interval"};
+		"class", "payload", "batch", "rate", "over_rate", "report", "deadband", "min_interval", "max_interval"};
 
 	for (size_t i = 0; i < KEY_COUNT(up); i++)
 		if (rule->in && key_given(rule, up[i]))

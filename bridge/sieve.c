@@ -28,6 +28,7 @@ struct topic {
 	struct words last;        /* this, */
 	int64_t last_ms;          /* then, by its source's time */
 	struct crate_record held; /* .msg NULL: none */
+	bool over;                /* it waits for the rate alone */
 	struct words next;        /* what it says */
 	struct pin pin;
 	int64_t due_ms; /* of held: by our clock, */
@@ -36,10 +37,12 @@ struct topic {
 
 struct sieve {
 	struct pin *ring;
+	struct rates *rates; /* NULL: there are none */
 	struct topic *topics, **buckets;
 	size_t cap, count;
 	struct place used, holding; /* the first was used longest ago */
 	size_t held, held_bytes, held_max;
+	size_t over;       /* of held: for no other reason than the rate of their rule */
 	int64_t walked_ms; /* the latest source time seen */
 	int64_t look_ms;   /* when what is held is looked at again */
 	uint64_t settled;
@@ -64,21 +67,22 @@ static struct topic *of_holding(struct place *p)
 	return (struct topic *)((char *)p - offsetof(struct topic, holding));
 }
 
-int sieve_new(struct sieve **out, struct pin *ring, size_t topics, size_t held_bytes)
+int sieve_new(struct sieve **out, struct pin *ring, struct rates *rates, const struct sieve_bounds *bounds)
 {
 	struct sieve *r = calloc(1, sizeof(*r));
 
 	if (r) {
-		r->topics = calloc(topics, sizeof(*r->topics));
-		r->buckets = calloc(topics, sizeof(struct topic *));
+		r->topics = calloc(bounds->topics, sizeof(*r->topics));
+		r->buckets = calloc(bounds->topics, sizeof(struct topic *));
 	}
 	if (!r || !r->topics || !r->buckets) {
 		sieve_free(r);
 		return -ENOMEM;
 	}
 	r->ring = ring;
-	r->cap = topics;
-	r->held_max = held_bytes;
+	r->rates = rates;
+	r->cap = bounds->topics;
+	r->held_max = bounds->held_bytes;
 	r->used = (struct place){&r->used, &r->used};
 	r->holding = (struct place){&r->holding, &r->holding};
 	*out = r;
@@ -101,7 +105,8 @@ void sieve_free(struct sieve *r)
 
 bool sieve_concerns(const struct bridge_rule *rule)
 {
-	return rule->report == BRIDGE_REPORT_CHANGE || rule->min_interval_ms > 0;
+	return rule->report == BRIDGE_REPORT_CHANGE || rule->min_interval_ms > 0 ||
+	       (rule->rate > 0 && rule->over_rate == BRIDGE_OVER_LATEST);
 }
 
 /* --- topics -------------------------------------------------------------------------------------------------------- */
@@ -180,35 +185,52 @@ static struct topic *add(struct sieve *r, uint64_t key, const struct bridge_rule
 static void let_go(struct sieve *r, struct topic *t)
 {
 	r->held--;
+	r->over -= t->over;
 	r->held_bytes -= msg_bytes(t->held.msg);
-	cut(&t->holding);
 	t->held.msg = NULL;
 }
 
-static void supersede(struct sieve *r, struct topic *t)
+/* Its topic keeps its place among those that wait, for the record that may be held instead. */
+static bool supersede(struct sieve *r, struct topic *t)
 {
 	struct msg *m = t->held.msg;
 
 	if (!m)
-		return;
+		return false;
 	let_go(r, t);
 	pin_off(&t->pin);
 	msg_unref(m);
 	r->settled++;
+	return true;
 }
 
 static enum sieve_answer hold(
 	struct sieve *r, struct topic *t, const struct store_record *rec, bool late, int64_t wait_ms, int64_t now_ms)
 {
 	t->held = (struct crate_record){rec->seq, msg_ref(rec->msg), late};
+	t->over = wait_ms == 0;
+	r->over += t->over;
 	t->due_ms = now_ms + wait_ms;
 	t->due_at = rec->msg->wall_ms + wait_ms;
 	pin_hang(r->ring, &t->pin, rec->seq);
-	push(&r->holding, &t->holding);
 	r->held_bytes += msg_bytes(rec->msg);
-	if (r->held++ == 0)
-		r->look_ms = now_ms + SIEVE_LOOK_MS;
+	if (r->held++ == 0 || (t->over && r->over == 1))
+		r->look_ms = now_ms + (t->over ? SIEVE_SOON_MS : SIEVE_LOOK_MS);
 	return SIEVE_HELD;
+}
+
+/* Whether it is over its rate, where that is decided here; *due_ms as in rates_allow(). */
+static bool over_rate(const struct sieve *r, const struct bridge_rule *rule, int64_t now_ms, int64_t *due_ms)
+{
+	return rule->over_rate == BRIDGE_OVER_LATEST && !rates_allow(r->rates, rule, now_ms, due_ms);
+}
+
+/* A newcomer does not go ahead of those that wait for the rate. */
+static bool must_wait(const struct sieve *r, const struct bridge_rule *rule, int64_t now_ms)
+{
+	int64_t due_ms = -1;
+
+	return rule->over_rate == BRIDGE_OVER_LATEST && (r->over > 0 || over_rate(r, rule, now_ms, &due_ms));
 }
 
 static bool is_due(const struct sieve *r, const struct topic *t, int64_t now_ms)
@@ -219,6 +241,8 @@ static bool is_due(const struct sieve *r, const struct topic *t, int64_t now_ms)
 /* Each look goes through all that is held, so it is taken now and then only. */
 bool sieve_due(struct sieve *r, int64_t now_ms, struct sieve_due *out)
 {
+	int64_t look_ms = now_ms + SIEVE_LOOK_MS;
+
 	if (r->held == 0 || now_ms < r->look_ms)
 		return false;
 	for (struct place *p = r->holding.next; p != &r->holding; p = p->next) {
@@ -226,10 +250,15 @@ bool sieve_due(struct sieve *r, int64_t now_ms, struct sieve_due *out)
 
 		if (!is_due(r, t, now_ms))
 			continue;
+		if (over_rate(r, t->rule, now_ms, &look_ms)) {
+			r->over += !t->over;
+			t->over = true;
+			continue;
+		}
 		*out = (struct sieve_due){t->rule, t->held, &t->pin, t};
 		return true;
 	}
-	r->look_ms = now_ms + SIEVE_LOOK_MS;
+	r->look_ms = look_ms < now_ms + SIEVE_SOON_MS ? now_ms + SIEVE_SOON_MS : look_ms;
 	return false;
 }
 
@@ -238,6 +267,7 @@ void sieve_left(struct sieve *r, const struct sieve_due *due)
 	struct topic *t = due->topic;
 
 	let_go(r, t);
+	cut(&t->holding);
 	pin_off(&t->pin);
 	msg_unref(due->record.msg);
 	t->last = t->next;
@@ -287,28 +317,41 @@ static bool same(const struct bridge_rule *rule, const struct words *last, const
 	return fabs(w->value - last->value) <= band;
 }
 
-static enum sieve_answer judge(
+static enum sieve_answer weigh(
 	struct sieve *r, struct topic *t, const struct store_record *rec, bool late, int64_t now_ms)
 {
 	const struct bridge_rule *rule = t->rule;
 	struct words w = words_of(rec->msg);
 	int64_t age = t->known ? rec->msg->wall_ms - t->last_ms : 0;
-	bool again = !t->known || age < -rule->min_interval_ms - CLOCK_BACK_MS ||
-		     (rule->max_interval_ms > 0 && age >= rule->max_interval_ms);
+	bool wait, again = !t->known || age < -rule->min_interval_ms - CLOCK_BACK_MS ||
+			   (rule->max_interval_ms > 0 && age >= rule->max_interval_ms);
 
-	supersede(r, t);
 	if (!again && rule->report == BRIDGE_REPORT_CHANGE && same(rule, &t->last, &w)) {
 		r->settled++;
 		return SIEVE_SETTLED;
 	}
-	if (!again && age < rule->min_interval_ms && r->held_bytes + msg_bytes(rec->msg) <= r->held_max) {
+	wait = !again && age < rule->min_interval_ms;
+	if ((wait || must_wait(r, rule, now_ms)) && r->held_bytes + msg_bytes(rec->msg) <= r->held_max) {
 		t->next = w;
-		return hold(r, t, rec, late, rule->min_interval_ms - age, now_ms);
+		return hold(r, t, rec, late, wait ? rule->min_interval_ms - age : 0, now_ms);
 	}
 	t->known = true;
 	t->last = w;
 	t->last_ms = rec->msg->wall_ms;
 	return SIEVE_NOW;
+}
+
+static enum sieve_answer judge(
+	struct sieve *r, struct topic *t, const struct store_record *rec, bool late, int64_t now_ms)
+{
+	bool waited = supersede(r, t);
+	enum sieve_answer answer = weigh(r, t, rec, late, now_ms);
+
+	if (waited && answer != SIEVE_HELD)
+		cut(&t->holding);
+	if (!waited && answer == SIEVE_HELD)
+		push(&r->holding, &t->holding);
+	return answer;
 }
 
 enum sieve_answer sieve_judge(

@@ -12,19 +12,25 @@
  *
  * A value that changed before min_interval is over is held, and pins the cursor. What comes after it on its topic
  * takes its place; if nothing does, it is reported when its time has come, so the last value of a topic always is.
+ * With over_rate: latest a record that comes while its rule is over its rate is held as well; what is held goes in the
+ * order of its topics' waiting, as the rate lets it.
  */
 #ifndef BRIDGE_SIEVE_H
 #define BRIDGE_SIEVE_H
 
 #include "bridge/crate.h"
+#include "bridge/rates.h"
 #include "store/store.h"
 
-enum { SIEVE_TOPICS = 16384, SIEVE_HELD_BYTES = 4 * 1024 * 1024, SIEVE_LOOK_MS = 100 };
+enum { SIEVE_TOPICS = 16384, SIEVE_HELD_BYTES = 4 * 1024 * 1024, SIEVE_LOOK_MS = 100, SIEVE_SOON_MS = 10 };
 
 struct sieve;
 
+struct sieve_bounds {
+	size_t topics, held_bytes;
+};
 /* Pins of what is held hang in `ring`. */
-int sieve_new(struct sieve **out, struct pin *ring, size_t topics, size_t held_bytes);
+int sieve_new(struct sieve **out, struct pin *ring, struct rates *rates, const struct sieve_bounds *bounds);
 void sieve_free(struct sieve *r); /* NULL is fine */
 
 bool sieve_concerns(const struct bridge_rule *rule); /* the rule asks for any of this */

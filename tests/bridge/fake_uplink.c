@@ -105,6 +105,7 @@ void fake_down(struct fake_uplink *u, uint8_t code)
 	struct uplink_event e = {.kind = UPLINK_DOWN, .code = code, .text = code ? NULL : "the test says so"};
 
 	u->in_call = false;
+	u->held_count = 0; /* the call is over, and what it held with it */
 	u->base.event(u->base.ctx, &e);
 }
 

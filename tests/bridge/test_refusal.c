@@ -192,6 +192,37 @@ static void records_refused_together_come_again_in_their_order(void **state)
 	assert_order_of(b, "p/a");
 }
 
+static void with_order_strict_a_refused_record_is_overtaken_by_none_of_its_topic(void **state)
+{
+	static const char *const topics[] = {"p/a", "p/b", "p/c"};
+	struct bench *b = *state;
+	uint64_t done[3] = {0};
+	size_t next = 0;
+
+	b->opts.order = BRIDGE_STRICT;
+	for (int i = 0; i < 60; i++)
+		rig_add_topic(b, topics[i % 3], "x");
+	rig_begin(b);
+	rig_go_up(b);
+	for (int i = 0; i < 3000 && drain_cursor(b->drain) < 60; i++, rig_turn(b, 100)) {
+		assert_in_range(b->up.count - next, 0, 3); /* one of each topic at a time */
+		for (size_t end = b->up.count; next < end; next++) {
+			const struct fake_parcel *p = &b->up.got[next];
+			uint64_t *last = &done[p->topic[2] - 'a'];
+
+			if (p->seq % 7 == 0 && !p->again) {
+				fake_refuse(&b->up, next, 0x80);
+				continue;
+			}
+			assert_int_equal(p->seq, *last == 0 ? (uint64_t)(p->topic[2] - 'a' + 1) : *last + 3);
+			*last = p->seq;
+			fake_settle(&b->up, next);
+		}
+	}
+	assert_int_equal(drain_cursor(b->drain), 60);
+	assert_int_equal(b->quarantine_count, 0);
+}
+
 static void what_comes_after_a_refused_record_of_its_topic_waits_and_other_topics_go_on(void **state)
 {
 	struct bench *b = *state;
@@ -256,6 +287,7 @@ int main(void)
 		RIG_TEST(a_record_larger_than_the_server_takes_is_quarantined_unsent),
 		RIG_TEST(a_server_without_qos_1_is_no_upstream_for_promises),
 		RIG_TEST(records_refused_together_come_again_in_their_order),
+		RIG_TEST(with_order_strict_a_refused_record_is_overtaken_by_none_of_its_topic),
 		RIG_TEST(what_comes_after_a_refused_record_of_its_topic_waits_and_other_topics_go_on),
 		RIG_TEST(an_upstream_that_refuses_nothing_any_more_gets_the_whole_window_again),
 	};

@@ -179,6 +179,42 @@ static void record_that_left_the_store_is_released(void **state)
 	assert_true(x->b->up.held[1].released);
 }
 
+static uint64_t spent(const struct exact_bench *x)
+{
+	struct bridge_counts c;
+
+	drain_counts(x->b->drain, &c);
+	return c.day_bytes;
+}
+
+static void what_is_sent_again_on_a_resumed_session_counts_for_the_day(void **state)
+{
+	struct exact_bench *x = *state;
+	uint64_t once, again, before;
+
+	x->b->opts.day_bytes = 1 << 20;
+	rig_add(x->b, 10);
+	begin(x);
+	once = spent(x);
+	assert_true(once > 10 * 20);
+	fake_down(&x->b->up, 0);
+	rig_turn(x->b, 1);
+	fake_down(&x->b->up, 0); /* a call that nobody answered has sent nothing */
+	rig_turn(x->b, 1);
+	up(x, true);
+	again = once + 10 * 11; /* each says `again` now */
+	assert_int_equal(spent(x), once + again);
+	exact_released(x->b->exact, 1); /* of this one only the PUBREL goes */
+	dial_again(x);
+	up(x, true);
+	assert_in_range(spent(x), once + again + again * 9 / 10, once + again + again * 9 / 10 + 1);
+	before = spent(x);
+	dial_again(x);
+	up(x, false); /* a session that is gone was sent nothing; what follows is new */
+	assert_int_equal(x->b->up.count, 20);
+	assert_int_equal(spent(x), before + again);
+}
+
 static void session_lost_on_a_call_that_is_made_again_is_lost(void **state)
 {
 	struct exact_bench *x = *state;
@@ -255,6 +291,7 @@ int main(void)
 		TEST(one_refused_while_it_was_resumed_is_sent_as_new),
 		TEST(another_process_goes_on_where_the_last_one_was_killed),
 		TEST(record_that_left_the_store_is_released),
+		TEST(what_is_sent_again_on_a_resumed_session_counts_for_the_day),
 		TEST(session_lost_on_a_call_that_is_made_again_is_lost),
 		TEST(another_address_is_wiped_first),
 		TEST(upstream_that_never_answers_what_is_held_is_wiped_in_the_end),

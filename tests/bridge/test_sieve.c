@@ -13,6 +13,7 @@ struct bench {
 	struct sieve *sieve;
 	struct bridge_rule rule;
 	uint64_t seq;
+	struct rates rates;
 };
 
 static int setup(void **state)
@@ -21,7 +22,7 @@ static int setup(void **state)
 
 	b = (struct bench){.rule = {.out = "#", .report = BRIDGE_REPORT_CHANGE}};
 	pin_ring(&b.pins);
-	assert_int_equal(sieve_new(&b.sieve, &b.pins, 4, 1000), 0);
+	assert_int_equal(sieve_new(&b.sieve, &b.pins, &b.rates, &(struct sieve_bounds){4, 1000}), 0);
 	*state = &b;
 	return 0;
 }
