@@ -78,7 +78,7 @@ int store_backup(const char *dir, const char *to, struct store_copy *out)
 	if (r == 0 && access(to, F_OK) == 0)
 		r = -EEXIST;
 	if (r == 0)
-		r = seqlimit_read(dir, &limit);
+		r = seqlimit_read(dir, "queue", &limit);
 	return r == 0 ? copy(from, to, true, limit, out) : r;
 }
 
@@ -92,7 +92,7 @@ static int put_in_place(const char *dir, uint64_t next)
 	if (r == 0)
 		r = path_of(ready, dir, "queue.ready");
 	if (r == 0)
-		r = seqlimit_write(dir, &limit);
+		r = seqlimit_write(dir, "queue", &limit);
 	if (r == 0 && rename(fresh, ready) < 0)
 		r = -errno;
 	return r == 0 ? salvage_resume(dir, clock_wall_ms(&clock_system)) : r;
@@ -113,7 +113,7 @@ int store_restore(const char *dir, const char *from, struct store_copy *out)
 	if (r == 0)
 		r = salvage_resume(dir, clock_wall_ms(&clock_system));
 	if (r == 0)
-		r = seqlimit_read(dir, &limit);
+		r = seqlimit_read(dir, "queue", &limit);
 	if (r == 0)
 		r = copy(from, fresh, false, limit, out);
 	if (r == 0)

@@ -21,6 +21,8 @@ enum {
 	FREE_LIST = 32, /* in the first page: the first trunk of free pages */
 	FREE_HEAD = 8,  /* of a trunk: the next one, how many follow */
 	PAYLOAD_MAX = 256 * 1024 * 1024,
+	FOLLOW = 4, /* overflow pages that a search follows, for each page of the file */
+	FOLLOW_LEAST = 64,
 };
 
 struct found {
@@ -33,6 +35,7 @@ struct carve {
 	const struct carve_kind *kind;
 	int fd;
 	uint32_t pages;
+	int64_t follow;     /* so many overflow pages more: in a sound file each belongs to one row */
 	uint8_t *freed;     /* a bit for each page; NULL: nobody asked */
 	struct found *rows; /* by key */
 	size_t count, cap, at;
@@ -80,7 +83,7 @@ static int gather(struct carve *c, struct cursor *cell, size_t payload)
 	uint32_t next = payload > here.len ? cursor_u32(cell) : 0;
 	size_t len = here.len;
 
-	if (!cursor_ok(cell))
+	if (!cursor_ok(cell) || payload > (uint64_t)c->pages * DB_PAGE)
 		return -EBADMSG;
 	if (payload > c->bytes_cap) {
 		uint8_t *more = realloc(c->bytes, payload);
@@ -93,7 +96,7 @@ static int gather(struct carve *c, struct cursor *cell, size_t payload)
 	memcpy(c->bytes, here.at, here.len);
 	while (len < payload) {
 		size_t n = payload - len < OVERFLOW_BYTES ? payload - len : OVERFLOW_BYTES;
-		int r = read_page(c, next, page);
+		int r = --c->follow > 0 ? read_page(c, next, page) : -EBADMSG;
 		struct cursor head = cursor_on(page, 4);
 
 		if (r < 0)
@@ -164,7 +167,7 @@ static void set_freed(struct carve *c, uint32_t page)
 
 static bool is_freed(const struct carve *c, uint32_t page)
 {
-	return c->freed && c->freed[page / 8] >> page % 8 & 1;
+	return c->freed && page <= c->pages && c->freed[page / 8] >> page % 8 & 1;
 }
 
 /* Follows the trunks; a page that comes twice ends it, and so does one that cannot be. */
@@ -260,8 +263,10 @@ int carve_new(struct carve **out, const char *path, const struct carve_kind *kin
 		c->pages = (uint32_t)(st.st_size / DB_PAGE);
 	if (r == 0 && kind->not_freed)
 		r = find_freed(c);
+	c->follow = (int64_t)c->pages * FOLLOW + FOLLOW_LEAST;
 	for (uint32_t n = 2; r == 0 && n <= c->pages; n++)
 		r = search_page(c, n);
+	c->follow = INT64_MAX; /* what was found is sound */
 	if (r < 0) {
 		carve_free(c);
 		return r;

@@ -131,10 +131,13 @@ static int write_dirty(struct keeper *k, bool dying)
 
 static int write_limit(struct keeper *k, uint64_t *limit)
 {
+	int r;
+
 	if (k->next + KEEPER_STEP / 2 < k->limit)
 		return 0;
-	*limit = k->next + KEEPER_STEP;
-	return ledgerdb_set_limit(k->db, *limit);
+	*limit = k->limit + KEEPER_STEP;
+	r = keeper_promise(k, *limit);
+	return r == 0 ? ledgerdb_set_limit(k->db, *limit) : r;
 }
 
 static int write_all(struct keeper *k, struct tidy *t, uint64_t *limit)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening, replaying, closing and mending broker.db. */
+/* Opening and closing broker.db: is it the one of the last run, is it damaged, does the disk let us. */
 #include "base/log.h"
 #include "store/aside.h"
 #include "store/keeper_parts.h"
@@ -19,6 +19,30 @@ static struct db_opts db_opts(const struct keeper *k)
 		keeper_wal_bytes(k->opts.max_bytes)};
 }
 
+/* --- the limit beside the file --------------------------------------------------------------------------------------- */
+
+int keeper_promise(struct keeper *k, uint64_t limit)
+{
+	struct seqlimit s = {limit, false};
+	int r = limit > k->promised.limit || k->promised.clean ? seqlimit_write(k->dir, "broker", &s) : 0;
+
+	if (r == 0 && (limit > k->promised.limit || k->promised.clean))
+		k->promised = s;
+	return r;
+}
+
+/* The limit in the file moves once in each run, one step, and what stands beside it moved before: a file, or a
+ * write-ahead log, that is further behind is not the one of the last run. */
+static bool is_plausible(const struct keeper *k, uint64_t limit, bool clean)
+{
+	uint64_t promised = k->promised.limit;
+
+	if (promised == 0 || limit == 0) /* it was never written, or the file has never counted */
+		return true;
+	return limit + KEEPER_STEP == promised || (!clean && limit == promised);
+}
+
+/* A file that has never counted goes on where the last one ended. */
 static int find_next(struct keeper *k)
 {
 	uint64_t limit = 0;
@@ -26,6 +50,7 @@ static int find_next(struct keeper *k)
 
 	if (r < 0)
 		return r;
+	limit = limit > 0 ? limit : k->promised.limit;
 	k->limit = limit > k->limit ? limit : k->limit;
 	k->next = k->limit > k->next ? k->limit : k->next;
 	return 0;
@@ -36,16 +61,49 @@ static int attach(struct keeper *k)
 	struct db_opts o = db_opts(k);
 	int r = ledgerdb_open(&k->db, k->path, &o);
 
-	k->alone = false;
+	k->alone = k->damaged = false;
 	if (r == 0)
 		r = ledgerdb_size(k->db, &k->size);
 	return r == 0 ? find_next(k) : r;
 }
 
-static void detach(struct keeper *k)
+void keeper_detach(struct keeper *k)
 {
 	ledgerdb_close(k->db);
 	k->db = NULL;
+}
+
+/* The run before may have given out numbers and committed none. */
+static int catch_up(struct keeper *k)
+{
+	int r = ledgerdb_begin(k->db);
+
+	if (r == 0)
+		r = ledgerdb_set_limit(k->db, k->promised.limit);
+	if (r == 0)
+		r = ledgerdb_commit(k->db);
+	if (r < 0) {
+		ledgerdb_rollback(k->db);
+		return r;
+	}
+	k->limit = k->promised.limit;
+	k->next = k->limit > k->next ? k->limit : k->next;
+	return 0;
+}
+
+/* The last run's file, or one that is new. clean: that run ended in order. */
+static int check_age(struct keeper *k, bool clean)
+{
+	uint64_t limit = 0;
+	int r = ledgerdb_limit(k->db, &limit);
+
+	if (r < 0)
+		return r;
+	if (is_plausible(k, limit, clean))
+		return !clean && limit < k->promised.limit ? catch_up(k) : 0;
+	log_error("ledger file=%s limit=%llu promised=%llu; the file, or its write-ahead log, is an old one", k->path,
+		(unsigned long long)limit, (unsigned long long)k->promised.limit);
+	return -EBADMSG;
 }
 
 /* --- damage ------------------------------------------------------------------------------------------------------ */
@@ -86,6 +144,7 @@ static int fill(void *ctx, const char *old_path, const char *new_path)
 		if (from && ledgerdb_limit(from, &limit) < 0)
 			limit = 0;
 		limit = j->keeper->limit > limit ? j->keeper->limit : limit;
+		limit = j->keeper->promised.limit > limit ? j->keeper->promised.limit : limit;
 		r = rescue(from, old_path, to, limit, &j->result);
 		ledgerdb_close(from);
 	}
@@ -94,37 +153,88 @@ static int fill(void *ctx, const char *old_path, const char *new_path)
 }
 
 /* The files of a damaged database are set aside, and a new one is filled from them. */
-static int start_over(struct keeper *k, int64_t wall_ms)
+int keeper_start_over(struct keeper *k, int64_t wall_ms)
 {
 	struct rescue_job j = {k, {k->dir, "broker", wall_ms}, {0}};
 	int r;
 
 	log_error("ledger file=%s state=damaged reason=\"%s\"; what can be read is salvaged", k->path,
 		ledgerdb_text(k->db));
-	detach(k);
+	keeper_detach(k);
 	r = aside_replace(&j.aside, fill, &j);
 	k->salvaged += j.result.entries;
 	k->lost += j.result.lost;
 	log_warn("ledger salvaged=%llu lost=%llu%s error=%d", (unsigned long long)j.result.entries,
 		(unsigned long long)j.result.lost, j.result.unknown ? " and perhaps more" : "", -r);
-	return r == 0 ? attach(k) : r;
+	if (r == 0)
+		r = attach(k);
+	return r == 0 ? keeper_promise(k, k->limit + KEEPER_STEP) : r;
 }
 
-static int open_files(struct keeper *k, int64_t wall_ms)
+/* After a clean end there is nothing in the write-ahead log, and after another it is there. */
+static int look_at_wal(struct keeper *k, const struct aside *a)
+{
+	char wal[PATH_MAX];
+
+	if (k->promised.clean)
+		return aside_stale_wal(a);
+	if (k->promised.limit > 0 && access(k->path, F_OK) == 0 &&
+		snprintf(wal, sizeof(wal), "%s-wal", k->path) < (int)sizeof(wal) && access(wal, F_OK) < 0)
+		log_error("ledger file=%s missing=%s; what was committed last may be lost", k->path, wal);
+	return 0;
+}
+
+int keeper_open_files(struct keeper *k, int64_t wall_ms)
 {
 	struct aside a = {k->dir, "broker", wall_ms};
+	bool clean = false;
 	int r = faccessat(AT_FDCWD, k->dir, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : aside_resume(&a);
 
 	if (r == 0)
+		r = seqlimit_read(k->dir, "broker", &k->promised);
+	if (r == 0)
+		r = look_at_wal(k, &a);
+	if (r == 0 && k->promised.clean) {
+		clean = true; /* no more, from here on */
+		r = keeper_promise(k, k->promised.limit + KEEPER_STEP);
+	}
+	if (r == 0)
 		r = attach(k);
-	return r == -EBADMSG ? start_over(k, wall_ms) : r;
+	if (r == 0)
+		r = check_age(k, clean);
+	if (r == 0)
+		r = keeper_promise(k, k->limit + KEEPER_STEP);
+	return r == -EBADMSG ? keeper_start_over(k, wall_ms) : r;
 }
 
 /* --- opening ----------------------------------------------------------------------------------------------------- */
 
+/* It is damaged, and there is no room for a new one: it is read where it is, as far as that goes. */
+int keeper_open_damaged(struct keeper *k)
+{
+	uint64_t limit = 0;
+	int r;
+
+	keeper_detach(k);
+	k->damaged = true;
+	r = ledgerdb_open_alone(&k->db, k->path, true);
+	if (r == 0 && ledgerdb_limit(k->db, &limit) < 0)
+		limit = 0;
+	if (r == -EBADMSG) {
+		log_error("ledger file=%s unreadable=\"%s\"; nothing of it is told before there is room to mend it",
+			k->path, ledgerdb_text(k->db));
+		keeper_detach(k);
+		r = 0;
+	}
+	limit = limit > k->promised.limit ? limit : k->promised.limit;
+	k->limit = limit;
+	k->next = limit > 0 ? limit : RESCUE_LEAP;
+	return r;
+}
+
 /* A disk that is full, or fails, is waited for: what is there is read as far as that needs no room, and what comes waits
  * in memory. */
-static int open_to_wait(struct keeper *k, int error)
+int keeper_open_to_wait(struct keeper *k, int error)
 {
 	struct stat st;
 	int r = 0;
@@ -133,15 +243,16 @@ static int open_to_wait(struct keeper *k, int error)
 		return error;
 	log_warn("ledger file=%s error=%d reason=\"%s\"; it is opened for writing when the disk lets it", k->path,
 		-error, ledgerdb_text(k->db));
-	detach(k);
+	keeper_detach(k);
 	k->size.max_pages = keeper_file_bytes(k->opts.max_bytes) / DB_PAGE;
 	if (stat(k->path, &st) < 0 || st.st_size == 0)
 		return 0;
-	r = ledgerdb_open_alone(&k->db, k->path);
+	k->alone = true;
+	r = ledgerdb_open_alone(&k->db, k->path, false);
 	if (r == 0)
 		r = find_next(k);
-	k->alone = r == 0;
-	return r;
+	k->next = k->promised.limit > k->next ? k->promised.limit : k->next;
+	return r == -EBADMSG ? keeper_open_damaged(k) : r;
 }
 
 static void dispose(struct keeper *k)
@@ -170,9 +281,9 @@ int keeper_open(struct keeper **out, const struct keeper_opts *opts, int64_t wal
 	if (r == 0 && snprintf(k->path, sizeof(k->path), "%s/broker.db", k->dir) >= (int)sizeof(k->path))
 		r = -ENAMETOOLONG;
 	if (r == 0)
-		r = open_files(k, wall_ms);
+		r = keeper_open_files(k, wall_ms);
 	if (r < 0 && k && k->dir)
-		r = open_to_wait(k, r);
+		r = keeper_open_to_wait(k, r);
 	if (r < 0) {
 		log_error("ledger dir=%s error=%d reason=\"%s\"", opts->dir, -r,
 			k && k->db ? ledgerdb_text(k->db) : strerror(-r));
@@ -183,159 +294,25 @@ int keeper_open(struct keeper **out, const struct keeper_opts *opts, int64_t wal
 	return 0;
 }
 
-/* --- replay ------------------------------------------------------------------------------------------------------ */
-
-struct walk {
-	int (*each)(void *arg, uint64_t number, struct span bytes);
-	void *arg;
-	uint64_t after; /* numbers up to here were told */
-	int stopped;    /* what each() said, if it was not 0 */
-};
-
-/* Tells the live entries of a folio that was read into a leaf. */
-static int tell(struct walk *w, const struct leaf *l, struct span data)
-{
-	struct folio_reader reader;
-	struct folio_entry e;
-	int r = folio_open(&reader, data.at, data.len, l->first);
-
-	for (size_t i = 0; r == 0 && (r = folio_next(&reader, &e)) != FOLIO_END; i++) {
-		if (!leaf_lives(l, i) || e.number <= w->after) {
-			r = 0;
-			continue;
-		}
-		if (r == FOLIO_DAMAGED)
-			return -EBADMSG;
-		w->after = e.number;
-		w->stopped = w->each(w->arg, e.number, e.bytes);
-		if (w->stopped)
-			return -ECANCELED;
-	}
-	return r == FOLIO_END ? 0 : r;
-}
-
-/* Numbers of folios ascend, and so do those of one to the next. */
-static int load_one(struct keeper *k, struct walk *w, const struct ledgerdb_folio *row, uint64_t after)
-{
-	struct leaf *l = NULL;
-	int r = row->first > after ? leaf_read(&l, row->data, row->dead, row->first, row->last) : -EBADMSG;
-
-	if (r == 0) {
-		r = book_add_take(&k->book, l);
-		if (r < 0)
-			leaf_free(l);
-	}
-	if (r < 0)
-		return r;
-	if (l->live == 0)
-		book_mark(&k->book, l);
-	if (row->last >= k->next)
-		k->next = row->last + 1;
-	return tell(w, l, row->data);
-}
-
-/* All of the file into the book. */
-static int load(struct keeper *k, struct walk *w)
-{
-	struct ledgerdb_folio row;
-	uint64_t after = 0;
-	int r;
-
-	while ((r = ledgerdb_get(k->db, after, &row)) == 0) {
-		r = load_one(k, w, &row, after);
-		if (r)
-			break;
-		after = row.last;
-	}
-	ledgerdb_done(k->db);
-	return r == DB_END ? 0 : r;
-}
-
-int keeper_replay(
-	struct keeper *k, int (*each)(void *arg, uint64_t number, struct span bytes), void *arg, int64_t wall_ms)
-{
-	struct walk w = {.each = each, .arg = arg};
-	int r = k->db ? load(k, &w) : 0;
-
-	if (r == -EBADMSG && !k->alone) {
-		book_fini(&k->book);
-		r = start_over(k, wall_ms);
-		if (r == 0)
-			r = load(k, &w); /* what was told already is not told again */
-	}
-	if (k->alone)
-		detach(k); /* the first commit opens it for writing */
-	return w.stopped ? w.stopped : r;
-}
-
-/* --- mending ----------------------------------------------------------------------------------------------------- */
-
-/* What the file has and this process has dropped goes again; what it has not got yet is written again. */
-static void drop_dead(struct keeper *k, struct book *before, struct leaf *l)
-{
-	for (size_t i = 0; i < l->count; i++)
-		if (leaf_lives(l, i) && !book_has(before, l->first + l->entries[i].step))
-			book_drop(&k->book, l->first + l->entries[i].step);
-}
-
-static int reconcile(struct keeper *k, struct book *before, uint64_t lost)
-{
-	uint64_t lived = before->live;
-
-	if (book_reserve(&k->book, before->count) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < k->book.count; i++)
-		drop_dead(k, before, k->book.leaves[i]);
-	for (size_t i = 0; i < before->count; i++) {
-		struct leaf *l = before->leaves[i];
-
-		if (!l->blob || l->live == 0 || book_has(&k->book, l->last))
-			continue;
-		l->next_dirty = NULL;
-		l->dirty = l->in_row = false;
-		(void)book_add_take(&k->book, l); /* there is room */
-		before->leaves[i] = NULL;
-	}
-	k->lost = lost + (lived > k->book.live ? lived - k->book.live : 0);
-	return 0;
-}
-
-int keeper_mend(struct keeper *k, bool damaged, int64_t wall_ms)
-{
-	struct book before = k->book;
-	uint64_t lost = k->lost;
-	struct walk silent = {.after = UINT64_MAX};
-	int r;
-
-	k->book = (struct book){0};
-	k->tidied = k->passed = 0;
-	if (damaged && k->db) {
-		r = start_over(k, wall_ms);
-	} else {
-		detach(k);
-		r = open_files(k, wall_ms);
-	}
-	if (r == 0)
-		r = load(k, &silent);
-	if (r == 0)
-		r = reconcile(k, &before, lost);
-	if (r == 0) {
-		book_fini(&before);
-		return 0;
-	}
-	book_fini(&k->book);
-	k->book = before;
-	detach(k);
-	return r;
-}
-
 /* --- closing ----------------------------------------------------------------------------------------------------- */
+
+static int close_clean(struct keeper *k)
+{
+	struct seqlimit s = {k->limit, true};
+	uint64_t limit = 0;
+	int r = ledgerdb_empty_wal(k->db);
+
+	if (r == 0)
+		r = ledgerdb_limit(k->db, &limit);
+	/* A file that never counted does not know what was promised. */
+	return r < 0 || limit != k->limit ? r : seqlimit_write(k->dir, "broker", &s);
+}
 
 void keeper_close(struct keeper *k)
 {
-	int r = k && k->db ? ledgerdb_empty_wal(k->db) : 0;
+	int r = k && k->db && !k->alone ? close_clean(k) : 0;
 
 	if (r < 0)
-		log_warn("ledger checkpoint=failed error=%d; the next start reads the write-ahead log", -r);
+		log_warn("ledger close=unclean error=%d; the next start reads the write-ahead log", -r);
 	dispose(k);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* keeper_parts.h - what the files of the keeper share: keeper.c commits, tidy.c rewrites what is mostly dead,
- * keeper_open.c opens, replays and mends. Nobody else includes it.
+ * keeper_open.c opens and closes, keeper_load.c reads it. Nobody else includes it.
  */
 #ifndef STORE_KEEPER_PARTS_H
 #define STORE_KEEPER_PARTS_H
@@ -8,6 +8,7 @@
 #include "store/book.h"
 #include "store/keeper.h"
 #include "store/ledgerdb.h"
+#include "store/seqlimit.h"
 
 #include <limits.h>
 
@@ -18,12 +19,14 @@
 struct keeper {
 	struct ledgerdb *db; /* NULL: it is not open */
 	bool alone;          /* it is open to be read once, where nothing can be written */
+	bool damaged;        /* and is to be read as far as it can be */
 	struct keeper_opts opts;
 	char *dir, path[PATH_MAX];
 	struct book book;
-	uint64_t limit, next;
-	size_t tidied; /* how far the last walk came in the book */
-	size_t passed; /* leaves it looked at in vain since it found one, or since the last commit */
+	uint64_t limit, next;     /* as it stands in the file; the number to be given out */
+	struct seqlimit promised; /* as it stands beside the file: never behind that */
+	size_t tidied;            /* how far the last walk came in the book */
+	size_t passed;            /* leaves it looked at in vain since it found one, or since the last commit */
 	uint8_t *bits;
 	size_t bits_cap;
 	struct db_size size;
@@ -39,6 +42,18 @@ struct tidy {
 int64_t keeper_wal_bytes(int64_t max_bytes);  /* a checkpoint when the WAL has grown to this */
 int64_t keeper_wal_most(int64_t max_bytes);   /* held back by a reader, it grows to here */
 int64_t keeper_file_bytes(int64_t max_bytes); /* what is left for the database */
+
+/* --- keeper_open.c */
+
+int keeper_promise(struct keeper *k, uint64_t limit); /* before the file says so itself */
+int keeper_open_files(struct keeper *k, int64_t wall_ms);
+/* A disk that is full, or fails (the error): what is there can be read, k->alone, or k->db is NULL. Others: the error. */
+int keeper_open_to_wait(struct keeper *k, int error);
+int keeper_open_damaged(struct keeper *k);                /* the same, where it is known that the file is damaged */
+int keeper_start_over(struct keeper *k, int64_t wall_ms); /* a new file is filled from the damaged one */
+void keeper_detach(struct keeper *k);
+
+/* --- the others */
 
 int keeper_write_leaf(struct keeper *k, struct leaf *l); /* its row as it should be; within a transaction */
 int keeper_tidy_run(struct keeper *k, struct tidy *out); /* tidy.c: within a transaction */

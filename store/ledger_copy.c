@@ -4,6 +4,7 @@
 #include "store/aside.h"
 #include "store/ledger.h"
 #include "store/rescue.h"
+#include "store/seqlimit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +69,7 @@ int ledger_backup(const char *dir, const char *to, struct ledger_copy *out)
 
 struct restore {
 	const char *from;
+	uint64_t promised; /* numbers below this may have been given out */
 	struct ledger_copy *out;
 };
 
@@ -82,6 +84,7 @@ static int fill(void *ctx, const char *old_path, const char *new_path)
 	if (ledgerdb_open_reader(&old, old_path, true) < 0 || ledgerdb_limit(old, &limit) < 0)
 		limit = 0; /* there is none, or it is damaged: it is put aside as it is */
 	ledgerdb_close(old);
+	limit = job->promised > limit ? job->promised : limit;
 	r = copy(job->from, new_path, limit, job->out);
 	drop_index(job->from); /* made by looking at it */
 	return r;
@@ -90,7 +93,8 @@ static int fill(void *ctx, const char *old_path, const char *new_path)
 int ledger_restore(const char *dir, const char *from, struct ledger_copy *out)
 {
 	struct aside a = {dir, "broker", clock_wall_ms(&clock_system)};
-	struct restore job = {from, out};
+	struct restore job = {from, 0, out};
+	struct seqlimit promised;
 	char lock[PATH_MAX];
 	int fd = -1, r = path_of(lock, dir, "broker.lock");
 
@@ -102,6 +106,12 @@ int ledger_restore(const char *dir, const char *from, struct ledger_copy *out)
 		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
 	if (r == 0)
 		r = aside_resume(&a);
+	if (r == 0)
+		r = seqlimit_read(dir, "broker", &promised);
+	if (r == 0) {
+		job.promised = promised.limit;
+		r = seqlimit_forget(dir, "broker"); /* it is not of the file that comes */
+	}
 	if (r == 0)
 		r = aside_replace(&a, fill, &job);
 	if (fd >= 0)

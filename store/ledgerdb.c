@@ -66,10 +66,10 @@ int ledgerdb_open_reader(struct ledgerdb **out, const char *path, bool damaged)
 	return r == 0 ? prepare_all(d, false) : r;
 }
 
-int ledgerdb_open_alone(struct ledgerdb **out, const char *path)
+int ledgerdb_open_alone(struct ledgerdb **out, const char *path, bool damaged)
 {
 	struct ledgerdb *d = *out = calloc(1, sizeof(*d));
-	int r = d ? sql_open_alone(&d->sql, path, &kind) : -ENOMEM;
+	int r = d ? sql_open_alone(&d->sql, path, &kind, damaged) : -ENOMEM;
 
 	return r == 0 ? prepare_all(d, false) : r;
 }

@@ -24,8 +24,8 @@ struct ledgerdb;
  * there was no memory for it. */
 int ledgerdb_open(struct ledgerdb **out, const char *path, const struct db_opts *opts);
 int ledgerdb_open_reader(struct ledgerdb **out, const char *path, bool damaged); /* -ENOENT: not there (yet) */
-/* To be read, by one process and nobody else, where there is no room to write a byte. */
-int ledgerdb_open_alone(struct ledgerdb **out, const char *path);
+/* To be read, by one process and nobody else, where there is no room to write a byte. damaged: as for a reader. */
+int ledgerdb_open_alone(struct ledgerdb **out, const char *path, bool damaged);
 void ledgerdb_close(struct ledgerdb *d); /* NULL is fine */
 const char *ledgerdb_text(const struct ledgerdb *d);
 

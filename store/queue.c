@@ -196,7 +196,7 @@ int queue_reach(struct queue *q, uint64_t seq)
 
 	if (seq < q->limit.limit)
 		return 0;
-	r = seqlimit_write(q->dir, &next);
+	r = seqlimit_write(q->dir, "queue", &next);
 	if (r == 0)
 		q->limit = next;
 	return r;

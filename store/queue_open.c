@@ -210,7 +210,7 @@ static int mark_open(struct queue *q)
 {
 	struct seqlimit open = {q->limit.limit + SEQLIMIT_STEP, false};
 
-	return q->limit.clean ? seqlimit_write(q->dir, &open) : 0;
+	return q->limit.clean ? seqlimit_write(q->dir, "queue", &open) : 0;
 }
 
 static int open_files(struct queue *q, struct queue_time now)
@@ -218,7 +218,7 @@ static int open_files(struct queue *q, struct queue_time now)
 	int r = faccessat(AT_FDCWD, q->dir, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : salvage_resume(q->dir, now.wall_ms);
 
 	if (r == 0)
-		r = seqlimit_read(q->dir, &q->limit);
+		r = seqlimit_read(q->dir, "queue", &q->limit);
 	if (r == 0 && q->limit.clean)
 		r = salvage_stale_wal(q->dir, now.wall_ms);
 	if (r == 0)
@@ -342,7 +342,7 @@ static int close_clean(struct queue *q)
 
 	if (r == 0)
 		r = db_empty_wal(q->db);
-	return r == 0 ? seqlimit_write(q->dir, &closed) : r;
+	return r == 0 ? seqlimit_write(q->dir, "queue", &closed) : r;
 }
 
 void queue_close(struct queue *q)

@@ -9,35 +9,24 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* No number below the limit plus this was ever given out, where the limit itself is lost: the file did not live long
- * enough to use up so many. */
-#define LEAP (UINT64_C(1) << 48)
-
-enum { PIECE_BYTES = 4 * 1024 * 1024 }; /* of one transaction */
+enum {
+	PIECE_BYTES = 4 * 1024 * 1024, /* of one transaction */
+	SPARE_PAGES = 64,
+};
 
 struct job {
-	struct ledgerdb *from, *to;
+	struct ledgerdb *from;
 	const char *from_path;
+	int (*put)(void *ctx, const struct ledgerdb_folio *row);
+	void *ctx;
 	struct rescue_result *result;
 	struct carve *carve; /* made when there is a hole */
-	size_t bytes;        /* since the last commit */
 };
 
 static int put(struct job *j, const struct ledgerdb_folio *row)
 {
-	int r = ledgerdb_put(j->to, row);
-
-	if (r == 0 && row->dead.len > 0)
-		r = ledgerdb_put_dead(j->to, row->last, row->dead);
 	j->result->last = row->last;
-	j->bytes += row->data.len;
-	if (r < 0 || j->bytes < PIECE_BYTES)
-		return r;
-	j->bytes = 0;
-	r = ledgerdb_commit(j->to);
-	if (r == 0)
-		r = ledgerdb_checkpoint(j->to, true);
-	return r == 0 ? ledgerdb_begin(j->to) : r;
+	return j->put(j->ctx, row);
 }
 
 /* The entries that can be read, as a folio of their own. */
@@ -197,25 +186,68 @@ static int copy(struct job *j)
 	return 0;
 }
 
-int rescue(struct ledgerdb *from, const char *from_path, struct ledgerdb *to, uint64_t limit, struct rescue_result *out)
+int rescue_each(struct ledgerdb *from, const char *from_path, int (*each)(void *ctx, const struct ledgerdb_folio *row),
+	void *ctx, struct rescue_result *out)
 {
-	struct job j = {.from = from, .from_path = from_path, .to = to, .result = out};
-	int r = ledgerdb_begin(to);
+	struct job j = {.from = from, .from_path = from_path, .put = each, .ctx = ctx, .result = out};
+	int r = 0;
 
 	*out = (struct rescue_result){.unknown = !from};
-	if (r == 0 && from) {
+	if (from) {
 		r = copy(&j);
 		ledgerdb_rollback(from);
 		carve_free(j.carve);
 	}
-	if (r == -ENOSPC) {
+	return r;
+}
+
+/* --- into a new file ---------------------------------------------------------------------------------------------- */
+
+struct target {
+	struct ledgerdb *db;
+	size_t bytes; /* since the last commit */
+};
+
+static int write_row(void *ctx, const struct ledgerdb_folio *row)
+{
+	struct target *t = ctx;
+	int r = ledgerdb_put(t->db, row);
+
+	if (r == 0 && row->dead.len > 0)
+		r = ledgerdb_put_dead(t->db, row->last, row->dead);
+	t->bytes += row->data.len;
+	if (r < 0 || t->bytes < PIECE_BYTES)
+		return r;
+	t->bytes = 0;
+	r = ledgerdb_commit(t->db);
+	if (r == 0)
+		r = ledgerdb_checkpoint(t->db, true);
+	return r == 0 ? ledgerdb_begin(t->db) : r;
+}
+
+/* The room that it may have is used up, and not the disk. */
+static bool is_at_bound(struct ledgerdb *to)
+{
+	struct db_size s;
+
+	return ledgerdb_size(to, &s) == 0 && s.pages + SPARE_PAGES >= s.max_pages;
+}
+
+int rescue(struct ledgerdb *from, const char *from_path, struct ledgerdb *to, uint64_t limit, struct rescue_result *out)
+{
+	struct target target = {.db = to};
+	int r = ledgerdb_begin(to);
+
+	if (r == 0)
+		r = rescue_each(from, from_path, write_row, &target, out);
+	if (r == -ENOSPC && is_at_bound(to)) {
 		log_error("ledger salvage=partial; there is no room for all of it, the rest stays in the old file");
 		out->unknown = true;
 		ledgerdb_rollback(to);
 		r = ledgerdb_begin(to);
 	}
 	if (limit <= out->last)
-		limit = out->last + LEAP;
+		limit = out->last + RESCUE_LEAP;
 	if (r == 0)
 		r = ledgerdb_set_limit(to, limit);
 	if (r == 0)

@@ -20,6 +20,15 @@ struct rescue_result {
 	bool unknown;     /* and there may be more */
 };
 
+/* Where the limit of numbers is lost: none was given out that is further than this from the last that is known; the file
+ * did not live long enough to use up so many. */
+#define RESCUE_LEAP (UINT64_C(1) << 48)
+
+/* Each folio that can be read, in order, with its dead bits; a damaged one as what is left of it. from NULL: nothing can. Not
+ * 0 from put() ends it and is returned. */
+int rescue_each(struct ledgerdb *from, const char *from_path, int (*put)(void *ctx, const struct ledgerdb_folio *row),
+	void *ctx, struct rescue_result *out);
+
 /* limit: as it stands in the old file, 0: cannot be read. The new file is complete when this returns 0; a moment that the
  * old one was read at is let go before the new one is flushed. */
 int rescue(

@@ -13,17 +13,17 @@
 /* Twenty digits, a word and a newline: far below a sector, which is written whole or not at all. */
 enum { DIGITS = 20, WIDTH = DIGITS + 7 };
 
-static int path_of(char *out, size_t cap, const char *dir)
+static int path_of(char *out, size_t cap, const char *dir, const char *stem)
 {
-	int n = snprintf(out, cap, "%s/queue.seq", dir);
+	int n = snprintf(out, cap, "%s/%s.seq", dir, stem);
 
 	return n < 0 || (size_t)n >= cap ? -ENAMETOOLONG : 0;
 }
 
-int seqlimit_read(const char *dir, struct seqlimit *out)
+int seqlimit_read(const char *dir, const char *stem, struct seqlimit *out)
 {
 	char path[PATH_MAX], text[WIDTH + 1] = "";
-	int fd, r = path_of(path, sizeof(path), dir);
+	int fd, r = path_of(path, sizeof(path), dir, stem);
 	ssize_t n;
 
 	*out = (struct seqlimit){0};
@@ -52,10 +52,10 @@ static int sync_dir(const char *dir)
 	return r;
 }
 
-int seqlimit_write(const char *dir, const struct seqlimit *s)
+int seqlimit_write(const char *dir, const char *stem, const struct seqlimit *s)
 {
 	char path[PATH_MAX], text[WIDTH + 1];
-	int fd, r = path_of(path, sizeof(path), dir);
+	int fd, r = path_of(path, sizeof(path), dir, stem);
 	ssize_t n;
 
 	if (r < 0)
@@ -70,5 +70,15 @@ int seqlimit_write(const char *dir, const struct seqlimit *s)
 	else if (fdatasync(fd) < 0)
 		r = -errno;
 	close(fd);
+	return r < 0 ? r : sync_dir(dir);
+}
+
+int seqlimit_forget(const char *dir, const char *stem)
+{
+	char path[PATH_MAX];
+	int r = path_of(path, sizeof(path), dir, stem);
+
+	if (r == 0 && unlink(path) < 0)
+		return errno == ENOENT ? 0 : -errno;
 	return r < 0 ? r : sync_dir(dir);
 }

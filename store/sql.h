@@ -48,7 +48,7 @@ int sql_open(struct sql *q, const char *path, const struct sql_kind *kind, const
 /* -ENOENT: not there (yet). damaged: a file that is too short will do. */
 int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind, bool damaged);
 /* To be read where there is no room to write a byte: nobody else may have it open. -EBUSY: somebody has. */
-int sql_open_alone(struct sql *q, const char *path, const struct sql_kind *kind);
+int sql_open_alone(struct sql *q, const char *path, const struct sql_kind *kind, bool damaged);
 void sql_close(struct sql *q); /* its owner's statements are finalized before; zeroed is fine */
 /* A check of at most budget_ms: 0, or -EBADMSG. How far it came is not known. */
 int sql_check(struct sql *q, int64_t budget_ms); /* sql_check.c */

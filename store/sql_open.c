@@ -285,9 +285,10 @@ int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind
 }
 
 /* With a lock that lets nobody else in, SQLite has no need of an index file beside the WAL. */
-int sql_open_alone(struct sql *q, const char *path, const struct sql_kind *kind)
+int sql_open_alone(struct sql *q, const char *path, const struct sql_kind *kind, bool damaged)
 {
-	return open_to_read(q, path, kind, SQLITE_OPEN_READWRITE, "PRAGMA locking_mode=EXCLUSIVE");
+	return open_to_read(q, path, kind, SQLITE_OPEN_READWRITE,
+		damaged ? "PRAGMA locking_mode=EXCLUSIVE; PRAGMA writable_schema=ON" : "PRAGMA locking_mode=EXCLUSIVE");
 }
 
 void sql_close(struct sql *q)

@@ -1,68 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A file that is damaged is set aside, what can be read of it lives on, and the ledger runs. */
+#include "tests/store/ledger_files.h"
 #include "tests/store/ledger_rig.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
-enum { PAGE = 4096, ENTRIES = 6000 };
-
-static void path_in(char out[4096], const char *dir, const char *name)
-{
-	snprintf(out, 4096, "%s/%s", dir, name);
-}
-
-static off_t size_of(const char *dir, const char *name)
-{
-	char path[4096];
-	struct stat st;
-
-	path_in(path, dir, name);
-	return stat(path, &st) == 0 ? st.st_size : -1;
-}
-
-static void copy_file(const char *from, const char *to, const char *name)
-{
-	char a[4096], b[4096], piece[65536];
-	FILE *in, *out;
-	size_t n;
-
-	path_in(a, from, name);
-	path_in(b, to, name);
-	in = fopen(a, "rb");
-	out = fopen(b, "wb");
-	assert_true(in && out);
-	while ((n = fread(piece, 1, sizeof(piece), in)) > 0)
-		assert_int_equal(fwrite(piece, 1, n, out), n);
-	fclose(in);
-	fclose(out);
-}
-
-static void overwrite(const char *dir, off_t at, const void *bytes, size_t len)
-{
-	char path[4096];
-	int fd;
-
-	path_in(path, dir, "broker.db");
-	fd = open(path, O_WRONLY);
-	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, bytes, len, at), (ssize_t)len);
-	close(fd);
-}
-
-/* How many files were set aside. */
-static unsigned kept_aside(const char *dir)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	unsigned n = 0;
-
-	while (d && (e = readdir(d)))
-		n += strncmp(e->d_name, "broker-", 7) == 0 && strcmp(e->d_name + strlen(e->d_name) - 3, ".db") == 0;
-	if (d)
-		closedir(d);
-	return n;
-}
+enum { ENTRIES = 6000 };
 
 /* A directory with a broker.db of many pages, some of its entries dropped, closed in order. */
 static char *make_sound(struct ledger_rig *r)
@@ -105,12 +46,6 @@ static struct ledger_rig *copy_sound(void)
 
 	copy_file(sound->dir, r->dir, "broker.db");
 	return r;
-}
-
-static void noise(uint8_t *out, size_t len, uint64_t seed)
-{
-	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)test_random(&seed);
 }
 
 static void expect_it_works(struct ledger_rig *r)
