@@ -35,6 +35,41 @@ static void a_session_that_ends_with_its_connection_waits_for_nothing_and_costs_
 	close_bench(&b);
 }
 
+/* Whichever of its turns the disk has: the old session is there as it was, or nothing of it is. */
+static void a_clean_start_forgets_all_of_a_session_or_nothing(void **state)
+{
+	unsigned whole = 0, gone = 0;
+	bool more = true;
+
+	(void)state;
+	for (uint64_t cut = 0; more; cut++) {
+		struct bench b;
+		uint64_t before;
+		size_t live;
+
+		away(&b, 1);
+		live = fake_ledger_live(&b.ledger);
+		publish(&b, "t/a", "1", Q1, 1); /* not committed yet */
+		before = fake_ledger_now(&b.ledger);
+		b.sub = knock(&b, "sub", true);
+		publish(&b, "t/a", "2", Q1, 2);
+		more = before + cut < fake_ledger_now(&b.ledger);
+		crash_at(&b, before + cut, 0);
+		b.sub = knock(&b, "sub", false);
+		commit(&b);
+		if (sessions_find(&b.rig.broker->sessions, "sub", 3)->sub_count > 0) {
+			rig_expect(&b.rig, b.sub, "\x20\x02\x01\x00\x32\x08\x00\x03t/a\x00\x01\x31", 14);
+			whole++;
+		} else {
+			expect_connack(&b, b.sub, false);
+			assert_int_equal(fake_ledger_live(&b.ledger), live - 1); /* less the subscription */
+			gone++;
+		}
+		close_bench(&b);
+	}
+	assert_true(whole > 0 && gone > 0);
+}
+
 /* A client that is impatient comes again. */
 static void connack_waits_for_its_session_on_the_second_connection_too(void **state)
 {
@@ -170,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connack_of_a_new_session_waits_for_its_commit),
 		cmocka_unit_test(a_session_that_ends_with_its_connection_waits_for_nothing_and_costs_no_entry),
+		cmocka_unit_test(a_clean_start_forgets_all_of_a_session_or_nothing),
 		cmocka_unit_test(connack_waits_for_its_session_on_the_second_connection_too),
 		cmocka_unit_test(connack_waits_for_the_will_of_a_session_that_is_kept),
 		cmocka_unit_test(a_session_that_is_forgotten_by_a_clean_start_is_forgotten_before_connack),

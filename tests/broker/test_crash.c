@@ -233,6 +233,22 @@ static void come_publisher(struct world *w)
 	}
 }
 
+/* The client comes again while its connection stands, and perhaps while what it waits for is in commit. */
+static void take_over(struct world *w, int *fd)
+{
+	int before = *fd;
+
+	if (!before)
+		return;
+	w->in_len[fd == &w->pub ? 0 : 1] = 0;
+	if (fd == &w->pub)
+		come_publisher(w);
+	else
+		w->sub = knock(w, "sub");
+	rig_turn(&w->rig);
+	close(before);
+}
+
 static void go(struct world *w, int *fd)
 {
 	if (*fd)
@@ -326,7 +342,7 @@ static void publish_one(struct world *w)
 
 static void step(struct world *w)
 {
-	unsigned what = draw(w, 112);
+	unsigned what = draw(w, 116);
 
 	if (what < 40)
 		publish_one(w);
@@ -352,6 +368,8 @@ static void step(struct world *w)
 		come_to_die(w);
 	else if (what >= 104 && what < 110)
 		die(w);
+	else if (what >= 112)
+		take_over(w, what % 2 ? &w->pub : &w->sub);
 	else if (what >= 110)
 		w->store.busy = !w->store.busy;
 	rig_pass_ms(&w->rig, 1);

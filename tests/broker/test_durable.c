@@ -188,6 +188,34 @@ static void message_expiry_counts_the_downtime_and_what_is_left_is_told(void **s
 	}
 }
 
+static void a_retained_message_expires_over_a_restart_and_tells_what_is_left(void **state)
+{
+	static const uint8_t publish[] = {0x31, 12, 0, 3, 'r', '/', '1', 5, 2, 0, 0, 0, 60, 'x'};
+	static const uint8_t subscribe[] = {0x82, 9, 0, 1, 0, 0, 3, 'r', '/', '1', 0};
+	struct bench b;
+
+	(void)state;
+	for (int late = 0; late <= 1; late++) {
+		uint8_t got[64];
+		bool closed;
+		size_t n;
+
+		open_bench(&b);
+		b.pub = rig_connect(&b.rig, 5, "five", true);
+		rig_send(&b.rig, b.pub, publish, sizeof(publish));
+		commit(&b);
+		rig_pass_ms(&b.rig, 10000);
+		crash_at(&b, fake_ledger_now(&b.ledger), late ? 50000 : 20000);
+		b.sub = rig_connect(&b.rig, 5, "sub", true);
+		rig_send(&b.rig, b.sub, subscribe, sizeof(subscribe));
+		n = rig_read(&b.rig, b.sub, got, sizeof(got), &closed);
+		assert_int_equal(n, late ? 6 : 6 + sizeof(publish));
+		if (!late)
+			assert_int_equal(got[6 + 12], 30);
+		close_bench(&b);
+	}
+}
+
 /* The wall clock is set by years while it runs: nothing that waits expires by that, before or after the next restart. */
 static void a_clock_that_is_set_expires_nothing(void **state)
 {
@@ -238,6 +266,7 @@ int main(void)
 		cmocka_unit_test(session_expiry_counts_the_downtime),
 		cmocka_unit_test(who_was_connected_at_the_crash_counts_as_gone_from_the_restart),
 		cmocka_unit_test(message_expiry_counts_the_downtime_and_what_is_left_is_told),
+		cmocka_unit_test(a_retained_message_expires_over_a_restart_and_tells_what_is_left),
 		cmocka_unit_test(a_clock_that_is_set_expires_nothing),
 		cmocka_unit_test(a_clock_that_went_back_during_the_downtime_stands_still),
 	};
