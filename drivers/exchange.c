@@ -14,7 +14,7 @@ void exchange_begin(struct exchange *x)
 	x->sent_us = x->first_us = x->done_us = 0;
 	x->foreign = 0;
 	x->set_aside = 0;
-	x->doubtful = false;
+	x->doubtful = x->behind = false;
 	x->reason = NULL;
 }
 

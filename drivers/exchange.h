@@ -10,6 +10,7 @@
 #include "drivers/ops.h"
 #include "drivers/pdu.h"
 
+struct ahead;
 struct doubt;
 
 struct exchange {
@@ -18,6 +19,7 @@ struct exchange {
 	int64_t timeout_us;  /* for the reply to begin, from when the request has left */
 	bool echo;           /* the adapter returns what is sent */
 	struct doubt *doubt; /* what may still come late; NULL: replies are numbered */
+	struct ahead *ahead; /* other requests that are under way meanwhile; NULL: there is one at a time */
 
 	/* what became of it */
 	int64_t sent_us;  /* the request has left */
@@ -26,6 +28,7 @@ struct exchange {
 	unsigned foreign;   /* frames of others that were waited through; late ones are counted by doubt */
 	uint8_t set_aside;  /* an exception that may be the late answer to an earlier request; 0: none */
 	bool doubtful;      /* OUTCOME_REFUSED by that one: nothing else came */
+	bool behind;        /* others were under way: when it came says nothing of its device */
 	const char *reason; /* "timeout", "crc", "exception 2", ...; static */
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/frame.h"
 
+#include "drivers/ahead.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -174,6 +176,18 @@ static enum outcome read_more(const struct framing *f, struct wire *w, struct ex
 	return OUTCOME_OK;
 }
 
+/* Of a request that is under way, too: who answers others first is not silent. */
+static bool is_of_another(struct exchange *x, const struct heard *h, enum frame_end end)
+{
+	uint16_t number = (uint16_t)(h->bytes[0] << 8 | h->bytes[1]);
+
+	if (end != FRAME_FOREIGN || !x->ahead ||
+		!ahead_heard(x->ahead, number, h->look.frame, h->look.len, x->first_us, x->done_us))
+		return false;
+	x->sent_us = x->done_us;
+	return true;
+}
+
 /* A whole frame. True: it is the reply to x. Else its bytes are gone, and what came behind them is looked at next. */
 static bool take_frame(const struct framing *f, struct wire *w, struct exchange *x, struct heard *h, enum frame_end end)
 {
@@ -181,7 +195,10 @@ static bool take_frame(const struct framing *f, struct wire *w, struct exchange 
 	x->done_us = w->last_byte_us;
 	if (end == FRAME_WHOLE && exchange_answered(x, h->look.frame, h->look.len))
 		return true;
-	x->foreign += end == FRAME_FOREIGN;
+	if (!is_of_another(x, h, end))
+		x->foreign += end == FRAME_FOREIGN;
+	else
+		wire_hurry(w);
 	x->first_us = 0;
 	h->len -= h->look.used;
 	memmove(h->bytes, h->bytes + h->look.used, h->len);
@@ -216,19 +233,67 @@ static enum outcome hear(const struct framing *f, struct wire *w, struct exchang
 	}
 }
 
-enum outcome frame_exchange(const struct framing *f, struct wire *w, struct exchange *x, uint16_t number)
+/* Unless it is under way. */
+static enum outcome send_ahead(
+	const struct framing *f, struct wire *w, struct exchange *x, const struct request *q, uint16_t *last)
 {
-	int quiet = wire_quiet(w, 0);
+	struct exchange sent = {.request = q};
 	enum outcome o;
 
+	if (ahead_find(x->ahead, q))
+		return OUTCOME_OK;
+	o = ask(f, w, &sent, ++*last);
+	x->reason = sent.reason;
+	if (o == OUTCOME_OK)
+		ahead_add(x->ahead, q, *last, sent.sent_us);
+	return o;
+}
+
+/* Its request, with those that come next; then its reply, if it is not there already. */
+static enum outcome exchange_ahead(const struct framing *f, struct wire *w, struct exchange *x, uint16_t *last)
+{
+	struct ahead *a = x->ahead;
+	enum outcome o = send_ahead(f, w, x, x->request, last);
+	struct ahead_sent *s;
+
+	for (size_t i = 0; o == OUTCOME_OK && i < a->next_count && a->count < a->limit; i++)
+		o = send_ahead(f, w, x, &a->next[i], last);
+	a->next_count = 0;
+	if (o != OUTCOME_OK)
+		return o;
+	s = ahead_find(a, x->request);
+	x->behind = s->behind || s->len > 0;
+	x->sent_us = s->sent_us > a->heard_us ? s->sent_us : a->heard_us;
+	x->first_us = s->first_us;
+	x->done_us = s->done_us;
+	wire_hurry(w);
+	if (s->len == 0)
+		o = hear(f, w, x, s->number);
+	else if (!exchange_answered(x, s->frame, s->len))
+		o = exchange_fail(x, OUTCOME_GARBLED, "frame");
+	if (o == OUTCOME_OK && x->behind)
+		a->trouble = 0;
+	a->heard_us = w->last_byte_us;
+	ahead_drop(a, ahead_find(a, x->request));
+	return o;
+}
+
+enum outcome frame_exchange(const struct framing *f, struct wire *w, struct exchange *x, uint16_t *last)
+{
+	int quiet;
+	enum outcome o;
+
+	if (x->ahead)
+		return exchange_ahead(f, w, x, last);
+	quiet = wire_quiet(w, 0);
 	if (quiet != 0)
 		return exchange_waited(x, quiet, true);
-	o = ask(f, w, x, number);
+	o = ask(f, w, x, ++*last);
 	if (o != OUTCOME_OK)
 		return o;
 	if (f->bus && x->request->unit == 0) {
 		w->last_byte_us += BROADCAST_PAUSE_US;
 		return OUTCOME_OK;
 	}
-	return hear(f, w, x, number);
+	return hear(f, w, x, *last);
 }

@@ -41,7 +41,8 @@ struct framing {
 
 const struct framing *framing_of(enum line_driver driver);
 
-/* OUTCOME_OK also with an exception in x->reply; number: any, another one each time. */
-enum outcome frame_exchange(const struct framing *f, struct wire *w, struct exchange *x, uint16_t number);
+/* OUTCOME_OK also with an exception in x->reply; last: the number of
+ * the last transaction; another one each time. */
+enum outcome frame_exchange(const struct framing *f, struct wire *w, struct exchange *x, uint16_t *last);
 
 #endif

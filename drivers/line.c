@@ -47,6 +47,11 @@ void line_close_port(struct line *l)
 	port_close(&l->port, l->waiter);
 }
 
+bool line_device_up(const struct line *l, size_t device)
+{
+	return l->devices[device].health.state == DEVICE_UP;
+}
+
 /* --- a thread of its own --- */
 
 void line_input(struct line *l, short revents)

@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	MOST_TROUBLE = 2,
+	OLD_US = 1000000, /* what was sent ahead and not asked for since is not believed */
+};
+
 static void make_free(void *self)
 {
 	struct modbus *m = self;
@@ -20,7 +25,17 @@ static void make_free(void *self)
 	free(m->devices);
 	free(m->no_mask);
 	free(m->doubt);
+	free(m->ahead);
 	free(m);
+}
+
+static int make_ahead(struct modbus *m)
+{
+	m->ahead = calloc(1, sizeof(*m->ahead));
+	if (!m->ahead)
+		return -ENOMEM;
+	m->ahead->limit = (size_t)m->opts->max_in_flight;
+	return 0;
 }
 
 static int make(
@@ -37,8 +52,10 @@ static int make(
 	m->schedule = s;
 	m->no_mask = calloc(opts->device_count + 1, sizeof(*m->no_mask));
 	r = m->no_mask ? rtu_new(&m->rtu, (enum line_driver)opts->driver) : -ENOMEM;
-	if (r == 0 && line_is_bus(opts))
+	if (r == 0 && opts->driver != DRIVER_MODBUS_TCP)
 		r = modbus_doubt(m);
+	if (r == 0 && opts->driver == DRIVER_MODBUS_TCP && opts->max_in_flight > 1)
+		r = make_ahead(m);
 	if (r == 0)
 		r = modbus_plan(m);
 	if (r < 0) {
@@ -58,6 +75,8 @@ static int open_as(struct modbus *m, const struct line_opts *o)
 	if (r < 0)
 		return r;
 	m->wire.doubt = m->doubt;
+	if (m->ahead)
+		ahead_clear(m->ahead);
 	m->spoiled = false;
 	return 0;
 }
@@ -134,15 +153,38 @@ static enum outcome exchange_once(struct modbus *m, struct exchange *x)
 	return o;
 }
 
+/* A request behind another had no answer: twice in a row, and such a server is asked one thing at a time. */
+static void lose_trust(struct modbus *m)
+{
+	if (++m->ahead->trouble < MOST_TROUBLE || m->ahead->limit == 1)
+		return;
+	m->ahead->limit = 1;
+	log_warn("line=%s max_in_flight=1: it does not answer a request that comes while another is under way",
+		m->opts->head.name);
+}
+
 /* A TCP server may have closed the connection since the last request: asked once more on a new one. */
 enum outcome modbus_transact(struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us)
 {
 	enum outcome o;
+	bool again;
 
-	*x = (struct exchange){
-		.request = q, .reply = &m->reply, .timeout_us = timeout_us, .echo = m->opts->echo, .doubt = m->doubt};
+	*x = (struct exchange){.request = q,
+		.reply = &m->reply,
+		.timeout_us = timeout_us,
+		.echo = m->opts->echo,
+		.doubt = m->doubt,
+		.ahead = m->ahead};
+	/* What was read ahead is older than a write. */
+	if (m->ahead && !m->polling)
+		ahead_forget(m->ahead, INT64_MAX);
 	o = exchange_once(m, x);
-	if (o == OUTCOME_GONE && m->opts->driver == DRIVER_MODBUS_TCP && m->spoiled)
+	again = o == OUTCOME_GONE;
+	if (x->behind && (o == OUTCOME_SILENT || o == OUTCOME_GARBLED || o == OUTCOME_GONE)) {
+		lose_trust(m);
+		again = true;
+	}
+	if (again && m->opts->driver == DRIVER_MODBUS_TCP && m->spoiled)
 		o = exchange_once(m, x);
 	count_noise(m);
 	line_count(m->line, COUNT_FOREIGN, x->foreign);
@@ -176,18 +218,59 @@ static void tell_values(struct modbus *m, const struct block *b, const struct ex
 	}
 }
 
+/* The next job that is due behind (after_us, after): the earliest, of devices that are there. SIZE_MAX: none. */
+static size_t next_due(const struct modbus *m, const struct job *now, int64_t after_us, size_t after, int64_t now_us)
+{
+	const struct job *jobs = m->schedule->jobs;
+	size_t best = SIZE_MAX;
+
+	for (size_t i = 0; i < m->schedule->count; i++) {
+		const struct job *j = &jobs[i];
+
+		if (j == now || j->due_us > now_us || j->due_us < after_us || (j->due_us == after_us && i <= after) ||
+			!line_device_up(m->line, j->device) || m->opts->devices[j->device]->pause_ms > 0)
+			continue;
+		if (best == SIZE_MAX || j->due_us < jobs[best].due_us)
+			best = i;
+	}
+	return best;
+}
+
+/* What the jobs behind j will ask for goes with its request. */
+static void look_ahead(struct modbus *m, const struct job *j)
+{
+	int64_t now_us = wire_now(&m->wire), after_us = INT64_MIN;
+	size_t at = 0;
+
+	ahead_forget(m->ahead, now_us - OLD_US);
+	m->ahead->next_count = 0;
+	while (m->ahead->next_count + 1 < m->ahead->limit) {
+		at = next_due(m, j, after_us, at, now_us);
+		if (at == SIZE_MAX)
+			return;
+		after_us = m->schedule->jobs[at].due_us;
+		m->ahead->next[m->ahead->next_count++] = request_for(m, &m->blocks.list[m->schedule->jobs[at].what]);
+	}
+}
+
 static enum outcome run(void *self, const struct job *j, const char **reason)
 {
 	struct modbus *m = self;
 	const struct block *b = &m->blocks.list[j->what];
 	struct request q = request_for(m, b);
 	struct exchange x;
-	enum outcome o = modbus_exchange(m, b->device, &q, &x);
+	enum outcome o;
 
+	if (m->ahead)
+		look_ahead(m, j);
+	m->polling = true;
+	o = modbus_exchange(m, b->device, &q, &x);
+	m->polling = false;
 	*reason = x.reason;
 	if (o == OUTCOME_OK) {
 		tell_values(m, b, &x);
-		modbus_measured(m, b, &x);
+		if (!x.behind)
+			modbus_measured(m, b, &x);
 		modbus_answered(m, b);
 	}
 	if (o == OUTCOME_REFUSED && !modbus_refused(m, j))

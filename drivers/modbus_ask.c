@@ -94,7 +94,7 @@ static enum outcome ask(
 	if (device != SIZE_MAX && (o == OUTCOME_OK || o == OUTCOME_REFUSED) && (x->done_us > 0 || x->doubtful)) {
 		int64_t pause_us = 1000 * m->opts->devices[device]->pause_ms - m->wire.silence_us;
 
-		measured = measured && !x->doubtful;
+		measured = measured && !x->doubtful && !x->behind;
 		line_answered(m->line, device, measured ? x->first_us - x->sent_us : -1);
 		m->wire.last_byte_us += pause_us > 0 ? pause_us : 0;
 	}

@@ -7,6 +7,7 @@
 #ifndef DRIVERS_MODBUS_STATE_H
 #define DRIVERS_MODBUS_STATE_H
 
+#include "drivers/ahead.h"
 #include "drivers/blocks.h"
 #include "drivers/doubt.h"
 #include "drivers/ops.h"
@@ -39,6 +40,8 @@ struct modbus {
 	uint64_t noise_bytes;          /* of the wire, as last counted */
 	bool *no_mask;                 /* by device: it has no function 22 */
 	struct doubt *doubt;           /* owned; NULL: replies are numbered */
+	struct ahead *ahead;           /* owned; NULL: one request at a time */
+	bool polling;                  /* a job runs: it may use what was sent ahead */
 	uint16_t loopbacks;            /* sent; the number of the last */
 	bool spoiled;                  /* the TCP connection was closed on purpose: open it for the next request */
 };

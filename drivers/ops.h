@@ -34,6 +34,8 @@ void line_close_port(struct line *l); /* closed already is fine */
 /* How long to wait for this device to begin its reply; and for any device. */
 int64_t line_timeout_us(const struct line *l, size_t device);
 
+bool line_device_up(const struct line *l, size_t device);
+
 /* The device has answered: it is up from now on. Comes before its values. turnaround_us < 0: not measured. */
 void line_answered(struct line *l, size_t device, int64_t turnaround_us);
 void line_good(struct line *l, size_t device, const struct point_opts *p, const struct value *v, int64_t at_us);

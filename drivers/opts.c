@@ -97,6 +97,11 @@ static bool is_tcp(const void *item)
 	return d == DRIVER_MODBUS_TCP || d == DRIVER_RTU_OVER_TCP;
 }
 
+static bool is_modbus_tcp(const void *item)
+{
+	return ((const struct line_opts *)item)->driver == DRIVER_MODBUS_TCP;
+}
+
 static bool is_rtu(const void *item)
 {
 	return ((const struct line_opts *)item)->driver == DRIVER_MODBUS_RTU;
@@ -120,6 +125,7 @@ static bool has_port(const void *item)
 #define SERIAL_LINES                                                                                                   \
 	.applies = is_serial_port, .applies_to = "lines on a serial port (modbus-rtu, modbus-ascii, serial)"
 #define TCP_LINES  .applies = is_tcp, .applies_to = "lines over TCP (modbus-tcp, rtu-over-tcp)"
+#define NUMBERED   .applies = is_modbus_tcp, .applies_to = "lines with driver modbus-tcp"
 #define RTU_LINES  .applies = is_rtu, .applies_to = "lines with driver modbus-rtu"
 #define BUS_LINES  .applies = is_bus, .applies_to = "Modbus on a serial port (modbus-rtu, modbus-ascii)"
 #define TEXT_LINES .applies = is_text, .applies_to = "lines with driver serial"
@@ -158,6 +164,10 @@ static const struct key line_keys[] = {
 		.help = "the longest wait for a reply to begin; less is waited for a device whose pace is known"},
 	{"connect_timeout", KEY_TIME, AT(connect_timeout_ms), .min = 100, .max = 60000, .dflt = "3s", TCP_LINES,
 		.help = "the longest wait for a connection"},
+	{"max_in_flight", KEY_INT, AT(max_in_flight), .min = 1, .max = 16, .dflt = "1", NUMBERED,
+		.help = "so many requests are sent without waiting for the replies to those before; for a device that "
+			"is "
+			"far away and takes them"},
 	{"retries", KEY_INT, AT(retries), .min = 1, .max = 100, .dflt = "3", REAL_LINES,
 		.help = "time-outs in a row before a device counts as offline"},
 	{"probe_min", KEY_TIME, AT(probe_min_ms), .min = 10, .max = 3600000, .dflt = "500ms", REAL_LINES,

@@ -185,6 +185,7 @@ struct line_opts {
 	int64_t silence_ms;                  /* 0: 3.5 characters, at least 1.75 ms */
 	int64_t reply_timeout_ms;
 	int64_t connect_timeout_ms;
+	int64_t max_in_flight;              /* requests at a time; modbus-tcp */
 	int64_t retries;                    /* time-outs in a row before a device is offline */
 	int64_t probe_min_ms, probe_max_ms; /* back-off of an offline device or a missing port */
 	int end;                            /* enum line_end; serial: what ends a line */

@@ -224,7 +224,7 @@ enum outcome rtu_exchange(struct rtu *r, struct wire *w, struct exchange *x)
 
 	exchange_begin(x);
 	if (!r->context || x->request->function == FC_IDENTIFY || x->request->function == FC_LOOPBACK) {
-		o = frame_exchange(r->framing, w, x, ++r->number);
+		o = frame_exchange(r->framing, w, x, &r->number);
 	} else {
 		modbus_set_socket(r->context, w->fd);
 		o = exchange(r, w, x);

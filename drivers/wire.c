@@ -5,6 +5,8 @@
 #include "drivers/doubt.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -162,6 +164,15 @@ void wire_sent(struct wire *w, size_t len)
 void wire_heard(struct wire *w)
 {
 	w->last_byte_us = wire_now(w);
+}
+
+/* A server that sends its replies one by one holds the second back until the first is acknowledged, which a receiver with
+ * nothing to send does after 40 ms. Advice, of which nothing depends. */
+void wire_hurry(const struct wire *w)
+{
+	int on = 1;
+
+	(void)setsockopt(w->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 }
 
 /* A connection that is gone is an outcome, not a signal. */

@@ -52,6 +52,7 @@ int wire_pause(struct wire *w, int64_t until_us);       /* 0: it is over, whatev
 size_t wire_waiting(const struct wire *w);              /* bytes that can be read now */
 int64_t wire_span_us(const struct wire *w, size_t len); /* what so many bytes take on the wire */
 void wire_sent(struct wire *w, size_t len);             /* a write was accepted: it leaves from now on */
+void wire_hurry(const struct wire *w);                  /* of a connection: what came is acknowledged at once */
 void wire_heard(struct wire *w);                        /* the last byte came just now */
 void wire_note(struct wire *w, enum line_note kind, int64_t at_us, const void *bytes, size_t len);
 /* Bytes that were read while nobody was asked: noted, and counted. */
