@@ -27,6 +27,7 @@ enum bridge_version { BRIDGE_V311 = 4, BRIDGE_V5 = 5 };
 enum bridge_retain { BRIDGE_RETAIN_KEEP, BRIDGE_RETAIN_SET, BRIDGE_RETAIN_CLEAR };
 enum bridge_order { BRIDGE_FIFO, BRIDGE_STRICT, BRIDGE_LIVE_FIRST };
 enum bridge_hops { BRIDGE_HOPS_AUTO, BRIDGE_HOPS_ON, BRIDGE_HOPS_OFF };
+enum bridge_redirect { BRIDGE_REDIRECT_VERIFIED, BRIDGE_REDIRECT_LISTED, BRIDGE_REDIRECT_NEVER };
 enum bridge_zone { BRIDGE_LOCAL_TIME, BRIDGE_UTC };
 enum bridge_mark { BRIDGE_MARK_AUTO, BRIDGE_MARK_JSON, BRIDGE_MARK_NONE };
 
@@ -110,6 +111,7 @@ struct bridge_opts {
 	bool alarms_first;
 	int64_t quarantine_bytes;
 	int64_t return_ms; /* from another address to the first; 0: never */
+	int redirect;      /* enum bridge_redirect */
 	int64_t backoff_ms, backoff_max_ms;
 	int mark;              /* enum bridge_mark */
 	int hops;              /* enum bridge_hops */

@@ -17,7 +17,6 @@
 enum {
 	LEAVE_MS = 3000,
 	STEADY_MS = 5000, /* up this long, a link counts as a success even when nothing was acknowledged */
-	NEXT_ADDRESS_MS = 200,
 };
 
 enum event { EV_TIMER, EV_UP, EV_DOWN, EV_SETTLED, EV_REFUSED, EV_SUBSCRIBED, EV_RESUMED, EV_STOP, N_EVENTS };
@@ -28,11 +27,6 @@ static void step(struct drain *d, enum event ev, const struct uplink_event *e);
 uint32_t drain_tags(const struct bridge_opts *opts)
 {
 	return pump_tags(opts) + 1 + (uint32_t)opts->rules.count; /* the status, subscriptions */
-}
-
-static const char *address(const struct drain *d)
-{
-	return ((const char *const *)d->opts->address.items)[d->address];
 }
 
 /* --- the link -------------------------------------------------------------------------------------------------- */
@@ -54,7 +48,7 @@ static void dial(struct drain *d, const struct uplink_event *e)
 {
 	char payload[STATUS_MAX_LEN];
 	struct parcel will;
-	struct uplink_call call = {.address = address(d), .keep_alive_s = d->keep_alive_s};
+	struct uplink_call call = {.address = choose_address(d), .keep_alive_s = d->keep_alive_s};
 	int r;
 
 	(void)e;
@@ -136,7 +130,7 @@ static bool calls_again(struct drain *d)
 	if (other_keep_alive)
 		d->keep_alive_s = d->limits.keep_alive_s;
 	if (d->wiping || !d->limits.session_present) {
-		resume_wiped(d, address(d));
+		resume_wiped(d, choose_address(d));
 		d->subscribed = false;
 	}
 	redial(d);
@@ -164,34 +158,16 @@ static void go_online(struct drain *d, const struct uplink_event *e)
 	d->status_sent_ms = -1;
 	d->was_up = true;
 	pump_link_up(d);
-	resume_link_up(d, address(d));
-	tell_state(d, BRIDGE_UP, address(d));
+	resume_link_up(d, choose_address(d));
+	tell_state(d, BRIDGE_UP, choose_address(d));
 	subscribe(d);
 	greet_online(d, d->counts.links == 1 ? d->start_reason : "reconnect");
-}
-
-/* A link that was up is dialled again where it was. One that did not come up moves on to the next address, quickly
- * until all have been tried; only then the waits grow. */
-static int64_t wait_ms(struct drain *d, uint8_t code)
-{
-	enum verdict_dial verdict = verdict_of_link(code);
-	bool round_goes_on;
-
-	if (!d->was_up || verdict == VERDICT_ELSEWHERE)
-		d->address = (d->address + 1) % d->opts->address.count;
-	round_goes_on = !d->was_up && d->address != 0;
-	d->was_up = false;
-	if (verdict == VERDICT_LATER && !round_goes_on)
-		return d->backoff.cap_ms / 2 + (int64_t)d->env.random() % (d->backoff.cap_ms / 2 + 1);
-	if (round_goes_on || (verdict == VERDICT_ELSEWHERE && d->opts->address.count > 1))
-		return (int64_t)d->env.random() % NEXT_ADDRESS_MS;
-	return backoff_next_ms(&d->backoff, d->env.random());
 }
 
 static void back_off(struct drain *d, const struct uplink_event *e)
 {
 	char why[448];
-	int64_t wait = wait_ms(d, e->code);
+	int64_t wait = choose_wait_ms(d, e);
 
 	pump_link_lost(d);
 	d->status_sent_ms = -1;
@@ -296,13 +272,6 @@ static int64_t silent_at_ms(const struct drain *d)
 	return quiet < lone ? quiet : lone;
 }
 
-/* The first address is the one that is wanted; another is left for it after a while. When it is still dead, the list
- * is walked on from there at once. */
-static bool should_go_home(const struct drain *d)
-{
-	return d->address != 0 && d->opts->return_ms > 0 && d->now_ms - d->up_ms >= d->opts->return_ms;
-}
-
 /* A token is good for a while, and servers cut whoever stays longer: better at a time of ours. */
 static int64_t token_due_ms(const struct drain *d)
 {
@@ -325,9 +294,8 @@ static void watch(struct drain *d)
 
 	if (d->now_ms - d->up_ms >= STEADY_MS)
 		backoff_reset(&d->backoff);
-	if (should_go_home(d)) {
-		log_info("upstream=%s leaves address=%s for the first of its list", d->opts->head.name, address(d));
-		d->address = 0;
+	if (choose_home_ms(d) >= 0 && d->now_ms >= choose_home_ms(d)) {
+		choose_home(d);
 		dial_anew(d);
 		return;
 	}
@@ -511,8 +479,7 @@ int64_t drain_due_ms(const struct drain *d)
 	due = sooner(due, silent_at_ms(d));
 	due = sooner(due, d->send_due_ms);
 	due = sooner(due, token_due_ms(d));
-	if (d->address != 0 && d->opts->return_ms > 0)
-		due = sooner(due, d->up_ms + d->opts->return_ms);
+	due = sooner(due, choose_home_ms(d));
 	return due;
 }
 

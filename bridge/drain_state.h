@@ -15,6 +15,8 @@
 #include "bridge/status.h"
 #include "bridge/window.h"
 
+#include <string.h>
+
 enum drain_phase { OFFLINE, DIALING, ONLINE, LEAVING, STOPPED, DRAIN_PHASES };
 
 /* The walks. FAST takes what overtakes, BACK what was put back from quarantine, MAIN all the rest; see walk.c. */
@@ -33,6 +35,9 @@ struct drain {
 	/* the link */
 	struct backoff backoff;
 	size_t address;
+	char referred[512];    /* by a server, instead of the list; empty: not */
+	bool moved;            /* for good */
+	int referrals;         /* since a link was up */
 	bool was_up;           /* this call got as far as a welcome */
 	unsigned keep_alive_s; /* what the server asked for; 0: nothing yet */
 	struct uplink_limits limits;
@@ -74,6 +79,16 @@ static inline bool drain_live_first(const struct drain *d)
 {
 	return d->opts->order == BRIDGE_LIVE_FIRST;
 }
+
+/* --- choose.c ------------------------------------------------------------------------------------------------------ */
+
+enum { CHOOSE_MOVED = 0x9d }; /* its reason code */
+
+const char *choose_address(const struct drain *d);
+/* The call ended with e: which address is next, and when. */
+int64_t choose_wait_ms(struct drain *d, const struct uplink_event *e);
+int64_t choose_home_ms(const struct drain *d); /* when this address is left for the first; -1: never */
+void choose_home(struct drain *d);
 
 /* --- greet.c: without a status topic nothing is said ---------------------------------------------------------------- */
 

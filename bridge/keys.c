@@ -127,6 +127,13 @@ static const struct key_choice zone_choices[] = {
 	{NULL, 0, NULL},
 };
 
+static const struct key_choice redirect_choices[] = {
+	{"verified", BRIDGE_REDIRECT_VERIFIED, "to those in `address`, and over TLS that is verified to any"},
+	{"listed", BRIDGE_REDIRECT_LISTED, "to those in `address`"},
+	{"never", BRIDGE_REDIRECT_NEVER, "the list is gone on with"},
+	{NULL, 0, NULL},
+};
+
 static const struct key_choice hops_choices[] = {
 	{"auto", BRIDGE_HOPS_AUTO, "where a rule says `both`"},
 	{"on", BRIDGE_HOPS_ON, "with every message"},
@@ -195,6 +202,10 @@ static const struct key keys[] = {
 		.dflt = "10m",
 		.help = "from another address of the list the first is tried again after this; 0: only when the link "
 			"breaks"},
+	{"redirect", KEY_ENUM, offsetof(struct bridge_opts, redirect), .choices = redirect_choices, .dflt = "verified",
+		.help = "which other servers are followed when a server names one (MQTT 5, use another server and "
+			"server "
+			"moved); it is shown the same credentials"},
 	{"quarantine", KEY_SIZE, offsetof(struct bridge_opts, quarantine_bytes), .min = 65536, .max = INT64_C(1) << 40,
 		.dflt = "16MiB", .help = "disk for records that the upstream will never take, kept with the reason"},
 	{"backoff", KEY_TIME, offsetof(struct bridge_opts, backoff_ms), .min = 50, .max = 60000, .dflt = "500ms",

@@ -109,6 +109,14 @@ void fake_down(struct fake_uplink *u, uint8_t code)
 	u->base.event(u->base.ctx, &e);
 }
 
+void fake_referred(struct fake_uplink *u, uint8_t code, const char *reference)
+{
+	struct uplink_event e = {.kind = UPLINK_DOWN, .code = code, .reference = reference};
+
+	u->in_call = false;
+	u->base.event(u->base.ctx, &e);
+}
+
 static void answer(struct fake_uplink *u, size_t i, enum uplink_event_kind kind, uint8_t code)
 {
 	struct uplink_event e = {.kind = kind, .tag = u->got[i].tag, .code = code};

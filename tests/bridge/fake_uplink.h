@@ -41,6 +41,7 @@ struct fake_uplink {
 void fake_uplink_init(struct fake_uplink *u);
 void fake_up(struct fake_uplink *u, const struct uplink_limits *limits); /* NULL: a server that says nothing */
 void fake_down(struct fake_uplink *u, uint8_t code);
+void fake_referred(struct fake_uplink *u, uint8_t code, const char *reference);
 void fake_settle(struct fake_uplink *u, size_t i); /* the ith parcel it was given */
 void fake_refuse(struct fake_uplink *u, size_t i, uint8_t code);
 

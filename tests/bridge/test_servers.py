@@ -19,7 +19,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from rig import SITE, Host, run_cases, until
-from stand_in import StandIn, later
+from stand_in import StandIn, later, w
 from test_tls import Pki
 
 SHARED_KEY = base64.b64encode(b"a shared access key of 32 bytes!").decode()
@@ -271,6 +271,43 @@ def use_another_server_is_obeyed_at_once(rig):
     assert len(rig.server.hellos) == 1 and len(other.accepted) == 10
 
 
+def sends_away(rig, code, port):
+    """After 50 records, as a DISCONNECT: of a CONNACK that refuses, Paho 1.3.12 does not hand the properties on."""
+    def answer(link, p):
+        if len(rig.server.published) == 50:
+            tail = w.props((0x1C, f"127.0.0.1:{port}"))
+            link.send(bytes([0xE0, 1 + len(tail), code]) + tail)
+            raise ConnectionError
+        link.puback(p)
+
+    rig.server.answer = answer
+
+
+def drains_through(rig, *others):
+    addresses = ", ".join(f"mqtt://127.0.0.1:{s.port}" for s in (rig.server, *others))
+    h = rig.begin(f"address: [{addresses}]\nstatus: ''\nrules: [{{out: 'plant/#'}}]\n")
+    h.tell("add 200 50")
+    until("drained", lambda: h.acked() == 200)
+    accepted = [p for s in (rig.server, *others) for p in s.accepted]
+    assert sorted(set(seqs(accepted))) == list(range(1, 201))
+
+
+def a_reference_to_a_listed_server_is_followed(rig):
+    others = [StandIn(), StandIn()]
+    rig.more.extend(others)
+    sends_away(rig, 0x9C, others[1].port)
+    drains_through(rig, *others)
+    assert others[1].accepted and not others[0].hellos
+
+
+def a_reference_to_a_stranger_is_not_followed_without_tls(rig):
+    other, stranger = StandIn(), StandIn()
+    rig.more.extend([other, stranger])
+    sends_away(rig, 0x9D, stranger.port)
+    drains_through(rig, other)
+    assert other.accepted and not stranger.hellos
+
+
 def a_server_disconnect_with_a_reason_is_told_and_survived(rig):
     def answer(link, p):
         if len(rig.server.published) == 50:
@@ -340,6 +377,8 @@ CASES = {
     not_authorised_is_retried_then_set_aside_and_the_rest_goes_on: {},
     quota_exceeded_waits_and_loses_nothing: {},
     use_another_server_is_obeyed_at_once: {},
+    a_reference_to_a_listed_server_is_followed: {},
+    a_reference_to_a_stranger_is_not_followed_without_tls: {},
     a_server_disconnect_with_a_reason_is_told_and_survived: {},
     acknowledgements_in_any_order_move_the_cursor_rightly: {},
     a_password_file_that_changes_counts_with_the_next_call: {},
