@@ -88,7 +88,7 @@ static void sent(struct conn *c, size_t before, int r)
 
 	b->output_bytes += c->out.bytes - before;
 	if (r < 0) {
-		conn_doom(c, RC_UNSPECIFIED);
+		conn_doom(c, RC_OK); /* no words, as below */
 		return;
 	}
 	if (c->out.bytes >= CONN_FLUSH_AT && !c->blocked && !turn_is_full(&b->turn))
@@ -176,7 +176,8 @@ static void log_close(const struct conn *c, uint8_t reason)
 
 void conn_close(struct conn *c, uint8_t reason, bool will)
 {
-	bool say = reason != RC_OK && (c->state == CONN_NEW || c->version == MQTT_5);
+	/* a doomed one has a reason already, and what it was sent may end anywhere */
+	bool say = reason != RC_OK && !c->doomed && (c->state == CONN_NEW || c->version == MQTT_5);
 	uint8_t bytes[4];
 
 	if (c->state == CONN_LINGER || c->state == CONN_CLOSED)

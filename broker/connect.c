@@ -367,7 +367,7 @@ static int let_in(struct conn *c, const struct connect *m, const char *user)
 		unrest_saw(b, UNREST_COMES_BACK, c->session->client_id, c->session->client_id_len);
 	send_connack(c, m, present && m->version != MQTT_31, m->client_id.len == 0 ? assigned : NULL);
 	conn_rearm(c);
-	if (present)
+	if (present && !c->doomed)
 		delivery_resume(c->session);
 	return 0;
 }

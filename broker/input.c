@@ -98,7 +98,8 @@ static size_t consume(struct conn *c, uint8_t *bytes, size_t len)
 {
 	size_t at = 0;
 
-	while (at < len && !c->held && c->out.bytes < CONN_FULL && (c->state == CONN_NEW || c->state == CONN_LIVE)) {
+	while (at < len && !c->held && !c->doomed && c->out.bytes < CONN_FULL &&
+		(c->state == CONN_NEW || c->state == CONN_LIVE)) {
 		struct frame f;
 		struct packet p;
 		int r = decode_frame(bytes + at, len - at, c->version == MQTT_5, &f), fault = check_header(c, &f, r);

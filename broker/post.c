@@ -115,7 +115,7 @@ static void finish_payload(struct conn *c, struct post *p)
 	if (m)
 		conn_send_payload(c, m);
 	else if (by_reference(p))
-		conn_doom(c, RC_UNSPECIFIED);
+		conn_doom(c, RC_OK); /* no words: a packet has begun */
 }
 
 /* A packet of its own. false: it does not fit the client, or no memory. */

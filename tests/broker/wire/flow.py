@@ -284,6 +284,25 @@ def the_server_uses_aliases_up_to_the_clients_maximum(b, v):
 
 
 @test("MQTT-3.1.2-24", versions=(5,))
+def who_cannot_take_its_connack_hears_nothing_and_nothing_of_it_is_done(b, v):
+    topic, name = fresh(), fresh("c")
+    watcher = b.client(v)
+    watcher.subscribe(topic)
+    kept = b.client(v, id=name, clean=False, properties=[(SESSION_EXPIRY, 60)])
+    kept.subscribe(topic, qos=2)
+    b.client(v).publish(topic, "1", 2)
+    watcher.receive(topic, "1")
+    kept.send(ack(PUBREC, kept.expect(PUBLISH).pid))
+    kept.expect(PUBREL)
+    for clean in (False, True):  # with something to send again, and without
+        s = b.socket(v)
+        s.send(connect(v, name, clean=clean, properties=[(MAX_PACKET, 4)]), subscribe(v, 1, (topic, 0)),
+               publish(v, topic, "2", 1, 2), publish(v, topic, "", 3), pingreq())
+        s.closed()
+    watcher.nothing()
+
+
+@test("MQTT-3.1.2-24", versions=(5,))
 def an_alias_told_for_the_first_time_makes_no_packet_too_large(b, v):
     p = b.client(v)
     for length in (40, 119, 122):  # where the lengths around it take a byte more, too
