@@ -116,12 +116,14 @@ void conn_send_payload(struct conn *c, struct msg *m)
 
 /* --- lingering ---------------------------------------------------------------------------------------------- */
 
+enum { LINGER_READ = 16 * 1024 };
+
 /* A reason that was written must arrive: closing with unread input makes the kernel send RST, which can destroy it.
  * So the output is finished, our side shut, and what still comes is read away, for a moment. */
 static void linger(struct conn *c)
 {
-	struct broker *b = c->broker;
-	ssize_t n = 1;
+	uint8_t away[LINGER_READ]; /* not the broker's buffer: the CONNECT that takes over stands there */
+	ssize_t n;
 
 	conn_flush(c);
 	if (c->doomed)
@@ -135,7 +137,7 @@ static void linger(struct conn *c)
 			return;
 		}
 	}
-	n = recv(c->fd, b->input, CONN_INPUT, MSG_DONTWAIT);
+	n = recv(c->fd, away, sizeof(away), MSG_DONTWAIT);
 	if (n > 0)
 		c->lingered += (uint32_t)n;
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || c->lingered > CONN_LINGER_BYTES) {

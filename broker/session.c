@@ -9,6 +9,7 @@
 #include "broker/page.h"
 #include "broker/will.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +214,7 @@ void session_end(struct session *s)
 {
 	struct broker *b = s->broker;
 
+	assert(!s->conn);
 	if (s->will)
 		will_publish(s);
 	exact_session_ends(s);
@@ -227,6 +229,7 @@ void session_end(struct session *s)
 
 void session_connected(struct session *s, struct conn *c)
 {
+	assert(!s->conn);
 	s->conn = c;
 	c->session = s;
 	s->version = c->version;

@@ -328,6 +328,27 @@ def takeover_crosses_versions(b, v):
 
 
 @test("MQTT-3.1.4-3")
+def a_takeover_of_one_that_still_sends_takes_its_own_name(b, v):
+    if not b.process:
+        return
+    for _ in range(5):
+        old, new = b.client(5), b.socket(v)
+        flood = publish(5, "x" * 20, b"#" * 60000) * 10  # more than one read takes
+        os.kill(b.process.pid, signal.SIGSTOP)
+        try:
+            old.sock.setblocking(False)
+            old.sock.send(flood)
+            new.send(connect(v, old.id), subscribe(v, 1, (old.id, 0)), publish(v, old.id, "mine"))
+        finally:
+            os.kill(b.process.pid, signal.SIGCONT)
+        new.expect(CONNACK, reason=0)
+        new.expect(SUBACK, pid=1)
+        new.expect(PUBLISH, topic=old.id, payload="mine")
+        b.client(v, id=old.id)  # who is found by its name
+        new.closed(0x8E)
+
+
+@test("MQTT-3.1.4-3")
 def takeover_by_a_hundred_leaves_the_last(b, v):
     name = fresh("c")
     socks = [b.socket(v).send(connect(v, name)) for _ in range(100)]
