@@ -149,13 +149,13 @@ static void inbox_ready(struct loop_watch *w, uint32_t events)
 	n = mailbox_take(&b->inbox, letters, LETTERS);
 	for (size_t i = 0; i < n; i++)
 		read_letter(b, &letters[i]);
-	if (ours_waiting(b))
+	if (ours_hold_inbox(b))
 		broker_pause_inbox(b);
 }
 
 void broker_pause_inbox(struct broker *b)
 {
-	bool paused = ours_waiting(b);
+	bool paused = ours_hold_inbox(b);
 
 	if (loop_rewatch(b->loop, &b->inbox_watch, paused ? 0 : EPOLLIN) < 0)
 		log_error("broker: epoll: %s", strerror(errno));

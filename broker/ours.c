@@ -15,18 +15,39 @@ struct waiting {
 	struct progress progress;
 	struct arrival *arrival; /* NULL: nobody waits for an answer */
 	uint64_t number;         /* in the ledger; 0: not there */
-	bool stored;             /* the store has it, or is not asked */
-	bool placed;             /* only the store is left */
+	bool will;
+	bool stored; /* the store has it, or is not asked */
+	bool placed; /* only the store is left */
 };
 
+/* Each waits behind its own kind alone: a will that a full disk holds back is no reason for values not to be shown. */
+enum lane { LANE_GATEWAY, LANE_UPSTREAM, LANE_WILLS, LANES };
+
 struct ours {
-	struct waiting *first, *last;
-	unsigned count;
+	struct lane_queue {
+		struct waiting *first, *last;
+		unsigned count;
+	} lanes[LANES];
 };
+
+static enum lane lane_of(const struct waiting *w)
+{
+	return w->arrival ? LANE_UPSTREAM : w->will ? LANE_WILLS : LANE_GATEWAY;
+}
+
+static bool lane_waits(const struct broker *b, enum lane lane)
+{
+	return b->ours && b->ours->lanes[lane].first;
+}
 
 bool ours_waiting(const struct broker *b)
 {
-	return b->ours && b->ours->first;
+	return lane_waits(b, LANE_GATEWAY) || lane_waits(b, LANE_UPSTREAM) || lane_waits(b, LANE_WILLS);
+}
+
+bool ours_hold_inbox(const struct broker *b)
+{
+	return lane_waits(b, LANE_GATEWAY);
 }
 
 static void place(struct broker *b, const struct route *r, struct post *p)
@@ -82,11 +103,13 @@ static bool publish(struct broker *b, struct waiting *w)
 
 static void wait_turn(struct broker *b, const struct waiting *what)
 {
+	struct lane_queue *q;
 	struct waiting *w = NULL;
 
 	if (!b->ours)
 		b->ours = calloc(1, sizeof(*b->ours));
-	if (b->ours && b->ours->count < OURS_MAX)
+	q = b->ours ? &b->ours->lanes[lane_of(what)] : NULL;
+	if (q && q->count < OURS_MAX)
 		w = malloc(sizeof(*w));
 	if (!w) {
 		drop(b, what);
@@ -95,18 +118,18 @@ static void wait_turn(struct broker *b, const struct waiting *what)
 	*w = *what;
 	if (w->msg)
 		msg_ref(w->msg);
-	if (b->ours->last)
-		b->ours->last->next = w;
+	if (q->last)
+		q->last->next = w;
 	else
-		b->ours->first = w;
-	b->ours->last = w;
-	b->ours->count++;
+		q->first = w;
+	q->last = w;
+	q->count++;
 	promise_retry_later(b);
 }
 
 static void start(struct broker *b, struct waiting w)
 {
-	if (ours_waiting(b) || !publish(b, &w))
+	if (lane_waits(b, lane_of(&w)) || !publish(b, &w))
 		wait_turn(b, &w);
 }
 
@@ -122,7 +145,8 @@ void ours_arrived(struct broker *b, struct msg *m, struct arrival *a)
 
 void ours_publish_will(struct broker *b, struct msg *m, uint64_t number)
 {
-	start(b, (struct waiting){.msg = m, .number = number, .stored = m->once != 0 && exact_take(b, m->once)});
+	start(b, (struct waiting){
+			 .msg = m, .number = number, .will = true, .stored = m->once != 0 && exact_take(b, m->once)});
 }
 
 /* The loop does not turn yet: it waits for that. Its taps were asked before it was placed. */
@@ -130,39 +154,55 @@ void ours_resume(struct broker *b, struct msg *m, uint64_t number, bool placed, 
 {
 	wait_turn(b, &(struct waiting){.msg = m,
 			     .number = number,
+			     .will = true,
 			     .stored = stored,
 			     .placed = placed,
 			     .progress = {.taps = placed ? UINT16_MAX : 0}});
 }
 
-void ours_retry(struct broker *b)
+static struct waiting *pop(struct lane_queue *q)
 {
-	while (ours_waiting(b)) {
-		struct waiting *w = b->ours->first;
+	struct waiting *w = q->first;
 
-		if (!publish(b, w)) {
+	q->first = w->next;
+	if (!q->first)
+		q->last = NULL;
+	q->count--;
+	return w;
+}
+
+static void retry(struct broker *b, struct lane_queue *q)
+{
+	while (q->first) {
+		struct waiting *w;
+
+		if (!publish(b, q->first)) {
 			promise_retry_later(b);
 			return;
 		}
-		b->ours->first = w->next;
-		if (!w->next)
-			b->ours->last = NULL;
-		b->ours->count--;
+		w = pop(q);
 		msg_unref(w->msg);
 		free(w);
 	}
+}
+
+void ours_retry(struct broker *b)
+{
+	for (int lane = 0; b->ours && lane < LANES; lane++)
+		retry(b, &b->ours->lanes[lane]);
 	broker_pause_inbox(b);
 }
 
 void ours_free(struct broker *b)
 {
-	while (ours_waiting(b)) {
-		struct waiting *w = b->ours->first;
+	for (int lane = 0; b->ours && lane < LANES; lane++) {
+		while (b->ours->lanes[lane].first) {
+			struct waiting *w = pop(&b->ours->lanes[lane]);
 
-		b->ours->first = w->next;
-		msg_unref(w->msg);
-		arrival_free(w->arrival);
-		free(w);
+			msg_unref(w->msg);
+			arrival_free(w->arrival);
+			free(w);
+		}
 	}
 	free(b->ours);
 	b->ours = NULL;

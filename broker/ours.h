@@ -2,9 +2,10 @@
 /* ours.h - messages that no connection sent: wills, the gateway's, $SYS, those of upstreams.
  *
  * Owner     broker thread.
- * Memory    one that the store, a tap or (a will of a kept session) the ledger does not take now waits in order, at most
- *           OURS_MAX; then it is dropped and counted. The gateway's mailbox is not read while any wait, so that it fills
- *           and says BROKER_BUSY.
+ * Order     among the gateway's, among those of upstreams, among wills; none waits for another kind.
+ * Memory    one that the store, a tap or (a will of a kept session, an upstream's) the ledger does not take now waits, at
+ *           most OURS_MAX of a kind; then it is dropped and counted, or refused. The gateway's mailbox is not read while
+ *           any of the gateway's wait, so that it fills and says BROKER_BUSY.
  */
 #ifndef BROKER_OURS_H
 #define BROKER_OURS_H
@@ -26,6 +27,7 @@ void ours_publish_will(struct broker *b, struct msg *m, uint64_t number);
 void ours_resume(struct broker *b, struct msg *m, uint64_t number, bool placed, bool stored);
 void ours_retry(struct broker *b);
 bool ours_waiting(const struct broker *b);
+bool ours_hold_inbox(const struct broker *b);
 void ours_free(struct broker *b);
 
 #endif

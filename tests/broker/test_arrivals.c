@@ -254,6 +254,33 @@ static void a_busy_ledger_holds_it_back_and_a_full_one_does_not(void **state)
 	close_bench(&b);
 }
 
+/* What is shown on site does not wait for a disk. */
+static void values_pass_what_a_busy_ledger_holds_back(void **state)
+{
+	struct msg *m = msg_new(&(struct msg_spec){.topic = "v",
+		.topic_len = 1,
+		.payload = "42",
+		.payload_len = 2,
+		.origin = MSG_FROM_LINE,
+		.expiry_s = MSG_NEVER_EXPIRES});
+	struct bench b;
+	int fd;
+
+	(void)state;
+	open_bench(&b);
+	fd = rig_connect(&b.rig, 4, "hmi", true);
+	rig_subscribed(&b.rig, fd, 4, "v", 0);
+	b.ledger.room = LEDGER_BUSY;
+	send(&b, "cloud", 9, 1, "x");
+	assert_int_equal(broker_publish(b.rig.broker, m), 0);
+	rig_turn(&b.rig);
+	rig_expect(&b.rig, fd, "\x30\x05\x00\x01v42", 7);
+	assert_int_equal(b.answers, 0);
+	msg_unref(m);
+	close(fd);
+	close_bench(&b);
+}
+
 static void what_the_ledger_fails_to_take_comes_again(void **state)
 {
 	struct bench b;
@@ -279,6 +306,7 @@ int main(void)
 		cmocka_unit_test(a_question_is_answered_by_what_was_had),
 		cmocka_unit_test(an_answer_that_is_not_taken_is_given_again),
 		cmocka_unit_test(a_busy_ledger_holds_it_back_and_a_full_one_does_not),
+		cmocka_unit_test(values_pass_what_a_busy_ledger_holds_back),
 		cmocka_unit_test(what_the_ledger_fails_to_take_comes_again),
 	};
 

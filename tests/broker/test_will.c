@@ -252,6 +252,47 @@ static void a_will_for_somebody_away_waits_for_a_ledger_that_is_busy(void **stat
 	close_bench(&b);
 }
 
+/* A point's value, as a line gives it. */
+static void expect_shown(struct bench *b)
+{
+	struct msg *m = msg_new(&(struct msg_spec){.topic = "w",
+		.topic_len = 1,
+		.payload = "42",
+		.payload_len = 2,
+		.origin = MSG_FROM_LINE,
+		.expiry_s = MSG_NEVER_EXPIRES});
+
+	assert_int_equal(broker_publish(b->rig.broker, m), 0);
+	msg_unref(m);
+	rig_turn(&b->rig);
+	expect_publish(b, b->pub, "w", "42", 0, 0);
+}
+
+static void values_pass_a_will_that_a_full_store_or_a_busy_ledger_holds_back(void **state)
+{
+	static struct fake_store store;
+	struct bench b;
+
+	(void)state;
+	with_store(&b, &store);
+	store.busy = true;
+	fall_silent(&b);
+	expect_will(&b, false);
+	expect_shown(&b);
+	store.busy = false;
+	rig_pass_ms(&b.rig, 20);
+	expect_will(&b, true);
+	come_5(&b, "sub", 200, 5);
+	b.ledger.room = LEDGER_BUSY;
+	fall_silent(&b);
+	expect_will(&b, false);
+	expect_shown(&b);
+	b.ledger.room = 0;
+	rig_pass_ms(&b.rig, 20);
+	expect_will(&b, true);
+	end(&b);
+}
+
 /* A will with RETAIN: what it leaves is in the ledger when the will is no more. */
 static void a_retained_will_after_a_restart_is_retained_after_the_next(void **state)
 {
@@ -308,6 +349,7 @@ int main(void)
 		cmocka_unit_test(a_will_that_both_had_committed_is_published_no_more),
 		cmocka_unit_test(a_will_of_a_session_that_ends_outlives_it),
 		cmocka_unit_test(a_will_for_somebody_away_waits_for_a_ledger_that_is_busy),
+		cmocka_unit_test(values_pass_a_will_that_a_full_store_or_a_busy_ledger_holds_back),
 		cmocka_unit_test(a_retained_will_after_a_restart_is_retained_after_the_next),
 		cmocka_unit_test(a_message_of_a_client_that_has_left_says_so),
 	};
