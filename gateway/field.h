@@ -1,34 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* field.h - every line that runs, and what its points hold now.
+/* field.h - every line that runs, and a point found by its topic.
  *
- * Owner     main thread; the sink of each line runs on that line's thread and touches only its own field_line, whose
- *           cells main may look into.
+ * Owner     main thread; each line by itself is a gateway/fieldline.h.
  * Reload    field_apply() compares: a line whose configuration reads the same, its devices included, is not touched;
  *           the others are stopped, started or replaced.
  */
 #ifndef GATEWAY_FIELD_H
 #define GATEWAY_FIELD_H
 
-#include "base/clock.h"
-#include "drivers/driver.h"
-#include "gateway/generation.h"
-#include "gateway/route.h"
+#include "gateway/fieldline.h"
 
 struct field;
-
-/* One point as it stands, for `weir status` and `weir points`. newest: NULL before the first sample. */
-struct field_point {
-	const char *line, *device, *point, *topic;
-	struct msg *newest;
-};
-
-/* A point to be written: where it is, and what it holds (the caller's reference). */
-struct field_target {
-	struct line *line;
-	size_t device; /* its place in the line's list */
-	const struct point_opts *point;
-	struct msg *newest; /* NULL before the first sample */
-};
 
 int field_new(struct field **out, struct route *route, const struct clock *clock);
 void field_free(struct field *f); /* stops what runs; NULL is fine */

@@ -72,7 +72,9 @@ void rig_init(struct rig *r, enum line_driver driver, const char *port, size_t p
 	r->list[0] = &r->device;
 	r->opts = (struct line_opts){.head.name = "l",
 		.driver = driver,
-		.port = port,
+		.port = driver == DRIVER_MODBUS_TCP || driver == DRIVER_RTU_OVER_TCP ? NULL : port,
+		.address = driver == DRIVER_MODBUS_TCP || driver == DRIVER_RTU_OVER_TCP ? port : NULL,
+		.connect_timeout_ms = 3000,
 		.baud = 115200,
 		.bits = 8,
 		.stop = 1,

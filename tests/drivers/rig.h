@@ -34,7 +34,7 @@ struct rig {
 };
 
 /* Registers 40, 41, ... of unit 1, as many as points, each 5 ms; the second may be written. */
-void rig_init(struct rig *r, enum line_driver driver, const char *port, size_t points);
+void rig_init(struct rig *r, enum line_driver driver, const char *port, size_t points); /* over TCP: its address */
 void rig_run(struct rig *r);
 void rig_stop(struct rig *r); /* what it counted stays */
 

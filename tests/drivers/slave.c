@@ -4,9 +4,12 @@
 #include "drivers/ascii.h"
 #include "tests/lib/test.h"
 
+#include <arpa/inet.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -187,6 +190,16 @@ static int patience_ms(const struct slave *s)
 	return left_us <= 0 ? 0 : left_us < LONGEST_POLL_MS * 1000 ? (int)(left_us / 1000) + 1 : LONGEST_POLL_MS;
 }
 
+/* One connection, which stays. */
+static bool is_connected(struct slave *s)
+{
+	struct pollfd p = {.fd = s->listener, .events = POLLIN};
+
+	if (s->master < 0 && poll(&p, 1, LONGEST_POLL_MS) > 0)
+		s->master = accept(s->listener, NULL, NULL);
+	return s->master >= 0;
+}
+
 static void *serve(void *arg)
 {
 	struct slave *s = arg;
@@ -195,8 +208,11 @@ static void *serve(void *arg)
 	size_t got = 0;
 
 	while (!s->stop) {
-		struct pollfd p = {.fd = s->master, .events = POLLIN};
+		struct pollfd p;
 
+		if (!is_connected(s))
+			continue;
+		p = (struct pollfd){.fd = s->master, .events = POLLIN};
 		send_due(s);
 		if (poll(&p, 1, patience_ms(s)) > 0 && p.revents & POLLIN && read(s->master, &byte, 1) == 1)
 			take_byte(s, byte, &text, q, &got);
@@ -204,9 +220,26 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+static void listen_on_loopback(struct slave *s)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+
+	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s->listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(s->listener, 1), 0);
+	assert_int_equal(getsockname(s->listener, (struct sockaddr *)&a, &len), 0);
+	snprintf(s->path, sizeof(s->path), "127.0.0.1:%d", ntohs(a.sin_port));
+	s->master = -1;
+}
+
 void slave_start(struct slave *s)
 {
-	s->master = ptypair_open(s->path);
+	s->listener = -1;
+	if (s->tcp)
+		listen_on_loopback(s);
+	else
+		s->master = ptypair_open(s->path);
 	for (unsigned i = 0; i < SLAVE_REGS; i++)
 		s->regs[i] = (uint16_t)i;
 	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
@@ -217,5 +250,8 @@ void slave_stop(struct slave *s)
 	if (atomic_exchange(&s->stop, true))
 		return;
 	pthread_join(s->thread, NULL);
-	close(s->master);
+	if (s->master >= 0)
+		close(s->master);
+	if (s->listener >= 0)
+		close(s->listener);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* slave.h - a Modbus slave on a pty, in a thread of its own: RTU or ASCII, in the functions and with the faults that it
- * is told to have.
+/* slave.h - a Modbus slave on a pty, or on a TCP port as behind a serial device server, in a thread of its own: RTU or
+ * ASCII, in the functions and with the faults that it is told to have.
  *
  * It answers one request after the other, as devices do: a reply that is late holds back those behind it.
  */
@@ -35,8 +35,9 @@ enum slave_fault {
 struct slave {
 	pthread_t thread;
 	int master;
-	char path[PTYPAIR_PATH];
-	bool ascii;
+	char path[PTYPAIR_PATH]; /* of the pty; over TCP its address */
+	bool ascii, tcp;
+	int listener;
 	_Atomic bool stop;
 	_Atomic int fault;
 	_Atomic int late_ms;      /* each reply */

@@ -140,11 +140,9 @@ static struct far *setup(int64_t limit)
 	struct far *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	rig_init(&f->rig, DRIVER_MODBUS_TCP, NULL, BLOCKS);
+	rig_init(&f->rig, DRIVER_MODBUS_TCP, f->server.address, BLOCKS);
 	for (uint16_t i = 0; i < BLOCKS; i++)
 		f->rig.points[i].address = f->rig.points[i].write_address = (uint16_t)(APART * i);
-	f->rig.opts.address = f->server.address;
-	f->rig.opts.connect_timeout_ms = 3000;
 	f->rig.opts.reply_timeout_ms = 2000;
 	f->rig.opts.max_in_flight = limit;
 	f->rig.look = look;

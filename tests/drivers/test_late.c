@@ -33,6 +33,7 @@ static const struct kind {
 	{"five registers, replies and requests lost", DRIVER_MODBUS_RTU, 5, REFUSES_LOOPBACK | LOSES},
 	{"five registers, some refused", DRIVER_MODBUS_RTU, 5, REFUSES_LOOPBACK | REFUSES_SOME},
 	{"one register, lost and refused", DRIVER_MODBUS_RTU, 1, ECHOES | REFUSES_SOME | LOSES},
+	{"RTU over TCP", DRIVER_RTU_OVER_TCP, 3, REFUSES_LOOPBACK | LOSES},
 	{"ASCII", DRIVER_MODBUS_ASCII, 2, REFUSES_LOOPBACK | LOSES},
 };
 
@@ -95,6 +96,7 @@ static struct field *start(const struct kind *kind, uint64_t seed)
 	f->kind = kind;
 	f->random = seed;
 	f->slave.ascii = kind->driver == DRIVER_MODBUS_ASCII;
+	f->slave.tcp = kind->driver == DRIVER_RTU_OVER_TCP;
 	f->slave.answer = answer;
 	f->slave.delay_us = delay_us;
 	f->slave.ctx = f;
