@@ -141,6 +141,11 @@ int db_checkpoint(struct db *d, bool always)
 	return sql_checkpoint(&d->sql, always);
 }
 
+int db_give_back(struct db *d, int64_t pages)
+{
+	return sql_give_back(&d->sql, pages);
+}
+
 int db_empty_wal(struct db *d)
 {
 	return sql_empty_wal(&d->sql);

@@ -76,6 +76,9 @@ int db_size(struct db *d, struct db_size *out);
  * nobody: what a reader still needs stays. */
 int db_checkpoint(struct db *d, bool always);
 
+/* Gives the room of about so many free pages back to the file system: -EBUSY when something is in the WAL still,
+ * -EOPNOTSUPP without opts.give_back, or where the file system cannot. */
+int db_give_back(struct db *d, int64_t pages);
 int db_empty_wal(struct db *d); /* everything into the database; for a clean end. -EBUSY: a reader needs it still */
 
 /* A check of at most budget_ms: 0, or -EBADMSG. How far it came is not known. */

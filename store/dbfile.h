@@ -13,6 +13,7 @@ enum { DB_END = 1 }; /* there is no row, or no further one */
 struct db_opts {
 	bool sync;         /* each commit reaches the disk before it returns */
 	bool preallocate;  /* take all of the room now, so that a full disk is somebody else's trouble */
+	bool give_back;    /* free pages may have to go back to the file system */
 	int64_t max_bytes; /* of the database without its WAL */
 	int64_t wal_bytes; /* checkpoint when the WAL has grown to this */
 };

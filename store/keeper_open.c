@@ -15,8 +15,10 @@
 
 static struct db_opts db_opts(const struct keeper *k)
 {
-	return (struct db_opts){k->opts.sync, k->opts.preallocate, keeper_file_bytes(k->opts.max_bytes),
-		keeper_wal_bytes(k->opts.max_bytes)};
+	return (struct db_opts){.sync = k->opts.sync,
+		.preallocate = k->opts.preallocate,
+		.max_bytes = keeper_file_bytes(k->opts.max_bytes),
+		.wal_bytes = keeper_wal_bytes(k->opts.max_bytes)};
 }
 
 /* --- the limit beside the file --------------------------------------------------------------------------------------- */

@@ -46,9 +46,9 @@ static const struct key keys[] = {
 	{"preallocate", KEY_BOOL, offsetof(struct store_opts, preallocate), .dflt = "true",
 		.help = "take max_bytes from the disk at the start, so that others who fill it cannot stop the queue"},
 	{"keep_free", KEY_SIZE, offsetof(struct store_opts, keep_free), .dflt = "0", .min = 0, .max = INT64_C(1) << 42,
-		.help = "room on the disk that is left to others: while there is less, the queue does not grow, and "
-			"acts as"
-			" at max_bytes (512 KiB it may have in any case); nothing is preallocated that would take it"},
+		.help = "room on the disk that is left to others: while there is less, the queue does not grow, gives "
+			"back what it does not need of its file, and acts as at max_bytes (512 KiB it may have in any "
+			"case); nothing is preallocated that would take it"},
 	{"memory_bytes", KEY_SIZE, offsetof(struct store_opts, memory_bytes), .dflt = "16MiB", .min = 64 * 1024,
 		.max = INT64_C(1) << 32,
 		.help = "messages that wait for the disk; past this their senders are held back"},

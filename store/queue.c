@@ -249,6 +249,7 @@ int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct 
 	if (r < 0)
 		log_warn("store checkpoint=failed error=%d; the next commit tries again", -r);
 	room_measure(q);
+	room_give_back(q);
 	return 0;
 }
 

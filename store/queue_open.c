@@ -159,8 +159,11 @@ static bool may_preallocate(const struct queue *q)
 
 static struct db_opts db_opts(const struct queue *q)
 {
-	return (struct db_opts){q->opts.sync, may_preallocate(q), room_database_bytes(q->opts.max_bytes),
-		room_wal_bytes(q->opts.max_bytes)};
+	return (struct db_opts){.sync = q->opts.sync,
+		.preallocate = may_preallocate(q),
+		.give_back = q->opts.keep_free > 0,
+		.max_bytes = room_database_bytes(q->opts.max_bytes),
+		.wal_bytes = room_wal_bytes(q->opts.max_bytes)};
 }
 
 static int attach(struct queue *q)

@@ -52,6 +52,8 @@ struct queue {
 	uint64_t confirmed;  /* the next seq as this process knows it; 0: the files were never open */
 	struct db_size size; /* max_pages is less where opts.keep_free says so */
 	bool squeezed;       /* by that */
+	int64_t hollow;      /* free pages whose room the file system has back */
+	bool solid;          /* it cannot take any */
 	uint64_t commits, salvaged, lost;
 	const uint64_t *forget; /* with the next commit */
 	size_t forget_count;
@@ -76,6 +78,8 @@ int room_drop_settled(struct queue *q, int64_t wall_ms, bool pressed); /* histor
 int room_make(struct queue *q, struct msg *const *msgs, size_t count, unsigned *floor, int64_t wall_ms);
 /* Besides room for these, opts.spare_bytes, as far as history and what may be thinned give it. */
 int room_make_ahead(struct queue *q, struct msg *const *msgs, size_t count, int64_t wall_ms);
+/* Between two transactions: what the file does not need goes to others who are below opts.keep_free. */
+void room_give_back(struct queue *q);
 bool room_is_full(const struct queue *q); /* with opts.refuse: no more should come */
 
 /* once.c: within a transaction */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Room in the file: what is settled goes first, history included, then stored records of the lowest classes; and when
  * only higher classes than the newcomer's are left, the newcomer is not let in. */
+#include "base/log.h"
 #include "store/evict.h"
 #include "store/queue_parts.h"
 #include "store/thin.h"
 #include "store/window.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 enum {
@@ -18,6 +20,8 @@ enum {
 	DROP_ROWS = 1024,   /* of one transaction */
 	SPARE_PAGES = 16,   /* inner pages, the free list, marks */
 	LEAST_PAGES = 128,  /* that keep_free does not take from us */
+	GIVE_PAGES = 256,   /* fewer are not given back */
+	GIVE_EVERY = 64,    /* commits: all must be in the file for it */
 	THIN_WINDOWS = 256, /* looked at in one transaction */
 };
 
@@ -54,16 +58,27 @@ int64_t room_spare(const struct queue *q)
 	return (int64_t)fs.f_bavail * (int64_t)fs.f_frsize - q->opts.keep_free;
 }
 
-/* The file may grow by what is spare, less what its WAL may still take; a little it may have in any case. */
+/* Pages of the file that take no room on the disk. */
+static int64_t hollow_pages(const struct queue *q)
+{
+	struct stat st;
+	int64_t pages = stat(q->path, &st) == 0 ? q->size.pages - (int64_t)st.st_blocks * 512 / DB_PAGE : 0;
+
+	return pages > 0 ? pages : 0;
+}
+
+/* The file may take as much more as is spare, less what its WAL may still take; a little it may have in any case. */
 static void squeeze(struct queue *q)
 {
 	int64_t wal = WAL_HOLD * room_wal_bytes(q->opts.max_bytes) - q->size.wal_frames * DB_FRAME;
-	int64_t spare = room_spare(q), pages = q->size.pages;
+	int64_t spare = room_spare(q), pages;
 
 	q->squeezed = false;
+	q->hollow = 0;
 	if (q->size.reserved || spare == INT64_MAX)
 		return;
-	pages += spare > wal ? (spare - wal) / DB_PAGE : 0;
+	q->hollow = hollow_pages(q);
+	pages = q->size.pages - q->hollow + (spare > wal ? (spare - wal) / DB_PAGE : 0);
 	if (pages < LEAST_PAGES)
 		pages = LEAST_PAGES;
 	if (pages < q->size.max_pages) {
@@ -79,6 +94,26 @@ int room_measure(struct queue *q)
 	if (r == 0)
 		squeeze(q);
 	return r;
+}
+
+void room_give_back(struct queue *q)
+{
+	int64_t spare;
+	int r;
+
+	if (q->size.reserved || q->opts.keep_free == 0 || q->solid || q->commits % GIVE_EVERY != 0 ||
+		q->size.free_pages - q->hollow < GIVE_PAGES)
+		return;
+	spare = room_spare(q);
+	if (spare >= 0)
+		return;
+	r = db_checkpoint(q->db, true);
+	if (r == 0)
+		r = db_give_back(q->db, -spare / DB_PAGE + GIVE_PAGES);
+	q->solid = r == -EOPNOTSUPP;
+	if (r < 0 && r != -EBUSY)
+		log_warn("store give_back=failed error=%d; what the queue does not need stays its own", -r);
+	room_measure(q);
 }
 
 /* What those of at least a class take at most: each block ends in a page of its own. */

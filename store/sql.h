@@ -38,6 +38,7 @@ struct sql {
 	bool reserved;
 	sqlite3_io_methods methods; /* of the database file, less one: see keep_room() */
 	struct joined *log;         /* the write-ahead log, where each commit is flushed */
+	int room_fd;                /* of the database file, for sql_give_back(); -1: none */
 	char *path;
 	char text[160]; /* what went wrong last */
 };
@@ -78,6 +79,9 @@ void sql_reserve_wal(struct sql *q);  /* room for the WAL, as far as the file sy
 /* Moves what was committed from the WAL into the database: when wal_bytes are reached, or in any case. Waits for
  * nobody: what a reader still needs stays. */
 int sql_checkpoint(struct sql *q, bool always);
+/* Gives the room of about so many free pages back to the file system, in one connection with opts.give_back, between
+ * two transactions: -EBUSY when not all is in the database file, -EOPNOTSUPP where the file system cannot. sql_room.c */
+int sql_give_back(struct sql *q, int64_t pages);
 int sql_empty_wal(struct sql *q); /* everything into the database; for a clean end. -EBUSY: a reader needs it still */
 
 #endif

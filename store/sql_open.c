@@ -239,6 +239,7 @@ static int open_with_room(struct sql *q)
 static int name_it(struct sql *q, const char *path, const struct sql_kind *kind)
 {
 	q->kind = kind;
+	q->room_fd = -1;
 	q->path = strdup(path);
 	return q->path ? 0 : -ENOMEM;
 }
@@ -251,6 +252,9 @@ int sql_open(struct sql *q, const char *path, const struct sql_kind *kind, const
 		return r;
 	q->opts = *opts;
 	r = opts->preallocate ? open_with_room(q) : open_once(q);
+	/* Closing it drops the locks of this process on the file, so it is closed when SQLite has closed its own. */
+	if (r == 0 && opts->give_back)
+		q->room_fd = open(path, O_RDWR | O_CLOEXEC);
 	if (r == 0)
 		r = bound(q);
 	return r == 0 ? sql_prepare_own(q) : r;
@@ -296,6 +300,8 @@ void sql_close(struct sql *q)
 	for (int i = 0; i < SQL_OWN; i++)
 		sqlite3_finalize(q->own[i]);
 	hang_up(q);
+	if (q->path && q->room_fd >= 0)
+		close(q->room_fd);
 	free(q->path);
 	*q = (struct sql){0};
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -249,6 +250,55 @@ static void room_that_is_left_to_others_is_not_grown_into(void **state)
 	}
 }
 
+static void expect_sound(const char *dir)
+{
+	char path[128];
+	sqlite3 *db;
+	sqlite3_stmt *st;
+
+	snprintf(path, sizeof(path), "%s/queue.db", dir);
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	assert_string_equal((const char *)sqlite3_column_text(st, 0), "ok");
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+}
+
+/* What a drained queue does not need goes to those who are below what is left to them, and comes back when they leave. */
+static void room_that_is_not_needed_any_more_goes_back_to_others(void **state)
+{
+	struct ledger l = {0};
+	struct store_stats st;
+	struct sender s;
+	uint64_t drained;
+
+	(void)state;
+	mount_small("size=24m");
+	subdir(&s);
+	s.opts.max_bytes = 16 << 20;
+	s.opts.keep_free = 8 << 20;
+	assert_int_equal(sender_open(&s), 0);
+	send_all(&s, 30000);
+	drained = s.sent - 5000;
+	store_acknowledge(s.store, 0, drained);
+	hog(4 << 20);
+	for (int i = 0; i < 200 && free_bytes() < s.opts.keep_free; i++)
+		send_all(&s, 1);
+	assert_true(free_bytes() >= s.opts.keep_free);
+	assert_int_equal(rig_read(s.dir, drained, enter, &l), (int64_t)(s.sent - drained));
+	/* It does not grow into it again, ... */
+	send_all(&s, 30000);
+	assert_true(free_bytes() >= s.opts.keep_free - (2 << 20)); /* the log of what is written */
+	store_stats(s.store, &st);
+	assert_true(st.evicted > 0);
+	release();
+	send_all(&s, 10000);
+	sender_close(&s);
+	expect_sound(s.dir); /* ... and comes to no harm by it. */
+	unmount();
+}
+
 /* A file that has next to nothing may still grow a little, or nothing at all could be stored. */
 static void with_no_room_to_spare_there_is_a_small_queue(void **state)
 {
@@ -300,6 +350,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_holds_back_and_goes_on_when_there_is_room),
 		cmocka_unit_test(the_first_start_on_a_full_disk_waits_for_room),
 		cmocka_unit_test(room_that_is_left_to_others_is_not_grown_into),
+		cmocka_unit_test(room_that_is_not_needed_any_more_goes_back_to_others),
 		cmocka_unit_test(with_no_room_to_spare_there_is_a_small_queue),
 		cmocka_unit_test(a_file_system_that_is_mounted_read_only_is_an_error_at_the_start),
 	};
