@@ -364,10 +364,21 @@ static int wrong(const char *file, const char *what)
 	return -EINVAL;
 }
 
+/* OpenSSL would ask the terminal for the password of a key, and the broker would stand still until somebody types one. */
+static int no_password(char *out, int size, int writing, void *unused)
+{
+	(void)out;
+	(void)size;
+	(void)writing;
+	(void)unused;
+	return -1;
+}
+
 static int load_own(SSL_CTX *ctx, const struct broker_tls *o)
 {
 	const char *key = o->key ? o->key : o->cert;
 
+	SSL_CTX_set_default_passwd_cb(ctx, no_password);
 	if (SSL_CTX_use_certificate_chain_file(ctx, o->cert) != 1)
 		return wrong(o->cert, "cannot read the certificate");
 	if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)

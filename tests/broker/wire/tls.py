@@ -221,6 +221,25 @@ def a_reload_changes_the_certificate_and_drops_nobody(_, v):
 
 
 @test(versions=(4,))
+def a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(_, v):
+    with tempfile.TemporaryDirectory() as folder:
+        locked, config = f"{folder}/locked.key", pathlib.Path(folder, "weir.yaml")
+        subprocess.run(["openssl", "ec", "-in", KEY, "-out", locked, "-aes128", "-passout", "pass:secret"], check=True,
+                       capture_output=True)
+        config.write_text(f'broker:\n  listeners: [{{bind: "127.0.0.1:0", tls: {{cert: {CERT}, key: {locked}}}}}]\n')
+        run = subprocess.Popen([os.environ["WEIR"], "broker", "--config", str(config)], stdin=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+        try:
+            run.wait(PATIENCE_S)  # with an open standard input, at which it would wait
+            said = run.stderr.read()
+        finally:
+            run.kill()
+            run.communicate()
+        if run.returncode != 1 or "locked.key: cannot read the key" not in said:
+            raise Wrong(f"status {run.returncode}: {said}")
+
+
+@test(versions=(4,))
 def garbage_and_silence_in_place_of_a_hand_shake_harm_nobody(_, v):
     with broker("", "  connect_timeout: 500ms\n") as b:
         c = over_tls(b, v)
