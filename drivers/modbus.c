@@ -180,7 +180,8 @@ enum outcome modbus_transact(struct modbus *m, const struct request *q, struct e
 		ahead_forget(m->ahead, INT64_MAX);
 	o = exchange_once(m, x);
 	again = o == OUTCOME_GONE;
-	if (x->behind && (o == OUTCOME_SILENT || o == OUTCOME_GARBLED || o == OUTCOME_GONE)) {
+	/* Of a write it is not known whether it was carried out: it is not sent twice. */
+	if (m->polling && x->behind && (o == OUTCOME_SILENT || o == OUTCOME_GARBLED || o == OUTCOME_GONE)) {
 		lose_trust(m);
 		again = true;
 	}

@@ -25,10 +25,10 @@ struct server {
 	pthread_t thread;
 	int listener, conn;
 	char address[64];
-	bool reverses, drops; /* set before it starts */
+	bool reverses, drops, ignores_writes; /* set before it starts */
 	_Atomic bool stop;
 	_Atomic uint16_t regs[BLOCKS * APART];
-	_Atomic unsigned most, dropped; /* under way at once; dropped */
+	_Atomic unsigned most, dropped, ignored; /* under way at once; dropped; writes without an answer */
 
 	uint8_t waiting[WAITING][REQUEST];
 	size_t count;
@@ -75,6 +75,10 @@ static void take(struct server *s)
 		close(s->conn);
 		s->conn = -1;
 		s->count = 0;
+		return;
+	}
+	if (s->ignores_writes && q[7] == FC_WRITE_REGISTER) {
+		s->ignored++;
 		return;
 	}
 	if ((s->drops && s->count > 0) || s->count == WAITING) {
@@ -209,6 +213,23 @@ static void what_was_written_is_read_after_it(void **state)
 	teardown(f);
 }
 
+/* Nobody knows whether it was carried out. */
+static void write_without_an_answer_is_not_sent_again(void **state)
+{
+	struct far *f = setup(LIMIT);
+	struct errand e = rig_write(&f->rig, 1, rig_int(777));
+
+	(void)state;
+	f->server.ignores_writes = true;
+	f->rig.opts.reply_timeout_ms = 200;
+	run(f);
+	UNTIL(f->rig.good >= 4 * BLOCKS && f->server.most > 1);
+	rig_errand(&f->rig, &e);
+	assert_int_equal(e.end, ERRAND_FAILED);
+	assert_int_equal(f->server.ignored, 1);
+	teardown(f);
+}
+
 static void server_that_drops_what_comes_early_is_asked_one_thing_at_a_time(void **state)
 {
 	struct far *f = setup(LIMIT);
@@ -262,6 +283,7 @@ int main(void)
 		cmocka_unit_test(one_at_a_time_unless_more_is_asked_for),
 		cmocka_unit_test(each_reply_finds_its_request_in_any_order),
 		cmocka_unit_test(what_was_written_is_read_after_it),
+		cmocka_unit_test(write_without_an_answer_is_not_sent_again),
 		cmocka_unit_test(server_that_drops_what_comes_early_is_asked_one_thing_at_a_time),
 		cmocka_unit_test(full_list_lets_the_oldest_go),
 	};
