@@ -26,7 +26,7 @@ static void step(struct drain *d, enum event ev, const struct uplink_event *e);
 
 uint32_t drain_tags(const struct bridge_opts *opts)
 {
-	return pump_tags(opts) + 1 + (uint32_t)opts->rules.count; /* the status, subscriptions */
+	return pump_tags(opts) + 1 + subscribe_tags(opts); /* 1: the status */
 }
 
 /* --- the link -------------------------------------------------------------------------------------------------- */
@@ -73,27 +73,6 @@ static void give_up_dialing(struct drain *d, const struct uplink_event *e)
 	go_down(d, why, 0);
 }
 
-static void subscribe(struct drain *d)
-{
-	const struct bridge_rule *rules = d->opts->rules.items;
-	char filter[TOPIC_MAX_LEN + 1];
-
-	if (d->subscribed && d->limits.session_present)
-		return;
-	for (size_t i = 0; i < d->opts->rules.count; i++) {
-		int r;
-
-		if (rules_filter(&rules[i], filter, sizeof(filter)) != 0)
-			continue;
-		r = d->env.uplink->ops->subscribe(
-			d->env.uplink, greet_tag(d) + 1 + (uint32_t)i, filter, (int)rules[i].qos);
-		if (r != 0)
-			log_warn("upstream=%s subscribe=%s could not be sent; tried again with the next link",
-				d->opts->head.name, filter);
-	}
-	d->subscribed = true;
-}
-
 /* The server's wish binds [MQTT-3.2.2-21], and the uplink can only follow it from the start of a connection. */
 static bool wants_other_keep_alive(const struct drain *d)
 {
@@ -131,7 +110,7 @@ static bool calls_again(struct drain *d)
 		d->keep_alive_s = d->limits.keep_alive_s;
 	if (d->wiping || !d->limits.session_present) {
 		resume_wiped(d, choose_address(d));
-		d->subscribed = false;
+		subscribe_session_lost(d);
 	}
 	redial(d);
 	return true;
@@ -160,7 +139,7 @@ static void go_online(struct drain *d, const struct uplink_event *e)
 	pump_link_up(d);
 	resume_link_up(d, choose_address(d));
 	tell_state(d, BRIDGE_UP, choose_address(d));
-	subscribe(d);
+	subscribe_link_up(d);
 	greet_online(d, d->counts.links == 1 ? d->start_reason : "reconnect");
 }
 
@@ -239,11 +218,7 @@ static void refused_then_leave(struct drain *d, const struct uplink_event *e)
 static void subscribed(struct drain *d, const struct uplink_event *e)
 {
 	d->heard_ms = d->now_ms;
-	if (e->code >= 0x80) {
-		d->subscribed = false;
-		log_warn("upstream=%s subscription refused=\"%s\"; asked again with the next link", d->opts->head.name,
-			verdict_text(e->code));
-	}
+	subscribe_answered(d, e->tag, e->code);
 }
 
 static void resumed(struct drain *d, const struct uplink_event *e)

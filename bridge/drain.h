@@ -16,6 +16,7 @@
 #include "bridge/exact.h"
 #include "bridge/gate.h"
 #include "bridge/lane.h"
+#include "bridge/roll.h"
 #include "bridge/uplink.h"
 #include "store/store.h"
 
@@ -35,6 +36,7 @@ struct drain_env {
 	struct uplink *uplink;
 	struct lane_source source;
 	struct exact *exact; /* NULL: no rule sends at QoS 2 */
+	struct roll *roll;   /* NULL: the session ends with the process, or nobody knows of it later */
 	struct drain_host host;
 	uint64_t cursor;           /* the upstream has everything up to here */
 	uint32_t (*random)(void);  /* for the back-off */

@@ -48,6 +48,7 @@ struct drain {
 	size_t resume_bytes;                  /* of what this call sends again, counted for the day */
 	int resume_silences;                  /* links in a row on which none of it was */
 	bool subscribed;                      /* this process has done it once */
+	const char *leaving;                  /* the filter that is given up now; NULL: none */
 	char status_topic[TOPIC_MAX_LEN + 1]; /* empty: none */
 	char start_reason[16], config[24];
 
@@ -96,6 +97,13 @@ uint32_t greet_tag(const struct drain *d);
 bool greet_will(const struct drain *d, struct parcel *out, char *payload); /* payload[STATUS_MAX_LEN] */
 void greet_online(struct drain *d, const char *reason);
 bool greet_offline(struct drain *d, const char *reason); /* true: its answer has to be waited for */
+
+/* --- subscribe.c -------------------------------------------------------------------------------------------------- */
+
+uint32_t subscribe_tags(const struct bridge_opts *opts);
+void subscribe_link_up(struct drain *d);
+void subscribe_session_lost(struct drain *d); /* the server began another */
+void subscribe_answered(struct drain *d, uint32_t tag, uint8_t code);
 
 /* --- resume.c: QoS 2; without env.exact they do nothing ---------------------------------------------------------- */
 

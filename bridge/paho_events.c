@@ -162,6 +162,13 @@ static void on_subscribed(void *ctx, MQTTAsync_successData *data)
 	paho_post(ctx, L_SUBSCRIBED, data->alt.qos == 0x80 ? 0x80 : 0, NULL);
 }
 
+/* UNSUBACK of 3.1.1 has nothing to say. */
+static void on_unsubscribed(void *ctx, MQTTAsync_successData *data)
+{
+	(void)data;
+	paho_post(ctx, L_SUBSCRIBED, 0, NULL);
+}
+
 static void on_not_subscribed(void *ctx, MQTTAsync_failureData *data)
 {
 	(void)data;
@@ -291,6 +298,17 @@ void paho_hear_subscribe(MQTTAsync_responseOptions *o, bool v5)
 		o->onFailure5 = on_not_subscribed5;
 	} else {
 		o->onSuccess = on_subscribed;
+		o->onFailure = on_not_subscribed;
+	}
+}
+
+void paho_hear_unsubscribe(MQTTAsync_responseOptions *o, bool v5)
+{
+	if (v5) {
+		o->onSuccess5 = on_subscribed5;
+		o->onFailure5 = on_not_subscribed5;
+	} else {
+		o->onSuccess = on_unsubscribed;
 		o->onFailure = on_not_subscribed;
 	}
 }

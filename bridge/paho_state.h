@@ -65,6 +65,7 @@ int paho_hear_handle(struct paho *p, struct ticket *t);
 void paho_hear_connect(struct paho_connect *c, bool v5, struct ticket *t);
 void paho_hear_publish(MQTTAsync_responseOptions *o, bool v5);
 void paho_hear_subscribe(MQTTAsync_responseOptions *o, bool v5);
+void paho_hear_unsubscribe(MQTTAsync_responseOptions *o, bool v5);
 void paho_hear_leave(MQTTAsync_disconnectOptions *o, bool v5);
 
 #endif

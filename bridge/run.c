@@ -16,6 +16,7 @@
 #include "bridge/putback.h"
 #include "bridge/quarantine.h"
 #include "bridge/requeue.h"
+#include "bridge/roll.h"
 #include "bridge/rules.h"
 #include "bridge/uplink_paho.h"
 #include "bridge/wire.h"
@@ -50,6 +51,7 @@ struct run {
 	struct drain *drain;     /* NULL until main said where to start */
 	struct inbound *inbound; /* of Paho's receive thread */
 	struct inbox *inbox;     /* NULL: no rule lets QoS 2 in */
+	struct roll *roll;       /* NULL: each link has a session of its own */
 	struct loop_watch main_watch, paho_watch;
 	struct loop_timer due, counts_due;
 	struct loop_task turn;
@@ -269,6 +271,7 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed, const
 		.uplink = paho_uplink(r->paho),
 		.source = {r, read_store},
 		.exact = r->exact,
+		.roll = r->roll,
 		.host = {r, tell_state, set_aside},
 		.random = backoff_random,
 		.clock = &clock_system,
@@ -388,6 +391,13 @@ static int open_exact(struct run *r)
 	return mapped_remove(EXACT_FILE, dir, name);
 }
 
+static int open_roll(struct run *r)
+{
+	const char *dir = r->env->store_dir, *name = r->opts->head.name;
+
+	return r->opts->clean ? mapped_remove(ROLL_FILE, dir, name) : roll_open(&r->roll, dir, name);
+}
+
 static int open_inbox(struct run *r)
 {
 	const char *dir = r->env->store_dir, *name = r->opts->head.name;
@@ -450,6 +460,8 @@ static int begin(struct run *r, int sock_fd)
 	if (result == 0)
 		result = open_inbox(r);
 	if (result == 0)
+		result = open_roll(r);
+	if (result == 0)
 		result = open_paho(r);
 	if (result == 0)
 		result = loop_watch(r->loop, &r->main_watch, sock_fd, EPOLLIN);
@@ -486,6 +498,7 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 	paho_free(r.paho);
 	exact_close(r.exact);
 	inbox_close(r.inbox);
+	roll_close(r.roll);
 	for (size_t i = 0; i < LANE_BACK; i++)
 		store_reader_close(r.readers[i]);
 	inbound_free(r.inbound);

@@ -244,8 +244,21 @@ static int subscribe(struct uplink *u, uint32_t tag, const char *filter, int qos
 	if (p->o.opts->version == BRIDGE_V5) {
 		ro.subscribeOptions.noLocal = 1; /* what went up does not come down again */
 		ro.subscribeOptions.retainAsPublished = 1;
+		ro.subscribeOptions.retainHandling = 1; /* retained messages with a new subscription only */
 	}
 	return result(MQTTAsync_subscribe(p->handle, filter, qos, &ro));
+}
+
+static int unsubscribe(struct uplink *u, uint32_t tag, const char *filter)
+{
+	struct paho *p = of(u);
+	MQTTAsync_responseOptions ro = MQTTAsync_responseOptions_initializer;
+
+	if (!p->handle)
+		return -ENOTCONN;
+	ro.context = ticket(p, tag);
+	paho_hear_unsubscribe(&ro, p->o.opts->version == BRIDGE_V5);
+	return result(MQTTAsync_unsubscribe(p->handle, filter, &ro));
 }
 
 static void leave(struct uplink *u)
@@ -271,6 +284,7 @@ static const struct uplink_ops ops = {
 	.dial = dial,
 	.publish = publish,
 	.subscribe = subscribe,
+	.unsubscribe = unsubscribe,
 	.leave = leave,
 	.hang_up = hang_up,
 };

@@ -163,6 +163,7 @@ void rig_begin_at(struct bench *b, uint64_t cursor)
 		.uplink = &b->up.base,
 		.source = {b, read_records},
 		.exact = b->exact,
+		.roll = b->roll,
 		.start_reason = b->start_reason,
 		.host = {b, on_state, on_quarantine},
 		.cursor = cursor,

@@ -27,6 +27,7 @@ struct bench {
 	struct store_record back[8]; /* put back from quarantine, by seq */
 	size_t back_count;
 	struct exact *exact; /* NULL: no QoS 2 */
+	struct roll *roll;
 	const char *start_reason;
 	int reads, read_result;
 	int64_t now_ms;

@@ -64,10 +64,21 @@ static int subscribe(struct uplink *u, uint32_t tag, const char *filter, int qos
 {
 	struct fake_uplink *f = of(u);
 
-	(void)tag;
 	(void)qos;
 	if (f->filter_count < 4)
+		f->filter_tags[f->filter_count] = tag;
+	if (f->filter_count < 4)
 		snprintf(f->filters[f->filter_count++], sizeof(f->filters[0]), "%s", filter);
+	return 0;
+}
+
+static int unsubscribe(struct uplink *u, uint32_t tag, const char *filter)
+{
+	struct fake_uplink *f = of(u);
+
+	f->left_tag = tag;
+	if (f->left_count < 4)
+		snprintf(f->left_filters[f->left_count++], sizeof(f->left_filters[0]), "%s", filter);
 	return 0;
 }
 
@@ -83,7 +94,7 @@ static void hang_up(struct uplink *u)
 	of(u)->hang_ups++;
 }
 
-static const struct uplink_ops ops = {hold, dial, publish, subscribe, leave, hang_up};
+static const struct uplink_ops ops = {hold, dial, publish, subscribe, unsubscribe, leave, hang_up};
 
 void fake_uplink_init(struct fake_uplink *u)
 {
@@ -114,6 +125,13 @@ void fake_referred(struct fake_uplink *u, uint8_t code, const char *reference)
 	struct uplink_event e = {.kind = UPLINK_DOWN, .code = code, .reference = reference};
 
 	u->in_call = false;
+	u->base.event(u->base.ctx, &e);
+}
+
+void fake_subscribed(struct fake_uplink *u, uint32_t tag, uint8_t code)
+{
+	struct uplink_event e = {.kind = UPLINK_SUBSCRIBED, .tag = tag, .code = code};
+
 	u->base.event(u->base.ctx, &e);
 }
 

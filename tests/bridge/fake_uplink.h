@@ -29,6 +29,9 @@ struct fake_uplink {
 	int dials, hang_ups;
 	char address[64], will[512], filters[4][64];
 	size_t filter_count;
+	uint32_t filter_tags[4], left_tag;
+	char left_filters[4][64]; /* unsubscribed */
+	size_t left_count;
 	unsigned keep_alive_s;
 	int publish_result; /* 0: takes everything */
 	struct fake_parcel got[FAKE_PARCELS];
@@ -45,6 +48,7 @@ void fake_referred(struct fake_uplink *u, uint8_t code, const char *reference);
 void fake_settle(struct fake_uplink *u, size_t i); /* the ith parcel it was given */
 void fake_refuse(struct fake_uplink *u, size_t i, uint8_t code);
 
+void fake_subscribed(struct fake_uplink *u, uint32_t tag, uint8_t code);
 void fake_resumed(struct fake_uplink *u);
 
 #endif

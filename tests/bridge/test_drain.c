@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/bridge/drain_rig.h"
+#include "tests/lib/tempdir.h"
 
 /* --- the window and the cursor ---------------------------------------------------------------------------------- */
 
@@ -274,6 +275,55 @@ static void rules_that_come_down_are_subscribed_once_per_session(void **state)
 	assert_int_equal(b->up.filter_count, 2);
 }
 
+static void end_process(struct bench *b)
+{
+	drain_free(b->drain);
+	b->drain = NULL;
+	b->up.filter_count = b->up.left_count = 0;
+}
+
+static void a_new_process_asks_for_what_the_session_lacks_and_gives_up_what_no_rule_wants(void **state)
+{
+	struct bench *b = *state;
+	struct uplink_limits kept = {.max_qos = 2, .session_present = true};
+	char *dir = tempdir_new();
+
+	assert_int_equal(roll_open(&b->roll, dir, "up"), 0);
+	b->rules[1] = (struct bridge_rule){.in = "cmd/#", .qos = 1};
+	b->opts.rules.count = 2;
+	rig_begin(b);
+	rig_go_up(b);
+	assert_int_equal(b->up.filter_count, 1);
+	end_process(b);
+	rig_begin(b);
+	fake_up(&b->up, &kept);
+	assert_int_equal(b->up.filter_count, 1); /* nobody knows whether the server had heard of it */
+	fake_subscribed(&b->up, b->up.filter_tags[0], 1);
+	end_process(b);
+	rig_begin(b);
+	fake_up(&b->up, &kept);
+	assert_int_equal(b->up.filter_count + b->up.left_count, 0);
+	end_process(b);
+	b->rules[1].in = "other/#";
+	rig_begin(b);
+	fake_up(&b->up, &kept);
+	assert_string_equal(b->up.filters[0], "other/#");
+	assert_string_equal(b->up.left_filters[0], "cmd/#");
+	fake_down(&b->up, 0);
+	rig_turn(b, 5000);
+	fake_up(&b->up, &kept);
+	assert_int_equal(b->up.left_count, 2); /* it had no answer */
+	fake_subscribed(&b->up, b->up.left_tag, 0x11);
+	fake_down(&b->up, 0);
+	rig_turn(b, 5000);
+	fake_up(&b->up, &kept);
+	assert_int_equal(b->up.left_count, 2);
+	end_process(b);
+	roll_close(b->roll);
+	b->roll = NULL;
+	tempdir_free(dir);
+}
+
 static void a_status_from_the_queue_does_not_replace_the_present_one(void **state)
 {
 	struct bench *b = *state;
@@ -325,6 +375,7 @@ int main(void)
 		RIG_TEST(goodbye_does_not_wait_for_ever),
 		RIG_TEST(stopping_while_down_or_dialing_is_at_once),
 		RIG_TEST(rules_that_come_down_are_subscribed_once_per_session),
+		RIG_TEST(a_new_process_asks_for_what_the_session_lacks_and_gives_up_what_no_rule_wants),
 		RIG_TEST(a_status_from_the_queue_does_not_replace_the_present_one),
 		RIG_TEST(rate_bytes_counts_whole_packets),
 	};

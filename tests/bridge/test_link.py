@@ -156,6 +156,32 @@ def a_message_main_does_not_take_is_not_acknowledged_and_comes_again(rig):
     until("it comes again", lambda: h.said("inbound ")[:1] == ["inbound local/cmd/a 1 0 one"])
 
 
+def a_start_asks_for_nothing_that_the_session_has_and_leaves_what_no_rule_wants(rig):
+    """What is retained comes once, not with each start; a rule that is gone lets nothing more in."""
+    rig.watch.publish("cloud/cmd/kept", "retained", retain=True)
+    h = rig.begin()
+    until("inbound", lambda: h.said("inbound ") == ["inbound local/cmd/kept 1 1 retained"])
+    assert h.stop() == 0
+    rig.watch.publish("cloud/cmd/a", "while it was away")
+    h = rig.begin()
+    until("what waited", lambda: len(h.said("inbound ")) > 0)
+    rig.watch.publish("cloud/cmd/a", "last")
+    until("the last", lambda: any("last" in l for l in h.said("inbound ")))
+    assert [l.split(" ", 4)[4] for l in h.said("inbound ")] == ["while it was away", "last"]
+    assert h.stop() == 0
+    rig.options = rig.options.replace('in: "cloud/cmd/#"', 'in: "cloud/other/#"')
+    h = rig.begin()
+    until("up", lambda: h.ups() == 1)
+    rig.watch.publish("cloud/other/a", "of the new rule")
+    until("the new rule", lambda: any("of the new rule" in l for l in h.said("inbound ")))
+    assert h.stop() == 0
+    rig.watch.publish("cloud/cmd/a", "unwanted")
+    rig.options = rig.options.replace('in: "cloud/other/#"', 'in: "cloud/#"')
+    h = rig.begin()
+    until("the widest rule", lambda: rig.watch.publish("cloud/probe", "probe") or any("probe" in l for l in h.said("inbound ")))
+    assert not any("unwanted" in l for l in h.said("inbound ")), h.said("inbound ")
+
+
 def a_record_too_large_for_the_server_is_set_aside(rig):
     h = rig.begin()
     until("up", lambda: h.ups() == 1)
@@ -250,6 +276,8 @@ CASES = {
     a_silent_broker_is_noticed_and_nothing_is_lost: {"extra": "ack_timeout: 1s\nconnect_timeout: 1s\n"},
     an_idle_silent_link_is_noticed_by_keep_alive: {"extra": "keep_alive: 4s\n"},
     a_process_killed_in_mid_drain_goes_on_where_it_was: {},
+    a_start_asks_for_nothing_that_the_session_has_and_leaves_what_no_rule_wants:
+        {"rules": '[{in: "cloud/cmd/#", strip: "cloud/", prefix: "local/"}]'},
     a_wedged_process_is_killed_and_started_again: {},
     the_process_dies_with_main: {},
     mqtt_3_1_1_drains_and_marks_our_own_json: {"extra": "version: 3.1.1\n"},
