@@ -66,7 +66,7 @@ enum { UPLINK_BUSY = 1 };
 struct uplink_ops {
 	int (*hold)(struct uplink *u, const struct uplink_held *held); /* for the next call alone; 0 or -errno */
 	int (*dial)(struct uplink *u, const struct uplink_call *call);
-	int (*publish)(struct uplink *u, uint32_t tag, const struct parcel *p); /* 0, UPLINK_BUSY, or -errno */
+	int (*publish)(struct uplink *u, uint32_t tag, const struct parcel *p);        /* 0, UPLINK_BUSY, or -errno */
 	int (*subscribe)(struct uplink *u, uint32_t tag, const char *filter, int qos); /* answered by SUBSCRIBED */
 	int (*unsubscribe)(struct uplink *u, uint32_t tag, const char *filter);        /* the same */
 	void (*leave)(struct uplink *u); /* a DISCONNECT; UPLINK_DOWN follows, or a watchdog of the caller's fires */
