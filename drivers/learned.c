@@ -149,14 +149,20 @@ static const char *const kinds[] = {[LESSON_SPAN] = "span", [LESSON_EDGE] = "edg
 
 int learned_write(FILE *out, const struct line_opts *l, const struct learned *list)
 {
-	for (size_t d = 0; d < l->device_count; d++)
+	for (size_t d = 0; d < l->device_count; d++) {
+		const struct device_opts *device = l->devices[d];
+
+		if (list[d].takes_us > 0)
+			fprintf(out, "takes %" PRId64 " us %" PRId64 " %s\n", list[d].takes_us, device->unit,
+				device->head.name);
 		for (size_t i = 0; i < list[d].count; i++) {
 			const struct lesson *k = &list[d].lessons[i];
 
 			if (lesson_counts(k))
 				fprintf(out, "%s %s %u %u %" PRId64 " %s\n", kinds[k->kind], source_name(k->source),
-					k->first, k->last, l->devices[d]->unit, l->devices[d]->head.name);
+					k->first, k->last, device->unit, device->head.name);
 		}
+	}
 	return ferror(out) ? -1 : 0;
 }
 
@@ -180,13 +186,22 @@ static bool source_of(const char *word, enum point_source *out)
 	return false;
 }
 
-static bool read_line(const char *line, const struct line_opts *l, struct learned *list)
+static struct learned *device_of(const struct line_opts *l, struct learned *list, int64_t unit, const char *name)
+{
+	for (size_t d = 0; d < l->device_count; d++)
+		if (strcmp(l->devices[d]->head.name, name) == 0 && l->devices[d]->unit == unit)
+			return &list[d];
+	return NULL;
+}
+
+static bool read_lesson(const char *line, const struct line_opts *l, struct learned *list)
 {
 	char kind[8], source[16];
 	unsigned first, last;
 	int64_t unit;
 	int name = 0;
 	struct lesson lesson = {.taught = LEARNED_ENOUGH};
+	struct learned *of;
 
 	if (sscanf(line, "%7s %15s %5u %5u %4" SCNd64 " %n", kind, source, &first, &last, &unit, &name) != 5 || !name ||
 		!kind_of(kind, &lesson.kind) || !source_of(source, &lesson.source) || first > UINT16_MAX ||
@@ -194,13 +209,25 @@ static bool read_line(const char *line, const struct line_opts *l, struct learne
 		return false;
 	lesson.first = (uint16_t)first;
 	lesson.last = (uint16_t)last;
-	for (size_t d = 0; d < l->device_count; d++)
-		if (strcmp(l->devices[d]->head.name, line + name) == 0 && l->devices[d]->unit == unit &&
-			list[d].count < LEARNED_LESSONS && !find(&list[d], &lesson)) {
-			list[d].lessons[list[d].count++] = lesson;
-			return true;
-		}
-	return false;
+	of = device_of(l, list, unit, line + name);
+	if (!of || of->count == LEARNED_LESSONS || find(of, &lesson))
+		return false;
+	of->lessons[of->count++] = lesson;
+	return true;
+}
+
+static bool read_takes(const char *line, const struct line_opts *l, struct learned *list)
+{
+	int64_t us, unit;
+	int name = 0;
+	struct learned *of;
+
+	if (sscanf(line, "takes %8" SCNd64 " us %4" SCNd64 " %n", &us, &unit, &name) != 2 || !name || us <= 0)
+		return false;
+	of = device_of(l, list, unit, line + name);
+	if (of)
+		of->takes_us = us;
+	return of != NULL;
 }
 
 size_t learned_read(const char *text, size_t len, const struct line_opts *l, struct learned *list)
@@ -215,7 +242,7 @@ size_t learned_read(const char *text, size_t len, const struct line_opts *l, str
 			return passed + 1; /* cut short, or nothing of ours */
 		memcpy(line, at, (size_t)(eol - at));
 		line[eol - at] = 0;
-		passed += !read_line(line, l, list);
+		passed += !read_lesson(line, l, list) && !read_takes(line, l, list);
 	}
 	return passed;
 }

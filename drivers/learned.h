@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* learned.h - what a device teaches by refusing: what cannot be read along, and how much it answers at once. Pure.
+/* learned.h - what a device teaches by refusing: what cannot be read along, and how much it answers at once; and by
+ * answering: how long that takes. Pure.
  *
  * A block that is refused (exception 2 or 3) is cut in two, and cut again. When both halves of a cut are answered, the
  * reason lay between them: addresses that nobody wanted, or, where there are none, an edge that no read may cross
@@ -40,6 +41,7 @@ struct learned {
 	size_t count;
 	struct learned_cut cuts[LEARNED_CUTS]; /* of which the reason is not known yet; the oldest gives way */
 	size_t cut_count;
+	int64_t takes_us; /* a request of it, beside what the wire takes; 0: not known */
 };
 
 /* The block [first, last] was refused by this exception, and is read as [first, left_last] and [right_first, last]. */

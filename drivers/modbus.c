@@ -20,6 +20,7 @@ static void make_free(void *self)
 
 	if (!m)
 		return;
+	modbus_keep(m);
 	blocks_fini(&m->blocks);
 	rtu_free(m->rtu);
 	free(m->devices);

@@ -2,6 +2,7 @@
 /* The plan of a Modbus line while it runs: it begins with a guess at the turnaround and what was learned before the
  * last stop, and is made anew for a device that turns out to be quicker, slower or pickier, where that changes it. */
 #include "base/log.h"
+#include "drivers/memory.h"
 #include "drivers/modbus_state.h"
 
 #include <errno.h>
@@ -12,9 +13,9 @@
 enum {
 	EXCEPTION_ADDRESS = 2,
 	EXCEPTION_VALUE = 3,
-	DRIFT_US = 500,         /* a turnaround that differs by less, or by less than a quarter, makes no other plan */
-	LEAST_GAIN = 50,        /* a fiftieth of the round: for less a plan is not changed */
-	MEMORY_MAX = 64 * 1024, /* of the file */
+	DRIFT_US = 500,      /* a turnaround that differs by less, or by less than a quarter, makes no other plan */
+	LEAST_GAIN = 50,     /* a fiftieth of the round: for less a plan is not changed */
+	STALE_US = 10000000, /* so long the file may say something else */
 };
 
 /* --- what was learned, from one start to the next -------------------------------------------------------------- */
@@ -28,41 +29,26 @@ static struct learned *gather(const struct modbus *m)
 	return list;
 }
 
-/* Whole or not at all, by a rename. What a power cut takes is learned again. */
-static int write_file(const struct modbus *m, const struct learned *list)
-{
-	char aside[4096];
-	FILE *f;
-	int r;
-
-	if ((size_t)snprintf(aside, sizeof(aside), "%s.new", m->opts->memory) >= sizeof(aside))
-		return -ENAMETOOLONG;
-	f = fopen(aside, "we");
-	if (!f)
-		return -errno;
-	r = learned_write(f, m->opts, list) < 0 ? -EIO : 0;
-	if (fclose(f) != 0 && r == 0)
-		r = -errno;
-	if (r == 0 && rename(aside, m->opts->memory) < 0)
-		r = -errno;
-	if (r < 0)
-		unlink(aside);
-	return r;
-}
-
-static void remember(const struct modbus *m)
+static void remember(struct modbus *m)
 {
 	struct learned *list;
 	int r;
 
+	m->stale_us = 0;
 	if (!m->opts->memory)
 		return;
 	list = gather(m);
-	r = list ? write_file(m, list) : -ENOMEM;
+	r = list ? memory_write(m->opts, list) : -ENOMEM;
 	free(list);
 	if (r < 0)
 		log_warn("line=%s file=%s error=\"%s\"; what its devices taught is learned again after a restart",
 			m->opts->head.name, m->opts->memory, strerror(-r));
+}
+
+void modbus_keep(struct modbus *m)
+{
+	if (m->stale_us)
+		remember(m);
 }
 
 static size_t count_lessons(const struct learned *l)
@@ -74,30 +60,38 @@ static size_t count_lessons(const struct learned *l)
 	return n;
 }
 
-static void recall(struct modbus *m)
+static int recall(struct modbus *m)
 {
 	struct learned *list = calloc(m->opts->device_count + 1, sizeof(*list));
-	FILE *f = m->opts->memory && list ? fopen(m->opts->memory, "re") : NULL;
-	char *text = f ? malloc(MEMORY_MAX) : NULL;
 	size_t passed;
 
-	if (text) {
-		passed = learned_read(text, fread(text, 1, MEMORY_MAX, f), m->opts, list);
-		for (size_t i = 0; i < m->opts->device_count; i++) {
-			m->devices[i].learned = list[i];
-			m->devices[i].remembered = list[i].count;
-		}
-		if (passed > 0)
-			log_info("line=%s file=%s passed_over=%zu: of other devices, or nothing of ours",
-				m->opts->head.name, m->opts->memory, passed);
+	if (!list)
+		return -ENOMEM;
+	memory_read(m->opts, list, &passed);
+	for (size_t i = 0; i < m->opts->device_count; i++) {
+		m->devices[i].learned = list[i];
+		m->devices[i].remembered = list[i].count;
 	}
-	free(text);
-	if (f)
-		fclose(f);
+	if (passed > 0)
+		log_info("line=%s file=%s passed_over=%zu: of other devices, or nothing of ours", m->opts->head.name,
+			m->opts->memory, passed);
 	free(list);
+	return 0;
 }
 
 /* --- plans ----------------------------------------------------------------------------------------------------- */
+
+/* Of a device that gave few replies since the start, what it took before, or else what its neighbours take. */
+static int64_t turnaround_us(const struct modbus *m, size_t device)
+{
+	const struct modbus_device *d = &m->devices[device];
+
+	if (d->spent.measured >= PACE_FEW)
+		return d->spent.usual_us;
+	if (d->learned.takes_us > 0)
+		return d->learned.takes_us;
+	return m->spent.measured >= PACE_FEW ? m->spent.usual_us : BLOCKS_GUESS_US;
+}
 
 static size_t count_points(const struct line_opts *opts)
 {
@@ -115,25 +109,16 @@ int modbus_plan(struct modbus *m)
 	m->devices = calloc(m->opts->device_count + 1, sizeof(*m->devices));
 	if (!m->devices)
 		return -ENOMEM;
-	recall(m);
-	r = schedule_reserve(m->schedule, count_points(m->opts));
+	r = recall(m);
+	if (r == 0)
+		r = schedule_reserve(m->schedule, count_points(m->opts));
 	for (size_t i = 0; r == 0 && i < m->opts->device_count; i++) {
-		m->devices[i].planned_us = BLOCKS_GUESS_US;
-		r = blocks_plan(&m->blocks, m->opts, i, BLOCKS_GUESS_US, &m->devices[i].learned);
+		m->devices[i].planned_us = turnaround_us(m, i);
+		r = blocks_plan(&m->blocks, m->opts, i, m->devices[i].planned_us, &m->devices[i].learned);
 	}
 	for (size_t i = 0; r == 0 && i < m->blocks.count; i++)
 		r = schedule_add(m->schedule, m->blocks.list[i].device, i, 1000 * m->blocks.list[i].every_ms);
 	return r;
-}
-
-/* Of a device that gave few replies, what its neighbours take. */
-static int64_t turnaround_us(const struct modbus *m, size_t device)
-{
-	const struct pace *p = &m->devices[device].spent;
-
-	if (p->measured < PACE_FEW)
-		p = &m->spent;
-	return p->measured >= PACE_FEW ? p->usual_us : BLOCKS_GUESS_US;
 }
 
 /* From the end of the request to the end of the reply, less what the plan says that the wire takes of it. */
@@ -146,6 +131,28 @@ static int64_t spent_us(const struct modbus *m, const struct block *b, const str
 	return us > 0 ? us : 0;
 }
 
+static bool differs(int64_t us, int64_t before_us)
+{
+	int64_t by_us = llabs(us - before_us);
+
+	return by_us > DRIFT_US && by_us > before_us / 4;
+}
+
+/* For the next start, and for `weir check --plan`. All devices of a line show their pace in its first rounds: they are
+ * written down together. */
+static void note_pace(struct modbus *m, size_t device, int64_t now_us)
+{
+	struct modbus_device *d = &m->devices[device];
+
+	if (d->spent.measured >= PACE_FEW &&
+		(d->learned.takes_us == 0 || differs(d->spent.usual_us, d->learned.takes_us))) {
+		d->learned.takes_us = d->spent.usual_us > 0 ? d->spent.usual_us : 1;
+		m->stale_us = m->stale_us ? m->stale_us : now_us;
+	}
+	if (m->stale_us && now_us - m->stale_us > STALE_US)
+		remember(m);
+}
+
 /* It tells of its device, and of others that are not known better than by their neighbours. */
 void modbus_measured(struct modbus *m, const struct block *b, const struct exchange *x)
 {
@@ -153,13 +160,10 @@ void modbus_measured(struct modbus *m, const struct block *b, const struct excha
 
 	pace_learn(&m->devices[b->device].spent, us);
 	pace_learn(&m->spent, us);
-	for (size_t i = 0; i < m->opts->device_count; i++) {
-		struct modbus_device *d = &m->devices[i];
-		int64_t differs_us = llabs(turnaround_us(m, i) - d->planned_us);
-
-		if (differs_us > DRIFT_US && differs_us > d->planned_us / 4)
-			d->replan = m->replan = true;
-	}
+	note_pace(m, b->device, x->done_us);
+	for (size_t i = 0; i < m->opts->device_count; i++)
+		if (differs(turnaround_us(m, i), m->devices[i].planned_us))
+			m->devices[i].replan = m->replan = true;
 }
 
 /* When the first job of this rate was due: its values go on in their rhythm. */

@@ -37,6 +37,7 @@ struct modbus {
 	struct modbus_device *devices; /* owned, as many as the line has */
 	struct pace spent;             /* by all of them */
 	bool replan;                   /* one of them */
+	int64_t stale_us;              /* since then their pace is not what their file says; 0: it is */
 	uint64_t noise_bytes;          /* of the wire, as last counted */
 	bool *no_mask;                 /* by device: it has no function 22 */
 	struct doubt *doubt;           /* owned; NULL: replies are numbered */
@@ -59,7 +60,8 @@ enum outcome modbus_transact(struct modbus *m, const struct request *q, struct e
 int modbus_reopen(struct modbus *m, const struct line_opts *o);
 
 /* drivers/modbus_plan.c: what is read in which blocks; anew once a device is known better. */
-int modbus_plan(struct modbus *m); /* at the start; 0 or -ENOMEM */
+int modbus_plan(struct modbus *m);  /* at the start; 0 or -ENOMEM */
+void modbus_keep(struct modbus *m); /* at the end: what was learned and not kept yet */
 void modbus_tend(void *self);
 /* What its answer took says how dear a request is. */
 void modbus_measured(struct modbus *m, const struct block *b, const struct exchange *x);

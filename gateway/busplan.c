@@ -2,9 +2,11 @@
 #include "gateway/busplan.h"
 
 #include "config/units.h"
+#include "drivers/memory.h"
 #include "drivers/wire.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool has_plan(const struct line_opts *l)
@@ -12,20 +14,42 @@ static bool has_plan(const struct line_opts *l)
 	return line_is_modbus(l);
 }
 
+static int64_t turnaround_us(const struct busplan *p, size_t device)
+{
+	if (p->turnaround_us != BUSPLAN_MEASURED)
+		return p->turnaround_us;
+	return p->known[device].takes_us > 0 ? p->known[device].takes_us : BLOCKS_GUESS_US;
+}
+
 double busplan_block_us(const struct busplan *p, const struct block *b)
 {
-	struct plan_cost cost = blocks_cost(p->line, b->source, p->turnaround_us);
+	struct plan_cost cost = blocks_cost(p->line, b->source, turnaround_us(p, b->device));
 
 	return plan_block_us(&cost, b->count) + 1000.0 * (double)p->line->devices[b->device]->pause_ms;
 }
 
-int busplan_init(struct busplan *p, const struct line_opts *l, int64_t turnaround_us)
+static int make_blocks(struct busplan *p)
 {
+	size_t passed;
 	int r = 0;
 
+	p->known = calloc(p->line->device_count + 1, sizeof(*p->known));
+	if (!p->known)
+		return -ENOMEM;
+	memory_read(p->line, p->known, &passed);
+	for (size_t i = 0; r == 0 && i < p->line->device_count; i++) {
+		p->measured += p->known[i].takes_us > 0;
+		r = blocks_plan(&p->blocks, p->line, i, turnaround_us(p, i), &p->known[i]);
+	}
+	return r;
+}
+
+int busplan_init(struct busplan *p, const struct line_opts *l, int64_t turnaround_us)
+{
+	int r;
+
 	*p = (struct busplan){.line = l, .turnaround_us = turnaround_us};
-	for (size_t i = 0; has_plan(l) && r == 0 && i < l->device_count; i++)
-		r = blocks_plan(&p->blocks, l, i, turnaround_us, NULL);
+	r = has_plan(l) ? make_blocks(p) : 0;
 	if (r < 0) {
 		busplan_fini(p);
 		return r;
@@ -41,6 +65,8 @@ int busplan_init(struct busplan *p, const struct line_opts *l, int64_t turnaroun
 void busplan_fini(struct busplan *p)
 {
 	blocks_fini(&p->blocks);
+	free(p->known);
+	p->known = NULL;
 }
 
 /* --- as a page ----------------------------------------------------------------------------------------------- */
@@ -70,6 +96,8 @@ static void print_head(FILE *out, const struct busplan *p)
 		p->blocks.count == 1 ? "takes" : "take", 100 * p->load);
 	if (p->load > 1)
 		fprintf(out, ": every point comes %.2g times as late as wanted", p->load);
+	if (p->turnaround_us == BUSPLAN_MEASURED && p->measured > 0)
+		fprintf(out, "; %zu of %zu devices measured", p->measured, p->line->device_count);
 	fputc('\n', out);
 }
 
@@ -113,8 +141,12 @@ int busplan_print(FILE *out, const struct gateway_opts *o, int64_t turnaround_us
 	const struct line_opts *lines = o->lines.items;
 	int r = 0;
 
-	fprintf(out, "Replies are taken to begin after %.3g ms; the running gateway measures it.\n",
-		(double)turnaround_us / 1000);
+	if (turnaround_us == BUSPLAN_MEASURED)
+		fprintf(out, "Replies are taken to begin after %.3g ms where the gateway has not measured it yet.\n",
+			BLOCKS_GUESS_US / 1000.0);
+	else
+		fprintf(out, "Replies are taken to begin after %.3g ms; the running gateway measures it.\n",
+			(double)turnaround_us / 1000);
 	for (size_t i = 0; i < o->lines.count && r == 0; i++) {
 		if (has_plan(&lines[i]) && lines[i].device_count)
 			r = print_line(out, &lines[i], turnaround_us);
@@ -131,7 +163,7 @@ static int load_at(double *load, const struct line_opts *l, int64_t baud)
 	int r;
 
 	other.baud = baud;
-	r = busplan_init(&p, &other, BLOCKS_GUESS_US);
+	r = busplan_init(&p, &other, BUSPLAN_MEASURED);
 	if (r == 0) {
 		*load = p.load;
 		busplan_fini(&p);

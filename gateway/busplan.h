@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* busplan.h - what a Modbus line will be asked, and how much of its time that takes; foretold from the configuration.
  *
- * The requests are those that the line itself will make (drivers/blocks.h), with one turnaround for all devices in
- * place of the measured ones. Pure but for printing.
+ * The requests are those that the line itself will make (drivers/blocks.h): by what its devices taught and how long they
+ * take to answer, as far as a gateway that ran has written it down (drivers/memory.h), or by one turnaround for all.
  */
 #ifndef GATEWAY_BUSPLAN_H
 #define GATEWAY_BUSPLAN_H
@@ -12,11 +12,15 @@
 
 #include <stdio.h>
 
+enum { BUSPLAN_MEASURED = -1 };
+
 struct busplan {
 	const struct line_opts *line;
 	struct blocks blocks;
-	int64_t turnaround_us;
-	double load; /* of the line's time; above 1 every point comes that much later than wanted */
+	struct learned *known; /* by device */
+	size_t measured;       /* so many of them have answered a gateway */
+	int64_t turnaround_us; /* of all devices; BUSPLAN_MEASURED: of each what was measured, or a guess */
+	double load;           /* of the line's time; above 1 every point comes that much later than wanted */
 };
 
 /* A line without a plan of requests (text sensors, made-up values) has load 0. 0 or -ENOMEM; to be ended with _fini. */

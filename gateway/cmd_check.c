@@ -151,7 +151,7 @@ int cmd_check(int argc, char **argv)
 	static const struct option options[] = {{"print", no_argument, NULL, 'p'}, {"plan", no_argument, NULL, 'l'},
 		{"what-if", required_argument, NULL, 'w'}, {"reference", no_argument, NULL, 'r'},
 		{"manual", no_argument, NULL, 'm'}, {0}};
-	struct request q = {.path = "/etc/weir/weir.yaml", .turnaround_us = BLOCKS_GUESS_US};
+	struct request q = {.path = "/etc/weir/weir.yaml", .turnaround_us = BUSPLAN_MEASURED};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {

@@ -206,17 +206,20 @@ static void lessons_are_the_same_after_a_restart(void **state)
 	(void)state;
 	setup(&b, 2, holds_7);
 	learn(&b, 20);
+	b.learned.takes_us = 2350;
 	assert_int_equal(learned_write(out, &b.line, &b.learned), 0);
 	assert_int_equal(fclose(out), 0);
-	assert_string_equal(text, "span holding 7 7 3 meter 1\n");
+	assert_string_equal(text, "takes 2350 us 3 meter 1\nspan holding 7 7 3 meter 1\n");
 	assert_int_equal(learned_read(text, len, &b.line, &again), 0);
 	assert_int_equal(again.count, 1);
 	assert_true(lesson_counts(&again.lessons[0]));
+	assert_int_equal(again.takes_us, 2350);
 	/* Another device has taken its place: what the old one taught is passed over. */
 	b.device.unit = 4;
 	again = (struct learned){0};
-	assert_int_equal(learned_read(text, len, &b.line, &again), 1);
+	assert_int_equal(learned_read(text, len, &b.line, &again), 2);
 	assert_int_equal(again.count, 0);
+	assert_int_equal(again.takes_us, 0);
 	free(text);
 	teardown(&b);
 }

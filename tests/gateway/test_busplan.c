@@ -86,6 +86,41 @@ static void load_is_the_sum_of_all_requests(void **state)
 	look_away(&l);
 }
 
+/* A gateway that ran on this configuration has left word of how long its devices take, and what they refuse. */
+static void plan_is_made_by_what_was_measured(void **state)
+{
+	struct look l = look(NULL, 0);
+	char path[] = "/tmp/weir-plan-XXXXXX", *page;
+	int fd = mkstemp(path);
+	static const char memory[] = "takes 1200 us 1 a\nedge holding 11 11 1 a\n";
+	struct line_opts bus = *line(&l, 0);
+	double char_us = 11e6 / 9600, silence_us = 3.5 * char_us;
+	double a_us = (8 + 5 + 2) * char_us + 2 * silence_us + 1200 + 10000;
+	double b_us = (8 + 5 + 1) * char_us + 2 * silence_us + BLOCKS_GUESS_US;
+	struct busplan p;
+	size_t len;
+	FILE *out = open_memstream(&page, &len);
+
+	(void)state;
+	assert_int_equal(write(fd, memory, strlen(memory)), strlen(memory));
+	close(fd);
+	bus.memory = path;
+	assert_int_equal(busplan_init(&p, &bus, BUSPLAN_MEASURED), 0);
+	assert_int_equal(p.blocks.count, 3);
+	assert_int_equal(p.measured, 1);
+	near(p.load, 2 * a_us / 1e6 + b_us / 1e5);
+	busplan_fini(&p);
+	assert_int_equal(busplan_init(&p, &bus, 2000), 0);
+	near(p.load, 2 * (a_us + 800) / 1e6 + (b_us - BLOCKS_GUESS_US + 2000) / 1e5);
+	busplan_fini(&p);
+	assert_int_equal(busplan_print(out, l.o, BUSPLAN_MEASURED), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(page, "after 5 ms where the gateway has not measured it yet"));
+	free(page);
+	unlink(path);
+	look_away(&l);
+}
+
 static void what_if_changes_the_rate_of_every_rtu_line(void **state)
 {
 	const char *const what_if[] = {"baud=19200", "net.retries=5"};
@@ -165,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(load_is_the_sum_of_all_requests),
+		cmocka_unit_test(plan_is_made_by_what_was_measured),
 		cmocka_unit_test(what_if_changes_the_rate_of_every_rtu_line),
 		cmocka_unit_test(what_if_with_a_mistake_says_so),
 		cmocka_unit_test(overload_is_told_with_the_rate_that_carries_it),
