@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	learned_read((const char *)data, len, &line, &known);
 	if (known.count > LEARNED_LESSONS || learned_write(out, &line, &known) < 0 || fclose(out) != 0)
 		abort();
-	if (learned_read(text, size, &line, &again) != 0 || again.count != known.count || again.takes_us != known.takes_us ||
+	if (learned_read(text, size, &line, &again) != 0 || again.count != known.count ||
+		again.takes_us != known.takes_us ||
 		memcmp(again.lessons, known.lessons, known.count * sizeof(known.lessons[0])) != 0)
 		abort();
 	free(text);
