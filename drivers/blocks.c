@@ -34,7 +34,7 @@ struct plan_cost blocks_cost(const struct line_opts *l, enum point_source source
 		.bits = source == SOURCE_COIL || source == SOURCE_DISCRETE};
 }
 
-/* Groups that can share a request: table and rate; within a group by address. */
+/* Groups that can share a request: table and rate; within a group by address, and what lies within another behind it. */
 static int by_group(const void *a, const void *b)
 {
 	const struct point_opts *p = *(const struct point_opts *const *)a, *q = *(const struct point_opts *const *)b;
@@ -43,7 +43,9 @@ static int by_group(const void *a, const void *b)
 		return p->source < q->source ? -1 : 1;
 	if (p->every_ms != q->every_ms)
 		return p->every_ms < q->every_ms ? -1 : 1;
-	return (p->address > q->address) - (p->address < q->address);
+	if (p->address != q->address)
+		return p->address < q->address ? -1 : 1;
+	return (int)point_words(q) - (int)point_words(p);
 }
 
 static int add(struct blocks *b, struct block block)
@@ -204,7 +206,21 @@ static uint32_t last_of(const struct block *b, size_t n)
 	return last;
 }
 
-/* How many points stay in the first part; 0: no cut leaves every value whole. */
+/* Values that overlap are read apart, what they share twice: where the values before it end sooner than the block and
+ * those from it on begin later. 0: there is no such place. */
+static size_t choose_overlap(const struct block *b)
+{
+	uint32_t end = b->first + b->count - 1u;
+	size_t best = 0, middle = b->point_count / 2;
+
+	for (size_t n = 1; n < b->point_count; n++)
+		if (last_of(b, n) < end && b->points[n]->address > b->first &&
+			(best == 0 || llabs((int64_t)n - (int64_t)middle) < llabs((int64_t)best - (int64_t)middle)))
+			best = n;
+	return best;
+}
+
+/* How many points stay in the first part; 0: one value takes all of it. */
 static size_t choose_cut(const struct block *b)
 {
 	size_t best = 0, middle = b->point_count / 2;
@@ -215,13 +231,13 @@ static size_t choose_cut(const struct block *b)
 		bool nearer = llabs((int64_t)n - (int64_t)middle) < llabs((int64_t)best - (int64_t)middle);
 
 		if (hole < 0)
-			continue; /* it would cut a value */
+			continue; /* they overlap */
 		if (hole > widest || (hole == widest && nearer)) {
 			widest = hole;
 			best = n;
 		}
 	}
-	return best;
+	return best ? best : choose_overlap(b);
 }
 
 int blocks_split(struct blocks *b, size_t at)

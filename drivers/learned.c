@@ -103,6 +103,8 @@ static bool conclude(struct learned *l, const struct learned_cut *c)
 		lesson.kind = LESSON_SPAN;
 		lesson.first = (uint16_t)(c->left_last + 1);
 		lesson.last = (uint16_t)(c->right_first - 1);
+	} else if (c->exception == 2 && c->right_first <= c->left_last) {
+		return false; /* values that overlap, which may be read apart only: no border says so */
 	} else if (c->exception == 2) {
 		lesson.kind = LESSON_EDGE;
 		lesson.first = lesson.last = c->right_first;

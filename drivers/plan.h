@@ -3,8 +3,8 @@
  *
  * Pure. Dynamic programming over the values in order of address: a block is a run of neighbours, and reading a hole
  * along is right exactly when its characters cost less than one more request does. Values are never cut, since a
- * block ends where values end.
- * Memory    plan_make() allocates 16 bytes per value while it works.
+ * block ends where values end. A value by itself is read whatever the limits say, and what lies within it with it.
+ * Memory    plan_make() allocates 24 bytes per value while it works.
  */
 #ifndef DRIVERS_PLAN_H
 #define DRIVERS_PLAN_H
@@ -28,7 +28,7 @@ struct plan_span {
 
 struct plan_limits {
 	unsigned max_count;            /* addresses in one request */
-	int64_t max_hole;              /* unused addresses in a row; -1: no limit */
+	int64_t max_hole;              /* addresses in a row that no value has; -1: no limit */
 	double max_block_us;           /* 0: no limit; a single value may pass it */
 	const struct plan_span *avoid; /* must not be read along; a value in it is read alone */
 	size_t avoid_count;
@@ -43,7 +43,7 @@ struct plan_block {
 
 double plan_block_us(const struct plan_cost *cost, uint32_t count);
 
-/* values: sorted by first. blocks: room for value_count. The number of blocks, or -ENOMEM. */
+/* values: sorted by first, of two that begin alike the longer first. blocks: room for value_count. The number of blocks, or -ENOMEM. */
 int plan_make(const struct plan_span *values, size_t value_count, const struct plan_cost *cost,
 	const struct plan_limits *limits, struct plan_block *blocks);
 

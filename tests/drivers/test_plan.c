@@ -25,7 +25,7 @@ static bool block_allowed(const struct plan_span *values, size_t from, size_t to
 			if (limits->avoid[k].first <= values[i + 1].last && limits->avoid[k].last >= values[i].first)
 				return false;
 		for (size_t k = 0; k < limits->edge_count; k++)
-			if (limits->edges[k] > values[i].first && limits->edges[k] <= values[i + 1].first)
+			if (limits->edges[k] > values[i].first && limits->edges[k] <= values[i + 1].last)
 				return false;
 	}
 	last = values[to - 1].last;
