@@ -16,7 +16,7 @@ enum {
 	MIN_SILENCE_US = 1750, /* above 19200 baud the standard fixes it */
 	NOISE_LIMIT_US = 1000000,
 	WRITE_LIMIT_US = 1000000,
-	MAX_LEAD_US = 60, /* so long at most a request is waited for awake */
+	MAX_LEAD_US = 40, /* so long at most a request is waited for awake */
 	LEAD_UP_US = 3,   /* what three of four waits are late, */
 	LEAD_DOWN_US = 1, /* since it rises three times as fast as it falls */
 };

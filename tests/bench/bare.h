@@ -7,9 +7,8 @@
 
 #include "drivers/blocks.h"
 
-/* What a refresh of all blocks took, in microseconds, over so many seconds; < 0: the line did not answer. awake: it
- * never sleeps, which costs a core and shows what of it are wake-ups. */
-double bare_refresh_us(
-	const char *path, const struct line_opts *l, const struct blocks *b, int64_t seconds, bool awake);
+/* What a refresh of all blocks took, in microseconds, over so many seconds; < 0: the line did not answer. Ahead of other
+ * threads, as a line is. */
+double bare_refresh_us(const char *path, const struct line_opts *l, const struct blocks *b, int64_t seconds);
 
 #endif

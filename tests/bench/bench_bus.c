@@ -6,7 +6,7 @@
  *
  * SIM is the path of weir-sim. The limit is what the cheapest request plan would take with nothing lost between
  * requests: characters, twice the silence, and the turnaround. One line of key=value is printed:
- *   share        of the limit; floor and floor_awake: what the least possible loop reaches (bare=1, tests/bench/bare.h)
+ *   share        of the limit; floor: what the least possible loop reaches (bare=1, tests/bench/bare.h)
  *   waited_us    what a request comes after the end of the silence, by the simulator's clock
  *   sim_late_us  what a reply ends too late, which is the simulator's own doing
  *   longest_gap_ms   between two readings of a point that is there, less the limit of a round; dead=UNIT falls silent
@@ -351,12 +351,14 @@ static double come_and_go(struct bench *b)
 
 /* --- the run --- */
 
-static void print_floor(const struct bench *b, const char *name, bool awake)
+static void print_floor(const struct bench *b)
 {
-	double us = bare_refresh_us(b->path, &b->line, &b->best, b->seconds, awake);
+	double us = bare_refresh_us(b->path, &b->line, &b->best, b->seconds);
 
-	printf(" %s=%.3f", name, us > 0 ? limit_us(b) / us : 0);
-	fflush(stdout);
+	if (us > 0)
+		printf(" floor=%.3f", limit_us(b) / us);
+	else
+		printf(" floor=none");
 }
 
 static void print_result(struct bench *b, double span_us, double cpu)
@@ -463,10 +465,8 @@ int main(int argc, char **argv)
 	warm_up(&b);
 	measure(&b);
 	line_free(b.polled);
-	if (b.bare) {
-		print_floor(&b, "floor", false);
-		print_floor(&b, "floor_awake", true);
-	}
+	if (b.bare)
+		print_floor(&b);
 	puts("");
 	fieldsim_stop(&b.sim);
 	blocks_fini(&b.best);
