@@ -85,7 +85,7 @@ static bool keeps_too_much(const struct session *s)
 static bool busy(const struct session *s, const struct conn *c)
 {
 	return conn_choked(c) || (s->queue && s->queue->acked.count > 0) || s->window.used >= c->window_max ||
-	       s->resend_left > 0 || keeps_too_much(s);
+	       s->window.unsent > 0 || keeps_too_much(s);
 }
 
 static bool to_acked(struct session *s, struct conn *c, struct post *p, const struct terms *t, struct conn **choker)

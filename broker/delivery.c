@@ -100,7 +100,7 @@ void delivery_flight(struct session *s, uint8_t type, uint16_t id)
 void delivery_done(struct session *s, struct delivery *d)
 {
 	if (d->flags & DELIVERY_UNSENT)
-		s->resend_left--;
+		s->window.unsent--;
 	if (s->window.marked)
 		mark_done(s->broker, window_mark(&s->window, d));
 	delivery_release(s, d);
@@ -126,18 +126,18 @@ static void pump_again(struct session *s, size_t *budget)
 {
 	struct conn *c = s->conn;
 
-	while (*budget > 0 && s->resend_left > 0 && !conn_choked(c) &&
-		s->window.used - s->resend_left < c->window_max) {
-		struct delivery *d = window_from(&s->window, s->resend_at);
+	while (*budget > 0 && s->window.unsent > 0 && !conn_choked(c) &&
+		s->window.used - s->window.unsent < c->window_max) {
+		struct delivery *d = window_from(&s->window, s->window.unsent_at);
 		size_t size;
 
-		s->resend_at = (uint16_t)(d->id == UINT16_MAX ? 1 : d->id + 1);
+		s->window.unsent_at = (uint16_t)(d->id == UINT16_MAX ? 1 : d->id + 1);
 		if (!(d->flags & DELIVERY_UNSENT))
 			continue;
 		size = d->msg ? msg_bytes(d->msg) : 0;
 		*budget -= size < *budget ? size : *budget;
 		d->flags &= (uint8_t)~DELIVERY_UNSENT;
-		s->resend_left--;
+		s->window.unsent--;
 		if (!d->msg || !send_kept(s, d, true))
 			delivery_done(s, d);
 	}
@@ -235,18 +235,18 @@ void delivery_pump(struct session *s)
 	if (!s->queue)
 		return;
 	pump_plain(s, &budget);
-	if (s->resend_left == 0)
+	if (s->window.unsent == 0)
 		pump_acked(s, &budget);
 }
 
 bool delivery_waiting(const struct session *s)
 {
-	bool acked = s->resend_left > 0 || (s->queue && s->queue->acked.count > 0);
+	bool acked = s->window.unsent > 0 || (s->queue && s->queue->acked.count > 0);
 
 	if (!s->conn)
 		return false;
 	return (s->queue && s->queue->plain.count > 0) ||
-	       (acked && s->window.used - s->resend_left < s->conn->window_max);
+	       (acked && s->window.used - s->window.unsent < s->conn->window_max);
 }
 
 /* PUBREL is never held back. */
@@ -255,15 +255,15 @@ void delivery_resume(struct session *s)
 	struct delivery *d = NULL;
 	uint8_t bytes[ENCODE_ANSWER_MAX];
 
-	s->resend_left = 0;
-	s->resend_at = s->window.oldest;
+	s->window.unsent = 0;
+	s->window.unsent_at = s->window.oldest;
 	while ((d = window_next(&s->window, d)) != NULL) {
 		if (d->state == DELIVERY_RELEASED) {
 			conn_send(s->conn, bytes,
 				encode_answer(bytes, PKT_PUBREL, d->id, RC_OK, s->conn->version == MQTT_5));
 		} else {
 			d->flags |= DELIVERY_UNSENT;
-			s->resend_left++;
+			s->window.unsent++;
 		}
 	}
 	delivery_pump(s);

@@ -49,17 +49,29 @@ void sessions_clear_marks(struct sessions *t)
 			t->all[i]->route_mark = 0;
 }
 
+/* The hash of an id is not kept: it is four bytes for each client, and needed when it comes and when it goes. */
+static uint32_t chain_of(const struct sessions *t, const void *client_id, size_t len)
+{
+	return levels_hash(t->seed, client_id, len) & (t->chain_count - 1);
+}
+
 struct session *sessions_find(const struct sessions *t, const void *client_id, size_t len)
 {
-	uint32_t hash = levels_hash(t->seed, client_id, len);
-
-	for (uint32_t i = t->chains[hash & (t->chain_count - 1)]; i != 0; i = t->all[i]->chain) {
+	for (uint32_t i = t->chains[chain_of(t, client_id, len)]; i != 0; i = t->all[i]->chain) {
 		struct session *s = t->all[i];
 
-		if (s->hash == hash && s->client_id_len == len && memcmp(s->client_id, client_id, len) == 0)
+		if (s->client_id_len == len && memcmp(s->client_id, client_id, len) == 0)
 			return s;
 	}
 	return NULL;
+}
+
+static void put_in_chain(struct sessions *t, struct session *s)
+{
+	uint32_t *chain = &t->chains[chain_of(t, s->client_id, s->client_id_len)];
+
+	s->chain = *chain;
+	*chain = s->index;
 }
 
 static void grow_chains(struct sessions *t)
@@ -69,17 +81,12 @@ static void grow_chains(struct sessions *t)
 
 	if (!chains)
 		return; /* longer chains, nothing worse */
-	for (uint32_t i = 1; i < t->used; i++) {
-		struct session *s = t->all[i];
-
-		if ((uintptr_t)s & 1)
-			continue;
-		s->chain = chains[s->hash & (count - 1)];
-		chains[s->hash & (count - 1)] = i;
-	}
 	area_free(t->chains, t->chain_count * sizeof(*chains));
 	t->chains = chains;
 	t->chain_count = count;
+	for (uint32_t i = 1; i < t->used; i++)
+		if (!((uintptr_t)t->all[i] & 1))
+			put_in_chain(t, t->all[i]);
 }
 
 static int insert(struct sessions *t, struct session *s)
@@ -103,8 +110,7 @@ static int insert(struct sessions *t, struct session *s)
 	}
 	t->all[at] = s;
 	s->index = at;
-	s->chain = t->chains[s->hash & (t->chain_count - 1)];
-	t->chains[s->hash & (t->chain_count - 1)] = at;
+	put_in_chain(t, s);
 	if (++t->count > t->chain_count)
 		grow_chains(t);
 	return 0;
@@ -112,7 +118,7 @@ static int insert(struct sessions *t, struct session *s)
 
 static void take_out(struct sessions *t, struct session *s)
 {
-	uint32_t *at = &t->chains[s->hash & (t->chain_count - 1)];
+	uint32_t *at = &t->chains[chain_of(t, s->client_id, s->client_id_len)];
 
 	while (*at != s->index)
 		at = &t->all[*at]->chain;
@@ -161,7 +167,6 @@ int session_new(struct session **out, struct broker *b, const void *client_id, s
 	if (!s)
 		return -ENOMEM;
 	s->client_id_len = (uint16_t)len;
-	s->hash = levels_hash(b->sessions.seed, client_id, len);
 	s->broker = b;
 	s->timer.run = timer_ran;
 	memcpy(s->client_id, client_id, len);

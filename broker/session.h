@@ -48,12 +48,9 @@ struct session {
 	uint32_t *subs; /* nodes, or SUB_GROUP | share */
 	uint32_t sub_count, sub_cap;
 	uint32_t index, chain; /* in the table; next of the same hash */
-	uint32_t hash;
 	uint32_t expiry_s;
 	uint32_t route_mark, route_at; /* route.c: place in the route being built */
 	uint32_t dropped;
-	uint32_t resend_left; /* in the window with DELIVERY_UNSENT */
-	uint16_t resend_at;   /* the id to go on with */
 	uint16_t client_id_len;
 	uint16_t usual; /* pace.c: tenths of messages a second that it publishes; 0: not known yet */
 	uint8_t version;

@@ -48,6 +48,7 @@ struct window {
 	uint32_t used : 30, marked : 1,
 		around : 1; /* around: the ids in use no more begin at oldest and end before next */
 	uint16_t oldest, next;
+	uint16_t unsent, unsent_at; /* delivery.c: how many have DELIVERY_UNSENT; the id to go on with */
 };
 
 struct delivery *window_put(struct window *w); /* the next id, state SENT; NULL: none is free, or no memory */
