@@ -66,5 +66,7 @@ int dispatch(struct conn *c, struct packet *p)
 		return RC_MALFORMED;
 	if (!handler[c->state][p->type])
 		return RC_PROTOCOL;
+	if (c->state == CONN_LIVE && !c->held_again && turn_holds(c))
+		return DISPATCH_HOLD;
 	return handler[c->state][p->type](c, p);
 }

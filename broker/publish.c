@@ -346,8 +346,6 @@ int publish_packet(struct conn *c, struct packet *p)
 		r = mount_publish(c, &pub);
 	if (r != 0)
 		return r < 0 ? RC_UNSPECIFIED : r;
-	if (!again && turn_holds(c))
-		return DISPATCH_HOLD;
 	if (c->acks && acks_full(c)) {
 		hold_conn(c, &c->broker->store_waiters);
 		return DISPATCH_HOLD;

@@ -147,7 +147,7 @@ static struct route *build(struct broker *b, const char *topic, size_t len, uint
 		r->mark = 1;
 	}
 	r->built++;
-	subs_match(&b->subs, topic, len, collect, &u);
+	b->turn.work += subs_match(&b->subs, topic, len, collect, &u) / TURN_STEPS;
 	if (u.failed)
 		return NULL;
 	r->passing = (struct route){.serial = r->built,

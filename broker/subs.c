@@ -146,26 +146,29 @@ struct walk {
 	void *ctx;
 	size_t depth;
 	bool dollar;
+	uint32_t steps;
 	uint32_t level[TOPIC_MAX_LEVELS];
 };
 
-static void report(const struct walk *w, uint32_t node)
+static void report(struct walk *w, uint32_t node)
 {
 	uint32_t count;
 	const struct sub *list = subs_at(w->s, node, &count);
 
 	for (uint32_t i = 0; i < count; i++)
 		w->fn(w->ctx, node, &list[i]);
+	w->steps += count;
 }
 
 /* At most two ways at each level, and no more nodes than there are subscriptions to find. */
-static void walk(const struct walk *w, uint32_t node, size_t at)
+static void walk(struct walk *w, uint32_t node, size_t at)
 {
 	const struct tree *t = &w->s->tree;
 	const struct tree_node *n = tree_node(t, node);
 	bool wild = at > 0 || !w->dollar; /* [MQTT-4.7.2-1] */
 	uint32_t child;
 
+	w->steps++;
 	if (n->has_hash && wild)
 		report(w, tree_child(t, node, LEVEL_HASH));
 	if (at == w->depth) {
@@ -179,10 +182,11 @@ static void walk(const struct walk *w, uint32_t node, size_t at)
 		walk(w, tree_child(t, node, LEVEL_PLUS), at + 1);
 }
 
-void subs_match(const struct subs *s, const char *topic, size_t len, subs_match_fn *fn, void *ctx)
+uint32_t subs_match(const struct subs *s, const char *topic, size_t len, subs_match_fn *fn, void *ctx)
 {
 	struct walk w = {.s = s, .fn = fn, .ctx = ctx, .dollar = topic[0] == '$'};
 
 	w.depth = levels_split(s->tree.levels, topic, len, w.level);
 	walk(&w, TREE_ROOT, 0);
+	return w.steps;
 }

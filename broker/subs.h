@@ -40,7 +40,7 @@ const struct sub *subs_at(const struct subs *s, uint32_t node, uint32_t *count);
 const struct sub *subs_find(const struct subs *s, uint32_t node, uint32_t who); /* NULL: not there */
 
 typedef void subs_match_fn(void *ctx, uint32_t node, const struct sub *sub);
-void subs_match(const struct subs *s, const char *topic, size_t len, subs_match_fn *fn, void *ctx);
+uint32_t subs_match(const struct subs *s, const char *topic, size_t len, subs_match_fn *fn, void *ctx); /* its steps */
 uint32_t subs_bucket(const char *topic, size_t len); /* the share of the filters that a topic's first level is in */
 static inline uint64_t subs_generation(const struct subs *s, uint32_t bucket)
 {

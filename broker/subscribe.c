@@ -168,6 +168,7 @@ static void replay_all(struct conn *c, struct subscribe *sub, const uint8_t *cod
 		else
 			session_dropped(c->session);
 	}
+	b->turn.work += (uint32_t)(work / TURN_STEPS);
 	if (work + sub->count > MUCH_WORK) {
 		hold_conn(c, &b->tap_waiters); /* those are asked again after a moment */
 		promise_retry_later(b);
@@ -227,6 +228,7 @@ int subscribe_packet(struct conn *c, struct packet *p)
 				       (f.retain_handling == 0 || (f.retain_handling == 1 && fresh));
 		codes[i] = code >= 0x80 && c->version != MQTT_5 ? 0x80 : code;
 	}
+	c->broker->turn.work += (uint32_t)sub.count;
 	r = send_codes(c, PKT_SUBACK, &sub, codes, keep_for_replay(kept, &sub, p->body));
 	sub.filters = start;
 	if (r == 0)
@@ -277,6 +279,7 @@ int unsubscribe_packet(struct conn *c, struct packet *p)
 		return r != 0 ? r : RC_UNSPECIFIED;
 	for (size_t i = 0; next_filter(c, &sub, false, &f); i++)
 		codes[i] = f.refuse != 0 ? f.refuse : unsubscribe_one(c->session, &f) ? RC_OK : RC_NO_SUBSCRIPTION;
+	c->broker->turn.work += (uint32_t)sub.count;
 	r = send_codes(c, PKT_UNSUBACK, &sub, codes, (struct span){0});
 	return r == SUBACK_WAITS ? 0 : r;
 }

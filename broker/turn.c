@@ -44,7 +44,7 @@ static void again(struct turn *t)
 
 static void slice_begins(struct turn *t)
 {
-	t->work = t->looked = t->began = 0;
+	t->work = t->looked = t->began = t->packets = 0;
 	t->until_us = 0;
 	t->quantum = TURN_QUANTUM;
 	t->over = false;
@@ -108,6 +108,7 @@ bool turn_holds(struct conn *c)
 {
 	struct turn *t = &c->broker->turn;
 
+	t->work += ++t->packets % TURN_CHEAP == 0;
 	if (may_go_on(t, c))
 		return false;
 	c->greedy = TURN_PATIENCE;

@@ -30,6 +30,8 @@ enum {
 	TURN_LONGEST_US = 5000,
 	TURN_FLUSHES = 8, /* outputs that are written within a slice of the filling, being full */
 	TURN_NEWCOMERS_US = 100,
+	TURN_STEPS = 2,          /* places of a tree looked at */
+	TURN_CHEAP = 16,         /* packets that cost as much as one delivery */
 	TURN_QUANTUM = 256,      /* deliveries, after which a connection is greedy; half as many */
 	TURN_QUANTUM_LEAST = 16, /* with each slice that went to polite ones already */
 	TURN_LARGE = 65536,      /* bytes read at once: it is greedy, too */
@@ -48,7 +50,9 @@ struct turn {
 	struct loop_timer next;
 	struct conn *dirty, *late; /* to be flushed: in this turn, or after the filling */
 	struct turn_queue greedy, newcomers;
-	uint32_t work;                        /* deliveries of this slice */
+	uint32_t work;                        /* deliveries of this slice, and what takes about as long: places looked
+					       * at for the receivers of a topic, filters, retained messages found */
+	uint32_t packets;                     /* of this slice, whatever they ask for */
 	uint32_t looked;                      /* work when the clock was looked at last */
 	uint32_t began;                       /* work when the connection that is served now was read */
 	int64_t until_us, newcomers_until_us; /* 0: not looked at the clock yet */
@@ -61,7 +65,7 @@ void turn_start(struct broker *b);
 
 void turn_serves(struct broker *b);       /* a connection is about to be read */
 void turn_read(struct conn *c, size_t n); /* it sent so much */
-/* May c publish now? true: it is held, and goes on by itself. */
+/* Is c to wait with this packet? true: it is held, and goes on by itself. */
 bool turn_holds(struct conn *c);
 /* Is there time for newcomers? The first of each turn always has it. */
 bool turn_has_time(struct broker *b);

@@ -161,6 +161,70 @@ static void who_sends_large_messages_waits_with_the_greedy_until_they_are_small(
 	rig_stop(&r);
 }
 
+/* Sends it behind a polite one's back: who floods waits with the greedy, the other's message is there at once. */
+static void floods_with(const uint8_t *bytes, size_t len)
+{
+	struct rig r;
+	uint8_t one[SMALL], filters[12000];
+	uint16_t next = 0;
+	int flooder, polite, bomb, b;
+
+	start(&r);
+	bomb = rig_connect(&r, 4, "bomb", true);
+	b = rig_connect(&r, 4, "b", true);
+	rig_subscribed(&r, b, 4, "b", 0);
+	for (uint32_t i = 0; i < 1024; i++) { /* each level of ten either way */
+		char filter[20];
+
+		for (uint32_t k = 0; k < 10; k++)
+			memcpy(filter + 2 * k, i >> k & 1 ? "a/" : "+/", 2);
+		filter[19] = '\0';
+		rig_send(&r, bomb, filters, rig_subscribe(filters, 4, 1, filter, 0));
+		rig_turn(&r);
+		(void)recv(bomb, filters, sizeof(filters), MSG_DONTWAIT);
+	}
+	flooder = rig_connect(&r, 4, "flooder", true);
+	polite = rig_connect(&r, 4, "polite", true);
+	assert_null(greedy_one(&r));
+	put_one(one, 'b', 0);
+	assert_int_equal(send(flooder, bytes, len, MSG_NOSIGNAL), (ssize_t)len);
+	assert_int_equal(send(polite, one, sizeof(one), MSG_NOSIGNAL), sizeof(one));
+	assert_int_equal(loop_turn(r.broker->loop, 0), 0);
+	assert_non_null(greedy_one(&r));
+	while (count(b, &next) == 0)
+		rig_turn(&r);
+	close(bomb);
+	close(b);
+	close(flooder);
+	close(polite);
+	rig_stop(&r);
+}
+
+static void a_flood_of_pings_is_greedy(void **state)
+{
+	static uint8_t pings[40000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pings); i += 2)
+		pings[i] = 0xc0;
+	floods_with(pings, sizeof(pings));
+}
+
+static void topics_that_are_hard_to_match_are_greedy(void **state)
+{
+	static uint8_t topics[20 * 40];
+	size_t len = 0;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		char topic[] = "a/a/a/a/a/a/a/a/a/x";
+
+		topic[18] = (char)('a' + i);
+		len += rig_publish(topics + len, 4, topic, "1", 0, 0);
+	}
+	floods_with(topics, len);
+}
+
 static void floods_share_what_there_is_and_keep_their_order(void **state)
 {
 	enum { FLOODERS = 5 };
@@ -257,6 +321,8 @@ int main(void)
 		cmocka_unit_test(a_single_message_passes_a_flood_that_came_before_it),
 		cmocka_unit_test(a_flood_that_nobody_waits_for_is_not_cut_up),
 		cmocka_unit_test(who_sends_large_messages_waits_with_the_greedy_until_they_are_small),
+		cmocka_unit_test(a_flood_of_pings_is_greedy),
+		cmocka_unit_test(topics_that_are_hard_to_match_are_greedy),
 		cmocka_unit_test(floods_share_what_there_is_and_keep_their_order),
 		cmocka_unit_test(newcomers_wait_for_each_other_and_all_get_in),
 		cmocka_unit_test(one_that_hangs_up_while_it_waits_leaves_nothing_behind),
