@@ -166,21 +166,19 @@ static ssize_t receive(struct conn *c, void *to, size_t len)
  * the header promises. */
 static ssize_t read_own(struct conn *c)
 {
-	struct chunk *in = c->in, *larger;
+	struct chunk *in = c->in;
 	ssize_t n;
 
 	if (in->len == in->cap) {
-		larger = stock_get(&c->broker->stock, (size_t)in->cap * 2);
-		if (!larger) {
+		int r;
+
+		in = take(c);
+		r = stock_grow(&c->broker->stock, &in, (size_t)in->cap * 2);
+		keep(c, in);
+		if (r < 0) {
 			errno = ENOMEM;
 			return -1;
 		}
-		memcpy(larger->bytes, in->bytes, in->len);
-		larger->len = in->len;
-		larger->sent = in->sent;
-		stock_put(&c->broker->stock, take(c));
-		keep(c, larger);
-		in = larger;
 	}
 	n = receive(c, in->bytes + in->len, in->cap - in->len);
 	if (n > 0) {

@@ -57,6 +57,40 @@ struct chunk *stock_get(struct stock *s, size_t size)
 	return c;
 }
 
+/* A large one that is no longer of a class grows where it is, or its pages move: nothing is copied. */
+static struct chunk *grow_loose(struct stock *s, struct chunk *c, size_t size)
+{
+	struct chunk *larger = size + sizeof(*c) <= UINT32_MAX ? realloc(c, size + sizeof(*c)) : NULL;
+
+	if (!larger)
+		return NULL;
+	s->used_bytes += size - larger->cap;
+	larger->cap = (uint32_t)size;
+	larger->at = larger->bytes;
+	return larger;
+}
+
+int stock_grow(struct stock *s, struct chunk **c, size_t size)
+{
+	struct chunk *old = *c, *larger;
+
+	if (old->class == STOCK_CLASSES) {
+		larger = grow_loose(s, old, size);
+	} else {
+		larger = stock_get(s, size);
+		if (larger) {
+			memcpy(larger->bytes, old->bytes, old->len);
+			larger->len = old->len;
+			larger->sent = old->sent;
+			stock_put(s, old);
+		}
+	}
+	if (!larger)
+		return -ENOMEM;
+	*c = larger;
+	return 0;
+}
+
 void stock_put(struct stock *s, struct chunk *c)
 {
 	if (!c)

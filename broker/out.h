@@ -34,6 +34,8 @@ struct stock {
 void stock_fini(struct stock *s);
 /* A buffer of at least size bytes from the stock (cap says how many), NULL: no memory. */
 struct chunk *stock_get(struct stock *s, size_t size);
+/* The same buffer, larger, with what is in it; *c is another one then. -ENOMEM: as it was. */
+int stock_grow(struct stock *s, struct chunk **c, size_t size);
 void stock_put(struct stock *s, struct chunk *c); /* NULL is fine */
 
 struct out {

@@ -151,6 +151,30 @@ static void a_peer_that_is_gone_is_an_error_and_no_signal(void **state)
 	close_bench(&b);
 }
 
+static void a_buffer_grows_with_what_is_in_it_and_is_counted_at_its_size(void **state)
+{
+	struct stock stock = {0};
+	struct chunk *c = stock_get(&stock, 100);
+
+	(void)state;
+	assert_non_null(c);
+	memcpy(c->bytes, "kept", 5);
+	c->len = 5;
+	c->sent = 77;
+	for (size_t size = 5000; size < 8000000; size *= 3) { /* through all classes, and beyond the largest */
+		assert_int_equal(stock_grow(&stock, &c, size), 0);
+		assert_true(c->cap >= size);
+		assert_string_equal(c->bytes, "kept");
+		assert_ptr_equal(c->at, c->bytes);
+		assert_int_equal(c->len, 5);
+		assert_int_equal(c->sent, 77);
+		assert_int_equal(stock.used_bytes, c->cap);
+	}
+	stock_put(&stock, c);
+	assert_int_equal(stock.used_bytes, 0);
+	stock_fini(&stock);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +182,7 @@ int main(void)
 		cmocka_unit_test(a_payload_by_reference_stands_between_its_neighbours),
 		cmocka_unit_test(an_empty_output_owns_nothing_and_the_stock_is_used_again),
 		cmocka_unit_test(the_stock_keeps_no_more_than_its_spare_bytes),
+		cmocka_unit_test(a_buffer_grows_with_what_is_in_it_and_is_counted_at_its_size),
 		cmocka_unit_test(a_peer_that_is_gone_is_an_error_and_no_signal),
 	};
 
