@@ -88,6 +88,7 @@ static const struct traffic traffics[] = {
 		.burst = 20,
 		.kept = true},
 	{.name = "paced", .pubs = 20, .subs = 20, .wiring = PAIRS, .qos = 1, .per_s = 5000},
+	{.name = "sparse", .pubs = 20, .subs = 20, .wiring = PAIRS, .qos = 1, .per_s = 200},
 };
 
 static const struct {

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""A hostile crowd for a broker on loopback: crowd.py PORT COUNT SECONDS
+"""A hostile crowd for a broker on loopback: crowd.py PORT COUNT SECONDS [TLS_PORT]
 
 Some never say CONNECT, some say it a byte at a time, some publish as fast as they can, some subscribe and do not read,
-some come and go without end, some send rubbish, some fight for one client id. Prints what it did, and ends by itself.
+some come and go without end, some send rubbish, some fight for one client id; some leave large packets lying, subscribe
+so that every topic is hard to match, flood what is retained, leave wills behind, spoil shared subscriptions, or ask and do
+not read the answers. With TLS_PORT some begin hand-shakes there that they do not end. Prints what it did, and ends by
+itself.
 """
+import functools
+import itertools
 import random
 import socket
+import ssl
+import struct
 import sys
 import time
 
-from mqttwire import connect, packet, publish, string, subscribe
+from mqttwire import Will, connect, packet, publish, string, subscribe, varint
 
 TOPIC = "crowd/x"
 
@@ -110,22 +117,113 @@ class Fighter(Member):
         return connect(4, f"fight-{self.number % 5}")
 
 
-SHARES = ((Silent, 25), (Drip, 20), (Flood, 10), (Deaf, 10), (Churn, 15), (Rubbish, 10), (Fighter, 10))
+class Hoarder(Member):
+    """Most of a large packet, and no more of it."""
+
+    def opened(self):
+        self.pieces = 100
+        return self.hello() + b"\x30" + varint(9 << 20) + string(TOPIC)
+
+    def more(self):
+        self.pieces -= 1
+        return b"h" * 65536 if self.pieces > 0 else b""
+
+
+class Bomber(Member):
+    """Each level of eight may match in two ways."""
+    FILTERS = ["/".join(levels) for levels in itertools.product("a+", repeat=8)]
+
+    def opened(self):
+        self.count = 0
+        return self.hello() + subscribe(4, 1, *[(f, 0) for f in self.FILTERS])
+
+    def more(self):
+        self.count += 1
+        return publish(4, f"a/a/a/a/a/a/a/{self.number}-{self.count}", b"b")
+
+
+class Retainer(Member):
+    def opened(self):
+        return self.hello() + subscribe(4, 1, ("crowd/kept/#", 0))
+
+    def more(self):
+        return b"".join(publish(4, f"crowd/kept/{self.number}/{random.randrange(100)}", b"r" * 100, retain=True)
+                        for _ in range(20))
+
+
+class Wilful(Churn):
+    """Always gone without a word, so that its will goes out."""
+
+    def opened(self):
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return connect(4, f"wilful-{self.number}", will=Will(TOPIC, b"w" * 1000, qos=1))
+
+
+class Sharer(Churn):
+    """A member of a group that takes its share and acknowledges nothing."""
+
+    def opened(self):
+        return self.hello() + subscribe(4, 1, (f"$share/g{self.number % 3}/crowd/#", 1))
+
+
+class Pinger(Member):
+    BURST = b"\xc0\0" * 5000
+
+    def more(self):
+        return self.BURST
+
+    def read(self):
+        pass
+
+
+class Shaker(Member):
+    """Half of a hand-shake, or one that lets the server sign and is gone."""
+
+    @staticmethod
+    @functools.cache
+    def client_hello():
+        out, context = ssl.MemoryBIO(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            context.wrap_bio(ssl.MemoryBIO(), out).do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        return out.read()
+
+    def opened(self):
+        hello = self.client_hello()
+        return hello[:len(hello) // 2] if self.number % 4 == 0 else hello
+
+    def read(self):
+        super().read()
+        if self.number % 4 != 0:
+            self.close()
+
+
+SHARES = ((Silent, 20), (Drip, 15), (Flood, 8), (Deaf, 8), (Churn, 12), (Rubbish, 8), (Fighter, 8), (Hoarder, 3), (Bomber, 1),
+          (Retainer, 4), (Wilful, 5), (Sharer, 5), (Pinger, 3))
+SHAKERS = 5  # of a hundred more, at the other port
 
 
 def main():
     port, count, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     random.seed(1)
-    crowd = [kind(port, n) for kind, share in SHARES for n in range(count * share // 100)]
+    shares = [(kind, share, port) for kind, share in SHARES]
+    if len(sys.argv) > 4:
+        shares.append((Shaker, SHAKERS, int(sys.argv[4])))
+    crowd = [kind(at, n) for kind, share, at in shares for n in range(count * share // 100)]
     random.shuffle(crowd)
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for member in crowd:
-            member.step()
-            if time.monotonic() > end:
-                break
-    for kind, _ in SHARES:
-        those = [m for m in crowd if isinstance(m, kind) and type(m) is kind]
+    try:
+        while time.monotonic() < end:
+            for member in crowd:
+                member.step()
+                if time.monotonic() > end:
+                    break
+    except KeyboardInterrupt:
+        pass  # that is enough
+    for kind, _, _ in shares:
+        those = [m for m in crowd if type(m) is kind]
         print(f"{kind.__name__.lower()}: {len(those)} members, {sum(m.made for m in those)} connections, "
               f"{sum(m.sent for m in those) / 1e6:.1f} MB sent")
     for member in crowd:

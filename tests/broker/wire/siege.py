@@ -4,6 +4,7 @@ What it does to their latency is measured by `./do bench crowd`, where nothing e
 import pathlib
 
 from broker_rig import *  # noqa: F403
+from certs import Authority
 from doors_rig import broker
 
 CROWD = pathlib.Path(__file__).resolve().parent.parent.parent / "lib" / "crowd.py"
@@ -14,19 +15,29 @@ BOUNDS = """broker:
   output_memory: 16MiB
   input_memory: 16MiB
   connect_timeout: 3s
+  listeners:
+    - bind: "127.0.0.1:{port}"
+    - {{bind: "127.0.0.1:{tls}", tls: {{cert: {cert}, key: {key}}}}}
 """
-MOST = 120 << 20  # the three bounds, stock and sessions of the crowd, and as much again
+MOST = 150 << 20  # the three bounds, stock, sessions and hand-shakes of the crowd, and as much again
 
 
 @test(versions=(5,))
 def clients_that_behave_live_through_a_siege(_, v):
     members = min(2000, sockets_at_most(2200) - 200)
-    with broker(BOUNDS) as b:
+    tls = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        cert, key = Authority(folder).issue("server", "IP:127.0.0.1")
+        besiege(v, members, tls, BOUNDS.format(port="{port}", tls=tls, cert=cert, key=key))
+
+
+def besiege(v, members, tls, config):
+    with broker(config) as b:
         well = [(b.client(v), b.client(v), fresh()) for _ in range(3)]
         for receiver, _sender, topic in well:
             receiver.subscribe((topic, 1))
         before, most = b.resident(), 0
-        crowd = subprocess.Popen([sys.executable, str(CROWD), str(b.port), str(members), str(SECONDS)],
+        crowd = subprocess.Popen([sys.executable, str(CROWD), str(b.port), str(members), str(SECONDS), str(tls)],
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             n = 0
