@@ -12,18 +12,14 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "bridge/child.h"
 #include "bridge/wire.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,8 +28,6 @@ enum {
 	HEARTBEAT_MS = 10000, /* a name that does not resolve may hold the process for some seconds */
 	STOP_LIMIT_MS = 6000,
 	STEADY_MS = 10000, /* a process that ran so long begins its back-off anew */
-	SOCKET_BYTES = 1024 * 1024,
-	KEPT_FDS = 3, /* what the process inherits: words, inbound messages, options */
 };
 
 enum phase { RESTING, STARTING, RUNNING };
@@ -367,134 +361,37 @@ static void on_inbound(struct loop_watch *w, uint32_t events)
 
 /* --- starting ---------------------------------------------------------------------------------------------------------- */
 
-/* A descriptor that the child reads its options from. */
-static int options_fd(const char *text)
+/* What the child left open becomes the watches', whatever comes of it. */
+static int watch_child(struct bridge *b, const struct child *c)
 {
-	int fd = memfd_create("weir-upstream", MFD_CLOEXEC);
-	size_t len = strlen(text), done = 0;
+	int r = loop_watch(b->loop, &b->ended, c->ended, EPOLLIN);
 
-	if (fd < 0)
-		return -errno;
-	while (done < len) {
-		ssize_t n = write(fd, text + done, len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			int r = -errno;
-
-			close(fd);
-			return r;
-		}
-		done += (size_t)n;
-	}
-	if (lseek(fd, 0, SEEK_SET) < 0) {
-		int r = -errno;
-
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
-/* Between fork and exec in a process with threads: only what is safe in a signal handler. */
-static _Noreturn void become(const struct bridge *b, char *const *argv, const int *keep, pid_t parent)
-{
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
-		_exit(126);
-	for (int i = 0; i < KEPT_FDS; i++)
-		if (fcntl(keep[i], F_SETFD, 0) < 0) /* not to be closed by exec */
-			_exit(126);
-	execv(b->exe, argv);
-	_exit(127);
-}
-
-static int fork_child(struct bridge *b, const int *keep)
-{
-	char fds[KEPT_FDS][16];
-	char verb[] = "bridge";
-	char *argv[] = {b->exe, verb, fds[0], fds[1], fds[2], b->name, b->store_dir, b->site, b->version, NULL};
-	pid_t parent = getpid();
-
-	for (int i = 0; i < KEPT_FDS; i++)
-		snprintf(fds[i], sizeof(fds[i]), "%d", keep[i]);
-	b->pid = fork();
-	if (b->pid == 0)
-		become(b, argv, keep, parent);
-	return b->pid < 0 ? -errno : 0;
-}
-
-/* Ours become the watches', whatever comes of it. */
-static int watch_child(struct bridge *b, int sock, int inbound)
-{
-	int pidfd = (int)syscall(SYS_pidfd_open, b->pid, 0); /* close-on-exec by itself */
-	int r = pidfd < 0 ? -errno : 0;
-
-	b->wire->fd = sock;
-	b->inbound_wire->fd = inbound;
+	b->wire->fd = c->words;
+	b->inbound_wire->fd = c->inbound;
 	if (r == 0)
-		r = loop_watch(b->loop, &b->ended, pidfd, EPOLLIN);
+		r = loop_watch(b->loop, &b->sock, c->words, EPOLLIN);
 	if (r == 0)
-		r = loop_watch(b->loop, &b->sock, sock, EPOLLIN);
-	if (r == 0)
-		r = loop_watch(b->loop, &b->inbound, inbound, EPOLLIN);
-	if (b->ended.fd < 0 && pidfd >= 0)
-		close(pidfd);
+		r = loop_watch(b->loop, &b->inbound, c->inbound, EPOLLIN);
+	if (b->ended.fd < 0)
+		close(c->ended);
 	if (b->sock.fd < 0)
-		close(sock);
+		close(c->words);
 	if (b->inbound.fd < 0)
-		close(inbound);
+		close(c->inbound);
 	return r;
-}
-
-static int socket_pair(int pair[2])
-{
-	int bytes = SOCKET_BYTES;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	/* As much as the system allows, at both ends; ours never blocks, the child's does. */
-	for (int i = 0; i < 2; i++)
-		(void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	if (fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0) {
-		int r = -errno;
-
-		close(pair[0]);
-		close(pair[1]);
-		pair[0] = pair[1] = -1;
-		return r;
-	}
-	return 0;
-}
-
-static void close_all(int *fds, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
 }
 
 static int start(struct bridge *b)
 {
-	int words[2] = {-1, -1}, inbound[2] = {-1, -1}, keep[KEPT_FDS], r;
+	struct child_plan plan = {b->exe, b->name, b->store_dir, b->site, b->version, b->opts_text};
+	struct child child;
 	siginfo_t info;
+	int r = child_start(&child, &plan);
 
-	keep[2] = options_fd(b->opts_text);
-	r = keep[2] < 0 ? keep[2] : socket_pair(words);
-	if (r == 0)
-		r = socket_pair(inbound);
-	keep[0] = words[1];
-	keep[1] = inbound[1];
-	if (r == 0)
-		r = fork_child(b, keep);
-	close_all(keep, KEPT_FDS);
-	if (r < 0) {
-		b->pid = 0;
-		close_all(words, 1);
-		close_all(inbound, 1);
+	if (r < 0)
 		return r;
-	}
-	r = watch_child(b, words[0], inbound[0]);
+	b->pid = child.pid;
+	r = watch_child(b, &child);
 	if (r < 0) {
 		kill(b->pid, SIGKILL);
 		reap(b, &info);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* child.h - how the process of an upstream is started: its sockets, its options, and nothing else of ours.
+ *
+ * It is killed when the thread that started it ends (PR_SET_PDEATHSIG). Its command line is as bridge_run() says.
+ */
+#ifndef BRIDGE_CHILD_H
+#define BRIDGE_CHILD_H
+
+#include <sys/types.h>
+
+struct child_plan {
+	char *exe, *name, *store_dir, *site, *version;
+	const char *opts_text;
+};
+
+/* Descriptors of ours: its pidfd, and our ends of its two sockets, which do not block. */
+struct child {
+	pid_t pid;
+	int ended, words, inbound;
+};
+
+int child_start(struct child *out, const struct child_plan *plan); /* -errno: nothing is left of it */
+
+#endif
