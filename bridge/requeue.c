@@ -245,7 +245,8 @@ int requeue_read(struct requeue *q, uint64_t after, struct store_record *out, si
 	struct aside_record rec;
 	size_t bytes = 0;
 	long damaged = 0;
-	int n = 0, r = q->run ? 0 : REQUEUE_NONE;
+	uint64_t done, last;
+	int n = 0, r = requeue_look(q, &done, &last);
 
 	let_go(q);
 	if (r == 0 && after < q->at)
@@ -260,6 +261,8 @@ int requeue_read(struct requeue *q, uint64_t after, struct store_record *out, si
 		bytes += msg_bytes(rec.m);
 		out[n++] = (struct store_record){.seq = rec.seq, .msg = rec.m, .gap = rec.gap};
 	}
+	if (r == REQUEUE_NONE && n == 0 && q->run && after < q->last)
+		r = -EIO; /* it was there when the run was opened */
 	return r < 0 ? r : n;
 }
 

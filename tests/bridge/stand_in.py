@@ -46,9 +46,11 @@ class Link:
         r = w.Reader(body)
         r.str()
         self.version, flags, keep_alive = r.u8(), r.u8(), r.u16()
-        if self.version == 5:
-            r.take(r.var())
-        hello = {"version": self.version, "client_id": r.str(), "keep_alive": keep_alive, "clean": bool(flags & 2),
+        props, inner = {}, w.Reader(r.take(r.var()) if self.version == 5 else b"")
+        while inner.left():
+            ident = inner.var()
+            props[ident] = getattr(inner, w.KIND[ident])()
+        hello = {"props": props, "version": self.version, "client_id": r.str(), "keep_alive": keep_alive, "clean": bool(flags & 2),
                  "alpn": self.sock.selected_alpn_protocol() if isinstance(self.sock, ssl.SSLSocket) else None}
         if flags & 4:
             if self.version == 5:

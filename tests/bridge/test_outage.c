@@ -226,6 +226,27 @@ static void a_lost_link_is_dialled_again_where_it_was(void **state)
 	assert_string_equal(b->up.address, "mqtt://two");
 }
 
+static void a_token_is_renewed_before_it_runs_out(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.token = (struct bridge_token){.kind = BRIDGE_TOKEN_SAS, .lifetime_ms = 100000};
+	rig_begin(b);
+	rig_go_up(b);
+	assert_in_range(drain_due_ms(b->drain) - b->now_ms, 1, 80000);
+	rig_turn(b, 79000);
+	assert_int_equal(b->up.dials, 1);
+	rig_add(b, 3);
+	rig_turn(b, 0);
+	assert_int_equal(b->up.count, 3);
+	rig_turn(b, 1000);
+	assert_int_equal(b->up.dials, 2); /* by a call of its own time, with another token */
+	rig_go_up(b);
+	assert_int_equal(b->up.count, 6);
+	assert_true(b->up.got[3].again);
+	rig_settle_until(b, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +264,7 @@ int main(void)
 		RIG_TEST(events_nobody_expects_are_survived),
 		RIG_TEST(another_address_is_left_for_the_first_after_a_while),
 		RIG_TEST(a_lost_link_is_dialled_again_where_it_was),
+		RIG_TEST(a_token_is_renewed_before_it_runs_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

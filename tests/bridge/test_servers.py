@@ -81,7 +81,9 @@ def aws_limits_are_kept(rig):
     until("the cursor passes", lambda: h.acked() == 151)
     assert not rig.server.breaches, rig.server.breaches
     assert rig.server.hellos[0]["alpn"] == "x-amzn-mqtt-ca", rig.server.hellos
-    assert rig.server.hellos[0]["keep_alive"] <= 1200 and rig.server.hellos[0]["version"] == 5
+    hello = rig.server.hellos[0]
+    assert hello["keep_alive"] <= 1200 and hello["version"] == 5, hello
+    assert not hello["clean"] and 0 < hello["props"][0x11] <= 604800, hello  # a persistent session, of a week at most
     assert h.said("quarantine ") == ["quarantine 101 149 packet too large"], h.said("quarantine ")
 
 
@@ -151,14 +153,37 @@ def azure_is_never_sent_a_topic_of_nobody(rig):
 
 
 def nats_is_spared_what_it_cannot_name(rig):
-    rig.server.judge = lambda p, _s, u: "topic" if set(p.topic) & set(". ") else f"{u} unacked" if u > 100 else None
+    def judge(p, size, unacked):
+        return ("topic" if set(p.topic) & set(". ") else "size" if size > 1024 * 1024 else
+                f"{unacked} unacked" if unacked > 100 else "qos 2" if p.qos == 2 else None)
+
+    rig.server.welcome = lambda hello: (0 if hello["version"] == 4 else 1, ())
+    rig.server.judge = judge
     h = plain(rig, "preset: nats\n")
     for topic in ("plant/a", "plant/v1.2", "plant/b"):
         h.tell(f"say {topic} 1")
-    until("the cursor passes", lambda: h.acked() == 3)
+    h.tell("add 1 1100000")
+    h.tell("add 30 100")
+    until("the cursor passes", lambda: h.acked() == 34)
     assert not rig.server.breaches, rig.server.breaches
-    assert [p.topic for p in rig.server.published] == ["plant/a", "plant/b"]
-    assert rig.server.hellos[0]["version"] == 4
+    assert [p.topic for p in rig.server.published][:2] == ["plant/a", "plant/b"] and len(rig.server.accepted) == 32
+    assert h.said("quarantine ") == ["quarantine 2 144 topic name invalid", "quarantine 4 149 packet too large"]
+
+
+def rabbitmq_hears_3_1_1_and_qos_1(rig):
+    """As 3.8 to 3.12 do it: the connection is closed under MQTT 5 and no word said, QoS 2 becomes 1."""
+    def welcome(hello):
+        if hello["version"] != 4:
+            raise ConnectionError
+        return 0, ()
+
+    rig.server.welcome = welcome
+    rig.server.judge = lambda p, _s, _u: None if p.qos == 1 else f"qos {p.qos}"
+    h = plain(rig, "preset: rabbitmq\n", rules="{out: 'plant/#', retain: set}")
+    h.tell("add 100 100")
+    until("drained", lambda: h.acked() == 100)
+    assert not rig.server.breaches, rig.server.breaches
+    assert h.ups() == 1 and not rig.server.hellos[0]["clean"] and rig.server.published[0].retain
 
 
 def limits_that_a_broker_tells_are_kept(rig):
@@ -369,6 +394,7 @@ CASES = {
     aws_topics_it_would_hang_up_on_are_set_aside: {"encrypted": True, "alpn": "x-amzn-mqtt-ca"},
     azure_is_never_sent_a_topic_of_nobody: {"encrypted": True},
     nats_is_spared_what_it_cannot_name: {},
+    rabbitmq_hears_3_1_1_and_qos_1: {},
     limits_that_a_broker_tells_are_kept: {},
     a_jwt_is_signed_and_renewed_by_the_private_key: {},
     receive_maximum_is_never_passed: {},
