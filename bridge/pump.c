@@ -258,16 +258,36 @@ static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 	return slot;
 }
 
+/* MAIN had an alarm in flight when the last link broke, and sends it again now. It is older than any of FAST's, since
+ * MAIN takes none while FAST has something in flight. One that was refused is not waited for. */
+static bool main_owes_alarm(const struct drain *d)
+{
+	const struct flight *main = &d->lanes[MAIN].flight;
+
+	if (!d->opts->alarms_first || drain_live_first(d) || d->shut)
+		return false;
+	for (uint64_t place = main->unsent < main->head ? main->head : main->unsent; place < main->tail; place++) {
+		const struct flight_slot *slot = &main->slots[place % main->cap];
+
+		if (slot->phase == FLIGHT_WAITING && slot->refusals == 0 && slot->due_ms <= d->now_ms && slot->msg &&
+			slot->msg->class == MSG_ALARM)
+			return true;
+	}
+	return false;
+}
+
 static struct flight_slot *next(struct drain *d, size_t *lane, int *reads)
 {
 	struct flight_slot *slot = next_of(d, BACK, &reads[BACK]);
+	bool owed;
 
 	*lane = BACK;
 	if (slot)
 		return slot;
-	*lane = d->fast_in_a_row < FAST_IN_A_ROW ? FAST : MAIN;
+	owed = main_owes_alarm(d);
+	*lane = d->fast_in_a_row < FAST_IN_A_ROW && !owed ? FAST : MAIN;
 	slot = next_of(d, *lane, &reads[*lane]);
-	if (!slot) {
+	if (!slot && !owed) {
 		*lane = *lane == FAST ? MAIN : FAST;
 		slot = next_of(d, *lane, &reads[*lane]);
 	}

@@ -58,6 +58,7 @@ static enum lane_answer take(
 static enum lane_answer main_wants(void *ctx, const struct store_record *rec, const struct bridge_rule **rule)
 {
 	struct drain *d = ctx;
+	const struct flight *fast = &d->lanes[FAST].flight;
 
 	if (!selected(d, rec, rule)) {
 		d->counts.skipped++;
@@ -67,9 +68,12 @@ static enum lane_answer main_wants(void *ctx, const struct store_record *rec, co
 		d->counts.looped++;
 		return LANE_PASS;
 	}
-	if (rec->seq <= d->lanes[FAST].flight.seen && overtakes(d, rec))
+	if (!overtakes(d, rec))
+		return take(d, MAIN, rec, *rule);
+	if (rec->seq <= fast->seen)
 		return LANE_PASS;
-	return take(d, MAIN, rec, *rule);
+	/* FAST does not walk now, but what it took is in order with this one. */
+	return flight_count(fast) > 0 ? LANE_WAIT : take(d, MAIN, rec, *rule);
 }
 
 static enum lane_answer fast_wants(void *ctx, const struct store_record *rec, const struct bridge_rule **rule)
@@ -97,8 +101,17 @@ static enum lane_answer back_wants(void *ctx, const struct store_record *rec, co
 	return LANE_PASS;
 }
 
+/* Something of FAST's up to seq is not acknowledged. What a rule holds back for its interval is not waited for. */
+static bool fast_owes(const struct drain *d, uint64_t seq)
+{
+	const struct flight *fast = &d->lanes[FAST].flight;
+
+	return flight_count(fast) > 0 && flight_cursor(fast) < seq;
+}
+
 /* How far each lane may walk now. FAST never falls behind MAIN; with live-first MAIN has only history to walk, and
- * past it everything belongs to FAST. */
+ * past it everything belongs to FAST. A stretch is begun when all that went live before it is acknowledged: a new
+ * process would send the rest of that as late, and it must not come behind later ones that are late already. */
 static uint64_t main_until(struct drain *d)
 {
 	struct lane *main = &d->lanes[MAIN];
@@ -108,7 +121,10 @@ static uint64_t main_until(struct drain *d)
 		return d->news;
 	history_walked(&d->history, main->flight.seen);
 	lane_jump(main, d->history.count > 0 ? d->history.stretch[0].after : fast->flight.seen);
-	return d->history.count > 0 ? d->history.stretch[0].to : main->flight.seen;
+	if (d->history.count == 0 ||
+		(main->flight.seen <= d->history.stretch[0].after && fast_owes(d, main->flight.seen)))
+		return main->flight.seen;
+	return d->history.stretch[0].to;
 }
 
 static uint64_t fast_until(struct drain *d)

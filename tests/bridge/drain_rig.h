@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { RECORDS = 2000 };
+enum { RECORDS = 2000, RECORDS_MAX = 6000 };
 
 struct bench {
 	struct fake_uplink up;
@@ -22,7 +22,7 @@ struct bench {
 	struct bridge_opts opts;
 	struct bridge_rule rules[2];
 	const char *address[2];
-	struct msg *msgs[RECORDS + 1]; /* by seq */
+	struct msg *msgs[RECORDS_MAX + 1]; /* by seq */
 	uint64_t last;
 	struct store_record back[8]; /* put back from quarantine, by seq */
 	size_t back_count;

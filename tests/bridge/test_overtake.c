@@ -100,6 +100,90 @@ static void a_new_process_sends_nothing_live_that_another_may_have_passed(void *
 		assert_int_equal(b->up.got[rig_place_of(b, seq)].late, seq <= 6);
 }
 
+/* Killed now, the next process would send 1 to 3 as late: behind some that were late already. */
+static void a_backlog_begins_when_what_went_live_before_it_is_acknowledged(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.order = BRIDGE_LIVE_FIRST;
+	rig_begin(b);
+	rig_go_up(b);
+	rig_add(b, 3);
+	rig_turn(b, 1);
+	assert_int_equal(b->up.count, 3);
+	fake_down(&b->up, 0);
+	for (size_t k = 0; k < 3; k++)
+		b->up.got[k].answered = true;
+	rig_add(b, 1200);
+	rig_turn(b, 3000);
+	rig_go_up(b);
+	rig_add(b, 1);
+	rig_turn(b, 1);
+	assert_int_equal(b->up.count, 7);
+	assert_int_equal(b->up.got[6].seq, 1204); /* live ones go on */
+	for (size_t k = 3; k < 7; k++)
+		assert_false(b->up.got[k].late);
+	rig_settle_all(b);
+	rig_turn(b, 1);
+	assert_int_equal(b->up.got[7].seq, 4);
+	assert_true(b->up.got[7].late);
+	rig_settle_until(b, 1204);
+}
+
+static void lose_link(struct bench *b)
+{
+	fake_down(&b->up, 0);
+	for (size_t k = 0; k < b->up.count; k++)
+		b->up.got[k].answered = true;
+	b->up.count = 0;
+	rig_turn(b, 3000);
+}
+
+/* What is left of the backlog is too little to overtake, and the new link takes little at once. */
+static void an_alarm_does_not_pass_those_that_overtook_before_it(void **state)
+{
+	struct uplink_limits narrow = {.max_qos = 2, .receive_max = 3};
+	struct bench *b = *state;
+
+	b->opts.alarms_first = true;
+	rig_add(b, 1100);
+	for (int i = 0; i < 12; i++)
+		rig_add_class(b, "p/alarm", "!", MSG_ALARM);
+	rig_begin(b);
+	rig_go_up(b);
+	while (rig_place_of(b, 1100) == SIZE_MAX) {
+		for (size_t k = 0; k < b->up.count; k++)
+			if (!b->up.got[k].answered && b->up.got[k].seq <= 1100)
+				fake_settle(&b->up, k);
+		rig_turn(b, 1);
+	}
+	fake_settle(&b->up, rig_place_of(b, 1100));
+	lose_link(b);
+	fake_up(&b->up, &narrow);
+	rig_settle_until(b, 1112);
+	for (size_t k = 1; k < b->up.count; k++)
+		assert_true(b->up.got[k].seq > b->up.got[k - 1].seq);
+}
+
+static void an_alarm_does_not_overtake_one_that_is_sent_again(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.alarms_first = true;
+	rig_add(b, 5);
+	rig_add_class(b, "p/alarm", "!", MSG_ALARM);
+	rig_begin(b);
+	rig_go_up(b);
+	lose_link(b);
+	rig_add_class(b, "p/alarm", "!", MSG_ALARM);
+	rig_add(b, 1100);
+	rig_go_up(b);
+	for (uint64_t seq = 1; seq <= 6; seq++)
+		assert_int_equal(rig_place_of(b, seq), seq - 1);
+	assert_int_equal(rig_place_of(b, 7), 6);
+	rig_settle_until(b, 1107);
+}
+
 static void live_records_are_fresh_while_a_limited_backlog_drains(void **state)
 {
 	struct bench *b = *state;
@@ -225,6 +309,9 @@ int main(void)
 		RIG_TEST(without_a_backlog_alarms_keep_their_place),
 		RIG_TEST(live_records_go_beside_a_backlog_which_is_late),
 		RIG_TEST(a_new_process_sends_nothing_live_that_another_may_have_passed),
+		RIG_TEST(a_backlog_begins_when_what_went_live_before_it_is_acknowledged),
+		RIG_TEST(an_alarm_does_not_pass_those_that_overtook_before_it),
+		RIG_TEST(an_alarm_does_not_overtake_one_that_is_sent_again),
 		RIG_TEST(a_short_break_does_not_turn_live_records_into_late_ones),
 		RIG_TEST(live_records_are_fresh_while_a_limited_backlog_drains),
 		RIG_TEST(any_life_ends_with_everything_there),
