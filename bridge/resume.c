@@ -31,10 +31,26 @@ static int find(struct drain *d, size_t lane, const struct exact_held *held, str
 	return n == 0 || out->seq != held->seq || out->gap || exact_sum(out->msg) != held->sum;
 }
 
+/* As it was called when it was sent: with live-first that is its stream. Only the process that sent it knows. */
+static bool was_late(const struct drain *d, uint64_t seq)
+{
+	for (size_t lane = MAIN; lane <= FAST; lane++) {
+		const struct flight *w = &d->lanes[lane].flight;
+
+		for (uint64_t place = w->head; place < w->tail; place++) {
+			const struct flight_slot *slot = &w->slots[place % w->cap];
+
+			if (slot->phase != FLIGHT_DONE && !slot->crate && slot->seq == seq)
+				return slot->late;
+		}
+	}
+	return true;
+}
+
 /* 0: out is what it was sent as. 1: it cannot be said any more. */
 static int parcel_of(struct drain *d, const struct exact_held *held, struct parcel *out)
 {
-	struct parcel_facts facts = {held->seq, true, true, d->now_ms};
+	struct parcel_facts facts = {held->seq, was_late(d, held->seq), true, d->now_ms};
 	const struct bridge_rule *rule;
 	struct store_record rec;
 	int n = find(d, MAIN, held, &rec);

@@ -30,11 +30,15 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 static int hold(struct uplink *u, const struct uplink_held *held)
 {
 	struct fake_uplink *f = of(u);
+	struct fake_held *out = &f->held[f->held_count++];
 
-	f->held[f->held_count++] = (struct fake_held){held->id, held->released};
-	if (!held->released)
-		snprintf(f->held[f->held_count - 1].payload, sizeof(f->held[0].payload), "%.*s",
-			(int)held->parcel->payload_len, (const char *)held->parcel->payload);
+	*out = (struct fake_held){.id = held->id, .released = held->released};
+	if (held->released)
+		return 0;
+	snprintf(out->payload, sizeof(out->payload), "%.*s", (int)held->parcel->payload_len,
+		(const char *)held->parcel->payload);
+	for (size_t i = 0; i < held->parcel->note_count; i++)
+		out->late = out->late || strcmp(held->parcel->notes[i].name, "late") == 0;
 	return 0;
 }
 

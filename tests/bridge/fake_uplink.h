@@ -19,7 +19,7 @@ struct fake_parcel {
 
 struct fake_held {
 	uint16_t id;
-	bool released;
+	bool released, late;
 	char payload[128];
 };
 

@@ -113,6 +113,24 @@ static void what_was_in_flight_is_held_and_nothing_new_goes_before_it_is_answere
 	assert_int_equal(x->b->up.got[10].seq, 11);
 }
 
+/* Called late, a live one would be ahead of the backlog in the backlog's stream. */
+static void what_is_resumed_keeps_its_stream(void **state)
+{
+	struct exact_bench *x = *state;
+
+	x->b->opts.order = BRIDGE_LIVE_FIRST;
+	rig_add(x->b, 3);
+	begin(x);
+	rig_add(x->b, 2);
+	rig_turn(x->b, 1);
+	note(x);
+	assert_int_equal(x->b->up.count, 5);
+	dial_again(x);
+	assert_int_equal(x->b->up.held_count, 5);
+	for (size_t k = 0; k < 5; k++)
+		assert_int_equal(x->b->up.held[k].late, k < 3);
+}
+
 static void lost_session_means_send_again(void **state)
 {
 	struct exact_bench *x = *state;
@@ -287,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(unknown_session_is_wiped_before_anything_is_sent),
 		TEST(what_was_in_flight_is_held_and_nothing_new_goes_before_it_is_answered),
+		TEST(what_is_resumed_keeps_its_stream),
 		TEST(lost_session_means_send_again),
 		TEST(one_refused_while_it_was_resumed_is_sent_as_new),
 		TEST(another_process_goes_on_where_the_last_one_was_killed),
