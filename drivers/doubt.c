@@ -82,8 +82,10 @@ bool doubt_heard(struct doubt *d, const uint8_t *frame, size_t len)
 {
 	for (size_t i = 0; i < d->count; i++)
 		if (looks_like(&d->list[i], frame, len)) {
+			uint8_t function = d->list[i].function;
+
 			drop(d, i, frame[0]);
-			d->late(d->ctx, frame[0]);
+			d->late(d->ctx, frame[0], function);
 			return true;
 		}
 	return false;

@@ -27,7 +27,7 @@ struct owed {
 struct doubt {
 	const struct framing *framing;
 	int64_t keep_us;
-	void (*late)(void *ctx, uint8_t unit); /* a late reply was heard */
+	void (*late)(void *ctx, uint8_t unit, uint8_t function); /* a late reply was heard */
 	void *ctx;
 
 	struct owed list[DOUBT_CAP]; /* oldest first */

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void on_late(void *ctx, uint8_t unit)
+static void on_late(void *ctx, uint8_t unit, uint8_t function)
 {
 	(void)ctx;
 	(void)unit;
+	(void)function;
 }
 
 /* Between requests, while a reply is owed: no more noise than there were bytes. */

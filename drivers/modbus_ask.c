@@ -8,8 +8,8 @@
  *   1. a part of what is polled, cut behind a value, of a length that is not owed;
  *   2. function 8, which returns a number that is sent with it; one that does not know it says so by an exception that
  *      no other request can have;
- *   3. of a device that ignores function 8, what is read of it is read twice, and the second answer counts. A reply that
- *      is later than both is the one case that nothing on such a wire could tell.
+ *   3. of a device that ignores function 8 each time, what is read of it is read twice, and the second answer counts. A
+ *      reply that is later than both is the one case that nothing on such a wire could tell.
  */
 #include "drivers/modbus_state.h"
 
@@ -19,6 +19,7 @@
 enum {
 	KEEP_US = 60000000, /* the least; what is later than that, and than so many reply_timeouts, is not waited for */
 	KEEP_TIMEOUTS = 20,
+	LOOPBACK_TRIES = 3,
 };
 
 /* --- the line's doubt ------------------------------------------------------------------------------------------ */
@@ -32,15 +33,18 @@ static size_t device_of(const struct modbus *m, uint8_t unit)
 	return i < m->opts->device_count ? i : SIZE_MAX;
 }
 
-static void heard_late(void *ctx, uint8_t unit)
+static void heard_late(void *ctx, uint8_t unit, uint8_t function)
 {
 	struct modbus *m = ctx;
 	size_t device = device_of(m, unit);
 
-	if (device == SIZE_MAX)
+	if (device == SIZE_MAX) {
 		line_count(m->line, COUNT_LATE, 1);
-	else
-		line_heard_late(m->line, device);
+		return;
+	}
+	if (function == FC_LOOPBACK)
+		m->devices[device].loopback = LOOPBACK_KNOWN; /* its answer took long, that is all */
+	line_heard_late(m->line, device);
 }
 
 int modbus_doubt(struct modbus *m)
@@ -154,7 +158,8 @@ static bool is_answer(enum outcome o)
 	return o == OUTCOME_OK || o == OUTCOME_REFUSED;
 }
 
-/* Whether a device ignores function 8 shows when it says nothing to it right after it has answered something else. */
+/* Whether a device ignores function 8 shows when it says nothing to it right after it has answered something else, and
+ * that more than once: an answer may be late to this question, too. */
 static enum outcome loop_back_or_not(
 	struct modbus *m, size_t device, const struct request *wanted, struct exchange *x, int64_t timeout_us)
 {
@@ -166,11 +171,13 @@ static enum outcome loop_back_or_not(
 	if (!is_answer(o) || !d || d->loopback == LOOPBACK_IGNORED)
 		return o;
 	o = loop_back(m, device, wanted->unit, x, timeout_us);
-	if (d->loopback == LOOPBACK_UNTRIED && (is_answer(o) || o == OUTCOME_SILENT)) {
-		d->loopback = o == OUTCOME_SILENT ? LOOPBACK_IGNORED : LOOPBACK_KNOWN;
-		return OUTCOME_OK;
-	}
-	return o;
+	if (d->loopback != LOOPBACK_UNTRIED)
+		return o;
+	if (is_answer(o))
+		d->loopback = LOOPBACK_KNOWN;
+	else if (o == OUTCOME_SILENT && ++d->loopback_silences == LOOPBACK_TRIES)
+		d->loopback = LOOPBACK_IGNORED;
+	return d->loopback == LOOPBACK_UNTRIED ? o : OUTCOME_OK;
 }
 
 /* From then on nothing is owed by the unit that could be taken for an answer to `wanted`. OUTCOME_OK, or why not. */

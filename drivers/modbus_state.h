@@ -23,6 +23,7 @@ struct modbus_device {
 	bool replan;
 	bool taught;                                                          /* since that plan */
 	enum { LOOPBACK_UNTRIED, LOOPBACK_KNOWN, LOOPBACK_IGNORED } loopback; /* what it does upon function 8 */
+	unsigned loopback_silences;                                           /* times that it did not answer it */
 };
 
 struct modbus {

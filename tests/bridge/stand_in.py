@@ -87,6 +87,15 @@ class Link:
         body = w.u16(p.pid) + (bytes([reason]) if reason and self.version == 5 else b"")
         self.send(w.packet(0x40, body))
 
+    def send_away(self, code, tail=b""):
+        """DISCONNECT, and an end that lets it arrive: a close over what was not read yet would reset the connection."""
+        self.send(bytes([0xE0, 1 + len(tail), code]) + tail)
+        self.sock.shutdown(socket.SHUT_WR)
+        self.sock.settimeout(10)
+        while self.sock.recv(65536):
+            pass
+        raise ConnectionError
+
     def run(self):
         try:
             while True:

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STALE_UNIT = 9, HOLE = 41, LONGEST_POLL_MS = 10 };
+enum { STALE_UNIT = 9, HOLE = 41 };
 
 static int64_t now_us(void)
 {
@@ -91,11 +91,19 @@ size_t slave_answer(struct slave *s, const uint8_t *q, uint8_t *a)
 
 /* --- out --------------------------------------------------------------------------------------------------------- */
 
+/* Over TCP the line may have hung up. */
+static void send_bytes(const struct slave *s, const uint8_t *bytes, size_t len)
+{
+	ssize_t n = s->tcp ? send(s->master, bytes, len, MSG_NOSIGNAL) : write(s->master, bytes, len);
+
+	if (n != (ssize_t)len && !s->tcp)
+		abort();
+}
+
 static void send_due(struct slave *s)
 {
 	while (s->waiting_count > 0 && s->waiting[0].due_us <= now_us()) {
-		if (write(s->master, s->waiting[0].bytes, s->waiting[0].len) != (ssize_t)s->waiting[0].len)
-			abort();
+		send_bytes(s, s->waiting[0].bytes, s->waiting[0].len);
 		s->waiting_count--;
 		memmove(&s->waiting[0], &s->waiting[1], s->waiting_count * sizeof(s->waiting[0]));
 	}
@@ -185,9 +193,9 @@ static void take_byte(struct slave *s, uint8_t byte, struct ascii *text, uint8_t
 
 static int patience_ms(const struct slave *s)
 {
-	int64_t left_us = s->waiting_count ? s->waiting[0].due_us - now_us() : LONGEST_POLL_MS * 1000;
+	int64_t left_us = s->waiting_count ? s->waiting[0].due_us - now_us() : SLAVE_WAIT_MS * 1000;
 
-	return left_us <= 0 ? 0 : left_us < LONGEST_POLL_MS * 1000 ? (int)(left_us / 1000) + 1 : LONGEST_POLL_MS;
+	return left_us <= 0 ? 0 : left_us < SLAVE_WAIT_MS * 1000 ? (int)(left_us / 1000) + 1 : SLAVE_WAIT_MS;
 }
 
 /* One connection, which stays. */
@@ -195,7 +203,7 @@ static bool is_connected(struct slave *s)
 {
 	struct pollfd p = {.fd = s->listener, .events = POLLIN};
 
-	if (s->master < 0 && poll(&p, 1, LONGEST_POLL_MS) > 0)
+	if (s->master < 0 && poll(&p, 1, SLAVE_WAIT_MS) > 0)
 		s->master = accept(s->listener, NULL, NULL);
 	return s->master >= 0;
 }
@@ -205,11 +213,16 @@ static void *serve(void *arg)
 	struct slave *s = arg;
 	struct ascii text = {0};
 	uint8_t q[SLAVE_FRAME], byte;
+	int64_t turned_us = now_us();
 	size_t got = 0;
 
 	while (!s->stop) {
+		int64_t turn_us = now_us() - turned_us;
 		struct pollfd p;
 
+		if (turn_us > s->longest_turn_us)
+			s->longest_turn_us = turn_us;
+		turned_us += turn_us;
 		if (!is_connected(s))
 			continue;
 		p = (struct pollfd){.fd = s->master, .events = POLLIN};

@@ -18,6 +18,7 @@
 
 enum {
 	SLAVE_REGS = 256,
+	SLAVE_WAIT_MS = 10, /* the longest that it sleeps in a turn */
 	SLAVE_WAITING = 64, /* replies that wait for their time; more are lost */
 	SLAVE_FRAME = 300,
 };
@@ -61,6 +62,7 @@ struct slave {
 	} waiting[SLAVE_WAITING];
 	size_t waiting_count;
 	int64_t last_due_us;
+	_Atomic int64_t longest_turn_us; /* of its thread: how long a busy machine kept it from its line, and a wait */
 };
 
 void slave_start(struct slave *s); /* what a test wants of it is set before */

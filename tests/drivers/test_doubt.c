@@ -17,9 +17,10 @@ static const uint8_t TWO[] = {7, 3, 4, 0, 1, 0, 2}, FOUR[] = {7, 3, 8, 0, 1, 0, 
 
 static unsigned heard_of;
 
-static void on_late(void *ctx, uint8_t unit)
+static void on_late(void *ctx, uint8_t unit, uint8_t function)
 {
 	(void)ctx;
+	(void)function;
 	heard_of += unit;
 }
 
