@@ -25,7 +25,8 @@ def fetch(build):
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, folder / name)
         if not (folder / "node_modules/mqtt/dist/mqtt.min.js").exists():
-            done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, timeout=120,
+            done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1",
+                                   "--fetch-retry-maxtimeout=2000", "--fetch-timeout=20000"], cwd=folder, timeout=60,
                                   capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 skip(f"npm cannot fetch mqtt.js: {done.stderr[-300:]}")
