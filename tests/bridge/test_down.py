@@ -183,10 +183,11 @@ def ids_of_a_lost_session_mean_nothing_in_the_next(g):
     g.process.send_signal(signal.SIGSTOP)  # what is on its way now is not released
     child = g.child()
     os.kill(child, signal.SIGSTOP)
-    thief = mqtt.Client(client_id=SITE, protocol=mqtt.MQTTv5)
+    thief, stolen = mqtt.Client(client_id=SITE, protocol=mqtt.MQTTv5), threading.Event()
+    thief.on_connect = lambda *_: stolen.set()
     thief.connect("127.0.0.1", g.cloud.port, clean_start=True)
     thief.loop_start()
-    time.sleep(0.2)
+    assert stolen.wait(20)
     thief.disconnect()
     thief.loop_stop()
     os.kill(child, signal.SIGCONT)
