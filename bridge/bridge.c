@@ -13,6 +13,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "bridge/child.h"
+#include "bridge/intake.h"
 #include "bridge/wire.h"
 
 #include <errno.h>
@@ -41,19 +42,18 @@ struct bridge {
 	enum phase phase;
 	bool stopping;
 	pid_t pid;
-	struct wire *wire, *inbound_wire;
-	struct loop_watch sock, inbound, ended; /* ended: the pidfd */
+	struct loop_watch sock, ended; /* ended: the pidfd */
 	struct loop_timer due;
 	struct backoff backoff;
 	int64_t heartbeat_ms, started_ms, heard_ms, stop_ms;
 	uint64_t news, told; /* told: news that the process knows */
 	uint32_t beats;
-	uint32_t inbound_id, inbound_token, tokens; /* inbound_token: what it waits for the answer to; 0: nothing */
-	bool inbound_asks;                          /* which is a question */
-	const char *start_reason;                   /* of the next process */
-	char config[24];                            /* empty: not told yet */
+	const char *start_reason; /* of the next process */
+	char config[24];          /* empty: not told yet */
 	char address[512], reason[512];
 	struct bridge_stats stats;
+	struct intake intake;
+	struct wire wire;
 };
 
 static void spawn(struct bridge *b);
@@ -100,10 +100,9 @@ static void reap(struct bridge *b, siginfo_t *info)
 	while (waitid(P_PID, (id_t)b->pid, info, WEXITED) < 0 && errno == EINTR)
 		;
 	b->pid = b->stats.pid = 0;
-	b->inbound_token = 0;
 	close_watch(b, &b->ended);
 	close_watch(b, &b->sock);
-	close_watch(b, &b->inbound);
+	intake_close(&b->intake);
 	loop_disarm(b->loop, &b->due);
 	b->phase = RESTING;
 }
@@ -162,7 +161,7 @@ static void kill_process(struct bridge *b, const char *why)
 
 static void must_say(struct bridge *b, const struct wire_word *word)
 {
-	int r = wire_send(b->wire, word);
+	int r = wire_send(&b->wire, word);
 
 	if (r == WIRE_FULL)
 		kill_process(b, "does not read what it is told");
@@ -182,7 +181,7 @@ static void tell_news(struct bridge *b)
 {
 	struct wire_word word = {.kind = WIRE_NEWS, .a = b->news};
 
-	if (b->phase == RUNNING && b->told < b->news && wire_send(b->wire, &word) == 0)
+	if (b->phase == RUNNING && b->told < b->news && wire_send(&b->wire, &word) == 0)
 		b->told = b->news;
 }
 
@@ -190,7 +189,7 @@ static void beat(struct bridge *b)
 {
 	struct wire_word word = {.kind = WIRE_PING, .id = b->beats++};
 
-	(void)wire_send(b->wire, &word); /* one that does not get through is one that is not answered */
+	(void)wire_send(&b->wire, &word); /* one that does not get through is one that is not answered */
 	tell_news(b);
 }
 
@@ -256,58 +255,6 @@ static void hear_quarantine(struct bridge *b, const struct wire_word *word)
 		b->events.quarantine(b->events.ctx, b, word->a, word->code, reason);
 }
 
-static void answer_inbound(struct bridge *b, int result)
-{
-	struct wire_word answer = {.kind = WIRE_TAKEN, .id = b->inbound_id, .code = (uint8_t)result};
-
-	b->inbound_token = 0;
-	if (wire_send(b->inbound_wire, &answer) == WIRE_FULL)
-		kill_process(b, "does not read what it is told");
-}
-
-/* An answer that comes later names what it is about, since the process may have been replaced by then. */
-static void offer(struct bridge *b, const struct wire_word *word, struct msg *m)
-{
-	struct bridge_arrival a = {m, word->a, word->b, ++b->tokens ? b->tokens : ++b->tokens};
-	int r = BRIDGE_NOT_NOW;
-
-	b->inbound_id = word->id;
-	b->inbound_token = a.token;
-	b->inbound_asks = !m;
-	if (b->events.inbound && !b->stopping)
-		r = b->events.inbound(b->events.ctx, b, &a);
-	if (r != BRIDGE_TOLD_LATER)
-		answer_inbound(b, r);
-}
-
-static void hear_inbound(struct bridge *b, const struct wire_word *word)
-{
-	struct msg_spec spec = {
-		.topic = word->text.at,
-		.topic_len = (uint32_t)word->text.len,
-		.props = word->props.at,
-		.props_len = (uint32_t)word->props.len,
-		.payload = word->payload.at,
-		.payload_len = (uint32_t)word->payload.len,
-		.qos = word->code & 3,
-		.retain = word->code >> 2 & 1,
-		.class = MSG_EVENT,
-		.origin = MSG_FROM_BRIDGE,
-		.expiry_s = word->id2,
-		.taken_ms = loop_now_ms(b->loop),
-		.wall_ms = clock_wall_ms(loop_clock(b->loop)),
-	};
-	struct msg *m = msg_new(&spec);
-
-	if (m) {
-		offer(b, word, m);
-	} else {
-		b->inbound_id = word->id;
-		answer_inbound(b, BRIDGE_NOT_NOW);
-	}
-	msg_unref(m);
-}
-
 static void hear(struct bridge *b, const struct wire_word *word)
 {
 	switch ((int)word->kind) {
@@ -330,7 +277,7 @@ static void on_sock(struct loop_watch *w, uint32_t events)
 	(void)events;
 	b->heard_ms = loop_now_ms(b->loop);
 	for (int n = 0; n < 64 && b->sock.fd >= 0; n++) { /* the rest comes with the next turn */
-		r = wire_receive(b->wire, &word);
+		r = wire_receive(&b->wire, &word);
 		if (r != 0)
 			break;
 		hear(b, &word);
@@ -341,44 +288,26 @@ static void on_sock(struct loop_watch *w, uint32_t events)
 		kill_process(b, "speaks nonsense");
 }
 
-/* One message at a time: its process waits for the answer. */
-static void on_inbound(struct loop_watch *w, uint32_t events)
-{
-	struct bridge *b = (struct bridge *)((char *)w - offsetof(struct bridge, inbound));
-	struct wire_word word;
-	int r = wire_receive(b->inbound_wire, &word);
-
-	(void)events;
-	if (r == 0 && word.kind == WIRE_INBOUND)
-		hear_inbound(b, &word);
-	else if (r == 0 && word.kind == WIRE_ASK)
-		offer(b, &word, NULL);
-	else if (r == WIRE_ENDED)
-		close_watch(b, &b->inbound);
-	else if (r != WIRE_EMPTY)
-		kill_process(b, "speaks nonsense");
-}
-
 /* --- starting ---------------------------------------------------------------------------------------------------------- */
+
+static int open_watch(struct bridge *b, struct loop_watch *w, int fd)
+{
+	int r = loop_watch(b->loop, w, fd, EPOLLIN);
+
+	if (r < 0)
+		close(fd);
+	return r;
+}
 
 /* What the child left open becomes the watches', whatever comes of it. */
 static int watch_child(struct bridge *b, const struct child *c)
 {
-	int r = loop_watch(b->loop, &b->ended, c->ended, EPOLLIN);
+	int ended = open_watch(b, &b->ended, c->ended);
+	int words = open_watch(b, &b->sock, c->words);
+	int inbound = intake_open(&b->intake, c->inbound);
 
-	b->wire->fd = c->words;
-	b->inbound_wire->fd = c->inbound;
-	if (r == 0)
-		r = loop_watch(b->loop, &b->sock, c->words, EPOLLIN);
-	if (r == 0)
-		r = loop_watch(b->loop, &b->inbound, c->inbound, EPOLLIN);
-	if (b->ended.fd < 0)
-		close(c->ended);
-	if (b->sock.fd < 0)
-		close(c->words);
-	if (b->inbound.fd < 0)
-		close(c->inbound);
-	return r;
+	b->wire.fd = c->words;
+	return ended < 0 ? ended : words < 0 ? words : inbound;
 }
 
 static int start(struct bridge *b)
@@ -433,8 +362,8 @@ int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts 
 	b->events = *events;
 	b->heartbeat_ms = env->heartbeat_ms > 0 ? env->heartbeat_ms : HEARTBEAT_MS;
 	b->sock = (struct loop_watch){.fd = -1, .run = on_sock};
-	b->inbound = (struct loop_watch){.fd = -1, .run = on_inbound};
 	b->ended = (struct loop_watch){.fd = -1, .run = on_ended};
+	intake_init(&b->intake, loop, b, &b->events, kill_process);
 	b->due.run = on_due;
 	b->stats.address = b->address;
 	b->stats.reason = b->reason;
@@ -446,10 +375,7 @@ int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts 
 	b->site = strdup(env->site);
 	b->version = strdup(env->version);
 	b->opts_text = strdup(env->opts_text ? env->opts_text : "");
-	b->wire = malloc(sizeof(*b->wire));
-	b->inbound_wire = malloc(sizeof(*b->inbound_wire));
-	if (!b->exe || !b->name || !b->store_dir || !b->site || !b->version || !b->opts_text || !b->wire ||
-		!b->inbound_wire) {
+	if (!b->exe || !b->name || !b->store_dir || !b->site || !b->version || !b->opts_text) {
 		bridge_free(b);
 		return -ENOMEM;
 	}
@@ -473,8 +399,7 @@ void bridge_configured(struct bridge *b, const char *hash)
 
 void bridge_taken(struct bridge *b, uint32_t token, bool taken)
 {
-	if (b->pid != 0 && token == b->inbound_token && token != 0)
-		answer_inbound(b, taken ? 0 : b->inbound_asks ? BRIDGE_NEVER_HAD : BRIDGE_NOT_NOW);
+	intake_taken(&b->intake, token, taken);
 }
 
 void bridge_stop(struct bridge *b)
@@ -483,7 +408,7 @@ void bridge_stop(struct bridge *b)
 
 	if (b->stopping)
 		return;
-	b->stopping = true;
+	b->stopping = b->intake.shut = true;
 	b->stop_ms = loop_now_ms(b->loop) + STOP_LIMIT_MS;
 	if (b->phase == RESTING)
 		loop_disarm(b->loop, &b->due);
@@ -513,8 +438,6 @@ void bridge_free(struct bridge *b)
 	free(b->site);
 	free(b->version);
 	free(b->opts_text);
-	free(b->wire);
-	free(b->inbound_wire);
 	free(b);
 }
 

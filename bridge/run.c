@@ -10,13 +10,10 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "bridge/drain.h"
+#include "bridge/holdings.h"
 #include "bridge/inbound.h"
-#include "bridge/mapped.h"
 #include "bridge/meter.h"
 #include "bridge/putback.h"
-#include "bridge/quarantine.h"
-#include "bridge/requeue.h"
-#include "bridge/roll.h"
 #include "bridge/rules.h"
 #include "bridge/uplink_paho.h"
 #include "bridge/wire.h"
@@ -38,20 +35,13 @@ struct run {
 	const struct bridge_env *env;
 	struct loop *loop;
 	struct wire *wire;
-	struct store_reader *readers[LANE_BACK]; /* those of the lanes over the store */
+	struct holdings files;
 	struct paho *paho;
-	struct quarantine *quarantine;
-	struct requeue *requeue;
-	bool putting_back;   /* a run of it */
-	uint64_t back_told;  /* what it knows to be done */
-	struct exact *exact; /* NULL: no rule sends at QoS 2 */
-	struct echo *echo;   /* NULL: with MQTT 5 the server sends none */
-	int meter_fd;        /* -1: there is no bound for a day */
-	int64_t meter_day, meter_bytes;
+	bool putting_back;       /* a run of what was put back */
+	uint64_t back_told;      /* what files.requeue knows to be done of it */
+	struct echo *echo;       /* NULL: with MQTT 5 the server sends none */
 	struct drain *drain;     /* NULL until main said where to start */
 	struct inbound *inbound; /* of Paho's receive thread */
-	struct inbox *inbox;     /* NULL: no rule lets QoS 2 in */
-	struct roll *roll;       /* NULL: each link has a session of its own */
 	struct loop_watch main_watch, paho_watch;
 	struct loop_timer due, counts_due;
 	struct loop_task turn;
@@ -89,7 +79,7 @@ static void look_back(struct run *r)
 	if (r->putting_back || !r->drain)
 		return;
 	if (result == 0)
-		result = requeue_look(r->requeue, &after, &last);
+		result = requeue_look(r->files.requeue, &after, &last);
 	if (result < 0 && result != -EWOULDBLOCK)
 		log_warn("upstream=%s what was put back from quarantine cannot be read: %s; again in %d ms", name,
 			strerror(-result), COUNTS_MS);
@@ -108,7 +98,7 @@ static void settle_back(struct run *r)
 
 	if (!r->putting_back || done == r->back_told)
 		return;
-	result = requeue_settle(r->requeue, done);
+	result = requeue_settle(r->files.requeue, done);
 	if (result < 0)
 		log_warn("upstream=%s how far it is with what was put back cannot be written: %s; again in %d ms",
 			r->opts->head.name, strerror(-result), COUNTS_MS);
@@ -125,8 +115,8 @@ static int read_store(void *ctx, size_t lane, uint64_t after, struct store_recor
 	struct run *r = ctx;
 
 	if (lane == LANE_BACK)
-		return requeue_read(r->requeue, after, out, max, loop_now_ms(r->loop));
-	return store_read(r->readers[lane], after, out, max);
+		return requeue_read(r->files.requeue, after, out, max, loop_now_ms(r->loop));
+	return store_read(r->files.readers[lane], after, out, max);
 }
 
 static void tell_state(void *ctx, enum bridge_state state, const char *reason)
@@ -144,7 +134,7 @@ static int set_aside(void *ctx, const struct aside *a)
 	struct run *r = ctx;
 	struct wire_word word = {
 		.kind = WIRE_QUARANTINE, .a = a->seq, .code = (uint8_t)a->code, .text = wire_text(a->reason)};
-	int result = quarantine_keep(r->quarantine, a);
+	int result = quarantine_keep(r->files.quarantine, a);
 
 	if (result == 0)
 		say(r, &word);
@@ -155,7 +145,7 @@ static int keep_meter(void *ctx, int64_t day, int64_t bytes)
 {
 	struct run *r = ctx;
 
-	return meter_keep(r->meter_fd, day, bytes);
+	return meter_keep(r->files.meter_fd, day, bytes);
 }
 
 /* On Paho's receive thread. */
@@ -219,8 +209,8 @@ static void on_turn(struct loop_task *t)
 	drain_at(r->drain, loop_now_ms(r->loop));
 	drain_turn(r->drain);
 	settle_back(r);
-	if (r->exact)
-		exact_set_floor(r->exact, drain_cursor(r->drain));
+	if (r->files.exact)
+		exact_set_floor(r->files.exact, drain_cursor(r->drain));
 	due_ms = sooner(drain_due_ms(r->drain), tell_cursor(r));
 	if (drain_stopped(r->drain) || is_worn(r))
 		end(r, 0);
@@ -270,15 +260,15 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed, const
 		.version = r->env->version,
 		.uplink = paho_uplink(r->paho),
 		.source = {r, read_store},
-		.exact = r->exact,
-		.roll = r->roll,
+		.exact = r->files.exact,
+		.roll = r->files.roll,
 		.host = {r, tell_state, set_aside},
 		.random = backoff_random,
 		.clock = &clock_system,
 		.echo = r->echo,
-		.meter = {r, r->meter_fd < 0 ? NULL : keep_meter, r->meter_day, r->meter_bytes},
+		.meter = {r, r->files.meter_fd < 0 ? NULL : keep_meter, r->files.meter_day, r->files.meter_bytes},
 	};
-	int result = store_read_cursor(r->readers[0], r->opts->head.name, &env.cursor);
+	int result = store_read_cursor(r->files.readers[0], r->opts->head.name, &env.cursor);
 
 	if (result < 0 && result != -ENOENT)
 		return result;
@@ -286,8 +276,8 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed, const
 		env.cursor = acknowledged;
 	r->told = env.cursor;
 	/* What neither of them has written when both were killed; at QoS 2 that must not be sent again. */
-	if (r->exact && exact_floor(r->exact) > env.cursor && exact_floor(r->exact) <= committed)
-		env.cursor = exact_floor(r->exact);
+	if (r->files.exact && exact_floor(r->files.exact) > env.cursor && exact_floor(r->files.exact) <= committed)
+		env.cursor = exact_floor(r->files.exact);
 	result = drain_new(&r->drain, &env);
 	if (result < 0)
 		return result;
@@ -372,51 +362,13 @@ static void ignore_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int open_readers(struct run *r)
-{
-	int result = 0;
-
-	for (size_t i = 0; i < LANE_BACK && result == 0; i++)
-		result = store_reader_open(&r->readers[i], r->env->store_dir);
-	return result;
-}
-
-/* Without QoS 2 nothing stays that could be taken for the truth later. */
-static int open_exact(struct run *r)
-{
-	const char *dir = r->env->store_dir, *name = r->opts->head.name;
-
-	if (rules_any_exact(r->opts, RULES_UP))
-		return exact_open(&r->exact, dir, name);
-	return mapped_remove(EXACT_FILE, dir, name);
-}
-
-static int open_roll(struct run *r)
-{
-	const char *dir = r->env->store_dir, *name = r->opts->head.name;
-
-	return r->opts->clean ? mapped_remove(ROLL_FILE, dir, name) : roll_open(&r->roll, dir, name);
-}
-
-static int open_inbox(struct run *r)
-{
-	const char *dir = r->env->store_dir, *name = r->opts->head.name;
-	int result;
-
-	if (!rules_any_exact(r->opts, RULES_DOWN))
-		return mapped_remove(INBOX_FILE, dir, name);
-	result = inbox_open(&r->inbox, dir, name);
-	r->inbound->inbox = r->inbox;
-	return result;
-}
-
 static int open_paho(struct run *r)
 {
 	struct paho_opts paho_opts = {
 		.opts = r->opts,
 		.client_id = r->opts->client_id ? r->opts->client_id : r->env->site,
-		.exact = r->exact,
-		.inbox = r->inbox,
+		.exact = r->files.exact,
+		.inbox = r->files.inbox,
 		.tags = drain_tags(r->opts),
 		.message = take_inbound,
 		.ctx = r,
@@ -446,23 +398,11 @@ static int begin(struct run *r, int sock_fd)
 	if (result == 0)
 		result = inbound_new(&r->inbound, r->opts, r->env->site, r->echo, r->env->inbound_fd);
 	if (result == 0)
-		result = open_readers(r);
-	if (result == 0)
-		result = quarantine_open(
-			&r->quarantine, r->env->store_dir, r->opts->head.name, r->opts->quarantine_bytes);
-	if (result == 0)
-		result = requeue_new(&r->requeue, r->env->store_dir, r->opts->head.name);
-	if (result == 0 && r->opts->day_bytes > 0)
-		result =
-			meter_open(&r->meter_fd, r->env->store_dir, r->opts->head.name, &r->meter_day, &r->meter_bytes);
-	if (result == 0)
-		result = open_exact(r);
-	if (result == 0)
-		result = open_inbox(r);
-	if (result == 0)
-		result = open_roll(r);
-	if (result == 0)
-		result = open_paho(r);
+		result = holdings_open(&r->files, r->env->store_dir, r->opts);
+	if (result < 0)
+		return result;
+	r->inbound->inbox = r->files.inbox;
+	result = open_paho(r);
 	if (result == 0)
 		result = loop_watch(r->loop, &r->main_watch, sock_fd, EPOLLIN);
 	if (result == 0)
@@ -479,7 +419,7 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 	struct run r = {
 		.opts = opts,
 		.env = env,
-		.meter_fd = -1,
+		.files = {.meter_fd = -1},
 		.main_watch = {.fd = -1, .run = on_main},
 		.paho_watch = {.fd = -1, .run = on_paho},
 		.due = {.run = on_due},
@@ -496,17 +436,9 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 		result = r.result;
 	drain_free(r.drain);
 	paho_free(r.paho);
-	exact_close(r.exact);
-	inbox_close(r.inbox);
-	roll_close(r.roll);
-	for (size_t i = 0; i < LANE_BACK; i++)
-		store_reader_close(r.readers[i]);
+	holdings_close(&r.files);
 	inbound_free(r.inbound);
 	echo_free(r.echo);
-	if (r.meter_fd >= 0)
-		close(r.meter_fd);
-	requeue_free(r.requeue);
-	quarantine_close(r.quarantine);
 	loop_free(r.loop);
 	free(r.wire);
 	if (result < 0)
