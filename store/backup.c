@@ -9,28 +9,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static const struct db_opts any_size = {.sync = true, .max_bytes = INT64_C(1) << 43, .wal_bytes = 4 << 20};
-
-static int path_of(char out[PATH_MAX], const char *dir, const char *name)
-{
-	return snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
-static void drop_index(const char *path)
-{
-	static const char *const ends[] = {"-wal", "-shm"};
-	char name[PATH_MAX];
-
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		if (snprintf(name, sizeof(name), "%s%s", path, ends[i]) < (int)sizeof(name))
-			unlink(name);
-}
 
 /* from -> to, which is new, and complete in its one file afterwards. The counter of the copy is at least `next`. */
 static int copy(const char *from, const char *to, bool in_use, struct seqlimit limit, struct store_copy *out)
@@ -45,7 +27,7 @@ static int copy(const char *from, const char *to, bool in_use, struct seqlimit l
 	int r = db_open_reader(&o.from, from);
 
 	if (r == 0)
-		r = db_open(&o.to, to, &any_size);
+		r = db_open(&o.to, to, &db_any_size);
 	if (r == 0)
 		r = relog(&o, &done);
 	if (r == 0)
@@ -54,17 +36,15 @@ static int copy(const char *from, const char *to, bool in_use, struct seqlimit l
 		next = limit.limit;
 		r = db_begin(o.to);
 		if (r == 0)
-			r = db_mark_set(o.to, "next", next);
-		if (r == 0)
-			r = db_commit(o.to);
+			r = db_end(o.to, db_mark_set(o.to, "next", next));
 	}
 	if (r == 0)
 		r = db_empty_wal(o.to);
 	db_close(o.to);
 	db_close(o.from);
-	drop_index(to);
+	db_drop_index(to);
 	if (!in_use)
-		drop_index(from); /* made by looking at it */
+		db_drop_index(from); /* made by looking at it */
 	*out = (struct store_copy){done.records, done.last, next, done.lost};
 	return r;
 }
@@ -73,7 +53,7 @@ int store_backup(const char *dir, const char *to, struct store_copy *out)
 {
 	struct seqlimit limit;
 	char from[PATH_MAX];
-	int r = path_of(from, dir, "queue.db");
+	int r = db_path(from, dir, "queue.db");
 
 	if (r == 0 && access(to, F_OK) == 0)
 		r = -EEXIST;
@@ -87,10 +67,10 @@ static int put_in_place(const char *dir, uint64_t next)
 {
 	struct seqlimit limit = {next + SEQLIMIT_STEP, false};
 	char fresh[PATH_MAX], ready[PATH_MAX] = "";
-	int r = path_of(fresh, dir, "queue.new");
+	int r = db_path(fresh, dir, "queue.new");
 
 	if (r == 0)
-		r = path_of(ready, dir, "queue.ready");
+		r = db_path(ready, dir, "queue.ready");
 	if (r == 0)
 		r = seqlimit_write(dir, "queue", &limit);
 	if (r == 0 && rename(fresh, ready) < 0)
@@ -102,7 +82,7 @@ int store_restore(const char *dir, const char *from, struct store_copy *out)
 {
 	struct seqlimit limit;
 	char fresh[PATH_MAX];
-	int dir_fd = -1, r = path_of(fresh, dir, "queue.new");
+	int dir_fd = -1, r = db_path(fresh, dir, "queue.new");
 
 	if (r == 0 && mkdir(dir, 0750) < 0 && errno != EEXIST)
 		r = -errno;

@@ -16,13 +16,9 @@ enum statement {
 	S_MARK_GET,
 	S_MARK_DROP,
 	S_MARK_EACH,
-	N_STATEMENTS,
 };
 
-static const struct {
-	const char *sql;
-	bool writes;
-} statements[N_STATEMENTS] = {
+static const struct sql_words words[SQL_WORDS] = {
 	[S_BLOCK_PUT] = {"INSERT INTO block(last,span,classes,from_ms,to_ms,data) VALUES(?,?,?,?,?,?)", true},
 	[S_BLOCK_DROP] = {"DELETE FROM block WHERE last BETWEEN ? AND ?", true},
 	[S_BLOCK_GET] = {"SELECT last,span,classes,from_ms,to_ms,length(data),data FROM block"
@@ -48,39 +44,26 @@ static const char schema[] =
 	"CREATE TABLE mark(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
 static const char *const upgrades[DB_VERSION - 1] = {""};
-static const struct sql_kind kind = {0x57454952, DB_VERSION, schema, upgrades}; /* WEIR */
+static const struct sql_kind kind = {0x57454952, DB_VERSION, schema, upgrades, words}; /* WEIR */
 
 struct db {
 	struct sql sql;
-	sqlite3_stmt *stmt[N_STATEMENTS];
 };
 
 /* --- opening ----------------------------------------------------------------------------------------------------- */
 
-static int prepare_all(struct db *d, bool writer)
-{
-	int r = 0;
-
-	for (int s = 0; r == 0 && s < N_STATEMENTS; s++)
-		if (writer || !statements[s].writes)
-			r = sql_prepare(&d->sql, statements[s].sql, &d->stmt[s]);
-	return r;
-}
-
 int db_open(struct db **out, const char *path, const struct db_opts *opts)
 {
 	struct db *d = *out = calloc(1, sizeof(*d));
-	int r = d ? sql_open(&d->sql, path, &kind, opts) : -ENOMEM;
 
-	return r == 0 ? prepare_all(d, true) : r;
+	return d ? sql_open(&d->sql, path, &kind, opts) : -ENOMEM;
 }
 
 static int open_reader(struct db **out, const char *path, bool damaged)
 {
 	struct db *d = *out = calloc(1, sizeof(*d));
-	int r = d ? sql_open_reader(&d->sql, path, &kind, damaged) : -ENOMEM;
 
-	return r == 0 ? prepare_all(d, false) : r;
+	return d ? sql_open_reader(&d->sql, path, &kind, damaged) : -ENOMEM;
 }
 
 int db_open_reader(struct db **out, const char *path)
@@ -97,8 +80,6 @@ void db_close(struct db *d)
 {
 	if (!d)
 		return;
-	for (int s = 0; s < N_STATEMENTS; s++)
-		sqlite3_finalize(d->stmt[s]);
 	sql_close(&d->sql);
 	free(d);
 }
@@ -127,8 +108,12 @@ int db_commit(struct db *d)
 
 void db_rollback(struct db *d)
 {
-	db_block_done(d);
 	sql_rollback(&d->sql);
+}
+
+int db_end(struct db *d, int r)
+{
+	return sql_end(&d->sql, r);
 }
 
 int db_size(struct db *d, struct db_size *out)
@@ -160,7 +145,7 @@ int db_check(struct db *d, int64_t budget_ms)
 
 static sqlite3_stmt *use(struct db *d, enum statement s)
 {
-	return sql_use(d->stmt[s]);
+	return sql_use(&d->sql, s);
 }
 
 int db_block_put(struct db *d, const struct db_block *b)
@@ -243,7 +228,7 @@ int db_block_tail(struct db *d, struct db_block *out)
 
 void db_block_done(struct db *d)
 {
-	sqlite3_reset(d->stmt[S_BLOCK_GET]);
+	sql_done(&d->sql, S_BLOCK_GET);
 }
 
 /* --- marks ------------------------------------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@ int db_begin(struct db *d);      /* takes the write lock */
 int db_begin_read(struct db *d); /* one consistent moment until db_rollback() */
 int db_commit(struct db *d);     /* 0: all of it is safe, as opts->sync says */
 void db_rollback(struct db *d);  /* not in a transaction is fine */
+int db_end(struct db *d, int r); /* commits when r is 0; otherwise, or when that fails, rolls back: not 0 */
 
 /* One row of the log. `classes` holds the number of records of each class in 16 bits each. */
 struct db_block {

@@ -3,6 +3,7 @@
 #ifndef STORE_DBFILE_H
 #define STORE_DBFILE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,5 +24,10 @@ struct db_size {
 	int64_t wal_frames;                   /* after the last commit */
 	bool reserved;                        /* all of max_pages is allocated on the disk */
 };
+
+extern const struct db_opts db_any_size; /* of a copy, which grows to what it copies */
+
+int db_path(char out[PATH_MAX], const char *dir, const char *name); /* -ENAMETOOLONG */
+void db_drop_index(const char *path); /* what SQLite has made beside a file that nobody uses */
 
 #endif

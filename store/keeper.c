@@ -150,7 +150,7 @@ static int write_all(struct keeper *k, struct tidy *t, uint64_t *limit)
 		r = write_limit(k, limit);
 	if (r == 0 && keeper_is_untidy(k))
 		r = keeper_tidy_run(k, t);
-	return r == 0 ? ledgerdb_commit(k->db) : r;
+	return r;
 }
 
 static void adopt(struct keeper *k, struct tidy *t)
@@ -177,10 +177,9 @@ static int commit(struct keeper *k)
 		r = ledgerdb_begin(k->db);
 	if (r < 0)
 		return r;
-	r = write_all(k, &t, &limit);
+	r = ledgerdb_end(k->db, write_all(k, &t, &limit));
 	if (r < 0) {
 		leaf_free(t.fresh);
-		ledgerdb_rollback(k->db);
 		return r;
 	}
 	k->limit = limit;

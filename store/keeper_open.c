@@ -81,13 +81,9 @@ static int catch_up(struct keeper *k)
 	int r = ledgerdb_begin(k->db);
 
 	if (r == 0)
-		r = ledgerdb_set_limit(k->db, k->promised.limit);
-	if (r == 0)
-		r = ledgerdb_commit(k->db);
-	if (r < 0) {
-		ledgerdb_rollback(k->db);
+		r = ledgerdb_end(k->db, ledgerdb_set_limit(k->db, k->promised.limit));
+	if (r < 0)
 		return r;
-	}
 	k->limit = k->promised.limit;
 	k->next = k->limit > k->next ? k->limit : k->next;
 	return 0;

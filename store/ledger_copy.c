@@ -8,29 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static const struct db_opts any_size = {.sync = true, .max_bytes = INT64_C(1) << 43, .wal_bytes = 4 << 20};
-
-static int path_of(char out[PATH_MAX], const char *dir, const char *name)
-{
-	return snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
-/* What SQLite has made beside a file that nobody uses. */
-static void drop_index(const char *path)
-{
-	static const char *const ends[] = {"-wal", "-shm"};
-	char name[PATH_MAX];
-
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		if (snprintf(name, sizeof(name), "%s%s", path, ends[i]) < (int)sizeof(name))
-			unlink(name);
-}
 
 /* One moment of `from` into `to`, which is complete in its one file then. Numbers of the copy go on from `least` at
  * least. */
@@ -42,7 +23,7 @@ static int copy(const char *from, const char *to, uint64_t least, struct ledger_
 	int r = ledgerdb_open_reader(&old, from, false);
 
 	if (r == 0)
-		r = ledgerdb_open(&fresh, to, &any_size);
+		r = ledgerdb_open(&fresh, to, &db_any_size);
 	if (r == 0)
 		r = ledgerdb_begin_read(old);
 	if (r == 0)
@@ -52,7 +33,7 @@ static int copy(const char *from, const char *to, uint64_t least, struct ledger_
 	ledgerdb_close(fresh);
 	ledgerdb_close(old);
 	if (fresh)
-		drop_index(to);
+		db_drop_index(to);
 	*out = (struct ledger_copy){done.entries, done.lost, done.unknown};
 	return r;
 }
@@ -60,7 +41,7 @@ static int copy(const char *from, const char *to, uint64_t least, struct ledger_
 int ledger_backup(const char *dir, const char *to, struct ledger_copy *out)
 {
 	char from[PATH_MAX];
-	int r = path_of(from, dir, "broker.db");
+	int r = db_path(from, dir, "broker.db");
 
 	if (r == 0 && access(to, F_OK) == 0)
 		r = -EEXIST;
@@ -86,7 +67,7 @@ static int fill(void *ctx, const char *old_path, const char *new_path)
 	ledgerdb_close(old);
 	limit = job->promised > limit ? job->promised : limit;
 	r = copy(job->from, new_path, limit, job->out);
-	drop_index(job->from); /* made by looking at it */
+	db_drop_index(job->from); /* made by looking at it */
 	return r;
 }
 
@@ -96,7 +77,7 @@ int ledger_restore(const char *dir, const char *from, struct ledger_copy *out)
 	struct restore job = {from, 0, out};
 	struct seqlimit promised;
 	char lock[PATH_MAX];
-	int fd = -1, r = path_of(lock, dir, "broker.lock");
+	int fd = -1, r = db_path(lock, dir, "broker.lock");
 
 	if (r == 0 && mkdir(dir, 0750) < 0 && errno != EEXIST)
 		r = -errno;

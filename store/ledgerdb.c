@@ -6,12 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum statement { PUT, DROP, DROP_DEAD, PUT_DEAD, GET, GET_AT, GET_DEAD, FIND, SET_LIMIT, GET_LIMIT, N_STATEMENTS };
+enum statement { PUT, DROP, DROP_DEAD, PUT_DEAD, GET, GET_AT, GET_DEAD, FIND, SET_LIMIT, GET_LIMIT };
 
-static const struct {
-	const char *sql;
-	bool writes;
-} statements[N_STATEMENTS] = {
+static const struct sql_words words[SQL_WORDS] = {
 	[PUT] = {"INSERT OR REPLACE INTO folio(last,first,data) VALUES(?,?,?)", true},
 	[DROP] = {"DELETE FROM folio WHERE last=?", true},
 	[DROP_DEAD] = {"DELETE FROM dead WHERE last=?", true},
@@ -31,55 +28,39 @@ static const char schema[] =
 	"CREATE TABLE dead(last INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT;"
 	"CREATE TABLE mark(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
-static const struct sql_kind kind = {0x57454c47, LEDGERDB_VERSION, schema}; /* WELG */
+static const struct sql_kind kind = {0x57454c47, LEDGERDB_VERSION, schema, NULL, words}; /* WELG */
 
 struct ledgerdb {
 	struct sql sql;
-	sqlite3_stmt *stmt[N_STATEMENTS];
 };
 
 /* --- opening ----------------------------------------------------------------------------------------------------- */
 
-static int prepare_all(struct ledgerdb *d, bool writer)
-{
-	int r = 0;
-
-	for (int s = 0; r == 0 && s < N_STATEMENTS; s++)
-		if (writer || !statements[s].writes)
-			r = sql_prepare(&d->sql, statements[s].sql, &d->stmt[s]);
-	return r;
-}
-
 int ledgerdb_open(struct ledgerdb **out, const char *path, const struct db_opts *opts)
 {
 	struct ledgerdb *d = *out = calloc(1, sizeof(*d));
-	int r = d ? sql_open(&d->sql, path, &kind, opts) : -ENOMEM;
 
-	return r == 0 ? prepare_all(d, true) : r;
+	return d ? sql_open(&d->sql, path, &kind, opts) : -ENOMEM;
 }
 
 int ledgerdb_open_reader(struct ledgerdb **out, const char *path, bool damaged)
 {
 	struct ledgerdb *d = *out = calloc(1, sizeof(*d));
-	int r = d ? sql_open_reader(&d->sql, path, &kind, damaged) : -ENOMEM;
 
-	return r == 0 ? prepare_all(d, false) : r;
+	return d ? sql_open_reader(&d->sql, path, &kind, damaged) : -ENOMEM;
 }
 
 int ledgerdb_open_alone(struct ledgerdb **out, const char *path, bool damaged)
 {
 	struct ledgerdb *d = *out = calloc(1, sizeof(*d));
-	int r = d ? sql_open_alone(&d->sql, path, &kind, damaged) : -ENOMEM;
 
-	return r == 0 ? prepare_all(d, false) : r;
+	return d ? sql_open_alone(&d->sql, path, &kind, damaged) : -ENOMEM;
 }
 
 void ledgerdb_close(struct ledgerdb *d)
 {
 	if (!d)
 		return;
-	for (int s = 0; s < N_STATEMENTS; s++)
-		sqlite3_finalize(d->stmt[s]);
 	sql_close(&d->sql);
 	free(d);
 }
@@ -108,8 +89,12 @@ int ledgerdb_commit(struct ledgerdb *d)
 
 void ledgerdb_rollback(struct ledgerdb *d)
 {
-	ledgerdb_done(d);
 	sql_rollback(&d->sql);
+}
+
+int ledgerdb_end(struct ledgerdb *d, int r)
+{
+	return sql_end(&d->sql, r);
 }
 
 int ledgerdb_size(struct ledgerdb *d, struct db_size *out)
@@ -131,7 +116,7 @@ int ledgerdb_empty_wal(struct ledgerdb *d)
 
 static int run_with(struct ledgerdb *d, enum statement s, uint64_t number)
 {
-	sqlite3_stmt *st = sql_use(d->stmt[s]);
+	sqlite3_stmt *st = sql_use(&d->sql, s);
 
 	sqlite3_bind_int64(st, 1, (sqlite3_int64)number);
 	return sql_run(&d->sql, st);
@@ -150,7 +135,7 @@ static int run_with_blob(struct ledgerdb *d, sqlite3_stmt *st, int at, struct sp
 
 int ledgerdb_put(struct ledgerdb *d, const struct ledgerdb_folio *f)
 {
-	sqlite3_stmt *st = sql_use(d->stmt[PUT]);
+	sqlite3_stmt *st = sql_use(&d->sql, PUT);
 
 	sqlite3_bind_int64(st, 1, (sqlite3_int64)f->last);
 	sqlite3_bind_int64(st, 2, (sqlite3_int64)f->first);
@@ -166,7 +151,7 @@ int ledgerdb_drop(struct ledgerdb *d, uint64_t last)
 
 int ledgerdb_put_dead(struct ledgerdb *d, uint64_t last, struct span bits)
 {
-	sqlite3_stmt *st = sql_use(d->stmt[PUT_DEAD]);
+	sqlite3_stmt *st = sql_use(&d->sql, PUT_DEAD);
 
 	sqlite3_bind_int64(st, 1, (sqlite3_int64)last);
 	return run_with_blob(d, st, 2, bits);
@@ -187,7 +172,7 @@ static int get_blob(struct ledgerdb *d, sqlite3_stmt *st, int column, struct spa
 
 static int get(struct ledgerdb *d, enum statement s, uint64_t number, struct ledgerdb_folio *out)
 {
-	sqlite3_stmt *st = sql_use(d->stmt[s]);
+	sqlite3_stmt *st = sql_use(&d->sql, s);
 	int r;
 
 	sqlite3_bind_int64(st, 1, (sqlite3_int64)number);
@@ -212,7 +197,7 @@ int ledgerdb_get_at(struct ledgerdb *d, uint64_t last, struct ledgerdb_folio *ou
 
 int ledgerdb_get_dead(struct ledgerdb *d, uint64_t last, struct span *bits)
 {
-	sqlite3_stmt *st = sql_use(d->stmt[GET_DEAD]);
+	sqlite3_stmt *st = sql_use(&d->sql, GET_DEAD);
 	int r;
 
 	sqlite3_bind_int64(st, 1, (sqlite3_int64)last);
@@ -222,9 +207,9 @@ int ledgerdb_get_dead(struct ledgerdb *d, uint64_t last, struct span *bits)
 
 void ledgerdb_done(struct ledgerdb *d)
 {
-	sqlite3_reset(d->stmt[GET_DEAD]);
-	sqlite3_reset(d->stmt[GET]);
-	sqlite3_reset(d->stmt[GET_AT]);
+	sql_done(&d->sql, GET_DEAD);
+	sql_done(&d->sql, GET);
+	sql_done(&d->sql, GET_AT);
 }
 
 /* The number that a statement gives. */
@@ -241,7 +226,7 @@ static int get_number(struct ledgerdb *d, sqlite3_stmt *st, uint64_t *out)
 
 int ledgerdb_find(struct ledgerdb *d, uint64_t after, uint64_t *last)
 {
-	sqlite3_stmt *st = sql_use(d->stmt[FIND]);
+	sqlite3_stmt *st = sql_use(&d->sql, FIND);
 
 	sqlite3_bind_int64(st, 1, (sqlite3_int64)after);
 	return get_number(d, st, last);
@@ -254,7 +239,7 @@ int ledgerdb_set_limit(struct ledgerdb *d, uint64_t limit)
 
 int ledgerdb_limit(struct ledgerdb *d, uint64_t *limit)
 {
-	int r = get_number(d, sql_use(d->stmt[GET_LIMIT]), limit);
+	int r = get_number(d, sql_use(&d->sql, GET_LIMIT), limit);
 
 	if (r == DB_END)
 		*limit = 0;

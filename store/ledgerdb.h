@@ -33,6 +33,7 @@ int ledgerdb_begin(struct ledgerdb *d);
 int ledgerdb_begin_read(struct ledgerdb *d); /* one consistent moment until ledgerdb_rollback() */
 int ledgerdb_commit(struct ledgerdb *d);
 void ledgerdb_rollback(struct ledgerdb *d);
+int ledgerdb_end(struct ledgerdb *d, int r); /* commits when r is 0; otherwise, or when that fails, rolls back: not 0 */
 
 struct ledgerdb_folio {
 	uint64_t first, last;

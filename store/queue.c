@@ -215,40 +215,48 @@ static int check_wal(struct queue *q)
 	return r == 0 && q->size.wal_frames * (DB_PAGE + 24) > most ? -EBUSY : r;
 }
 
-int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now)
+int queue_begin(struct queue *q, struct queue_change *before)
 {
-	struct state before = q->now;
-	struct restamp was = q->restamp;
-	int r = q->db ? check_wal(q) : -EIO;
+	*before = (struct queue_change){q->now, q->restamp};
+	return db_begin(q->db);
+}
 
-	q->boot = now.boot;
-
-	if (r == 0)
-		r = queue_reach(q, q->now.next_seq + count);
-	if (r == 0)
-		r = db_begin(q->db);
-	if (r < 0)
-		return r;
-	r = change(q, msgs, count, now);
-	if (r == 0)
-		r = db_commit(q->db);
-	if (r < 0) {
-		db_rollback(q->db);
-		q->now = before;
-		q->restamp = was;
+int queue_end(struct queue *q, const struct queue_change *before, int r)
+{
+	r = db_end(q->db, r);
+	if (r != 0) {
+		q->now = before->now;
+		q->restamp = before->restamp;
 		return r;
 	}
-	for (size_t i = 0; i < q->up_count; i++)
-		q->ups[i].saved = q->ups[i].acked;
 	q->confirmed = q->now.next_seq;
-	q->forget_count = 0;
-	q->commits++;
-	tell_pressure(q, &before);
 	/* The commit stands whatever becomes of the checkpoint, which is tried again after the next one. */
 	r = db_checkpoint(q->db, false);
 	if (r < 0)
 		log_warn("store checkpoint=failed error=%d; the next commit tries again", -r);
 	room_measure(q);
+	return 0;
+}
+
+int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now)
+{
+	struct queue_change before;
+	int r = q->db ? check_wal(q) : -EIO;
+
+	q->boot = now.boot;
+	if (r == 0)
+		r = queue_reach(q, q->now.next_seq + count);
+	if (r == 0)
+		r = queue_begin(q, &before);
+	if (r == 0)
+		r = queue_end(q, &before, change(q, msgs, count, now));
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < q->up_count; i++)
+		q->ups[i].saved = q->ups[i].acked;
+	q->forget_count = 0;
+	q->commits++;
+	tell_pressure(q, &before.now);
 	room_give_back(q);
 	return 0;
 }

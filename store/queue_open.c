@@ -113,14 +113,7 @@ static int within(struct queue *q, int (*marks)(struct queue *q))
 {
 	int r = db_begin(q->db);
 
-	if (r < 0)
-		return r;
-	r = marks(q);
-	if (r == 0)
-		r = db_commit(q->db);
-	if (r < 0)
-		db_rollback(q->db);
-	return r;
+	return r < 0 ? r : db_end(q->db, marks(q));
 }
 
 static int load_upstreams(struct queue *q)

@@ -65,6 +65,15 @@ struct queue {
 	uint32_t boot; /* this one */
 };
 
+/* A transaction of the queue: all of it happens, or everything is as it was before, here and on the disk. */
+struct queue_change {
+	struct state now;
+	struct restamp restamp;
+};
+int queue_begin(struct queue *q, struct queue_change *before);
+/* Commits when r is 0, then looks after the WAL. Otherwise, and when that fails, takes it back: not 0. */
+int queue_end(struct queue *q, const struct queue_change *before, int r);
+
 /* room.c: all within the transaction of a commit */
 int64_t room_wal_bytes(int64_t max_bytes);      /* a checkpoint when the WAL has grown to this */
 int64_t room_database_bytes(int64_t max_bytes); /* what is left for the database */

@@ -365,10 +365,7 @@ static int copy_all(struct job *j)
 		if (r == 0)
 			r = finish(j);
 	}
-	if (r == 0)
-		r = db_commit(j->opts->to);
-	if (r < 0)
-		db_rollback(j->opts->to);
+	r = db_end(j->opts->to, r);
 	return r == 0 ? db_checkpoint(j->opts->to, true) : r;
 }
 

@@ -87,7 +87,7 @@ static int steps(struct queue *q, struct queue_replay *r)
 
 int queue_replay(struct queue *q, struct queue_replay *r)
 {
-	struct state before = q->now;
+	struct queue_change before;
 	struct queue_replay was;
 	int err = q->db ? queue_reach(q, q->now.next_seq + STEP_ROWS * BLOCK_RECORDS) : -EIO;
 
@@ -95,20 +95,12 @@ int queue_replay(struct queue *q, struct queue_replay *r)
 		r->end = q->now.next_seq - 1;
 	was = *r;
 	if (err == 0)
-		err = db_begin(q->db);
-	if (err < 0)
-		return err;
-	err = steps(q, r);
+		err = queue_begin(q, &before);
 	if (err == 0)
-		err = db_commit(q->db);
+		err = queue_end(q, &before, steps(q, r));
 	if (err < 0) {
-		db_rollback(q->db);
-		q->now = before;
 		*r = was;
 		return err;
 	}
-	q->confirmed = q->now.next_seq;
-	db_checkpoint(q->db, false); /* one that fails is tried again after the next commit */
-	room_measure(q);
 	return r->done ? QUEUE_REPLAYED : 0;
 }

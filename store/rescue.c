@@ -250,9 +250,6 @@ int rescue(struct ledgerdb *from, const char *from_path, struct ledgerdb *to, ui
 		limit = out->last + RESCUE_LEAP;
 	if (r == 0)
 		r = ledgerdb_set_limit(to, limit);
-	if (r == 0)
-		r = ledgerdb_commit(to);
-	if (r < 0)
-		ledgerdb_rollback(to);
+	r = ledgerdb_end(to, r);
 	return r == 0 ? ledgerdb_empty_wal(to) : r;
 }

@@ -250,26 +250,15 @@ static int step(struct queue *q, struct window *w)
 
 int queue_restamp(struct queue *q)
 {
-	struct state before = q->now;
-	struct restamp was = q->restamp;
+	struct queue_change before;
 	struct window *w;
-	int r = q->db && was.boot != 0 ? db_begin(q->db) : QUEUE_RESTAMPED;
+	int r = q->db && q->restamp.boot != 0 ? window_new(&w) : QUEUE_RESTAMPED;
 
 	if (r)
 		return r;
-	r = window_new(&w);
+	r = queue_begin(q, &before);
 	if (r == 0)
-		r = step(q, w);
-	if (r == 0)
-		r = db_commit(q->db);
+		r = queue_end(q, &before, step(q, w));
 	window_free(w);
-	if (r < 0) {
-		db_rollback(q->db);
-		q->now = before;
-		q->restamp = was;
-		return r;
-	}
-	(void)db_checkpoint(q->db, false); /* one that fails is tried again after the next commit */
-	r = room_measure(q);
 	return r < 0 ? r : q->restamp.boot == 0 ? QUEUE_RESTAMPED : 0;
 }

@@ -78,15 +78,25 @@ int sql_ask(struct sql *q, const char *words, const char *want, int64_t *out)
 	return r;
 }
 
-int sql_prepare(struct sql *q, const char *words, sqlite3_stmt **out)
+static int prepare(struct sql *q, const char *words, sqlite3_stmt **out)
 {
 	return sql_result(q, sqlite3_prepare_v3(q->handle, words, -1, SQLITE_PREPARE_PERSISTENT, out, NULL));
 }
 
-sqlite3_stmt *sql_use(sqlite3_stmt *st)
+static sqlite3_stmt *again(sqlite3_stmt *st)
 {
 	sqlite3_reset(st); /* reports the failure of the last use again: it was seen then */
 	return st;
+}
+
+sqlite3_stmt *sql_use(struct sql *q, int s)
+{
+	return again(q->stmt[s]);
+}
+
+void sql_done(struct sql *q, int s)
+{
+	sqlite3_reset(q->stmt[s]);
 }
 
 int sql_run(struct sql *q, sqlite3_stmt *st)
@@ -123,18 +133,21 @@ static const char *const own_words[SQL_OWN] = {
 	[FREE_PAGES] = "PRAGMA freelist_count",
 };
 
-int sql_prepare_own(struct sql *q)
+int sql_prepare_all(struct sql *q, bool writer)
 {
 	int r = 0;
 
 	for (int i = 0; r == 0 && i < SQL_OWN; i++)
-		r = sql_prepare(q, own_words[i], &q->own[i]);
+		r = prepare(q, own_words[i], &q->own[i]);
+	for (int s = 0; r == 0 && s < SQL_WORDS; s++)
+		if (q->kind->words[s].text && (writer || !q->kind->words[s].writes))
+			r = prepare(q, q->kind->words[s].text, &q->stmt[s]);
 	return r;
 }
 
 static int run_own(struct sql *q, enum own o)
 {
-	return sql_run(q, sql_use(q->own[o]));
+	return sql_run(q, again(q->own[o]));
 }
 
 int sql_begin(struct sql *q)
@@ -149,7 +162,7 @@ int sql_begin_read(struct sql *q)
 
 static int ask_own(struct sql *q, enum own o, int64_t *out)
 {
-	sqlite3_stmt *st = sql_use(q->own[o]);
+	sqlite3_stmt *st = again(q->own[o]);
 	int r = sql_row(q, st);
 
 	*out = r == 0 ? sqlite3_column_int64(st, 0) : 0;
@@ -185,8 +198,19 @@ int sql_commit(struct sql *q)
 
 void sql_rollback(struct sql *q)
 {
+	for (int s = 0; s < SQL_WORDS; s++)
+		sql_done(q, s);
 	if (q->handle && !sqlite3_get_autocommit(q->handle))
 		run_own(q, ROLLBACK);
+}
+
+int sql_end(struct sql *q, int r)
+{
+	if (r == 0)
+		r = sql_commit(q);
+	if (r != 0)
+		sql_rollback(q);
+	return r;
 }
 
 /* --- size and checkpoints ---------------------------------------------------------------------------------------- */

@@ -18,21 +18,28 @@
 #include <sqlite3.h>
 #include <stddef.h>
 
+enum { SQL_OWN = 6, SQL_WORDS = 12 };
+
+struct sql_words {
+	const char *text; /* NULL: none */
+	bool writes;      /* a connection for reading does without */
+};
+
 /* Whose file it is. */
 struct sql_kind {
 	int application_id;
 	int version;                 /* the format that this weir writes, and the newest that it reads */
 	const char *schema;          /* statements, each ended by a semicolon */
 	const char *const *upgrades; /* from version 1 to 2, from 2 to 3, ...: statements again; version - 1 of them */
+	const struct sql_words *words; /* SQL_WORDS of them: the owner's statements, prepared by the openers */
 };
-
-enum { SQL_OWN = 6 };
 
 struct sql {
 	sqlite3 *handle;
 	const struct sql_kind *kind;
 	struct db_opts opts;
 	sqlite3_stmt *own[SQL_OWN]; /* transactions and sizes */
+	sqlite3_stmt *stmt[SQL_WORDS];
 	int64_t max_pages, wal_frames;
 	int64_t pages, free_pages; /* as this connection committed them last; pages 0: it has not */
 	bool reserved;
@@ -50,7 +57,7 @@ int sql_open(struct sql *q, const char *path, const struct sql_kind *kind, const
 int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind, bool damaged);
 /* To be read where there is no room to write a byte: nobody else may have it open. -EBUSY: somebody has. */
 int sql_open_alone(struct sql *q, const char *path, const struct sql_kind *kind, bool damaged);
-void sql_close(struct sql *q); /* its owner's statements are finalized before; zeroed is fine */
+void sql_close(struct sql *q); /* zeroed is fine */
 /* A check of at most budget_ms: 0, or -EBADMSG. How far it came is not known. */
 int sql_check(struct sql *q, int64_t budget_ms); /* sql_check.c */
 
@@ -60,16 +67,18 @@ int sql_result(struct sql *q, int rc); /* SQLite's word as one of ours */
 int sql_exec(struct sql *q, const char *words);
 /* The one number that a pragma answers with; text answers are compared with want and give 1 or 0. */
 int sql_ask(struct sql *q, const char *words, const char *want, int64_t *out);
-int sql_prepare(struct sql *q, const char *words, sqlite3_stmt **out); /* for as long as the connection */
-int sql_prepare_own(struct sql *q);                                    /* by the openers: transactions and sizes */
-sqlite3_stmt *sql_use(sqlite3_stmt *st);                               /* ready to be bound and run again */
-int sql_run(struct sql *q, sqlite3_stmt *st);                          /* one that gives no rows */
-int sql_row(struct sql *q, sqlite3_stmt *st); /* 0: a row to read until the statement is reset; DB_END */
+int sql_prepare_all(struct sql *q, bool writer); /* by the openers */
+sqlite3_stmt *sql_use(struct sql *q, int s);     /* kind->words[s], ready to be bound and run again */
+void sql_done(struct sql *q, int s);             /* its row is no longer needed; without one is fine */
+int sql_run(struct sql *q, sqlite3_stmt *st);    /* one that gives no rows */
+int sql_row(struct sql *q, sqlite3_stmt *st);    /* 0: a row to read until the statement is reset; DB_END */
 
 int sql_begin(struct sql *q);      /* takes the write lock */
 int sql_begin_read(struct sql *q); /* one consistent moment until sql_rollback() */
 int sql_commit(struct sql *q);     /* 0: all of it is safe, as opts.sync says */
-void sql_rollback(struct sql *q);  /* not in a transaction is fine; statements with a row must be reset before */
+void sql_rollback(struct sql *q);  /* not in a transaction is fine; no row is valid any more */
+/* Commits when r is 0. Otherwise, and when that fails, rolls back: what it returns is not 0, and nothing happened. */
+int sql_end(struct sql *q, int r);
 
 /* --- size and checkpoints */
 

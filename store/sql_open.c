@@ -257,7 +257,7 @@ int sql_open(struct sql *q, const char *path, const struct sql_kind *kind, const
 		q->room_fd = open(path, O_RDWR | O_CLOEXEC);
 	if (r == 0)
 		r = bound(q);
-	return r == 0 ? sql_prepare_own(q) : r;
+	return r == 0 ? sql_prepare_all(q, true) : r;
 }
 
 static int open_to_read(struct sql *q, const char *path, const struct sql_kind *kind, int flags, const char *first)
@@ -278,7 +278,7 @@ static int open_to_read(struct sql *q, const char *path, const struct sql_kind *
 		r = identify(q, &version);
 	if (r == 1)
 		return -ENOENT; /* made this moment, and still empty */
-	return r == 0 ? sql_prepare_own(q) : r;
+	return r == 0 ? sql_prepare_all(q, false) : r;
 }
 
 int sql_open_reader(struct sql *q, const char *path, const struct sql_kind *kind, bool damaged)
@@ -299,6 +299,8 @@ void sql_close(struct sql *q)
 {
 	for (int i = 0; i < SQL_OWN; i++)
 		sqlite3_finalize(q->own[i]);
+	for (int s = 0; s < SQL_WORDS; s++)
+		sqlite3_finalize(q->stmt[s]);
 	hang_up(q);
 	if (q->path && q->room_fd >= 0)
 		close(q->room_fd);
