@@ -2,33 +2,36 @@
 #include "broker/listen.h"
 
 #include "base/log.h"
+#include "broker/address.h"
 #include "broker/core.h"
-#include "broker/inherit.h"
 #include "broker/rate.h"
 #include "broker/unrest.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, ACCEPTS_PER_TURN = 64, ACCEPT_PAUSE_MS = 200, RATE_PAUSE_MS = 20 };
+enum { ACCEPTS_PER_TURN = 64, ACCEPT_PAUSE_MS = 200, RATE_PAUSE_MS = 20 };
+
+/* One of its sockets: a name may stand for several addresses. */
+struct ear {
+	struct loop_watch watch;
+	struct listener *listener;
+	int fd;
+};
 
 struct listener {
-	struct loop_watch watch;
 	struct loop_timer pause;
 	struct broker *broker;
 	struct door *door; /* a reference */
-	int fd, port;
+	struct ear ears[ADDRESS_SOCKETS];
+	size_t ear_count;
+	int port; /* of the first */
 };
-
-static const char unix_prefix[] = "unix:", inherit_prefix[] = "systemd:";
 
 int listen_port(const struct broker *b, size_t listener)
 {
@@ -37,18 +40,28 @@ int listen_port(const struct broker *b, size_t listener)
 
 /* --- accepting ---------------------------------------------------------------------------------------------- */
 
+static int watch_for(struct listener *l, uint32_t events)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->ear_count; i++)
+		r = loop_rewatch(l->broker->loop, &l->ears[i].watch, events);
+	return r;
+}
+
 static void pause_over(struct loop_timer *t)
 {
 	struct listener *l = (struct listener *)((char *)t - offsetof(struct listener, pause));
 
-	if (loop_rewatch(l->broker->loop, &l->watch, EPOLLIN) < 0)
+	if (watch_for(l, EPOLLIN) < 0)
 		loop_arm(l->broker->loop, t, broker_now_ms(l->broker) + ACCEPT_PAUSE_MS);
 }
 
+/* Armed whether or not all could be told to rest: an ear that stays deaf would serve nobody any more. */
 static void rest(struct listener *l, int64_t ms)
 {
-	if (loop_rewatch(l->broker->loop, &l->watch, 0) == 0)
-		loop_arm(l->broker->loop, &l->pause, broker_now_ms(l->broker) + ms);
+	(void)watch_for(l, 0);
+	loop_arm(l->broker->loop, &l->pause, broker_now_ms(l->broker) + ms);
 }
 
 static void out_of_descriptors(struct listener *l)
@@ -122,7 +135,8 @@ static void take_in(struct listener *l, int fd, const struct sockaddr_storage *f
 
 static void acceptable(struct loop_watch *w, uint32_t events)
 {
-	struct listener *l = (struct listener *)((char *)w - offsetof(struct listener, watch));
+	struct ear *e = (struct ear *)((char *)w - offsetof(struct ear, watch));
+	struct listener *l = e->listener;
 	struct sockaddr_storage from;
 	socklen_t len;
 
@@ -136,7 +150,7 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 		}
 		len = sizeof(from);
 		from.ss_family = AF_UNSPEC;
-		fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		fd = accept4(e->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
 			out_of_descriptors(l);
@@ -149,142 +163,35 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 
 /* --- opening ------------------------------------------------------------------------------------------------ */
 
-static int bound_port(int fd)
-{
-	struct sockaddr_storage a;
-	socklen_t len = sizeof(a);
-
-	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-		return 0;
-	if (a.ss_family == AF_INET)
-		return ntohs(((struct sockaddr_in *)&a)->sin_port);
-	return a.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&a)->sin6_port) : 0;
-}
-
-static int bind_to(const struct sockaddr *a, socklen_t len, bool both_families)
-{
-	int fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, off = 0, r = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (a->sa_family != AF_UNIX) {
-		/* accepted sockets inherit TCP_NODELAY: no system call for each of them */
-		if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-			r = -errno;
-	}
-	if (r == 0 && a->sa_family == AF_INET6 &&
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, both_families ? &off : &on, sizeof(on)) < 0)
-		r = -errno;
-	if (r == 0 && (bind(fd, a, len) < 0 || (a->sa_family != AF_UNIX && listen(fd, BACKLOG) < 0)))
-		r = -errno;
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
-/* A socket file that nobody listens on is left over from a crash. */
-static void remove_stale(const struct sockaddr_un *a)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return;
-	if (connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 && errno == ECONNREFUSED)
-		unlink(a->sun_path);
-	close(fd);
-}
-
-/* Its mode is set before anybody can connect: until listen() they are refused. */
-static int open_unix(const char *path, unsigned mode)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd;
-
-	if (strlen(path) >= sizeof(a.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(a.sun_path, path);
-	remove_stale(&a);
-	fd = bind_to((struct sockaddr *)&a, sizeof(a), false);
-	if (fd >= 0 && ((mode != 0 && chmod(path, mode) < 0) || listen(fd, BACKLOG) < 0)) {
-		int r = -errno;
-
-		close(fd);
-		unlink(path);
-		return r;
-	}
-	return fd;
-}
-
-/* "host:port", "[v6]:port", ":port"; without a host: both families, or IPv4 alone where there is no IPv6. */
-static int open_tcp(const char *spec)
-{
-	char host[256] = "";
-	const char *colon = strrchr(spec, ':'), *start = spec;
-	size_t len = colon ? (size_t)(colon - spec) : 0;
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
-	int r;
-
-	if (!colon || len >= sizeof(host))
-		return -EINVAL;
-	if (len >= 2 && spec[0] == '[' && spec[len - 1] == ']') {
-		start++;
-		len -= 2;
-	}
-	memcpy(host, start, len);
-	if (len == 0) {
-		struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(colon + 1))};
-		struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = any6.sin6_port};
-
-		r = bind_to((struct sockaddr *)&any6, sizeof(any6), true);
-		return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL
-			       ? bind_to((struct sockaddr *)&any4, sizeof(any4), false)
-			       : r;
-	}
-	if (getaddrinfo(host, colon + 1, &hints, &found) != 0)
-		return -EADDRNOTAVAIL;
-	r = bind_to(found->ai_addr, found->ai_addrlen, false);
-	freeaddrinfo(found);
-	return r;
-}
-
-static bool is_unix(const char *bind)
-{
-	return strncmp(bind, unix_prefix, sizeof(unix_prefix) - 1) == 0;
-}
-
-static int open_socket(struct listener *l)
+static int open_sockets(struct listener *l)
 {
 	const char *at = l->door->bind;
-	int r;
+	int fds[ADDRESS_SOCKETS], count = address_open(fds, at, l->door->mode), r = 0;
 
-	if (is_unix(at))
-		r = open_unix(at + sizeof(unix_prefix) - 1, l->door->mode);
-	else if (strncmp(at, inherit_prefix, sizeof(inherit_prefix) - 1) == 0)
-		r = inherit_socket(at + sizeof(inherit_prefix) - 1);
-	else
-		r = open_tcp(at);
-	if (r < 0) {
-		log_error("broker: cannot listen on %s: %s", at, strerror(-r));
-		return r;
+	if (count < 0) {
+		log_error("broker: cannot listen on %s: %s", at, strerror(-count));
+		return count;
 	}
-	l->fd = r;
-	l->port = bound_port(l->fd);
-	return loop_watch(l->broker->loop, &l->watch, l->fd, EPOLLIN);
+	for (; l->ear_count < (size_t)count; l->ear_count++)
+		l->ears[l->ear_count] =
+			(struct ear){.listener = l, .fd = fds[l->ear_count], .watch = {.fd = -1, .run = acceptable}};
+	l->port = address_port(l->ears[0].fd);
+	for (size_t i = 0; r == 0 && i < l->ear_count; i++)
+		r = loop_watch(l->broker->loop, &l->ears[i].watch, l->ears[i].fd, EPOLLIN);
+	return r;
 }
 
 static void close_one(struct listener *l)
 {
 	if (!l)
 		return;
-	loop_unwatch(l->broker->loop, &l->watch);
 	loop_disarm(l->broker->loop, &l->pause);
-	if (l->fd >= 0)
-		close(l->fd);
-	if (l->fd >= 0 && is_unix(l->door->bind))
-		unlink(l->door->bind + sizeof(unix_prefix) - 1);
+	for (size_t i = 0; i < l->ear_count; i++) {
+		loop_unwatch(l->broker->loop, &l->ears[i].watch);
+		close(l->ears[i].fd);
+	}
+	if (l->ear_count > 0 && address_path(l->door->bind))
+		unlink(address_path(l->door->bind));
 	door_unref(l->door);
 	free(l);
 }
@@ -296,10 +203,8 @@ static int open_one(struct listener **out, struct broker *b, struct door *door)
 
 	if (!l)
 		return -ENOMEM;
-	*l = (struct listener){
-		.broker = b, .fd = -1, .watch = {.fd = -1, .run = acceptable}, .pause = {.run = pause_over}};
-	l->door = door_ref(door);
-	r = open_socket(l);
+	*l = (struct listener){.broker = b, .pause = {.run = pause_over}, .door = door_ref(door)};
+	r = open_sockets(l);
 	if (r < 0) {
 		close_one(l);
 		return r;
@@ -328,7 +233,7 @@ static void change_terms(struct listener *l, struct door *door)
 	door_replace(l->door, door);
 	door_unref(l->door);
 	l->door = door_ref(door);
-	if (is_unix(door->bind) && door->mode != 0 && chmod(door->bind + sizeof(unix_prefix) - 1, door->mode) < 0)
+	if (address_path(door->bind) && door->mode != 0 && chmod(address_path(door->bind), door->mode) < 0)
 		log_warn("broker: cannot change the mode of %s: %s", door->bind, strerror(errno));
 }
 

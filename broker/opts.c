@@ -108,8 +108,9 @@ static const struct key_table tls_table = KEY_TABLE_OF("tls", struct broker_tls,
 
 static const struct key listener_keys[] = {
 	{"bind", KEY_TEXT, offsetof(struct broker_listener, bind), .required = true,
-		.help = "address and port, `0.0.0.0:1883`, `[::1]:1883`, `:1883` for IPv4 and IPv6, `unix:/path`, or "
-			"`systemd:NAME` for a socket of a systemd socket unit"},
+		.help = "address and port, `0.0.0.0:1883`, `[::1]:1883`, `:1883` for IPv4 and IPv6, "
+			"`localhost:1883` for 127.0.0.1 and ::1, `unix:/path`, or `systemd:NAME` for a socket of a "
+			"systemd socket unit"},
 	{"allow_anonymous", KEY_BOOL, AT(allow_anonymous),
 		.help = "let in clients that present no user name; without this line: only at a loopback address and a "
 			"unix socket, without `peer_user` and `proxy_protocol`"},

@@ -355,4 +355,18 @@ def it_listens_on_ipv6_and_unix_sockets_too(_, v):
             s.expect(PUBLISH, topic=topic, payload="x")
 
 
+@test(versions=(5,))
+def localhost_is_both_of_its_addresses_and_counts_as_one_listener(_, v):
+    port = free_port()
+    with broker("listeners:", '  - bind: "127.0.0.1:{port}"', f'  - {{bind: "localhost:{port}", max_connections: 2}}') as b:
+        topic = fresh()
+        pair = [Client(type("At", (), {"host": host, "port": port}), v) for host in ("127.0.0.1", "::1")]
+        for c in pair:
+            c.subscribe(topic)
+        b.client(v).publish(topic, "x", 0)
+        for c in pair:
+            c.receive(topic, "x")
+        Socket(type("At", (), {"host": "::1", "port": port}), v).closed()
+
+
 main(parallel=6)
