@@ -14,12 +14,15 @@ struct acl {
 	struct arena *arena;
 	struct acl_rule *rules; /* those that deny first */
 	size_t count;
+	const char **places; /* binds of the listeners; place n is at n - 1 */
+	size_t place_count;
+	bool has_places;
 };
 
 /* --- matching ----------------------------------------------------------------------------------------------- */
 
-/* `*` stands for any text; everything else for itself. */
-static bool glob(const char *pattern, const char *text, size_t len)
+/* Everything but `*` stands for itself. */
+bool acl_glob(const char *pattern, const char *text, size_t len)
 {
 	const char *end = text + len, *star = NULL, *again = NULL;
 
@@ -45,7 +48,7 @@ static bool glob(const char *pattern, const char *text, size_t len)
 static bool any_glob(const char *const *list, size_t count, const char *text, size_t len)
 {
 	for (size_t i = 0; i < count; i++)
-		if (glob(list[i], text, len))
+		if (acl_glob(list[i], text, len))
 			return true;
 	return false;
 }
@@ -55,10 +58,21 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static bool is_at(const struct acl_rule *r, uint8_t place)
+{
+	if (r->anywhere)
+		return true;
+	if (place == ACL_ANYWHERE)
+		return !r->deny;
+	return place <= ACL_PLACES && r->places >> (place - 1) & 1;
+}
+
 static bool is_about(const struct acl_rule *r, const struct acl_who *who)
 {
 	const char *user = who->user ? who->user : "anonymous"; /* no user can be called that */
 
+	if (!is_at(r, who->place))
+		return false;
 	if (r->client_count > 0 && !any_glob(r->clients, r->client_count, who->client_id, who->client_id_len))
 		return false;
 	if (r->anyone)
@@ -187,6 +201,16 @@ static void split(struct acl *a, const struct list *all, struct list *names, str
 		add(a, strchr(all->items[i], '*') ? globs : names, all->items[i]);
 }
 
+static uint64_t places_of(const struct acl *a, const struct key_list *binds)
+{
+	uint64_t places = 0;
+
+	for (size_t i = 0; i < a->place_count; i++)
+		if (any_glob(binds->items, binds->count, a->places[i], strlen(a->places[i])))
+			places |= (uint64_t)1 << i;
+	return places;
+}
+
 static int compile(struct acl *a, struct acl_rule *to, const struct broker_rule *from, const struct key_list *groups)
 {
 	struct list all = {0}, names = {0}, globs = {0}, clients = {0}, filters = {0};
@@ -202,6 +226,8 @@ static int compile(struct acl *a, struct acl_rule *to, const struct broker_rule 
 	*to = (struct acl_rule){
 		.deny = from->deny != 0,
 		.rights = from->deny != 0 ? from->deny : from->allow,
+		.anywhere = from->listeners.count == 0,
+		.places = places_of(a, &from->listeners),
 		.anyone = from->users.count == 0 && from->groups.count == 0,
 		.where = arena_printf(a->arena, "%s:%d",
 			file                   ? file + 1
@@ -217,8 +243,22 @@ static int compile(struct acl *a, struct acl_rule *to, const struct broker_rule 
 		.client_count = clients.count,
 		.filter_count = filters.count,
 	};
+	a->has_places |= from->listeners.count > 0;
 	return to->where && !(all.failed || names.failed || globs.failed || clients.failed || filters.failed) ? 0
 													      : -ENOMEM;
+}
+
+/* Those beyond ACL_PLACES, which the configuration does not take, are nowhere. */
+static int take_places(struct acl *a, const struct broker_opts *opts)
+{
+	const struct broker_listener *l = opts->listeners.items;
+	struct list binds = {0};
+
+	for (size_t i = 0; i < opts->listeners.count && i < ACL_PLACES; i++)
+		add(a, &binds, l[i].bind);
+	a->places = binds.items;
+	a->place_count = binds.count;
+	return binds.failed ? -ENOMEM : 0;
 }
 
 static int compile_all(struct acl *a, const struct broker_opts *opts)
@@ -247,6 +287,8 @@ int acl_new(struct acl **out, const struct broker_opts *opts)
 	a = calloc(1, sizeof(*a));
 	r = a ? arena_new(&a->arena, ACL_MEMORY) : -ENOMEM;
 	if (r == 0)
+		r = take_places(a, opts);
+	if (r == 0)
 		r = compile_all(a, opts);
 	if (r < 0) {
 		acl_free(a);
@@ -254,6 +296,24 @@ int acl_new(struct acl **out, const struct broker_opts *opts)
 	}
 	*out = a;
 	return 0;
+}
+
+uint8_t acl_place(const struct acl *a, const char *bind)
+{
+	for (size_t i = 0; a && bind && i < a->place_count; i++)
+		if (strcmp(a->places[i], bind) == 0)
+			return (uint8_t)(i + 1);
+	return a && bind ? ACL_NOWHERE : ACL_ANYWHERE;
+}
+
+const char *acl_place_name(const struct acl *a, uint8_t place)
+{
+	return a && place > 0 && place <= a->place_count ? a->places[place - 1] : NULL;
+}
+
+bool acl_has_places(const struct acl *a)
+{
+	return a && a->has_places;
 }
 
 void acl_free(struct acl *a)

@@ -53,8 +53,8 @@ struct broker_group {
 enum broker_right { BROKER_READ = 1, BROKER_WRITE = 2, BROKER_SUBSCRIBE = 4 };
 struct broker_rule {
 	struct key_head head;
-	struct key_list users, groups, clients, topics; /* of texts */
-	unsigned allow, deny;                           /* enum broker_right; one of them is 0 */
+	struct key_list users, groups, clients, listeners, topics; /* of texts */
+	unsigned allow, deny;                                      /* enum broker_right; one of them is 0 */
 };
 
 enum broker_versions { BROKER_TAKES_31 = 1, BROKER_TAKES_311 = 2, BROKER_TAKES_5 = 4, BROKER_TAKES_ALL = 7 };

@@ -91,7 +91,8 @@ static int check_owner(const struct conn *c, const struct connect *m, const char
 
 static int check_will(const struct conn *c, const struct connect *m, const char *user)
 {
-	struct acl_who who = {user[0] != '\0' ? user : NULL, (const char *)m->client_id.at, m->client_id.len};
+	struct acl_who who = {user[0] != '\0' ? user : NULL, (const char *)m->client_id.at, m->client_id.len,
+		rights_place(c->broker, c->door)};
 	const char *topic = (const char *)m->will_topic.at;
 
 	if (!m->will || (!bounds_reserve(m->will_topic) &&
@@ -325,6 +326,7 @@ static int open_session(struct conn *c, const struct connect *m, struct span id,
 		exact_forget(b, id.at, id.len);
 	else
 		*present |= exact_restore(s);
+	rights_came_by(s, c->door);
 	will_free(s->will); /* delayed, and the client is back in time [MQTT-3.1.3-9] */
 	s->will = will;
 	if (will)

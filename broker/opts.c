@@ -2,6 +2,7 @@
 #include "broker/broker.h"
 
 #include "base/topic.h"
+#include "broker/acl.h"
 #include "broker/nets.h"
 
 #include <string.h>
@@ -221,6 +222,8 @@ static const struct key rule_keys[] = {
 			"`user` and `group`: everybody"},
 	{"group", KEY_LIST, AT(groups), .help = "or the users of these groups"},
 	{"client", KEY_LIST, AT(clients), .help = "only with these client ids, `*` for any text in them"},
+	{"listener", KEY_LIST, AT(listeners),
+		.help = "only for who came in by these listeners, named by their `bind`, `*` for any text in it"},
 	{"allow", KEY_FLAGS, AT(allow), .choices = rights, .help = "what they may"},
 	{"deny", KEY_FLAGS, AT(deny), .choices = rights, .help = "or what they may not, whatever other rules allow"},
 	{"topic", KEY_LIST, AT(topics), .required = true,
@@ -392,6 +395,31 @@ static void check_groups(const struct broker_opts *o, struct key_report *report)
 	}
 }
 
+static bool is_listener(const struct broker_opts *o, const char *pattern)
+{
+	const struct broker_listener *l = o->listeners.items;
+
+	for (size_t i = 0; i < o->listeners.count; i++)
+		if (l[i].bind && acl_glob(pattern, l[i].bind, strlen(l[i].bind)))
+			return true;
+	return false;
+}
+
+/* One that was misspelled would take nothing away from anybody. */
+static void check_places(const struct broker_opts *o, struct key_report *report)
+{
+	const struct broker_rule *rule = o->acl.items;
+
+	for (size_t i = 0; i < o->acl.count; i++) {
+		const char *const *patterns = rule[i].listeners.items;
+
+		for (size_t j = 0; j < rule[i].listeners.count; j++)
+			if (!is_listener(o, patterns[j]))
+				key_fault(report, &rule[i], "listener", "there is no listener with `bind: %s`",
+					patterns[j]);
+	}
+}
+
 /* What starts, and is hardly what was meant. */
 static void check_broker(void *item, struct key_report *report)
 {
@@ -399,6 +427,7 @@ static void check_broker(void *item, struct key_report *report)
 	const struct broker_listener *l = o->listeners.items;
 
 	check_groups(o, report);
+	check_places(o, report);
 	for (size_t i = 0; i < o->listeners.count; i++) {
 		bool named = l[i].peer_user || (l[i].tls.ca && l[i].tls.user != BROKER_TLS_USER_NONE);
 		bool known = l[i].tls.ca && l[i].tls.require_certificate;

@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "broker/bounds.h"
 #include "broker/core.h"
+#include "broker/door.h"
 #include "broker/unrest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,10 +30,25 @@ static const char *name_of(enum broker_right right)
 	return right == BROKER_READ ? "read" : right == BROKER_WRITE ? "write" : "subscribe";
 }
 
+/* What the new rules call the listener that each session came in by. */
+static void rename_places(struct broker *b, const struct acl *fresh)
+{
+	for (uint32_t i = 1; i < b->sessions.used; i++) {
+		struct session *s = sessions_live(&b->sessions, i);
+		const char *bind = !s                         ? NULL
+				   : s->conn && s->conn->door ? s->conn->door->bind
+							      : acl_place_name(b->acl, s->place);
+
+		if (s)
+			s->place = acl_place(fresh, bind);
+	}
+}
+
 void rights_set_take(struct broker *b, struct acl *acl)
 {
 	bool any = b->acl || acl;
 
+	rename_places(b, acl);
 	acl_free(b->acl);
 	b->acl = acl;
 	if (any)
@@ -42,7 +59,25 @@ void rights_set_take(struct broker *b, struct acl *acl)
 
 struct acl_who rights_who(const struct session *s)
 {
-	return (struct acl_who){s->user, s->client_id, s->client_id_len};
+	return (struct acl_who){s->user, s->client_id, s->client_id_len, s->place};
+}
+
+uint8_t rights_place(const struct broker *b, const struct door *d)
+{
+	return acl_place(b->acl, d ? d->bind : NULL);
+}
+
+void rights_came_by(struct session *s, const struct door *d)
+{
+	struct broker *b = s->broker;
+	uint8_t place = rights_place(b, d);
+
+	if (place == s->place)
+		return;
+	s->place = place;
+	rights_forget(s);
+	if (acl_has_places(b->acl) && s->sub_count > 0) /* its subscriptions are in routes under what it was before */
+		subs_invalidate(&b->subs);
 }
 
 void rights_forget(struct session *s)
@@ -90,7 +125,8 @@ static bool is_news(struct broker *b, const struct acl_who *who, enum broker_rig
 
 void rights_refused(struct broker *b, const struct acl_who *who, enum broker_right right, const char *topic, size_t len)
 {
-	char id[128], name[128] = "anonymous", where[512];
+	const char *place = acl_has_places(b->acl) ? acl_place_name(b->acl, who->place) : NULL;
+	char id[128], name[128] = "anonymous", by_way[128] = "", where[512];
 	struct span at = {(const uint8_t *)topic, len};
 	const struct acl_rule *by;
 
@@ -103,16 +139,19 @@ void rights_refused(struct broker *b, const struct acl_who *who, enum broker_rig
 	log_text(id, sizeof(id), who->client_id, who->client_id_len);
 	if (who->user)
 		log_text(name, sizeof(name), who->user, strlen(who->user));
+	if (place)
+		snprintf(by_way, sizeof(by_way), " listener=%s", place);
 	if (right == BROKER_WRITE && bounds_reserve(at))
-		log_warn("client=%s user=%s refused=%s topic=%s; only the broker itself writes there", id, name,
-			name_of(right), where);
+		log_warn("client=%s user=%s%s refused=%s topic=%s; only the broker itself writes there", id, name,
+			by_way, name_of(right), where);
 	else if (by)
-		log_warn("client=%s user=%s refused=%s topic=%s; the rule in %s denies it", id, name, name_of(right),
-			where, by->where);
+		log_warn("client=%s user=%s%s refused=%s topic=%s; the rule in %s denies it", id, name, by_way,
+			name_of(right), where, by->where);
 	else
-		log_warn("client=%s user=%s refused=%s topic=%s; it would need in broker.acl: {user: %s, allow: [%s], "
-			 "topic: %s}",
-			id, name, name_of(right), where, name, name_of(right), where);
+		log_warn(
+			"client=%s user=%s%s refused=%s topic=%s; it would need in broker.acl: {user: %s, allow: [%s], "
+			"topic: %s}",
+			id, name, by_way, name_of(right), where, name, name_of(right), where);
 }
 
 /* --- asking ------------------------------------------------------------------------------------------------- */

@@ -23,6 +23,9 @@ enum { RIGHTS_KNOWN = 32, RIGHTS_TOLD = 4096, RIGHTS_SAID_MAX = 100, RIGHTS_WIND
 void rights_set_take(struct broker *b, struct acl *acl); /* from now on, for everybody; NULL: all is allowed */
 
 struct acl_who rights_who(const struct session *s);
+struct door;
+uint8_t rights_place(const struct broker *b, const struct door *d); /* NULL is fine */
+void rights_came_by(struct session *s, const struct door *d);       /* its connection: what it may is asked anew */
 bool rights_read_slow(const struct session *s, const char *topic, size_t len);
 bool rights_write_slow(struct session *s, const struct route *r, const char *topic, size_t len);
 bool rights_subscribe(struct session *s, const char *filter, size_t len);

@@ -54,6 +54,7 @@ struct session {
 	uint16_t client_id_len;
 	uint16_t usual; /* pace.c: tenths of messages a second that it publishes; 0: not known yet */
 	uint8_t version;
+	uint8_t place;    /* acl.h: the listener it came in by */
 	char client_id[]; /* terminated */
 };
 

@@ -183,6 +183,8 @@ static void say_permission(struct text *t, const struct session *s, const char *
 		return;
 	}
 	say(t, "permission: as user %.100s", s->user ? s->user : "anonymous");
+	if (acl_has_places(s->broker->acl) && acl_place_name(s->broker->acl, s->place))
+		say(t, " by listener %.100s", acl_place_name(s->broker->acl, s->place));
 	for (size_t i = 0; i < 2; i++) {
 		const struct acl_rule *by;
 		bool may = acl_may(s->broker->acl, &who, asked[i].right, topic, strlen(topic), &by);

@@ -64,6 +64,44 @@ static void the_rules_decide_as_they_are_written(void **state)
 	acl_free(a);
 }
 
+/* Two listeners, one rule for each, one for neither; and a place that is not known. */
+static void a_rule_may_be_about_a_listener(void **state)
+{
+	struct broker_listener doors[] = {{.bind = "unix:/run/a"}, {.bind = ":8883"}, {.bind = ":1883"}};
+	struct broker_rule rules[] = {
+		{.listeners = TEXTS("unix:*"), .allow = ALL, .topics = TEXTS("#")},
+		{.listeners = TEXTS(":8883", ":1883"), .allow = R, .topics = TEXTS("plant/#")},
+		{.listeners = TEXTS(":1883"), .deny = R, .topics = TEXTS("plant/secret")},
+		{.listeners = TEXTS(":9999"), .allow = W, .topics = TEXTS("plant/#")},
+		{.listeners = TEXTS(":9999"), .deny = R, .topics = TEXTS("plant/#")},
+	};
+	struct broker_opts o = {.listeners = {doors, 3}, .acl = {rules, sizeof(rules) / sizeof(rules[0])}};
+	static const struct {
+		const char *bind;
+		enum broker_right right;
+		const char *topic;
+		bool may;
+	} cases[] = {
+		{"unix:/run/a", W, "plant/a", true}, {":8883", W, "plant/a", false}, {":8883", R, "plant/secret", true},
+		{":1883", R, "plant/secret", false}, {":1883", R, "plant/a", true}, {":1884", R, "plant/a", false},
+		{NULL, R, "plant/secret", true}, /* not known where: it is asked again when the client is there */
+	};
+	struct acl *a;
+
+	(void)state;
+	assert_int_equal(acl_new(&a, &o), 0);
+	assert_true(acl_has_places(a));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct acl_who who = {"anna", "c", 1, acl_place(a, cases[i].bind)};
+
+		if (acl_may(a, &who, cases[i].right, cases[i].topic, strlen(cases[i].topic), NULL) != cases[i].may)
+			fail_msg("case %zu", i);
+	}
+	assert_string_equal(acl_place_name(a, acl_place(a, ":8883")), ":8883");
+	assert_null(acl_place_name(a, acl_place(a, ":1884")));
+	acl_free(a);
+}
+
 static void without_rules_everybody_may_everything(void **state)
 {
 	struct broker_opts o = {0};
@@ -104,6 +142,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_rules_decide_as_they_are_written),
+		cmocka_unit_test(a_rule_may_be_about_a_listener),
 		cmocka_unit_test(without_rules_everybody_may_everything),
 		cmocka_unit_test(the_rule_that_decided_is_named),
 	};

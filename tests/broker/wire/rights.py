@@ -126,6 +126,80 @@ def a_reload_takes_and_gives_rights_at_once(_, v):
         raise Wrong("; ".join(faults))
 
 
+LISTENERS = """  listeners:
+    - {bind: "127.0.0.1:{port}"}
+    - {bind: "127.0.0.1:{other}"}
+  acl:
+    - {allow: [write, subscribe], topic: "#"}
+"""
+
+
+class Elsewhere:
+    """The same broker at another of its listeners."""
+
+    def __init__(self, b, port):
+        self.host, self.port, self.stop, self.said = "127.0.0.1", port, b.stop, b.said
+
+
+@test()
+def what_a_client_may_goes_by_the_listener_it_came_in_by(_, v):
+    other = free_port()
+
+    def rules(*lines):
+        return "broker:\n" + LISTENERS.replace("{other}", str(other)) + "".join(f"    - {line}\n" for line in lines)
+    here, there, ours = '"127.0.0.1:{port}"', f'"127.0.0.1:{other}"', {"properties": [(SESSION_EXPIRY, 60)]} if v == 5 else {}
+    b = Broker(rules(f'{{listener: {here}, allow: read, topic: "a/#"}}', f'{{listener: {there}, allow: read, topic: "b"}}',
+                     f'{{listener: {there}, deny: write, topic: "a/no"}}'))
+    try:
+        config, at = pathlib.Path(b.dir.name, "weir.yaml"), Elsewhere(b, other)
+        c, d, p = Client(b, v), Client(at, v, id=fresh("d"), clean=False, **ours), b.client(v)
+        for one in (c, d):
+            one.subscribe("a/#", "b", qos=1)
+        p.publish("a/x", "1", 1)
+        p.publish("b", "1", 1)
+        c.receive("a/x", "1", 1)
+        d.receive("b", "1", 1)
+        d.publish("a/no", "2", 1, reasons=(0x87,) if v == 5 else (0,))
+        c.nothing()
+        p.publish("a/no", "3", 1)
+        c.receive("a/no", "3", 1)
+        s = Socket(at, v).send(connect(v, fresh("w"), will=Will("a/no")))
+        s.expect(CONNACK, reason=0x87 if v == 5 else 5)
+        # what is queued for it is for the listener that it left by: it comes back by the other, and may not read it
+        d.disconnect()
+        p.publish("b", "queued", 1)
+        d = Client(b, v, id=d.id, clean=False, session=None if v == 3 else 1)
+        p.publish("a/x", "4", 1)
+        d.receive("a/x", "4", 1)
+        d.nothing()
+        c.receive("a/x", "4", 1)
+        e = Client(at, v)
+        e.subscribe("a/#", "b", qos=1)
+        # a reload changes it for those who are there
+        text = rules(f'{{listener: {there}, allow: read, topic: "a/#"}}').replace("{port}", str(b.port))
+        config.write_text(text, encoding="utf-8")
+        b.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "reload=done" in b.said(), "the reload is done")
+        p.publish("a/x", "5", 1)
+        e.receive("a/x", "5", 1)
+        for one in (c, d, e):
+            one.nothing()
+    finally:
+        faults = b.stop()
+    if faults:
+        raise Wrong("; ".join(faults))
+
+
+@test(versions=(4,))
+def a_rule_for_a_listener_that_is_not_there_is_a_mistake(_, v):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "weir.yaml")
+        path.write_text('broker:\n  listeners: [{bind: ":1883"}]\n  acl: [{listener: ":1884", deny: all, topic: "#"}]\n')
+        done = subprocess.run([os.environ["WEIR"], "broker", "--config", str(path)], capture_output=True, text=True, check=False)
+        if done.returncode == 0 or "there is no listener with `bind: :1884`" not in done.stderr:
+            raise Wrong(f"status {done.returncode}: {done.stderr}")
+
+
 @test(versions=(4,))
 def a_refusal_is_told_once_with_what_would_have_been_needed(b, v):
     c, topic = b.client(v), "look/" + fresh()
