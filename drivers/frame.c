@@ -122,7 +122,7 @@ static enum outcome swallow_echo(struct wire *w, struct exchange *x, const uint8
 	uint8_t back[FRAME_WIRE_MAX];
 
 	for (size_t got = 0; got < len;) {
-		int ready = wire_await(w, x->sent_us + RTU_GAP_US);
+		int ready = wire_await_reply(w, x->sent_us + RTU_GAP_US);
 		ssize_t n;
 
 		if (ready == WIRE_TIMEOUT)
@@ -162,7 +162,7 @@ struct heard {
 
 static enum outcome read_more(const struct framing *f, struct wire *w, struct exchange *x, struct heard *h)
 {
-	int ready = wire_await(w, h->len ? w->last_byte_us + f->gap_us : x->sent_us + x->timeout_us);
+	int ready = wire_await_reply(w, h->len ? w->last_byte_us + f->gap_us : x->sent_us + x->timeout_us);
 	ssize_t n;
 
 	if (ready != 0)

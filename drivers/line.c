@@ -33,6 +33,7 @@ int line_open_port(struct line *l, const struct line_opts *as, struct wire *w)
 {
 	int r = port_open(&l->port, as, l->waiter);
 
+	l->port_error = r;
 	if (r < 0)
 		return r;
 	wire_init(w, as, l->port.fd, l->waiter, l->clock);
@@ -56,12 +57,11 @@ bool line_device_up(const struct line *l, size_t device)
 
 void line_input(struct line *l, short revents)
 {
-	const char *reason = "port";
+	bool unplugged = l->opts->port && revents & (POLLERR | POLLHUP | POLLNVAL);
 
-	if (l->watch_fd < 0)
-		return;
-	if (revents & (POLLERR | POLLHUP | POLLNVAL) || l->ops->input(l->driver, &reason) == OUTCOME_GONE)
-		line_port_lost(l, reason);
+	/* What the end of a connection means, the driver knows. */
+	if (l->watch_fd >= 0 && (unplugged || l->ops->input(l->driver) == OUTCOME_GONE))
+		line_port_lost(l);
 }
 
 static void wait_until(struct line *l, int64_t until_us)

@@ -60,7 +60,9 @@ struct line {
 	int watch_fd; /* -1: none */
 
 	bool port_up, port_told;
-	int64_t port_gone_us; /* since when it cannot be opened; 0: it is open, or was not tried yet */
+	int64_t port_gone_us; /* since when it is of no use: who takes connections and hangs up is gone, too; 0: it is */
+	int64_t port_opened_us;
+	int port_error; /* of the last time that it was to be opened: 0 or -errno */
 	int64_t port_retry_us;
 	struct pace pace; /* of all its devices */
 	struct spread spread;
@@ -90,7 +92,7 @@ void line_begin(struct line *l);
 void line_end(struct line *l);
 int64_t line_turn(struct line *l);
 void line_input(struct line *l, short revents);
-void line_port_lost(struct line *l, const char *reason);
+void line_port_lost(struct line *l);
 /* Health of a device, told to the sink and the log when it changed. */
 void line_step(struct line *l, size_t device, enum device_event event, const char *reason);
 void line_close_windows(struct line *l); /* what they hold is told: the line ends */

@@ -78,7 +78,7 @@ static int open_as(struct modbus *m, const struct line_opts *o)
 	m->wire.doubt = m->doubt;
 	if (m->ahead)
 		ahead_clear(m->ahead);
-	m->spoiled = false;
+	m->spoiled = m->heard = false;
 	return 0;
 }
 
@@ -115,22 +115,33 @@ static void count_noise(struct modbus *m)
 	m->noise_bytes = m->wire.noise_bytes;
 }
 
-static enum outcome input(void *self, const char **reason)
+/* Servers close what is idle, and that is no fault; one that is gone takes no other connection, and that is known at
+ * once. Where nothing was answered on the last one no other is made before the next request: something stands there
+ * that takes connections in the name of a server that is gone, and would take any number of them. */
+static enum outcome hung_up(struct modbus *m)
+{
+	bool heard = m->heard;
+	int r = 0;
+
+	spoil(m);
+	if (heard)
+		r = open_port(m);
+	return r == 0 || r == -ECANCELED ? OUTCOME_OK : OUTCOME_GONE;
+}
+
+static enum outcome input(void *self)
 {
 	struct modbus *m = self;
 	uint8_t stray[256];
-	ssize_t n;
+	ssize_t n = wire_read(&m->wire, stray, sizeof(stray));
 
-	if (m->opts->driver == DRIVER_MODBUS_TCP) {
-		/* Servers close what is idle; that is no fault until the next request cannot connect. */
-		spoil(m);
-		return OUTCOME_OK;
-	}
-	n = wire_read(&m->wire, stray, sizeof(stray));
-	if (n < 0) {
-		*reason = "port";
+	if (n < 0 && m->opts->address)
+		return hung_up(m);
+	if (n < 0)
 		return OUTCOME_GONE;
-	}
+	/* Nobody asked, and where a frame begins is not known any more. */
+	if (n > 0 && m->opts->driver == DRIVER_MODBUS_TCP)
+		spoil(m);
 	wire_stray(&m->wire, stray, (size_t)n);
 	count_noise(m);
 	return OUTCOME_OK;
@@ -140,13 +151,15 @@ static enum outcome input(void *self, const char **reason)
 
 static enum outcome exchange_once(struct modbus *m, struct exchange *x)
 {
+	int r = m->spoiled ? open_port(m) : 0;
 	enum outcome o;
 
-	if (m->spoiled && open_port(m) < 0) {
-		x->reason = "port";
-		return OUTCOME_GONE;
-	}
+	if (r == -ECANCELED)
+		return exchange_waited(x, r, false);
+	if (r < 0)
+		return exchange_fail(x, OUTCOME_GONE, "port");
 	o = rtu_exchange(m->rtu, &m->wire, x);
+	m->heard = m->heard || o == OUTCOME_OK || o == OUTCOME_REFUSED;
 	if (x->reason)
 		wire_note(&m->wire, LINE_FAULT, wire_now(&m->wire), x->reason, strlen(x->reason));
 	if (m->opts->driver == DRIVER_MODBUS_TCP && (o == OUTCOME_SILENT || o == OUTCOME_GARBLED || o == OUTCOME_GONE))

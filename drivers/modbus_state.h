@@ -46,6 +46,7 @@ struct modbus {
 	bool polling;                  /* a job runs: it may use what was sent ahead */
 	uint16_t loopbacks;            /* sent; the number of the last */
 	bool spoiled;                  /* the TCP connection was closed on purpose: open it for the next request */
+	bool heard;                    /* something was answered since the port was opened */
 };
 
 /* drivers/modbus_ask.c: one transaction, whose reply can be no other's. */

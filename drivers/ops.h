@@ -62,8 +62,9 @@ struct driver_ops {
 	enum outcome (*run)(void *self, const struct job *j, const char **reason);
 	/* The cheapest question that shows whether the device is there. NULL: devices are never offline. */
 	enum outcome (*probe)(void *self, size_t device, const char **reason);
-	/* Bytes wait at the watched descriptor. NULL: nothing is watched. */
-	enum outcome (*input)(void *self, const char **reason);
+	/* Bytes wait at the watched descriptor, or the connection has ended: OUTCOME_GONE when it is not to be had again.
+	 * NULL: nothing is watched. */
+	enum outcome (*input)(void *self);
 	/* Writes a point (the value was checked) and reads it back into e->back; reads registers into e->regs. OUTCOME_OK
 	 * with e->has_back unset: there is nothing to read back. NULL: no such thing. */
 	enum outcome (*write)(void *self, struct errand *e, const char **reason);

@@ -84,7 +84,7 @@ static enum outcome swallow_echo(struct wire *w, struct exchange *x, const uint8
 	uint8_t back[PDU_MAX + 2];
 
 	for (size_t got = 0; got < len + 2;) {
-		int ready = wire_await(w, x->sent_us + BYTE_TIMEOUT_US);
+		int ready = wire_await_reply(w, x->sent_us + BYTE_TIMEOUT_US);
 		size_t known = got < len ? len - got : 0;
 		ssize_t n;
 
@@ -206,7 +206,7 @@ static enum outcome exchange(struct rtu *r, struct wire *w, struct exchange *x)
 		return OUTCOME_OK;
 	}
 	while (!answered) {
-		int ready = wire_await(w, x->sent_us + x->timeout_us);
+		int ready = wire_await_reply(w, x->sent_us + x->timeout_us);
 
 		if (ready != 0)
 			return exchange_waited(x, ready, false);

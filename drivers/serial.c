@@ -178,7 +178,7 @@ static void take_line(struct serial *s, struct span line)
 	}
 }
 
-static enum outcome input(void *self, const char **reason)
+static enum outcome input(void *self)
 {
 	struct serial *s = self;
 	uint8_t bytes[512];
@@ -187,10 +187,8 @@ static enum outcome input(void *self, const char **reason)
 	uint64_t dropped = s->splitter.dropped;
 	struct span line;
 
-	if (n < 0) {
-		*reason = "port";
+	if (n < 0)
 		return OUTCOME_GONE;
-	}
 	wire_note(&s->wire, LINE_HEARD, s->wire.last_byte_us, bytes, (size_t)n);
 	while (splitter_take(&s->splitter, &c, &line))
 		take_line(s, line);
@@ -214,8 +212,8 @@ static enum outcome ask(struct serial *s, size_t device, const char **reason)
 
 	until_us = s->wire.last_byte_us + line_timeout_us(s->line, device);
 	while (r == 0 && sensor->heard_us < asked_us) {
-		r = wire_await(&s->wire, until_us);
-		if (r == 0 && input(s, reason) == OUTCOME_GONE)
+		r = wire_await_reply(&s->wire, until_us);
+		if (r == 0 && input(s) == OUTCOME_GONE)
 			return OUTCOME_GONE;
 	}
 	return r == 0 ? OUTCOME_OK : of_wait(r, reason);

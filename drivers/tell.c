@@ -187,6 +187,7 @@ void line_answered(struct line *l, size_t device, int64_t turnaround_us)
 	struct line_device *d = &l->devices[device];
 
 	line_count_device(l, device, COUNT_REPLIES, 1);
+	l->port_gone_us = 0;
 	atomic_store_explicit(&d->answered_ms, clock_wall_ms(l->clock), memory_order_relaxed);
 	if (turnaround_us >= 0) {
 		pace_learn(&d->health.pace, turnaround_us);

@@ -54,7 +54,7 @@ static void port_failed(struct line *l, const char *reason)
 
 	l->port_up = false;
 	l->watch_fd = -1;
-	if (l->port_gone_us == 0)
+	if (l->port_gone_us == 0 || (was_up && now_us - l->port_opened_us > 1000 * l->opts->probe_max_ms))
 		l->port_gone_us = now_us;
 	l->port_retry_us = now_us + PORT_RETRY_US;
 	if (l->opts->address)
@@ -73,10 +73,17 @@ static void port_failed(struct line *l, const char *reason)
 	}
 }
 
-void line_port_lost(struct line *l, const char *reason)
+static const char *why_not(const struct line *l, int error)
 {
+	return l->opts->port ? port_reason(-error) : strerror(-error);
+}
+
+void line_port_lost(struct line *l)
+{
+	const char *gone = l->opts->port ? "unplugged" : "it hung up";
+
 	l->ops->close(l->driver);
-	port_failed(l, reason);
+	port_failed(l, l->port_error < 0 ? why_not(l, l->port_error) : gone);
 }
 
 static void open_port(struct line *l)
@@ -86,12 +93,12 @@ static void open_port(struct line *l)
 	if (r == -ECANCELED)
 		return;
 	if (r < 0) {
-		port_failed(l, l->opts->port ? port_reason(-r) : strerror(-r));
+		port_failed(l, why_not(l, r));
 		return;
 	}
 	l->port_up = true;
 	l->port_told = true;
-	l->port_gone_us = 0;
+	l->port_opened_us = line_now_us(l);
 	atomic_store_explicit(&l->up, true, memory_order_relaxed);
 	if (l->ops->open)
 		log_info("line=%s port=%s state=up", l->opts->head.name,
@@ -163,7 +170,7 @@ void line_settle(struct line *l, size_t device, enum outcome o, const char *reas
 			line_count_device(l, device, COUNT_CRC, 1);
 		line_step(l, device, DEVICE_GARBLED, reason);
 		break;
-	case OUTCOME_GONE: line_port_lost(l, reason); break;
+	case OUTCOME_GONE: line_port_lost(l); break;
 	}
 }
 

@@ -19,6 +19,8 @@ enum {
 	MAX_LEAD_US = 40, /* so long at most a request is waited for awake */
 	LEAD_UP_US = 3,   /* what three of four waits are late, */
 	LEAD_DOWN_US = 1, /* since it rises three times as fast as it falls */
+	STALL_US = 3000,  /* a wait that ends later than that was not the device's */
+	STALL_MOST_US = 50000,
 };
 
 double wire_char_us(const struct line_opts *l)
@@ -66,6 +68,19 @@ int wire_await(struct wire *w, int64_t until_us)
 		return WIRE_TIMEOUT;
 	/* An unplugged adapter is readable and hung up at once, and reads nothing for ever. */
 	return r < 0 ? r : r & (POLLERR | POLLHUP | POLLNVAL) ? -ENODEV : 0;
+}
+
+/* A thread that is woken too late says that the machine stood still, not that the device is silent. Its reply may be
+ * here already, or on its way through the kernel, whose threads stood still as well: they get as long as it took. Who
+ * shares its thread with other lines may come here with the time up, and nothing looked at. */
+int wire_await_reply(struct wire *w, int64_t until_us)
+{
+	int r = wire_await(w, until_us);
+	int64_t now_us = wire_now(w), late_us = now_us - until_us;
+
+	if (r == WIRE_TIMEOUT && late_us > STALL_US)
+		r = wire_await(w, now_us + (late_us < STALL_MOST_US ? late_us : STALL_MOST_US));
+	return r == WIRE_TIMEOUT && wire_waiting(w) > 0 ? 0 : r;
 }
 
 int wire_pause(struct wire *w, int64_t until_us)

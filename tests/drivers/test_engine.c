@@ -18,10 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINES = 40, CONNS = 256, REQUEST = 12 };
+enum { LINES = 40, CONNS = 256, REQUEST = 12, STALL_MS = 550, LONG_MS = 600000 };
 
 /* What a unit does, by its id: all others answer. */
-enum { MUTE_UNIT = 200, CLOSING_UNIT = 201, WRONG_NUMBER_UNIT = 202 };
+enum { MUTE_UNIT = 200, CLOSING_UNIT = 201, WRONG_NUMBER_UNIT = 202, STALL_UNIT = 203 };
 
 /* --- the server: register A holds A + unit, until it is written ------------------------------------------------ */
 
@@ -31,9 +31,22 @@ struct server {
 	size_t count;
 	int port;
 	_Atomic bool stop;
+	_Atomic bool drop; /* all connections; it goes on listening */
+	/* STALL_UNIT's reply waits for that, and is there when it is done */
+	_Atomic bool stalled, answered;
+	_Atomic unsigned held;
+	int64_t held_us;
+	uint8_t late[64];
+	size_t late_len;
+	int late_fd;
 	_Atomic uint16_t written; /* 0: nothing yet */
 	_Atomic unsigned accepted;
 };
+
+static int64_t now_us(void)
+{
+	return clock_mono_us(&clock_system);
+}
 
 static size_t answer(struct server *s, const uint8_t *q, uint8_t *a)
 {
@@ -69,7 +82,31 @@ static bool serve_one(struct server *s, int fd)
 	if (q[6] == MUTE_UNIT)
 		return true;
 	len = answer(s, q, a);
+	if (q[6] == STALL_UNIT && !s->answered) {
+		s->held_us = now_us();
+		memcpy(s->late, a, s->late_len = len);
+		s->late_fd = fd;
+		s->held++;
+		return true;
+	}
 	return send(fd, a, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* The thread of the lines stands still: the reply is sent once its time is over. */
+static void send_late(struct server *s)
+{
+	if (!s->held || !s->stalled || s->answered || now_us() < s->held_us + 1000 * STALL_MS)
+		return;
+	if (send(s->late_fd, s->late, s->late_len, MSG_NOSIGNAL) != (ssize_t)s->late_len)
+		abort();
+	s->answered = true;
+}
+
+static void drop_all(struct server *s)
+{
+	while (s->count > 1)
+		close(s->fds[--s->count].fd);
+	s->drop = false;
 }
 
 static void accept_one(struct server *s)
@@ -87,7 +124,12 @@ static void *serve(void *arg)
 	struct server *s = arg;
 
 	while (!s->stop) {
-		if (poll(s->fds, s->count, 10) <= 0)
+		int ready = poll(s->fds, s->count, 10);
+
+		send_late(s);
+		if (s->drop)
+			drop_all(s);
+		if (ready <= 0)
 			continue;
 		for (size_t i = s->count; i-- > 1;)
 			if (s->fds[i].revents && !serve_one(s, s->fds[i].fd)) {
@@ -136,6 +178,8 @@ struct seat {
 	const struct device_opts *list[1];
 	struct line_opts opts;
 	struct line *line;
+	struct server
+		*stalls; /* its samples hold the thread up until a reply has come for another line; NULL: they do not */
 	_Atomic unsigned good, bad, wrong;
 	_Atomic bool up;
 };
@@ -143,13 +187,20 @@ struct seat {
 struct farm {
 	struct server server;
 	struct engine *engine;
+	int64_t every_ms; /* of the lines that are started next */
 	struct seat seats[LINES];
 };
 
 static int on_sample(void *ctx, const struct sample *s)
 {
 	struct seat *seat = ctx;
+	struct server *server = seat->stalls;
 
+	if (server && server->held) {
+		server->stalled = true;
+		UNTIL(server->answered);
+		seat->stalls = NULL;
+	}
 	if (s->quality != QUALITY_GOOD) {
 		seat->bad++;
 		return 0;
@@ -193,11 +244,11 @@ static void seat_start(struct farm *f, size_t i, int64_t unit, const char *host)
 			.scale = 1,
 			.decimals = -1,
 			.report = REPORT_EVERY,
-			.every_ms = 10,
+			.every_ms = f->every_ms,
 			.writable = true};
 	s->device = (struct device_opts){.head.name = "d",
 		.unit = unit,
-		.every_ms = 10,
+		.every_ms = f->every_ms,
 		.points = {s->points, 2},
 		.max_registers = 125,
 		.max_bits = 2000,
@@ -206,7 +257,9 @@ static void seat_start(struct farm *f, size_t i, int64_t unit, const char *host)
 	s->opts = (struct line_opts){.head.name = "l",
 		.driver = DRIVER_MODBUS_TCP,
 		.address = s->address,
-		.reply_timeout_ms = unit == MUTE_UNIT || unit == WRONG_NUMBER_UNIT ? 100 : 5000,
+		.reply_timeout_ms = unit == STALL_UNIT  ? 500
+				    : unit >= MUTE_UNIT ? 100
+							: 5000,
 		.connect_timeout_ms = 3000,
 		.retries = 2,
 		.probe_min_ms = 20,
@@ -222,6 +275,7 @@ static struct farm *setup(void)
 	struct farm *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
+	f->every_ms = 10;
 	server_start(&f->server, 0);
 	assert_int_equal(engine_new(&f->engine, &clock_system), 0);
 	return f;
@@ -340,6 +394,42 @@ static void server_that_comes_back_is_polled_again(void **state)
 	teardown(f);
 }
 
+/* Polled each ten minutes: a poll would not notice. */
+static void server_that_goes_is_told_at_once_and_polled_when_it_is_back(void **state)
+{
+	struct farm *f = setup();
+	int port = f->server.port;
+
+	(void)state;
+	f->every_ms = LONG_MS;
+	seat_start(f, 0, 5, "127.0.0.1");
+	UNTIL(f->seats[0].good == 2);
+	server_stop(&f->server);
+	UNTIL(f->seats[0].bad == 2 && !f->seats[0].up);
+	server_start(&f->server, port);
+	UNTIL(f->seats[0].good == 4 && f->seats[0].up);
+	teardown(f);
+}
+
+/* A thread that stood still, beyond the time of a reply that came meanwhile. */
+static void reply_that_came_while_the_thread_stood_still_counts(void **state)
+{
+	struct farm *f = setup();
+	struct line_stats stats;
+
+	(void)state;
+	f->seats[0].stalls = &f->server;
+	seat_start(f, 0, 5, "127.0.0.1");
+	f->every_ms = LONG_MS;
+	seat_start(f, 1, STALL_UNIT, "127.0.0.1");
+	UNTIL(f->seats[1].good == 2);
+	assert_true(f->server.stalled);
+	line_stats(f->seats[1].line, &stats);
+	assert_int_equal(stats.count[COUNT_TIMEOUTS], 0);
+	assert_int_equal(f->server.held, 1);
+	teardown(f);
+}
+
 static void on_done(struct errand *e)
 {
 	atomic_store((_Atomic bool *)e->ctx, true);
@@ -373,6 +463,36 @@ static void errands_reach_their_lines(void **state)
 	teardown(f);
 }
 
+/* It takes another connection: nothing is bad. One that was of no use before it was closed is not made again at once. */
+static void server_that_closes_what_is_idle_makes_nothing_bad(void **state)
+{
+	struct farm *f = setup();
+	_Atomic bool done = false;
+	struct errand e;
+
+	(void)state;
+	f->every_ms = LONG_MS;
+	seat_start(f, 0, 5, "127.0.0.1");
+	UNTIL(f->seats[0].good == 2);
+	for (unsigned drops = 0; drops < 2; drops++) {
+		UNTIL(f->server.accepted == 1 + drops);
+		f->server.drop = true;
+		UNTIL(!f->server.drop);
+	}
+	e = (struct errand){.kind = ERRAND_WRITE,
+		.done = on_done,
+		.ctx = &done,
+		.point = &f->seats[0].points[1],
+		.value = {.kind = VALUE_INT, .i = 777}};
+	assert_int_equal(line_submit(f->seats[0].line, &e), 0);
+	UNTIL(done);
+	assert_int_equal(e.end, ERRAND_OK);
+	assert_int_equal(f->server.accepted, 3);
+	assert_int_equal(f->seats[0].bad, 0);
+	assert_true(f->seats[0].up);
+	teardown(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +502,9 @@ int main(void)
 		cmocka_unit_test(name_is_looked_up_without_the_thread),
 		cmocka_unit_test(line_that_stops_leaves_the_others_alone),
 		cmocka_unit_test(server_that_comes_back_is_polled_again),
+		cmocka_unit_test(server_that_goes_is_told_at_once_and_polled_when_it_is_back),
+		cmocka_unit_test(server_that_closes_what_is_idle_makes_nothing_bad),
+		cmocka_unit_test(reply_that_came_while_the_thread_stood_still_counts),
 		cmocka_unit_test(errands_reach_their_lines),
 	};
 

@@ -13,6 +13,7 @@ struct machine {
 	struct waiter waiter;
 	struct clock clock;
 	int64_t now_us, late_us;
+	bool blind; /* who lends its thread to others may be told that the time is up without a look */
 	int pipe[2];
 	int64_t byte_us; /* when a byte comes; 0: never */
 };
@@ -43,9 +44,14 @@ static int wait_for(struct waiter *w, int fd, short events, int64_t until_us)
 	}
 	if (poll(&p, 1, 0) > 0)
 		return p.revents;
-	if (slept)
-		m->now_us = until_us + m->late_us;
-	return 0;
+	if (!slept)
+		return 0;
+	m->now_us = until_us + m->late_us;
+	if (m->byte_us > 0 && m->byte_us <= m->now_us) {
+		m->byte_us = 0;
+		assert_int_equal(write(m->pipe[1], "x", 1), 1);
+	}
+	return !m->blind && poll(&p, 1, 0) > 0 ? p.revents : 0;
 }
 
 static void start(struct machine *m, struct wire *w, struct line_opts *o, int64_t late_us)
@@ -137,12 +143,67 @@ static void byte_in_the_silence_begins_it_anew(void **state)
 	}
 }
 
+/* A reply is waited for until 10 ms from now, by a thread that is woken so much later. */
+static void time_that_the_machine_stood_still_is_not_the_reply_s(void **state)
+{
+	static const struct {
+		int64_t late_us, byte_us; /* when the byte comes, from the end of the time; INT64_MIN: never */
+		bool blind;
+		int outcome;
+	} cases[] = {
+		{0, INT64_MIN, false, WIRE_TIMEOUT},
+		{0, -10, false, 0},
+		{20000, 15000, false, 0}, /* it came before the thread did */
+		{20000, 15000, true, 0},
+		{1000, 900, true, 0},
+		{20000, 35000, false, 0}, /* it was held up as long as the thread was */
+		{20000, 35000, true, 0},
+		{0, 500, false, WIRE_TIMEOUT}, /* the machine was there all the time, the reply was not */
+		{1000, 1500, false, WIRE_TIMEOUT},
+		{20000, INT64_MIN, true, WIRE_TIMEOUT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct machine m;
+		struct wire w;
+		struct line_opts o;
+		int64_t until_us;
+
+		start(&m, &w, &o, cases[i].late_us);
+		m.blind = cases[i].blind;
+		until_us = m.now_us + 10000;
+		m.byte_us = cases[i].byte_us == INT64_MIN ? 0 : until_us + cases[i].byte_us;
+		assert_int_equal(wire_await_reply(&w, until_us), cases[i].outcome);
+		assert_true(m.now_us < until_us + 100000);
+		end(&m);
+	}
+}
+
+/* Its time is up before it is waited for at all. */
+static void reply_that_is_there_is_never_late(void **state)
+{
+	struct machine m;
+	struct wire w;
+	struct line_opts o;
+
+	(void)state;
+	start(&m, &w, &o, 0);
+	assert_int_equal(write(m.pipe[1], "x", 1), 1);
+	m.blind = true;
+	assert_int_equal(wire_await_reply(&w, m.now_us - 500), 0);
+	assert_int_equal(wire_await_reply(&w, m.now_us - 500000), 0);
+	end(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(late_wake_ups_are_learned_and_made_up_for),
 		cmocka_unit_test(what_was_learned_is_forgotten),
 		cmocka_unit_test(byte_in_the_silence_begins_it_anew),
+		cmocka_unit_test(time_that_the_machine_stood_still_is_not_the_reply_s),
+		cmocka_unit_test(reply_that_is_there_is_never_late),
 	};
 
 	return cmocka_run_group_tests_name("drivers/wire", tests, NULL, NULL);
