@@ -93,15 +93,17 @@ struct bridge_opts {
 	int version;             /* enum bridge_version */
 	const char *client_id;   /* NULL: the site's name */
 	const char *username, *password_file;
-	int preset; /* enum preset */
+	int preset;             /* enum preset */
+	char device_topic[192]; /* where it has rules without a topic send to */
 	struct bridge_token token;
 	struct bridge_tls tls;
 	int64_t keep_alive_ms, connect_timeout_ms, ack_timeout_ms;
 	bool clean;
 	int64_t session_expiry_ms;
 	int64_t window, window_bytes;
-	int64_t max_packet;       /* of a PUBLISH to this upstream; 0: what the server says */
-	const char *proxy;        /* http://host:port, asked to CONNECT; NULL: none */
+	int64_t max_packet; /* of a PUBLISH to this upstream; 0: what the server says */
+	const char *proxy;  /* http://[user@]host:port, asked to CONNECT; NULL: none */
+	const char *proxy_password_file;
 	int64_t rate, rate_bytes; /* a second; 0: as fast as the link takes them */
 	int64_t day_bytes;        /* a day; 0: no limit */
 	const char *schedule;     /* "22:00-06:00, 12:00-13:00": when records may go; NULL: always */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/credentials.h"
 
+#include "bridge/percent.h"
+#include "bridge/token.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -109,9 +112,8 @@ int credentials_check(const struct bridge_tls *tls, int64_t wall_s, char *why, s
 	return r;
 }
 
-int credentials_password(const char *path, char *out, size_t cap, size_t *len, char *why, size_t why_cap)
+static int read_password(const char *key, const char *path, char *out, size_t cap, size_t *len, struct complaint c)
 {
-	struct complaint c = {why, why_cap};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, out, cap);
 	int error = errno;
@@ -119,9 +121,80 @@ int credentials_password(const char *path, char *out, size_t cap, size_t *len, c
 	if (fd >= 0)
 		close(fd);
 	if (n < 0)
-		return bad(c, "password_file: %s cannot be read: %s", path, strerror(error));
+		return bad(c, "%s: %s cannot be read: %s", key, path, strerror(error));
 	*len = 0;
 	while (*len < (size_t)n && out[*len] != '\n' && out[*len] != '\r')
 		++*len;
-	return *len > 0 ? 0 : bad(c, "password_file: %s has no password in its first line", path);
+	return *len > 0 ? 0 : bad(c, "%s: %s has no password in its first line", key, path);
+}
+
+int credentials_proxy(const struct bridge_opts *o, char *out, size_t cap, char *why, size_t why_cap)
+{
+	static const char prefix[] = "http://";
+	const char *at = strrchr(o->proxy, '@'), *user = o->proxy + sizeof(prefix) - 1;
+	char password[CREDENTIALS_PROXY_PASSWORD + 1], escaped[3 * sizeof(password)];
+	size_t len;
+	int r;
+
+	if (!at || !o->proxy_password_file) {
+		snprintf(out, cap, "%s", o->proxy);
+		return 0;
+	}
+	r = read_password("proxy_password_file", o->proxy_password_file, password, sizeof(password), &len,
+		(struct complaint){why, why_cap});
+	if (r != 0)
+		return r;
+	percent_write(escaped, sizeof(escaped), password, len);
+	snprintf(out, cap, "%s%.*s:%s%s", prefix, (int)(at - user), user, escaped, at);
+	OPENSSL_cleanse(password, sizeof(password));
+	OPENSSL_cleanse(escaped, sizeof(escaped));
+	return 0;
+}
+
+int credentials_password(const char *path, char *out, size_t cap, size_t *len, char *why, size_t why_cap)
+{
+	return read_password("password_file", path, out, cap, len, (struct complaint){why, why_cap});
+}
+
+int credentials_usable(const struct bridge_opts *o, int64_t wall_s, char *why, size_t cap)
+{
+	const struct token_facts facts = {"host", "client", wall_s};
+	char password[TOKEN_MAX];
+	size_t len;
+	int r = credentials_check(&o->tls, wall_s, why, cap);
+
+	if (r == 0 && o->password_file)
+		r = credentials_password(o->password_file, password, sizeof(password), &len, why, cap);
+	if (r == 0 && o->token.kind != BRIDGE_TOKEN_NONE)
+		r = token_make(&o->token, &facts, password, sizeof(password), why, cap);
+	OPENSSL_cleanse(password, sizeof(password));
+	if (r == 0 && o->proxy_password_file)
+		r = credentials_proxy(o, password, sizeof(password), why, cap);
+	OPENSSL_cleanse(password, sizeof(password));
+	return r;
+}
+
+static uint64_t add_file(uint64_t sum, const char *path)
+{
+	FILE *f = path ? fopen(path, "re") : NULL;
+	int c;
+
+	sum = (sum ^ (f ? 1 : 2)) * UINT64_C(1099511628211); /* one that is gone, or moved to another key, counts */
+	if (!f)
+		return sum;
+	while ((c = getc(f)) != EOF)
+		sum = (sum ^ (uint64_t)c) * UINT64_C(1099511628211);
+	fclose(f);
+	return sum;
+}
+
+uint64_t credentials_sum(const struct bridge_opts *o)
+{
+	const char *const files[] = {
+		o->password_file, o->token.key, o->tls.ca, o->tls.cert, o->tls.key, o->proxy_password_file};
+	uint64_t sum = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		sum = add_file(sum, files[i]);
+	return sum;
 }

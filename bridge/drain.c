@@ -19,7 +19,7 @@ enum {
 	STEADY_MS = 5000, /* up this long, a link counts as a success even when nothing was acknowledged */
 };
 
-enum event { EV_TIMER, EV_UP, EV_DOWN, EV_SETTLED, EV_REFUSED, EV_SUBSCRIBED, EV_RESUMED, EV_STOP, N_EVENTS };
+enum event { EV_TIMER, EV_UP, EV_DOWN, EV_SETTLED, EV_REFUSED, EV_SUBSCRIBED, EV_RESUMED, EV_RENEW, EV_STOP, N_EVENTS };
 
 typedef void act(struct drain *d, const struct uplink_event *e);
 static void step(struct drain *d, enum event ev, const struct uplink_event *e);
@@ -262,6 +262,12 @@ static void dial_anew(struct drain *d)
 	redial(d);
 }
 
+static void renew(struct drain *d, const struct uplink_event *e)
+{
+	(void)e;
+	dial_anew(d);
+}
+
 static void watch(struct drain *d)
 {
 	char why[96];
@@ -301,6 +307,7 @@ static const struct {
 	[OFFLINE] =
 		{
 			[EV_TIMER] = {DIALING, dial},
+			[EV_RENEW] = {DIALING, dial},
 			[EV_STOP] = {STOPPED, stop_at_once},
 		},
 	[DIALING] =
@@ -308,6 +315,7 @@ static const struct {
 			[EV_UP] = {ONLINE, go_online},
 			[EV_DOWN] = {OFFLINE, back_off},
 			[EV_TIMER] = {DIALING, give_up_dialing},
+			[EV_RENEW] = {DIALING, nothing},
 			[EV_STOP] = {STOPPED, stop_at_once},
 		},
 	[ONLINE] =
@@ -317,6 +325,7 @@ static const struct {
 			[EV_SUBSCRIBED] = {ONLINE, subscribed},
 			[EV_RESUMED] = {ONLINE, resumed},
 			[EV_DOWN] = {OFFLINE, back_off},
+			[EV_RENEW] = {DIALING, renew},
 			[EV_STOP] = {LEAVING, say_goodbye},
 		},
 	[LEAVING] =
@@ -327,10 +336,12 @@ static const struct {
 			[EV_RESUMED] = {LEAVING, resumed},
 			[EV_DOWN] = {STOPPED, stop_at_once},
 			[EV_TIMER] = {STOPPED, stop_at_once},
+			[EV_RENEW] = {LEAVING, nothing},
 			[EV_STOP] = {LEAVING, nothing},
 		},
 	[STOPPED] =
 		{
+			[EV_RENEW] = {STOPPED, nothing},
 			[EV_STOP] = {STOPPED, nothing},
 		},
 };
@@ -465,6 +476,11 @@ void drain_configured(struct drain *d, const char *config)
 	snprintf(d->config, sizeof(d->config), "%s", config);
 	if (another && d->phase == ONLINE)
 		greet_online(d, "reload");
+}
+
+void drain_renew(struct drain *d)
+{
+	step(d, EV_RENEW, NULL);
 }
 
 void drain_stop(struct drain *d)

@@ -58,6 +58,7 @@ uint64_t drain_back(const struct drain *d);
 void drain_configured(struct drain *d, const char *config); /* the hash in the status; said anew when it changed */
 void drain_turn(struct drain *d);            /* once a loop turn: timers that are due, then all that may be sent */
 int64_t drain_due_ms(const struct drain *d); /* when drain_turn() is due without anything happening; -1: never */
+void drain_renew(struct drain *d);           /* dials at once, over a link that is up too: its credentials changed */
 void drain_stop(struct drain *d);            /* goodbye within a few seconds */
 bool drain_stopped(const struct drain *d);
 bool drain_down(const struct drain *d); /* between two calls */

@@ -73,7 +73,7 @@ static const struct key token_keys[] = {
 	{"key", KEY_PATH, offsetof(struct bridge_token, key), .help = "file with the key that it is made with"},
 	{"audience", KEY_TEXT, offsetof(struct bridge_token, audience), .min = 1, .max = 256,
 		.help = "whom it is for; sas: {host}/devices/{client_id} when absent, jwt: the host"},
-	{"lifetime", KEY_TIME, offsetof(struct bridge_token, lifetime_ms), .min = 60000, .max = 86400000, .dflt = "1h",
+	{"lifetime", KEY_TIME, offsetof(struct bridge_token, lifetime_ms), .min = 5000, .max = 86400000, .dflt = "1h",
 		.help = "how long one is good; the link is dialled anew with another at four fifths of it"},
 };
 
@@ -156,7 +156,11 @@ static const struct key keys[] = {
 	{"token", KEY_TABLE, offsetof(struct bridge_opts, token), .table = &token_table,
 		.help = "in place of password_file"},
 	{"proxy", KEY_TEXT, offsetof(struct bridge_opts, proxy), .min = 8, .max = 400,
-		.help = "http://host:port of an HTTP proxy that is asked to CONNECT to the address"},
+		.help = "http://host:port of an HTTP proxy that is asked to CONNECT to the address; "
+			"http://user@host:port "
+			"with proxy_password_file"},
+	{"proxy_password_file", KEY_PATH, offsetof(struct bridge_opts, proxy_password_file),
+		.help = "file whose first line is the password of the user in proxy; read anew for each connection"},
 	{"tls", KEY_TABLE, offsetof(struct bridge_opts, tls), .table = &tls_table, .help = "for encrypted addresses"},
 	{"keep_alive", KEY_TIME, offsetof(struct bridge_opts, keep_alive_ms), .min = 4000, .max = 3600000,
 		.dflt = "30s", .help = "an idle link that turned silent is found within one and a half of it"},
@@ -287,6 +291,36 @@ static void check_limits(const struct bridge_opts *o, struct key_report *report)
 	}
 }
 
+/* Azure's user name is made. */
+static void check_login(const struct bridge_opts *o, struct key_report *report)
+{
+	bool token = o->token.kind != BRIDGE_TOKEN_NONE;
+
+	if (token && o->password_file)
+		key_fault(report, o, "password_file", "there is a token for a password already; leave one of them out");
+	if ((token || o->password_file) && !o->username && o->version == BRIDGE_V311 && o->preset != PRESET_AZURE)
+		key_fault(report, o, token ? "token" : "password_file",
+			"MQTT 3.1.1 has no password without a username; add username");
+}
+
+static void check_proxy(const struct bridge_opts *o, struct key_report *report)
+{
+	const char *at = o->proxy ? strrchr(o->proxy, '@') : NULL;
+
+	if (o->proxy && strncmp(o->proxy, "http://", 7) != 0)
+		key_fault(report, o, "proxy", "\"%s\" is not an HTTP proxy; use http://host:port", o->proxy);
+	else if (at && memchr(o->proxy + 7, ':', (size_t)(at - o->proxy) - 7))
+		key_fault(report, o, "proxy",
+			"a password does not belong here; write it into a file and name that: http://user@host:port "
+			"and "
+			"proxy_password_file");
+	else if (o->proxy_password_file && !at)
+		key_fault(report, o, "proxy_password_file", "is whose? write proxy: http://user@host:port");
+	else if (at && !o->proxy_password_file)
+		key_fault(
+			report, o, "proxy", "there is no password for the user; name its file by proxy_password_file");
+}
+
 static void check_upstream(void *item, struct key_report *report)
 {
 	struct bridge_opts *o = item;
@@ -296,16 +330,12 @@ static void check_upstream(void *item, struct key_report *report)
 	preset_apply(o, report);
 	check_exact(o, report);
 	check_limits(o, report);
-	if (o->token.kind != BRIDGE_TOKEN_NONE && o->password_file)
-		key_fault(report, o, "password_file", "there is a token for a password already; leave one of them out");
 	if (o->backoff_max_ms < o->backoff_ms)
 		key_fault(report, o, "backoff_max", "is shorter than backoff; make it at least as long");
-	if (o->password_file && !o->username && o->version == BRIDGE_V311)
-		key_fault(report, o, "password_file", "MQTT 3.1.1 has no password without a username; add username");
+	check_login(o, report);
 	if (o->status[0] && rules_status_topic(o->status, "site", topic, sizeof(topic)) != 0)
 		key_fault(report, o, "status", "\"%s\" is no topic name; use plain levels and {site}", o->status);
-	if (o->proxy && strncmp(o->proxy, "http://", 7) != 0)
-		key_fault(report, o, "proxy", "\"%s\" is not an HTTP proxy; use http://host:port", o->proxy);
+	check_proxy(o, report);
 	for (size_t i = 0; i < o->rules.count; i++)
 		if (o->version == BRIDGE_V311 && ((const struct bridge_rule *)o->rules.items)[i].both)
 			key_advice(report, o, "version",

@@ -86,6 +86,19 @@ static void set_version(struct paho_connect *c, const struct bridge_opts *o, boo
 	c->o.connectProperties = &c->props;
 }
 
+/* Of the one for TLS, Paho 1.3.12 only takes https:// off; it is spoken to in plain all the same. */
+static int set_proxy(struct paho_connect *c, const struct bridge_opts *o, char *why)
+{
+	int r = credentials_proxy(o, c->proxy, sizeof(c->proxy), why, PAHO_WHY);
+
+	if (r != 0)
+		return r;
+	snprintf(c->tls_proxy, sizeof(c->tls_proxy), "https%s", c->proxy + strlen("http"));
+	c->o.httpProxy = c->proxy;
+	c->o.httpsProxy = c->tls_proxy;
+	return 0;
+}
+
 int paho_connect_credentials(
 	struct paho_connect *c, const struct bridge_opts *o, bool tls, const struct token_facts *facts, char *why)
 {
@@ -112,6 +125,8 @@ int paho_connect_credentials(
 			c->o.binarypwd.data = c->password;
 		}
 	}
+	if (r == 0 && o->proxy)
+		r = set_proxy(c, o, why);
 	return r;
 }
 
@@ -124,7 +139,6 @@ void paho_connect_options(struct paho_connect *c, const struct bridge_opts *o, c
 	c->o.automaticReconnect = 0;
 	c->o.retryInterval = 0;
 	c->o.username = o->username;
-	c->o.httpProxy = c->o.httpsProxy = o->proxy;
 	if (call->will)
 		set_will(c, call->will);
 }

@@ -6,6 +6,7 @@
 #define BRIDGE_PAHO_CONNECT_H
 
 #include "bridge/bridge.h"
+#include "bridge/credentials.h"
 #include "bridge/token.h"
 #include "bridge/uplink.h"
 
@@ -21,7 +22,7 @@ struct paho_connect {
 	MQTTProperties props;
 	MQTTProperty prop[3];
 	unsigned char alpn[64];
-	char password[PAHO_PASSWORD], username[512];
+	char password[PAHO_PASSWORD], username[512], proxy[CREDENTIALS_PROXY], tls_proxy[CREDENTIALS_PROXY + 1];
 };
 
 /* c is zeroed. Callbacks and their context are the caller's. */

@@ -16,7 +16,8 @@ enum preset {
 	PRESET_EMQX,
 	PRESET_MOSQUITTO,
 	PRESET_RABBITMQ,
-	PRESET_NATS
+	PRESET_NATS,
+	PRESET_NATS_29
 };
 
 extern const struct key_choice preset_choices[];

@@ -90,7 +90,7 @@ static const struct key rule_keys[] = {
 		.help = "put in front of the topic on its way, after strip; for `both` the way up"},
 	{"topic", KEY_TEXT, offsetof(struct bridge_rule, topic), .min = 1, .max = 1024,
 		.help = "in place of strip and prefix the whole new topic: {1} is what the first + of the filter met, "
-			"{2} the second, {#} what # met"},
+			"{2} the second, {#} what # met; {topic} is all of the old one, with %2F for /"},
 	{"qos", KEY_INT, offsetof(struct bridge_rule, qos), .min = 0, .max = 2, .dflt = "1",
 		.help = "1: until the upstream has acknowledged; 2: and exactly once, as long as the upstream keeps "
 			"the "
@@ -212,7 +212,9 @@ static void check_rule(void *item, struct key_report *report)
 		key_fault(report, rule, "topic", "cannot be undone on the way down; use strip and prefix with `both`");
 	else if (rule->topic && ways == 1 && !rules_template_ok(rule->topic, rule->out ? rule->out : rule->in))
 		key_fault(report, rule, "topic",
-			"\"%s\" does not fit the filter; {1}, {2} ... stand for its + levels, {#} for its #",
+			"\"%s\" does not fit the filter; {1}, {2} ... stand for its + levels, {#} for its #, {topic} "
+			"for "
+			"all of it",
 			rule->topic);
 	check_front(report, rule, "prefix", rule->prefix);
 	check_front(report, rule, "strip", rule->strip);

@@ -2,6 +2,7 @@
 #include "bridge/rules.h"
 
 #include "base/topic.h"
+#include "bridge/percent.h"
 
 #include <string.h>
 
@@ -79,11 +80,11 @@ const struct bridge_rule *rules_find(const struct bridge_opts *opts, enum rules_
 
 /* --- templates --------------------------------------------------------------------------------------------------- */
 
-enum { CAPTURES = 9 };
+enum { CAPTURES = 9, WHOLE };
 
 struct captures {
-	const char *at[CAPTURES + 1]; /* [0]: what # met */
-	size_t len[CAPTURES + 1];
+	const char *at[WHOLE + 1]; /* [0]: what # met; [WHOLE]: all of the topic */
+	size_t len[WHOLE + 1];
 	size_t count; /* of + */
 	bool rest;
 };
@@ -93,7 +94,7 @@ static void capture(struct captures *c, const char *filter, const char *topic, s
 {
 	const char *end = topic + len;
 
-	*c = (struct captures){0};
+	*c = (struct captures){.at[WHOLE] = topic, .len[WHOLE] = len};
 	for (;;) {
 		const char *level = memchr(topic, '/', (size_t)(end - topic));
 		size_t n = (size_t)((level ? level : end) - topic);
@@ -116,9 +117,14 @@ static void capture(struct captures *c, const char *filter, const char *topic, s
 	}
 }
 
-/* {1} .. {9} and {#} of a template; -1: it is none of these. */
-static int place(const char *at)
+/* {1} .. {9}, {#} and {topic} of a template, and how many letters that is; -1: it is none of these. */
+static int place(const char *at, size_t *len)
 {
+	static const char whole[] = "{topic}";
+
+	*len = strncmp(at, whole, sizeof(whole) - 1) == 0 ? sizeof(whole) - 1 : 3;
+	if (*len > 3)
+		return WHOLE;
 	if (at[0] != '{' || at[1] == 0 || at[2] != '}')
 		return -1;
 	return at[1] == '#' ? 0 : at[1] >= '1' && at[1] <= '9' ? at[1] - '0' : -1;
@@ -126,19 +132,21 @@ static int place(const char *at)
 
 static int fill(const char *template, const struct captures *c, char *out, size_t cap, size_t *out_len)
 {
-	size_t len = 0;
+	size_t len = 0, letters;
 
 	while (*template) {
-		int n = place(template);
+		int n = place(template, &letters);
 		const char *from = n < 0 ? template : c->at[n];
-		size_t more = n < 0 ? 1 : c->len[n];
+		size_t more = n < 0 ? 1 : n == WHOLE ? 3 * c->len[n] : c->len[n];
 
 		if (len + more >= cap)
 			return RULES_UNFIT;
-		if (more > 0)
+		if (n == WHOLE)
+			more = percent_write(out + len, cap - len, from, c->len[n]);
+		else if (more > 0)
 			memcpy(out + len, from, more);
 		len += more;
-		template += n < 0 ? 1 : 3;
+		template += n < 0 ? 1 : letters;
 	}
 	out[len] = 0;
 	*out_len = len;
@@ -149,20 +157,20 @@ bool rules_template_ok(const char *template, const char *filter)
 {
 	struct captures c = {0};
 	char out[TOPIC_MAX_LEN + 1];
-	size_t len;
+	size_t len, letters;
 
 	for (const char *f = filter; *f; f++) {
 		c.count += *f == '+';
 		c.rest = c.rest || *f == '#';
 	}
-	for (size_t i = 0; i <= CAPTURES; i++) {
+	for (size_t i = 0; i <= WHOLE; i++) {
 		c.at[i] = "x";
 		c.len[i] = 1;
 	}
 	for (const char *t = template; *t; t++) {
-		int n = place(t);
+		int n = place(t, &letters);
 
-		if ((*t == '{' && n < 0) || (n == 0 && !c.rest) || n > (int)c.count)
+		if ((*t == '{' && n < 0) || (n == 0 && !c.rest) || (n > (int)c.count && n != WHOLE))
 			return false;
 	}
 	return fill(template, &c, out, sizeof(out), &len) == 0 && topic_check_name(out, len) == TOPIC_OK;

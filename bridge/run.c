@@ -9,6 +9,7 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "bridge/credentials.h"
 #include "bridge/drain.h"
 #include "bridge/holdings.h"
 #include "bridge/inbound.h"
@@ -45,9 +46,10 @@ struct run {
 	struct loop_watch main_watch, paho_watch;
 	struct loop_timer due, counts_due;
 	struct loop_task turn;
-	char config[24]; /* as main said last */
-	uint64_t told;   /* the cursor that main knows */
-	int64_t tell_ms; /* not before */
+	char config[24];      /* as main said last */
+	uint64_t credentials; /* credentials_sum() of the last call */
+	uint64_t told;        /* the cursor that main knows */
+	int64_t tell_ms;      /* not before */
 	int result;
 };
 
@@ -124,9 +126,11 @@ static void tell_state(void *ctx, enum bridge_state state, const char *reason)
 	struct wire_word word = {.kind = WIRE_STATE, .code = (uint8_t)state, .text = wire_text(reason)};
 
 	say(ctx, &word);
+	if (state != BRIDGE_CONNECTING)
+		return;
 	/* Before the call: so it goes ahead of the backlog, and what is in flight of it at QoS 2 is found. */
-	if (state == BRIDGE_CONNECTING)
-		look_back(ctx);
+	look_back(ctx);
+	((struct run *)ctx)->credentials = credentials_sum(((struct run *)ctx)->opts);
 }
 
 static int set_aside(void *ctx, const struct aside *a)
@@ -287,6 +291,24 @@ static int start(struct run *r, uint64_t acknowledged, uint64_t committed, const
 	return 0;
 }
 
+/* A reload reads the files anew. With others in them the link is dialled at once, so that a mistake shows while somebody
+ * looks; what could not even be tried is said, and leaves a link alone that works. */
+static void look_at_credentials(struct run *r)
+{
+	const char *name = r->opts->head.name;
+	char why[256];
+
+	if (credentials_sum(r->opts) == r->credentials)
+		return;
+	if (credentials_usable(r->opts, clock_wall_ms(&clock_system) / 1000, why, sizeof(why)) != 0) {
+		log_warn("upstream=%s its credentials changed, and are of no use: %s; the link stays as it is", name,
+			why);
+		return;
+	}
+	log_info("upstream=%s is dialled anew: its credentials changed", name);
+	drain_renew(r->drain);
+}
+
 static void copy_text(char *out, size_t cap, const struct wire_word *word)
 {
 	snprintf(out, cap, "%.*s", (int)word->text.len, (const char *)word->text.at);
@@ -323,6 +345,7 @@ static void hear(struct run *r, const struct wire_word *word)
 		if (r->drain) {
 			drain_at(r->drain, loop_now_ms(r->loop));
 			drain_configured(r->drain, r->config);
+			look_at_credentials(r);
 		}
 		break;
 	default:

@@ -30,15 +30,21 @@ static bool azure_takes(const struct bridge_opts *o, const char *topic, size_t l
 {
 	char own[160];
 
-	snprintf(own, sizeof(own), "devices/%s/messages/", o->client_id ? o->client_id : "");
+	snprintf(own, sizeof(own), "devices/%s/messages/events/", o->client_id ? o->client_id : "");
 	return begins(topic, len, own) || begins(topic, len, "$iothub/");
 }
 
-/* Its own subjects are divided by dots and have no blanks. */
+/* Its own subjects have no blanks. */
 static bool nats_takes(const struct bridge_opts *o, const char *topic, size_t len)
 {
 	(void)o;
-	return !memchr(topic, '.', len) && !memchr(topic, ' ', len);
+	return !memchr(topic, ' ', len);
+}
+
+/* They are divided by dots, which it wrote otherwise only later. */
+static bool nats_29_takes(const struct bridge_opts *o, const char *topic, size_t len)
+{
+	return !memchr(topic, '.', len) && nats_takes(o, topic, len);
 }
 
 bool service_takes_topic(const struct bridge_opts *o, const char *topic, size_t len)
@@ -47,6 +53,7 @@ bool service_takes_topic(const struct bridge_opts *o, const char *topic, size_t 
 	case PRESET_AWS: return aws_takes(o, topic, len);
 	case PRESET_AZURE: return azure_takes(o, topic, len);
 	case PRESET_NATS: return nats_takes(o, topic, len);
+	case PRESET_NATS_29: return nats_29_takes(o, topic, len);
 	default: return true;
 	}
 }

@@ -2,8 +2,8 @@
 #include "bridge/token.h"
 
 #include "base/json.h"
+#include "bridge/percent.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
@@ -44,20 +44,6 @@ static FILE *open_key(const struct bridge_token *t, struct complaint c)
 
 /* --- shared access signatures: the MAC of what may be done and until when --------------------------------------- */
 
-/* Percent-encoding as form values want it. */
-static void escape(char *out, size_t cap, const char *text)
-{
-	size_t n = 0;
-
-	for (; *text && n + 4 < cap; text++) {
-		if (isalnum((unsigned char)*text) || strchr("-_.~", *text))
-			out[n++] = *text;
-		else
-			n += (size_t)snprintf(out + n, cap - n, "%%%02X", (unsigned char)*text);
-	}
-	out[n] = 0;
-}
-
 /* The key stands in base64 in the first line. Its length, or below 0. */
 static int read_shared_key(const struct bridge_token *t, unsigned char *out, struct complaint c)
 {
@@ -95,12 +81,12 @@ static int make_sas(
 		snprintf(resource, sizeof(resource), "%s", t->audience);
 	else
 		snprintf(resource, sizeof(resource), "%s/devices/%s", facts->host, facts->client_id);
-	escape(escaped, sizeof(escaped), resource);
+	percent_write(escaped, sizeof(escaped), resource, strlen(resource));
 	snprintf(what, sizeof(what), "%s\n%lld", escaped, until);
 	HMAC(EVP_sha256(), key, key_len, (const unsigned char *)what, strlen(what), mac, &mac_len);
 	OPENSSL_cleanse(key, sizeof(key));
 	EVP_EncodeBlock((unsigned char *)signature, mac, (int)mac_len);
-	escape(escaped_signature, sizeof(escaped_signature), signature);
+	percent_write(escaped_signature, sizeof(escaped_signature), signature, strlen(signature));
 	if (snprintf(out, cap, "SharedAccessSignature sr=%s&sig=%s&se=%lld", escaped, escaped_signature, until) >=
 		(int)cap)
 		return bad(c, "token: is longer than a password may be");

@@ -158,8 +158,11 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 		else
 			r = MQTTAsync_connect(p->handle, &c->o) == MQTTASYNC_SUCCESS ? 0 : -ECONNREFUSED;
 	}
-	if (c)
+	if (c) {
 		explicit_bzero(c->password, sizeof(c->password));
+		explicit_bzero(c->proxy, sizeof(c->proxy));
+		explicit_bzero(c->tls_proxy, sizeof(c->tls_proxy));
+	}
 	free(c);
 	if (r < 0)
 		hang_up(u);

@@ -9,6 +9,7 @@
  *	kill                  kill -9 of the process
  *	freeze                SIGSTOP of the process
  *	back [SEQ]            put back from quarantine: all, or one
+ *	configured HASH       as after a reload of main's
  *	stats
  *	stop                  goodbye, then the end
  *
@@ -226,6 +227,8 @@ static void obey(struct host *h, char *line)
 		hit(h, SIGSTOP);
 	else if (strncmp(line, "back", 4) == 0)
 		put_back(h, strtoull(line + 4, NULL, 10));
+	else if (strncmp(line, "configured ", 11) == 0)
+		bridge_configured(h->bridge, line + 11);
 	else if (strcmp(line, "stats") == 0)
 		show_stats(h);
 	else if (strcmp(line, "stop") == 0) {

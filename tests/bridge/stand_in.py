@@ -120,12 +120,14 @@ class Link:
 class StandIn:
     """Override or set welcome, judge, answer."""
 
-    def __init__(self, context=None):
+    def __init__(self, context=None, port=0):
         self.hellos, self.published, self.accepted, self.breaches = [], [], [], []
         self.most_unacked = 0
-        self.context = context
+        self.context, self.names = context, []
+        if context:
+            context.sni_callback = lambda _sock, name, _context: self.names.append(name)
         self.links = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", port))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
 

@@ -91,6 +91,8 @@ static void templates_put_captured_levels_where_they_belong(void **state)
 		{"plant/a", "fixed", "plant/a", "fixed"},
 		{"+/+", "{1}{2}", "/a", "a"}, /* an empty level */
 		{"+/x", "{1}-{1}", "a/x", "a-a"},
+		{"plant/#", "p/topic={topic}&x=1", "plant/a b", "p/topic=plant%2Fa%20b&x=1"},
+		{"+/x", "{topic}{1}", "\xc3\xa4/x", "%C3%A4%2Fx\xc3\xa4"},
 		{"plant/+", "fleet/{2}", NULL, NULL},
 		{"plant/+", "fleet/{#}", NULL, NULL},
 		{"plant/+", "fleet/{name}", NULL, NULL},
@@ -122,6 +124,18 @@ static void a_topic_that_grows_past_the_buffer_is_unfit(void **state)
 	(void)state;
 	assert_int_equal(rules_map(&rule, RULES_UP, "abcde", 5, out, sizeof(out), &len), 0);
 	assert_int_equal(rules_map(&rule, RULES_UP, "abcdef", 6, out, sizeof(out), &len), RULES_UNFIT);
+}
+
+static void an_escaped_topic_needs_three_times_its_room(void **state)
+{
+	const struct bridge_rule rule = {.out = "#", .topic = "{topic}"};
+	char out[16];
+	size_t len;
+
+	(void)state;
+	assert_int_equal(rules_map(&rule, RULES_UP, "/////", 5, out, sizeof(out), &len), 0);
+	assert_string_equal(out, "%2F%2F%2F%2F%2F");
+	assert_int_equal(rules_map(&rule, RULES_UP, "//////", 6, out, sizeof(out), &len), RULES_UNFIT);
 }
 
 static void filters_to_subscribe_are_named_as_the_upstream_names_them(void **state)
@@ -160,6 +174,7 @@ int main(void)
 		cmocka_unit_test(topics_change_their_front_and_both_undoes_it),
 		cmocka_unit_test(templates_put_captured_levels_where_they_belong),
 		cmocka_unit_test(a_topic_that_grows_past_the_buffer_is_unfit),
+		cmocka_unit_test(an_escaped_topic_needs_three_times_its_room),
 		cmocka_unit_test(filters_to_subscribe_are_named_as_the_upstream_names_them),
 		cmocka_unit_test(status_topic_has_the_site_in_its_place),
 	};
