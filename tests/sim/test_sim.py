@@ -25,6 +25,10 @@ def crc(frame):
     return struct.pack("<H", value)
 
 
+def is_whole(frame):
+    return len(frame) >= 5 and crc(frame[:-2]) == frame[-2:]
+
+
 class Master:
     """Frames on a port, and the moment of each byte."""
 
@@ -33,18 +37,22 @@ class Master:
         tty.setraw(self.fd)
 
     def send(self, frame):
+        """The moment before its first byte."""
+        at = time.monotonic()
         os.write(self.fd, frame)
-        return time.monotonic()
+        return at
 
-    def receive(self, first=1.0, quiet=0.05):
+    def receive(self, first=5.0, quiet=0.5):
+        """Up to the end of a good frame; of anything else, all that comes."""
         got, last = b"", None
-        while select.select([self.fd], [], [], quiet if got else first)[0]:
+        while not is_whole(got) and select.select([self.fd], [], [], quiet if got else first)[0]:
             got += os.read(self.fd, 512)
             last = time.monotonic()
         return got, last
 
-    def ask(self, unit, pdu, first=1.0):
+    def ask(self, unit, pdu, first=5.0):
         frame = bytes([unit]) + pdu
+        time.sleep(0.04)  # the silence before a frame, at any rate used here
         sent = self.send(frame + crc(frame))
         got, last = self.receive(first)
         return got, (last or sent) - sent
@@ -52,7 +60,7 @@ class Master:
     def answer(self, unit, pdu):
         """The PDU of a good reply."""
         got, _ = self.ask(unit, pdu)
-        if len(got) < 4 or crc(got[:-2]) != got[-2:] or got[0] != unit:
+        if not is_whole(got) or got[0] != unit:
             raise Failed(f"no good reply to {pdu.hex()}: {got.hex()}")
         return got[1:-2]
 
@@ -60,6 +68,16 @@ class Master:
 def expect(what, found, wanted):
     if found != wanted:
         raise Failed(f"{what}: {found!r}, not {wanted!r}")
+
+
+def timely(trial):
+    """What a trial says, or the last of twenty that failed: on a busy machine we come too late ourselves."""
+    for left in range(19, -1, -1):
+        try:
+            return trial()
+        except Failed:
+            if left == 0:
+                raise
 
 
 # request, reply; unit 3 of a fresh line
@@ -115,9 +133,16 @@ def bytes_take_their_time_on_the_wire():
         master = Master(room.dir / "bus")
         master.answer(1, bytes.fromhex("0300000001"))
         least = (8 + 205) * 11 / 19200 + 3.5 * 11 / 19200 + 0.005
-        best = min(master.ask(1, bytes.fromhex("0300000064"))[1] for _ in range(5))
-        # Never sooner; how much later is a matter of the machine, so only the best of five is looked at.
-        if not least - 0.0001 < best < least + 0.02:
+        all_times = []
+
+        def trial():
+            all_times.append(master.ask(1, bytes.fromhex("0300000064"))[1])
+            if not all_times[-1] < least + 0.02:
+                raise Failed(f"100 registers took {min(all_times) * 1000:.2f} ms, not {least * 1000:.2f} ms")
+
+        timely(trial)
+        best = min(all_times)
+        if best < least:
             raise Failed(f"100 registers took {best * 1000:.2f} ms, not {least * 1000:.2f} ms")
         if sim.stats()["t35_violations"]:
             raise Failed("silence was kept, and yet it counted")
@@ -131,21 +156,27 @@ def broken_silence_is_counted_and_punished():
         with Room() as room:
             sim = room.sim(f"line bus {room.dir}/bus units=1 baud=1200 strict={strict}")
             master = Master(room.dir / "bus")
+
+            def trial():
+                time.sleep(0.05)  # more than t3.5, which is 32 ms here
+                sim.tell("reset")
+                master.send(frame)
+                got = b""
+                while len(got) < 7:
+                    got += os.read(master.fd, 64)
+                master.send(frame)  # at once
+                master.receive(0.5)
+                time.sleep(0.05)
+                master.send(frame[:3])
+                time.sleep(0.0275 + 0.02)  # three bytes take 27.5 ms; then 20 ms are between t1.5 and t3.5
+                master.send(frame[3:])
+                master.receive(0.5)
+                counted = sim.stats()
+                expect(f"strict={strict}", (counted["t35_violations"], counted["t15_violations"], counted["replies"]),
+                       (1, 1, replies))
+
             master.answer(1, frame[1:-2])
-            sim.tell("reset")
-            master.send(frame)
-            got = b""
-            while len(got) < 7:
-                got += os.read(master.fd, 64)
-            master.send(frame)  # at once: t3.5 is 32 ms here
-            master.receive(0.5)
-            master.send(frame[:3])
-            time.sleep(0.0275 + 0.02)  # three bytes take 27.5 ms; then 20 ms are between t1.5 and t3.5
-            master.send(frame[3:])
-            master.receive(0.5)
-            counted = sim.stats()
-            expect(f"strict={strict}", (counted["t35_violations"], counted["t15_violations"], counted["replies"]),
-                   (1, 1, replies))
+            timely(trial)
 
 
 def faults_are_what_they_are_called():
@@ -156,7 +187,7 @@ def faults_are_what_they_are_called():
 
         def under(fault):
             sim.tell(f"fault bus 2 {fault} count=1")
-            return master.ask(2, bytes.fromhex("0300320001"), 0.3)
+            return master.ask(2, bytes.fromhex("0300320001"), 0.5 if fault == "dead" else 5.0)
 
         expect("none", under("none")[0], good + crc(good))
         expect("dead", under("dead")[0], b"")
