@@ -42,6 +42,16 @@ int seqlimit_read(const char *dir, const char *stem, struct seqlimit *out)
 	return r;
 }
 
+int seqlimit_check(const char *dir, const char *stem)
+{
+	char path[PATH_MAX];
+	int r = path_of(path, sizeof(path), dir, stem);
+
+	if (r == 0 && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
 static int sync_dir(const char *dir)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -203,10 +203,24 @@ static void take_room(const struct sql *q)
 	close(fd);
 }
 
+/* A file that it may not write SQLite opens for reading, says nothing, and then refuses every change. */
+static int check_writable(struct sql *q)
+{
+	int error;
+
+	if (sqlite3_db_readonly(q->handle, "main") != 1)
+		return 0;
+	error = faccessat(AT_FDCWD, q->path, W_OK, AT_EACCESS) < 0 ? errno : EACCES;
+	snprintf(q->text, sizeof(q->text), "it may be read and not written: %s", strerror(error));
+	return -error;
+}
+
 static int open_once(struct sql *q)
 {
 	int r = handle_open(q, q->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
 
+	if (r == 0)
+		r = check_writable(q);
 	return r < 0 ? r : set_up(q);
 }
 

@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from rig import run_cases, until
 
-SANITIZED = "build-asan" in sys.argv[1] or "build-tsan" in sys.argv[1]
+SANITIZED = os.environ.get("WEIR_TEST_MEMORY") == "0"
 
 
 def peak_kib(pid):

@@ -311,7 +311,7 @@ static void files_of_somebody_else_are_an_error_and_left_alone(void **state)
 	fill(r);
 	rig_close(r);
 	for (size_t i = 0; i < COUNT(names); i++) {
-		assert_int_equal(chmod(path_in(r, names[i]), 0400), 0);
+		assert_int_equal(chmod(path_in(r, names[i]), 0444), 0);
 		assert_int_equal(open_as_nobody(r), -EACCES);
 		assert_int_equal(files_like(r, "queue-", ".db"), 0);
 		assert_int_equal(chmod(path_in(r, names[i]), 0644), 0);

@@ -3,6 +3,8 @@
 #include "tests/store/ledger_files.h"
 #include "tests/store/ledger_rig.h"
 
+#include <sys/wait.h>
+
 enum { ENTRIES = 6000 };
 
 /* A directory with a broker.db of many pages, some of its entries dropped, closed in order. */
@@ -221,6 +223,38 @@ static void a_directory_that_may_not_be_written_is_refused(void **state)
 	ledger_rig_free(r);
 }
 
+/* As its owner, or as somebody else where this is root, whom no mode stops. */
+static int open_as_nobody(struct ledger_rig *r)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (geteuid() == 0 && (chown(r->dir, 65534, 65534) < 0 || setuid(65534) < 0))
+			_exit(255);
+		_exit(-ledger_rig_open(r) & 0x7f);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+
+static void a_file_that_may_not_be_written_is_refused_and_left_alone(void **state)
+{
+	struct ledger_rig *r = copy_sound();
+	char path[256];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/broker.db", r->dir);
+	assert_int_equal(chmod(path, 0444), 0);
+	assert_int_equal(open_as_nobody(r), -EACCES);
+	assert_int_equal(kept_aside(r->dir), 0);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(chown(r->dir, geteuid(), getegid()), 0);
+	ledger_rig_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +266,7 @@ int main(void)
 		cmocka_unit_test(two_damages_in_a_second_keep_both_files),
 		cmocka_unit_test(a_file_of_a_newer_weir_is_refused_and_left_alone),
 		cmocka_unit_test(a_directory_that_may_not_be_written_is_refused),
+		cmocka_unit_test(a_file_that_may_not_be_written_is_refused_and_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
