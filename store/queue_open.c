@@ -214,7 +214,8 @@ static int open_files(struct queue *q, struct queue_time now)
 	int r = faccessat(AT_FDCWD, q->dir, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : salvage_resume(q->dir, now.wall_ms);
 
 	if (r == 0)
-		r = seqlimit_check(q->dir, "queue"); /* it is not written at every start, and must be able to be later */
+		r = seqlimit_check(
+			q->dir, "queue"); /* it is not written at every start, and must be able to be later */
 	if (r == 0)
 		r = seqlimit_read(q->dir, "queue", &q->limit);
 	if (r == 0 && q->limit.clean)

@@ -21,7 +21,7 @@ struct seqlimit {
 };
 
 /* stem: "queue", "broker" */
-int seqlimit_read(const char *dir, const char *stem, struct seqlimit *out);      /* {0, false}: none that can be read */
+int seqlimit_read(const char *dir, const char *stem, struct seqlimit *out); /* {0, false}: none that can be read */
 int seqlimit_check(const char *dir, const char *stem); /* -EACCES, -EROFS: it is there, and may not be written */
 int seqlimit_write(const char *dir, const char *stem, const struct seqlimit *s); /* 0: on stable storage */
 int seqlimit_forget(const char *dir, const char *stem);                          /* it is not known any more */
