@@ -41,7 +41,10 @@ static void send_answer(struct conn *c, const struct ack *a)
 
 	if (last && c->in_flight > 0)
 		c->in_flight--;
-	conn_send(c, bytes, encode_answer(bytes, a->type, a->id, a->reason, c->version == MQTT_5));
+	if (a->bytes)
+		conn_send(c, a->bytes->bytes, a->bytes->len);
+	else
+		conn_send(c, bytes, encode_answer(bytes, a->type, a->id, a->reason, c->version == MQTT_5));
 	c->broker->stats.packets_out++;
 }
 
@@ -113,6 +116,37 @@ static int push(struct conn *c, enum ring_kind kind, const struct ack *a)
 static bool waits(const struct conn *c, enum ring_kind kind, const struct ack *a)
 {
 	return !durable_safe(c->broker, a->wait) || (c->acks && c->acks->rings[kind].count > 0);
+}
+
+/* NULL: it goes without words. */
+static struct chunk *refusal(struct conn *c, const struct ack *a, const struct words *w)
+{
+	struct span words = words_span(w);
+	struct chunk *bytes =
+		c->wordy && words.len > 0 ? stock_get(&c->broker->stock, words.len + ENCODE_WORDS_ROOM) : NULL;
+
+	if (!bytes)
+		return NULL;
+	bytes->len = (uint32_t)encode_refusal(bytes->bytes, a->type, a->id, a->reason, words);
+	if (bytes->len <= c->max_packet)
+		return bytes;
+	stock_put(&c->broker->stock, bytes);
+	return NULL;
+}
+
+void acks_refuse(struct conn *c, uint8_t type, uint16_t id, uint8_t reason, const struct words *w)
+{
+	struct ack a = {.id = id, .type = type, .reason = reason};
+
+	a.bytes = refusal(c, &a, w);
+	if (!waits(c, RING_ANSWERS, &a)) {
+		send_answer(c, &a);
+	} else if (push(c, RING_ANSWERS, &a) == 0) {
+		return;
+	} else {
+		conn_doom(c, RC_UNSPECIFIED);
+	}
+	stock_put(&c->broker->stock, a.bytes);
 }
 
 /* A packet that cannot be kept: the connection ends, and the client will ask again. */

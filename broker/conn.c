@@ -10,6 +10,7 @@
 #include "broker/encode.h"
 #include "broker/hold.h"
 #include "broker/input.h"
+#include "broker/words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -176,17 +177,30 @@ static void log_close(const struct conn *c, uint8_t reason)
 		reason == RC_OK ? " (by the client, or the link is gone)" : "");
 }
 
-void conn_close(struct conn *c, uint8_t reason, bool will)
+static void say_goodbye(struct conn *c, uint8_t reason, uint8_t type, uint32_t total)
+{
+	uint8_t bytes[WORDS_MAX + ENCODE_WORDS_ROOM];
+	struct words w = {{0}};
+	size_t n;
+
+	if (c->wordy)
+		words_goodbye(&w, c, reason, type, total);
+	n = encode_disconnect(bytes, reason, words_span(&w));
+	if (n > c->max_packet)
+		n = encode_disconnect(bytes, reason, (struct span){0});
+	conn_send(c, bytes, n);
+}
+
+static void close_for(struct conn *c, uint8_t reason, bool will, uint8_t type, uint32_t total)
 {
 	/* a doomed one has a reason already, and what it was sent may end anywhere */
 	bool say = reason != RC_OK && !c->doomed && (c->state == CONN_NEW || c->version == MQTT_5);
-	uint8_t bytes[4];
 
 	if (c->state == CONN_LINGER || c->state == CONN_CLOSED)
 		return;
 	log_close(c, reason);
 	if (c->state == CONN_LIVE && say)
-		conn_send(c, bytes, encode_disconnect(bytes, reason));
+		say_goodbye(c, reason, type, total);
 	detach(c, will);
 	conn_flush(c);
 	if (c->doomed || (!c->transport && (reason == RC_OK || (!say && c->out.bytes == 0)))) {
@@ -201,6 +215,16 @@ void conn_close(struct conn *c, uint8_t reason, bool will)
 		conn_doom(c, RC_OK);
 	loop_arm(c->broker->loop, &c->timer, broker_now_ms(c->broker) + CONN_LINGER_MS);
 	linger(c);
+}
+
+void conn_close(struct conn *c, uint8_t reason, bool will)
+{
+	close_for(c, reason, will, 0, 0);
+}
+
+void conn_close_for(struct conn *c, uint8_t reason, uint8_t type, uint32_t total)
+{
+	close_for(c, reason, true, type, total);
 }
 
 static void conn_free(struct conn *c)

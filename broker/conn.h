@@ -72,7 +72,8 @@ struct conn {
 	uint8_t verdict : 2; /* auth.c: on the password of the CONNECT that is held */
 	uint8_t greedy : 4;  /* turn.h: reads that must be small before it is polite */
 	bool dirty : 1, late : 1, doomed : 1, held : 1, held_again : 1, slow : 1, blocked : 1, pump : 1, reading : 1,
-		shut : 1, by_password : 1, gated : 1, counted : 1; /* gated: acks.h; counted: in broker->users */
+		shut : 1, by_password : 1, gated : 1, counted : 1,
+		wordy : 1; /* gated: acks.h; counted: in broker->users; wordy: wants words.h */
 };
 
 /* Takes the socket, also on failure; its own reference to the door (NULL: one that is open to anybody), and the place
@@ -88,6 +89,8 @@ void conn_want_events(struct conn *c);          /* what to be woken for, from it
 void conn_doom(struct conn *c, uint8_t reason); /* close after this turn */
 /* Says goodbye with the reason (v5, and only after CONNACK) and lets the socket go. will: publish it. */
 void conn_close(struct conn *c, uint8_t reason, bool will);
+/* The same for a packet that was wrong. */
+void conn_close_for(struct conn *c, uint8_t reason, uint8_t type, uint32_t total);
 void conn_free_all(struct broker *b); /* at the broker's end */
 void conn_turn_end(struct conn *c);   /* flushes it; closes and frees it if it was doomed */
 

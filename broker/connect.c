@@ -14,6 +14,7 @@
 #include "broker/page.h"
 #include "broker/unrest.h"
 #include "broker/will.h"
+#include "broker/words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,16 +37,30 @@ static uint8_t connack3_of(uint8_t reason)
 	}
 }
 
-/* A version that we do not know is answered in the words of 3.1.1, unless it is above 5. */
-static int refuse(struct conn *c, uint8_t version, uint8_t reason)
+static bool wants_words(const struct connect *m)
 {
-	bool v5 = version == MQTT_5 || (version > MQTT_5 && version < 0x80 && reason == RC_BAD_VERSION);
+	return m->version == MQTT_5 && props_num(&m->props, PROP_REQUEST_PROBLEM_INFO, 1) == 1;
+}
+
+/* A version that we do not know is answered in the words of 3.1.1, unless it is above 5. words: for those whose name was
+ * proven, and who may know. */
+static int refuse(struct conn *c, const struct connect *m, uint8_t reason, const struct words *words)
+{
+	bool v5 = m->version == MQTT_5 || (m->version > MQTT_5 && m->version < 0x80 && reason == RC_BAD_VERSION);
 	struct connack a = {.v5 = v5, .code = v5 ? reason : connack3_of(reason)};
 	uint8_t bytes[ENCODE_CONNACK_MAX];
+	size_t n;
 
+	if (words && wants_words(m))
+		a.words = words_span(words);
+	n = encode_connack(bytes, &a);
+	if (a.words.len > 0 && n > props_num(&m->props, PROP_MAXIMUM_PACKET_SIZE, UINT32_MAX)) {
+		a.words.len = 0;
+		n = encode_connack(bytes, &a);
+	}
 	c->broker->stats.refused++;
 	if (a.code != 0)
-		conn_send(c, bytes, encode_connack(bytes, &a));
+		conn_send(c, bytes, n);
 	conn_close(c, reason, false);
 	return DISPATCH_GONE;
 }
@@ -73,23 +88,26 @@ static int check(const struct conn *c, const struct connect *m)
 
 /* Whose session it would be. It stays with the user that began it: a client id is easy to guess, and with it would come
  * what is queued for somebody else. */
-static int check_owner(const struct conn *c, const struct connect *m, const char *user)
+static int check_owner(const struct conn *c, const struct connect *m, const char *user, struct words *words)
 {
 	const struct session *s = sessions_find(&c->broker->sessions, m->client_id.at, m->client_id.len);
 	size_t len = strlen(user);
 	bool same = m->client_id.len == len && memcmp(m->client_id.at, user, len) == 0;
 	char id[96];
 
-	if (c->door && c->door->client_id == BROKER_CLIENT_ID_USER && len > 0 && !same)
+	if (c->door && c->door->client_id == BROKER_CLIENT_ID_USER && len > 0 && !same) {
+		words_say(words, "the client id must be the user name here, %.100s", user);
 		return RC_BAD_CLIENT_ID;
+	}
 	if (!s || !s->user || strcmp(s->user, user) == 0)
 		return 0;
+	words_say(words, "the session of this client id belongs to another user until it ends; take another client id");
 	log_warn("client=%s refused: its session belongs to user %s until it ends; take another client id",
 		log_text(id, sizeof(id), m->client_id.at, m->client_id.len), s->user);
 	return RC_NOT_AUTHORIZED;
 }
 
-static int check_will(const struct conn *c, const struct connect *m, const char *user)
+static int check_will(const struct conn *c, const struct connect *m, const char *user, struct words *words)
 {
 	struct acl_who who = {user[0] != '\0' ? user : NULL, (const char *)m->client_id.at, m->client_id.len,
 		rights_place(c->broker, c->door)};
@@ -99,6 +117,7 @@ static int check_will(const struct conn *c, const struct connect *m, const char 
 				acl_may(c->broker->acl, &who, BROKER_WRITE, topic, m->will_topic.len, NULL)))
 		return 0;
 	rights_refused(c->broker, &who, BROKER_WRITE, topic, m->will_topic.len);
+	words_deny(words, c, who.user, "leave a will to", m->will_topic);
 	return RC_NOT_AUTHORIZED;
 }
 
@@ -140,7 +159,7 @@ static int check_address(struct conn *c)
 }
 
 /* A connection that takes the place of another of the same user makes no difference. */
-static int check_crowd(const struct conn *c, const struct connect *m, const char *user)
+static int check_crowd(const struct conn *c, const struct connect *m, const char *user, struct words *words)
 {
 	const struct broker *b = c->broker;
 	const struct session *s = sessions_find(&b->sessions, m->client_id.at, m->client_id.len);
@@ -148,7 +167,10 @@ static int check_crowd(const struct conn *c, const struct connect *m, const char
 
 	if (most == 0 || user[0] == '\0' || (s && s->conn && s->conn->counted))
 		return 0;
-	return census_count(&b->users, census_key_of_name(b->sessions.seed, user)) >= most ? RC_QUOTA : 0;
+	if (census_count(&b->users, census_key_of_name(b->sessions.seed, user)) < most)
+		return 0;
+	words_say(words, "%lld connections of this user already (max_connections_per_user)", (long long)most);
+	return RC_QUOTA;
 }
 
 static void count_user(struct conn *c, const char *user)
@@ -182,6 +204,7 @@ static void set_terms(struct conn *c, const struct connect *m)
 	uint32_t aliases = props_num(&m->props, PROP_TOPIC_ALIAS_MAXIMUM, 0);
 
 	c->version = m->version & 7u;
+	c->wordy = wants_words(m);
 	c->keep_alive_s = m->keep_alive_s;
 	if (most_s > 0 && m->version == MQTT_5 && (m->keep_alive_s == 0 || m->keep_alive_s > most_s))
 		c->keep_alive_s = (uint16_t)most_s; /* [MQTT-3.2.2-21] */
@@ -349,16 +372,21 @@ static struct span assign_id(struct broker *b, char *out, size_t cap)
 static int let_in(struct conn *c, const struct connect *m, const char *user)
 {
 	struct broker *b = c->broker;
+	struct words words = {{0}};
 	char assigned[64];
 	struct span id = m->client_id.len > 0 ? m->client_id : assign_id(b, assigned, sizeof(assigned));
 	bool present;
 
-	if (too_many(b, id) || !ledger_room(b, m, id))
-		return refuse(c, m->version, RC_QUOTA);
+	if (too_many(b, id))
+		words_say(&words, "no more sessions (max_sessions)");
+	else if (!ledger_room(b, m, id))
+		words_say(&words, "what is kept on the disk is full (state_bytes)");
+	if (words.text[0] != '\0')
+		return refuse(c, m, RC_QUOTA, &words);
 	set_terms(c, m);
 	if (open_session(c, m, id, user, &present) < 0) {
 		c->state = CONN_NEW;
-		return refuse(c, m->version, RC_UNAVAILABLE);
+		return refuse(c, m, RC_UNAVAILABLE, NULL);
 	}
 	c->state = CONN_LIVE;
 	count_user(c, user);
@@ -377,6 +405,7 @@ static int let_in(struct conn *c, const struct connect *m, const char *user)
 int connect_packet(struct conn *c, struct packet *p)
 {
 	struct connect m = {0};
+	struct words words = {{0}};
 	char user[PEER_USER_MAX];
 	int r = decode_connect(p->body, &m);
 
@@ -394,12 +423,12 @@ int connect_packet(struct conn *c, struct packet *p)
 	if (r == AUTH_LATER)
 		return DISPATCH_HOLD;
 	if (r == 0)
-		r = check_owner(c, &m, user);
+		r = check_owner(c, &m, user, &words);
 	if (r == 0)
-		r = check_will(c, &m, user);
+		r = check_will(c, &m, user, &words);
 	if (r == 0)
-		r = check_crowd(c, &m, user);
+		r = check_crowd(c, &m, user, &words);
 	if (r != 0)
-		return refuse(c, m.version, r < 0 ? RC_UNAVAILABLE : (uint8_t)r);
+		return refuse(c, &m, r < 0 ? RC_UNAVAILABLE : (uint8_t)r, &words);
 	return let_in(c, &m, user);
 }

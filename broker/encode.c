@@ -43,6 +43,32 @@ static uint8_t *put_text(uint8_t *p, const void *text, size_t len)
 	return put_bytes(put_u16(p, (uint32_t)len), text, len);
 }
 
+/* Length of the properties, and the reason string as the only one. */
+static size_t words_len(struct span words)
+{
+	return words.len > 0 ? 3 + words.len : 0;
+}
+
+static uint8_t *put_words(uint8_t *p, struct span words)
+{
+	p = put_varint(p, words_len(words));
+	if (words.len == 0)
+		return p;
+	*p++ = PROP_REASON_STRING;
+	return put_text(p, words.at, words.len);
+}
+
+size_t encode_refusal(uint8_t *out, uint8_t type, uint16_t id, uint8_t reason, struct span words)
+{
+	uint8_t *p = out;
+
+	*p++ = (uint8_t)(type << 4);
+	p = put_varint(p, 3 + varint_len(words_len(words)) + words_len(words));
+	p = put_u16(p, id);
+	*p++ = reason;
+	return (size_t)(put_words(p, words) - out);
+}
+
 size_t encode_answer(uint8_t out[ENCODE_ANSWER_MAX], uint8_t type, uint16_t id, uint8_t reason, bool v5)
 {
 	bool long_form = v5 && reason != RC_OK;
@@ -87,6 +113,13 @@ static size_t connack_props(uint8_t *out, const struct connack *a)
 {
 	uint8_t *p = out;
 
+	if (a->code != RC_OK) {
+		if (a->words.len > 0) {
+			*p++ = PROP_REASON_STRING;
+			p = put_text(p, a->words.at, a->words.len);
+		}
+		return (size_t)(p - out);
+	}
 	if (a->send_session_expiry)
 		p = prop_u32(p, PROP_SESSION_EXPIRY, a->session_expiry_s);
 	if (a->receive_maximum != UINT16_MAX)
@@ -111,8 +144,7 @@ static size_t connack_props(uint8_t *out, const struct connack *a)
 size_t encode_connack(uint8_t out[ENCODE_CONNACK_MAX], const struct connack *a)
 {
 	uint8_t props[ENCODE_CONNACK_MAX - 8], *p = out;
-	bool with_props = a->v5 && a->code == RC_OK;
-	size_t n = with_props ? connack_props(props, a) : 0;
+	size_t n = a->v5 ? connack_props(props, a) : 0;
 
 	*p++ = PKT_CONNACK << 4;
 	p = put_varint(p, 2 + (a->v5 ? varint_len(n) + n : 0));
@@ -168,22 +200,26 @@ size_t encode_publish_head(uint8_t *out, const struct publish_head *h)
 	return (size_t)(p - out);
 }
 
-size_t encode_suback_head(uint8_t *out, uint8_t type, uint16_t id, size_t codes, bool v5)
+size_t encode_suback_head(uint8_t *out, uint8_t type, uint16_t id, size_t codes, bool v5, struct span words)
 {
 	uint8_t *p = out;
 
 	*p++ = (uint8_t)(type << 4);
-	p = put_varint(p, 2 + (v5 ? 1u : 0u) + codes);
+	p = put_varint(p, 2 + (v5 ? varint_len(words_len(words)) + words_len(words) : 0) + codes);
 	p = put_u16(p, id);
 	if (v5)
-		*p++ = 0;
+		p = put_words(p, words);
 	return (size_t)(p - out);
 }
 
-size_t encode_disconnect(uint8_t out[4], uint8_t reason)
+size_t encode_disconnect(uint8_t *out, uint8_t reason, struct span words)
 {
-	out[0] = PKT_DISCONNECT << 4;
-	out[1] = 1;
-	out[2] = reason;
-	return 3;
+	uint8_t *p = out;
+
+	*p++ = PKT_DISCONNECT << 4;
+	p = put_varint(p, 1 + (words.len > 0 ? varint_len(words_len(words)) + words_len(words) : 0));
+	*p++ = reason;
+	if (words.len > 0)
+		p = put_words(p, words);
+	return (size_t)(p - out);
 }

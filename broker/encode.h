@@ -10,15 +10,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ENCODE_ANSWER_MAX = 5, ENCODE_CONNACK_MAX = 256 };
+enum { ENCODE_ANSWER_MAX = 5, ENCODE_CONNACK_MAX = 512, ENCODE_WORDS_MAX = 16000, ENCODE_WORDS_ROOM = 16 };
 
 /* PUBACK, PUBREC, PUBREL, PUBCOMP; the reason is sent only to v5 and only when it is not 0. Bytes written. */
 size_t encode_answer(uint8_t out[ENCODE_ANSWER_MAX], uint8_t type, uint16_t id, uint8_t reason, bool v5);
 
+/* The same with a reason string of at most ENCODE_WORDS_MAX bytes, for v5; out has room for ENCODE_WORDS_ROOM more. */
+size_t encode_refusal(uint8_t *out, uint8_t type, uint16_t id, uint8_t reason, struct span words);
+
 struct connack {
 	uint8_t code; /* of the client's version */
 	bool v5, session_present;
-	/* v5 only; what is at its default is not sent */
+	struct span words; /* v5, a refusal: the reason string; at most 250 bytes */
+	/* v5 and no refusal; what is at its default is not sent */
 	uint32_t session_expiry_s;
 	bool send_session_expiry;
 	uint16_t receive_maximum;     /* 65535: not sent */
@@ -49,9 +53,11 @@ struct publish_head {
 size_t encode_publish_room(const struct publish_head *h);
 size_t encode_publish_head(uint8_t *out, const struct publish_head *h);
 
-/* Fixed header and packet id of SUBACK and UNSUBACK, with an empty property list for v5; codes follow. At most 10. */
-size_t encode_suback_head(uint8_t *out, uint8_t type, uint16_t id, size_t codes, bool v5);
+/* Fixed header, packet id and, for v5, properties of SUBACK and UNSUBACK; codes follow. At most ENCODE_WORDS_ROOM and the
+ * words. */
+size_t encode_suback_head(uint8_t *out, uint8_t type, uint16_t id, size_t codes, bool v5, struct span words);
 
-size_t encode_disconnect(uint8_t out[4], uint8_t reason); /* v5 */
+/* v5; out has room for ENCODE_WORDS_ROOM more than the words. */
+size_t encode_disconnect(uint8_t *out, uint8_t reason, struct span words);
 
 #endif

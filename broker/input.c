@@ -117,7 +117,7 @@ static size_t consume(struct conn *c, uint8_t *bytes, size_t len)
 			break;
 		at += f.total;
 		if (fault >= 0x80)
-			conn_close(c, (uint8_t)fault, true);
+			conn_close_for(c, (uint8_t)fault, f.type, fault == RC_TOO_LARGE ? f.total : 0);
 	}
 	if (!c->held && c->out.bytes >= CONN_FULL)
 		c->reading = false; /* conn.c goes on when it has drained */

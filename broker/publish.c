@@ -68,21 +68,29 @@ static int count_in_flight(struct conn *c)
 }
 
 /* Refused without closing: v5 says why, 3.1.1 has no way to and closes [3.1.1 MQTT-3.3.5-2]. */
-static int refuse(struct conn *c, const struct publish *pub, uint8_t reason)
+static int refuse(struct conn *c, const struct publish *pub, uint8_t reason, const char *words)
 {
+	struct words w;
+
 	if (c->version != MQTT_5)
 		return reason;
+	words_say(&w, "%s", words);
 	if (pub->qos > 0)
-		acks_answer(c, answer_type[pub->qos], pub->id, reason, (struct tickets){0});
+		acks_refuse(c, answer_type[pub->qos], pub->id, reason, &w);
 	return 0;
 }
 
 /* What is not the client's to write is acknowledged and dropped where there is no way to say so [3.1.1 MQTT-3.3.5-2]. */
 static int deny_by_rule(struct conn *c, const struct publish *pub)
 {
+	struct words w = {{0}};
+
+	if (c->wordy && bounds_reserve(pub->topic))
+		words_say(&w, "only the broker itself writes there");
+	else if (c->wordy)
+		words_deny(&w, c, c->session->user, "write", pub->topic);
 	if (pub->qos > 0)
-		acks_answer(c, answer_type[pub->qos], pub->id, c->version == MQTT_5 ? RC_NOT_AUTHORIZED : RC_OK,
-			(struct tickets){0});
+		acks_refuse(c, answer_type[pub->qos], pub->id, c->version == MQTT_5 ? RC_NOT_AUTHORIZED : RC_OK, &w);
 	return 0;
 }
 
@@ -218,7 +226,7 @@ static int take(struct conn *c, const struct route *r, const struct publish *pub
 	if (result == PROMISE_LATER)
 		return wait_for_room(c, r, &progress);
 	if (result == PROMISE_FULL)
-		return refuse(c, pub, RC_QUOTA);
+		return refuse(c, pub, RC_QUOTA, "the queue to the upstream is full (store.max_bytes)");
 	return legs & LEG_HERE ? deliver(c, r, pub, post, progress.ticket)
 			       : answer(c, pub, RC_OK, post, progress.ticket);
 }
@@ -269,7 +277,7 @@ static int take_with_room(
 	bool begun = again && (progress.kept || progress.taps > 0); /* then it is taken to its end */
 
 	switch (begun ? 0 : room(c, r, pub, post)) {
-	case LEDGER_FULL: return refuse(c, pub, RC_QUOTA);
+	case LEDGER_FULL: return refuse(c, pub, RC_QUOTA, "what is kept on the disk is full (state_bytes)");
 	case LEDGER_BUSY:
 		if (acks_hold(c, &progress) < 0)
 			return RC_UNSPECIFIED;
@@ -312,9 +320,10 @@ static int take_new(struct conn *c, const struct packet *p, struct publish *pub,
 	if (b->acl && !rights_write_slow(c->session, r, (const char *)pub->topic.at, pub->topic.len))
 		return deny_by_rule(c, pub);
 	if (pub->format == 1 && b->opts.check_payload_format && !utf8_ok(pub->payload.at, pub->payload.len))
-		return refuse(c, pub, RC_BAD_PAYLOAD);
+		return refuse(c, pub, RC_BAD_PAYLOAD, "the payload is not the UTF-8 it is said to be");
 	if (pub->retain && c->version == MQTT_5 && pub->qos > 0 && !retain_room(b, pub))
-		return refuse(c, pub, RC_QUOTA);
+		return refuse(
+			c, pub, RC_QUOTA, "no more retained messages (max_retained_messages, max_retained_bytes)");
 	if (make_post(c, p, pub, &post) < 0)
 		return RC_UNSPECIFIED;
 	if (came_round(b, &post)) {

@@ -8,11 +8,12 @@
 #include "broker/mount.h"
 #include "broker/page.h"
 #include "broker/promise.h"
+#include "broker/words.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { MUCH_WORK = 10000, MAX_FILTERS = 50000, SUBACK_HEAD = 10, SUBACK_WAITS = 1 };
+enum { MUCH_WORK = 10000, MAX_FILTERS = 50000, SUBACK_HEAD = ENCODE_WORDS_ROOM + WORDS_MAX, SUBACK_WAITS = 1 };
 
 /* The next filter of a packet, as the broker knows it. false: no more. */
 static bool next_filter(struct conn *c, struct subscribe *sub, bool options, struct filter *out)
@@ -84,6 +85,21 @@ static bool may_subscribe(struct session *s, const struct filter *f)
 	return !s->broker->acl || rights_subscribe(s, (const char *)f->filter.at, f->filter.len);
 }
 
+/* Of the first filter that was refused: there is one reason string for all. */
+static void explain(struct words *w, const struct conn *c, const struct filter *f, uint8_t code)
+{
+	if (code < 0x80 || w->text[0] != '\0' || !c->wordy)
+		return;
+	if (code == RC_NOT_AUTHORIZED)
+		words_deny(w, c, c->session->user, "subscribe to", f->filter);
+	else if (code == RC_BAD_FILTER)
+		words_filter(w, c, f->filter);
+	else if (code == RC_QUOTA && c->session->sub_count >= (uint64_t)c->broker->opts.max_subscriptions)
+		words_say(w, "%u subscriptions already (max_subscriptions)", c->session->sub_count);
+	else if (code == RC_QUOTA)
+		words_say(w, "what is kept on the disk is full (state_bytes)");
+}
+
 static uint8_t subscribe_one(struct session *s, struct filter *f, uint32_t id, bool *fresh)
 {
 	const struct broker_opts *o = &s->broker->opts;
@@ -132,8 +148,8 @@ static size_t replay(struct session *s, const struct filter *f, uint32_t id, uin
 }
 
 /* Of a session that outlives its connection only when its subscriptions do. */
-static int send_codes(
-	struct conn *c, uint8_t type, const struct subscribe *sub, const uint8_t *codes, struct span behind)
+static int send_codes(struct conn *c, uint8_t type, const struct subscribe *sub, const uint8_t *codes,
+	struct span behind, struct span words)
 {
 	bool v5 = c->version == MQTT_5;
 	size_t count = v5 || type == PKT_SUBACK ? sub->count : 0, n;
@@ -141,7 +157,9 @@ static int send_codes(
 
 	if (!bytes)
 		return RC_UNSPECIFIED;
-	n = encode_suback_head(bytes, type, sub->id, count, v5);
+	n = encode_suback_head(bytes, type, sub->id, count, v5, words);
+	if (words.len > 0 && n + count > c->max_packet)
+		n = encode_suback_head(bytes, type, sub->id, count, v5, (struct span){0});
 	if (n + count > c->max_packet) /* [MQTT-3.1.2-24]: it would never hear what became of its filters */
 		return RC_TOO_LARGE;
 	memcpy(bytes + n, codes, count);
@@ -206,6 +224,7 @@ int subscribe_packet(struct conn *c, struct packet *p)
 	struct subscribe sub;
 	struct filter f;
 	struct cursor start;
+	struct words words = {{0}};
 	uint8_t *kept, *codes;
 	int r = decode_subscribe(p->body, c->version, &sub);
 
@@ -224,12 +243,13 @@ int subscribe_packet(struct conn *c, struct packet *p)
 		bool fresh = false;
 		uint8_t code = subscribe_one(c->session, &f, sub.subscription_id, &fresh);
 
+		explain(&words, c, &f, code);
 		codes[sub.count + i] = code < 0x80 && f.group.len == 0 &&
 				       (f.retain_handling == 0 || (f.retain_handling == 1 && fresh));
 		codes[i] = code >= 0x80 && c->version != MQTT_5 ? 0x80 : code;
 	}
 	c->broker->turn.work += (uint32_t)sub.count;
-	r = send_codes(c, PKT_SUBACK, &sub, codes, keep_for_replay(kept, &sub, p->body));
+	r = send_codes(c, PKT_SUBACK, &sub, codes, keep_for_replay(kept, &sub, p->body), words_span(&words));
 	sub.filters = start;
 	if (r == 0)
 		replay_all(c, &sub, codes);
@@ -280,6 +300,6 @@ int unsubscribe_packet(struct conn *c, struct packet *p)
 	for (size_t i = 0; next_filter(c, &sub, false, &f); i++)
 		codes[i] = f.refuse != 0 ? f.refuse : unsubscribe_one(c->session, &f) ? RC_OK : RC_NO_SUBSCRIPTION;
 	c->broker->turn.work += (uint32_t)sub.count;
-	r = send_codes(c, PKT_UNSUBACK, &sub, codes, (struct span){0});
+	r = send_codes(c, PKT_UNSUBACK, &sub, codes, (struct span){0}, (struct span){0});
 	return r == SUBACK_WAITS ? 0 : r;
 }

@@ -128,14 +128,12 @@ int rig_connect(struct rig *r, uint8_t version, const char *client_id, bool clea
 	bool closed;
 
 	if (version == 5) {
-		static const uint8_t an_hour[] = {5, 0x11, 0, 0, 0x0e, 0x10};
+		static const uint8_t props[] = {7, 0x17, 0, 0x11, 0, 0, 0x0e, 0x10}; /* an hour, and no words */
+		size_t size = clean ? 3 : sizeof(props);
 
-		if (clean) {
-			p[n++] = 0;
-		} else {
-			memcpy(p + n, an_hour, sizeof(an_hour));
-			n += sizeof(an_hour);
-		}
+		memcpy(p + n, props, size);
+		p[n] = (uint8_t)(size - 1);
+		n += size;
 	}
 	p[n++] = 0;
 	p[n++] = (uint8_t)len;

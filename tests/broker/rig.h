@@ -27,7 +27,8 @@ void rig_pass_ms(struct rig *r, int64_t ms);
 
 /* A client: the test's end of a socket pair. */
 int rig_open(struct rig *r);
-int rig_connect(struct rig *r, uint8_t version, const char *client_id, bool clean); /* CONNACK is read */
+int rig_connect(
+	struct rig *r, uint8_t version, const char *client_id, bool clean); /* CONNACK is read; 5: no reason strings */
 void rig_send(struct rig *r, int fd, const void *bytes, size_t len);
 /* One turn, then all that has come: its length. Closed: *closed. */
 size_t rig_read(struct rig *r, int fd, uint8_t *out, size_t cap, bool *closed);

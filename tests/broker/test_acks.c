@@ -35,6 +35,40 @@ static void a_session_that_ends_with_its_connection_waits_for_nothing_and_costs_
 	close_bench(&b);
 }
 
+/* The answers leave in the order of the publishes, so a refusal waits for what came before it, and keeps its words. */
+static void a_refusal_waits_for_the_answers_before_it_and_keeps_its_words(void **state)
+{
+	static const char words[] = "only the broker itself writes there";
+	uint8_t packet[64], got[256];
+	struct bench b;
+	bool closed;
+	size_t n;
+
+	(void)state;
+	away(&b, 1);
+	close(b.pub);
+	b.pub = rig_open(&b.rig);
+	rig_send(&b.rig, b.pub,
+		"\x10\x11\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x04"
+		"five",
+		19);
+	assert_true(rig_read(&b.rig, b.pub, got, sizeof(got), &closed) > 4);
+	rig_send(&b.rig, b.pub, packet, rig_publish(packet, 5, "t/a", "x", Q1, 7));
+	rig_send(&b.rig, b.pub, packet, rig_publish(packet, 5, "$SYS/a", "x", Q1, 8));
+	assert_int_equal(rig_read(&b.rig, b.pub, got, sizeof(got), &closed), 0);
+	commit(&b);
+	n = rig_read(&b.rig, b.pub, got, sizeof(got), &closed);
+	assert_true(n > 4 + 9);
+	assert_memory_equal(got, "\x40\x02\x00\x07\x40", 5);
+	assert_int_equal(got[5], n - 6);
+	assert_memory_equal(got + 6, "\x00\x08\x87", 3);
+	assert_int_equal(got[9], n - 10);
+	assert_int_equal(got[10], 0x1f);
+	assert_int_equal(n - 13, sizeof(words) - 1);
+	assert_memory_equal(got + 13, words, sizeof(words) - 1);
+	close_bench(&b);
+}
+
 /* Whichever of its turns the disk has: the old session is there as it was, or nothing of it is. */
 static void a_clean_start_forgets_all_of_a_session_or_nothing(void **state)
 {
@@ -205,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connack_of_a_new_session_waits_for_its_commit),
 		cmocka_unit_test(a_session_that_ends_with_its_connection_waits_for_nothing_and_costs_no_entry),
+		cmocka_unit_test(a_refusal_waits_for_the_answers_before_it_and_keeps_its_words),
 		cmocka_unit_test(a_clean_start_forgets_all_of_a_session_or_nothing),
 		cmocka_unit_test(connack_waits_for_its_session_on_the_second_connection_too),
 		cmocka_unit_test(connack_waits_for_the_will_of_a_session_that_is_kept),

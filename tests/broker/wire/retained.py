@@ -231,13 +231,18 @@ def it_outlives_its_publisher_and_its_session(b, v):
     s.receive(topic, "x", retain=True)
 
 
-@test(versions=(5,))
-def retained_and_no_local(b, v):
+@test("MQTT-3.8.3-3", versions=(5,))
+def no_local_keeps_back_what_it_publishes_and_not_what_the_topic_holds(b, v):
     topic = fresh()
     s = b.client(v)
     s.publish(topic, "mine", 1, retain=True)
-    s.subscribe((topic, 1))
+    s.subscribe((topic, 1 | 4))
     s.receive(topic, "mine", 1, retain=True)
+    s.publish(topic, "mine again", 1, retain=True)
+    s.nothing()
+    s = b.client(v, id=s.id)
+    s.subscribe((topic, 1 | 4))
+    s.receive(topic, "mine again", 1, retain=True)
 
 
 main(parallel=8)
