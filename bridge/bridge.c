@@ -52,6 +52,7 @@ struct bridge {
 	char config[24];          /* empty: not told yet */
 	char address[512], reason[512];
 	struct bridge_stats stats;
+	struct bridge_counts past; /* of processes that ended */
 	struct intake intake;
 	struct wire wire;
 };
@@ -255,6 +256,19 @@ static void hear_quarantine(struct bridge *b, const struct wire_word *word)
 		b->events.quarantine(b->events.ctx, b, word->a, word->code, reason);
 }
 
+/* What became of records that were not sent adds up over processes: one may end at any time, and nobody asks when. */
+static void hear_counts(struct bridge *b, const struct bridge_counts *now)
+{
+	const struct bridge_counts *past = &b->past;
+
+	b->stats.counts = *now;
+	b->stats.counts.quarantined += past->quarantined;
+	b->stats.counts.expired += past->expired;
+	b->stats.counts.looped += past->looped;
+	b->stats.counts.settled += past->settled;
+	b->stats.counts.superseded += past->superseded;
+}
+
 static void hear(struct bridge *b, const struct wire_word *word)
 {
 	switch ((int)word->kind) {
@@ -262,7 +276,7 @@ static void hear(struct bridge *b, const struct wire_word *word)
 	case WIRE_ACK: hear_ack(b, word->a); break;
 	case WIRE_STATE: hear_state(b, word); break;
 	case WIRE_QUARANTINE: hear_quarantine(b, word); break;
-	case WIRE_COUNTS: b->stats.counts = word->counts; break;
+	case WIRE_COUNTS: hear_counts(b, &word->counts); break;
 	case WIRE_PONG: break;
 	default: log_debug("upstream=%s word=%d was not expected", b->opts->head.name, (int)word->kind); break;
 	}
@@ -320,6 +334,7 @@ static int start(struct bridge *b)
 	if (r < 0)
 		return r;
 	b->pid = child.pid;
+	b->past = b->stats.counts;
 	r = watch_child(b, &child);
 	if (r < 0) {
 		kill(b->pid, SIGKILL);

@@ -132,14 +132,15 @@ enum bridge_state { BRIDGE_DOWN, BRIDGE_CONNECTING, BRIDGE_UP };
 
 enum bridge_waits { BRIDGE_WAITS_NOT, BRIDGE_WAITS_HOURS, BRIDGE_WAITS_DAY };
 
-/* What the process counted since it started; a new process begins again at zero. */
+/* What the process counted since it started; a new process begins again at zero, but for what main adds up. */
 struct bridge_counts {
 	uint64_t sent, acknowledged, refused, quarantined, skipped, expired, resent, links, inbound;
 	uint64_t cursor, in_flight;
-	uint64_t looped;    /* have been through here before, or are the echo of what went up */
-	uint64_t settled;   /* by a rule's report: not sent */
-	uint64_t day_bytes; /* sent today, where there is a bound */
-	uint64_t waits;     /* enum bridge_waits */
+	uint64_t looped;     /* have been through here before, or are the echo of what went up */
+	uint64_t settled;    /* by a rule: not sent; */
+	uint64_t superseded; /* of them, those that a newer one took the place of (rate, min_interval) */
+	uint64_t day_bytes;  /* sent today, where there is a bound */
+	uint64_t waits;      /* enum bridge_waits */
 };
 
 /* A message from the upstream. With a number, ascending within its epoch, main takes it once. */
@@ -191,7 +192,7 @@ struct bridge_stats {
 	int pid;                      /* 0: no process now */
 	uint64_t starts;              /* of the process */
 	uint64_t acknowledged;        /* the upstream has everything up to this seq */
-	struct bridge_counts counts;
+	struct bridge_counts counts;  /* quarantined, expired, looped, settled, superseded: of all its processes */
 };
 const struct bridge_stats *bridge_stats(const struct bridge *b);
 

@@ -509,6 +509,7 @@ void drain_counts(const struct drain *d, struct bridge_counts *out)
 	out->cursor = pump_cursor(d);
 	out->in_flight = pump_in_flight(d);
 	out->settled = pump_settled_by_rule(d);
+	out->superseded = pump_superseded(d);
 	out->day_bytes = (uint64_t)(d->gate.spent > 0 ? d->gate.spent : 0);
 	out->waits = d->shut ? (d->gate.full ? BRIDGE_WAITS_DAY : BRIDGE_WAITS_HOURS) : BRIDGE_WAITS_NOT;
 }

@@ -133,6 +133,7 @@ size_t pump_window(const struct drain *d); /* what configuration and server allo
 uint64_t pump_cursor(const struct drain *d);
 uint64_t pump_back_cursor(const struct drain *d);
 uint64_t pump_settled_by_rule(const struct drain *d);
+uint64_t pump_superseded(const struct drain *d); /* of them, those that a newer one took the place of */
 uint32_t pump_tags(const struct bridge_opts *opts);
 
 /* --- judge.c --------------------------------------------------------------------------------------------------- */

@@ -360,3 +360,8 @@ uint64_t pack_settled(const struct pack *p)
 {
 	return p->sieve ? sieve_settled(p->sieve) : 0;
 }
+
+uint64_t pack_superseded(const struct pack *p)
+{
+	return p->sieve ? sieve_superseded(p->sieve) : 0;
+}

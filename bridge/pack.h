@@ -39,6 +39,7 @@ int64_t pack_due_ms(const struct pack *p); /* when there may be another by time 
 
 bool pack_empty(const struct pack *p);                       /* nothing is pinned */
 uint64_t pack_cursor(const struct pack *p, uint64_t cursor); /* not past what is pinned */
-uint64_t pack_settled(const struct pack *p);                 /* records settled by rule */
+uint64_t pack_settled(const struct pack *p);                 /* records settled by rule; */
+uint64_t pack_superseded(const struct pack *p);              /* of them, those that a newer one took the place of */
 
 #endif

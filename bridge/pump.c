@@ -459,3 +459,8 @@ uint64_t pump_settled_by_rule(const struct drain *d)
 {
 	return pack_settled(d->packs[MAIN]) + pack_settled(d->packs[FAST]);
 }
+
+uint64_t pump_superseded(const struct drain *d)
+{
+	return pack_superseded(d->packs[MAIN]) + pack_superseded(d->packs[FAST]);
+}

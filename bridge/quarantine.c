@@ -186,11 +186,11 @@ static long print_lines(FILE *f, FILE *out)
 	int c;
 
 	while (f && (c = getc(f)) != EOF) {
-		if (putc(c, out) == EOF)
+		if (out && putc(c, out) == EOF)
 			return -EIO;
 		lines += c == '\n';
 	}
-	return (f && ferror(f)) || fflush(out) != 0 ? -EIO : lines;
+	return (f && ferror(f)) || (out && fflush(out) != 0) ? -EIO : lines;
 }
 
 int quarantine_lock(const char *path, int flags, bool wait)

@@ -22,7 +22,7 @@ int quarantine_open(struct quarantine **out, const char *dir, const char *upstre
 void quarantine_close(struct quarantine *q); /* NULL is fine */
 int quarantine_keep(struct quarantine *q, const struct aside *a);
 
-/* Writes all lines to out, the older file first, and with `drop` removes them then, unless they could not be written.
+/* Writes all lines to out (NULL: counts them), the older file first, and with `drop` removes them then, unless they could not be written.
  * Also while a bridge has the file: what it keeps meanwhile goes to a new one. The number of lines, or -errno. */
 long quarantine_print(const char *dir, const char *upstream, FILE *out, bool drop);
 

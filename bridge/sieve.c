@@ -45,7 +45,7 @@ struct sieve {
 	size_t over;       /* of held: for no other reason than the rate of their rule */
 	int64_t walked_ms; /* the latest source time seen */
 	int64_t look_ms;   /* when what is held is looked at again */
-	uint64_t settled;
+	uint64_t settled, superseded;
 };
 
 static void push(struct place *list, struct place *p)
@@ -201,6 +201,7 @@ static bool supersede(struct sieve *r, struct topic *t)
 	pin_off(&t->pin);
 	msg_unref(m);
 	r->settled++;
+	r->superseded++;
 	return true;
 }
 
@@ -376,6 +377,11 @@ enum sieve_answer sieve_judge(
 uint64_t sieve_settled(const struct sieve *r)
 {
 	return r->settled;
+}
+
+uint64_t sieve_superseded(const struct sieve *r)
+{
+	return r->superseded;
 }
 
 size_t sieve_held(const struct sieve *r)

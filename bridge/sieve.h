@@ -53,7 +53,8 @@ void sieve_left(struct sieve *r, const struct sieve_due *due);
 void sieve_hurry(struct sieve *r);           /* what is held is due now */
 int64_t sieve_due_ms(const struct sieve *r); /* when to ask; -1: nothing is held */
 
-uint64_t sieve_settled(const struct sieve *r); /* records passed so far */
+uint64_t sieve_settled(const struct sieve *r);    /* records passed so far; */
+uint64_t sieve_superseded(const struct sieve *r); /* of them, those that a newer one took the place of */
 size_t sieve_held(const struct sieve *r);
 
 #endif

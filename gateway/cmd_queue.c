@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* `weir queue [--config FILE]`: what the store holds, for whom, how old, and how long it will last. Looks at the files,
- * so it works while the gateway runs and while it does not; rates are seen over a second. */
+ * so it works while the gateway runs and while it does not; rates are seen over a second. What became of records that an
+ * upstream was not sent is known to the running gateway alone. */
+#include "bridge/quarantine.h"
+#include "bridge/requeue.h"
 #include "gateway/commands.h"
+#include "gateway/control.h"
 #include "gateway/human.h"
 #include "gateway/schema.h"
 
@@ -10,6 +14,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { UPSTREAMS_MAX = 64, LOOK_MS = 1000, HOUR_MS = 3600 * 1000 };
@@ -71,8 +76,44 @@ static void print_log(const struct store_opts *o, const struct store_summary *s,
 	print_forecast(o, s, now_ms);
 }
 
+/* What the running gateway says of its upstreams, a line each. NULL: nobody answers. */
+static char *ask_settled(const char *control)
+{
+	const char *const words[] = {"settled"};
+	char *text = NULL, *why = NULL;
+	size_t len, why_len;
+	FILE *out = open_memstream(&text, &len), *err = open_memstream(&why, &why_len);
+	int r = out && err ? control_ask(control, 1, words, out, err) : -ENOMEM;
+
+	if (err)
+		fclose(err);
+	if (out && fclose(out) != 0)
+		r = -ENOMEM;
+	free(why);
+	if (r == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static void print_not_sent(const char *dir, const char *upstream, const char *settled)
+{
+	long kept = quarantine_print(dir, upstream, NULL, false), back = requeue_count(dir, upstream);
+	size_t len = strlen(upstream);
+
+	if (kept > 0)
+		printf("          in quarantine: %ld\n", kept);
+	if (back > 0)
+		printf("          put back from quarantine and not acknowledged yet: %ld\n", back);
+	for (const char *line = settled; line && *line; line = strchr(line, '\n') + 1)
+		if (strncmp(line, upstream, len) == 0 && line[len] == '\t')
+			printf("          not sent since the start: %.*s\n", (int)strcspn(line + len + 1, "\n"),
+				line + len + 1);
+}
+
 /* Records that were added and acknowledged between two looks. */
-static int print_upstreams(const char *dir, uint64_t last_before, const struct cursors *before, int64_t now_ms)
+static int print_upstreams(
+	const char *dir, uint64_t last_before, const struct cursors *before, int64_t now_ms, const char *settled)
 {
 	struct cursors after = {0};
 	struct store_summary all;
@@ -98,12 +139,14 @@ static int print_upstreams(const char *dir, uint64_t last_before, const struct c
 				printf("; %" PRIu64 " records/s out",
 					(after.up[i].seq - before->up[k].seq) * 1000 / LOOK_MS);
 		printf("\n");
+		print_not_sent(dir, after.up[i].name, settled);
 	}
 	return r;
 }
 
-static int print_queue(const struct store_opts *o)
+static int print_queue(const struct store_opts *o, const char *control)
 {
+	char *settled;
 	int64_t now_ms = clock_wall_ms(&clock_system);
 	struct cursors before = {0};
 	struct store_summary s;
@@ -116,7 +159,10 @@ static int print_queue(const struct store_opts *o)
 	print_log(o, &s, now_ms);
 	fflush(stdout);
 	poll(NULL, 0, LOOK_MS);
-	return print_upstreams(o->dir, s.last_seq, &before, now_ms);
+	settled = ask_settled(control);
+	r = print_upstreams(o->dir, s.last_seq, &before, now_ms, settled);
+	free(settled);
+	return r;
 }
 
 int cmd_queue(int argc, char **argv)
@@ -142,7 +188,7 @@ int cmd_queue(int argc, char **argv)
 		fprintf(stderr, "weir queue: %s: %s\n", path, strerror(-r));
 	if (r != 0)
 		return 1;
-	r = print_queue(&o->store);
+	r = print_queue(&o->store, o->control);
 	if (r < 0)
 		fprintf(stderr, "weir queue: %s/queue.db: %s\n", o->store.dir,
 			r == -ENOENT ? "not there; the gateway has not run yet" : strerror(-r));

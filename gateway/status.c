@@ -113,7 +113,7 @@ static void upstream_lines(const struct gateway *g, FILE *out, const struct stor
 		if (st && st->counts.in_flight > 0)
 			fprintf(out, ", %" PRIu64 " in flight", st->counts.in_flight);
 		if (st && st->counts.quarantined > 0)
-			fprintf(out, ", %" PRIu64 " in quarantine", st->counts.quarantined);
+			fprintf(out, ", %" PRIu64 " set aside", st->counts.quarantined);
 		if (st)
 			upstream_rules(out, &list[i], &st->counts);
 		fputc('\n', out);
@@ -372,6 +372,34 @@ static void answer_replay(void *ctx, struct control_call *call, int count, char 
 	control_reply(call, r == 0, said, strlen(said));
 }
 
+/* For each upstream its name, a tab, and what became of records that it was not sent; for `weir queue`. */
+static void answer_settled(void *ctx, struct control_call *call, int count, char **words)
+{
+	const struct gateway *g = ctx;
+	const struct bridge_opts *list = g->gen->opts->upstreams.items;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)count;
+	(void)words;
+	if (!out) {
+		control_reply(call, false, NO_MEMORY, sizeof(NO_MEMORY) - 1);
+		return;
+	}
+	for (size_t i = 0; i < g->gen->opts->upstreams.count; i++) {
+		const struct bridge_stats *st = upstreams_stats(g->upstreams, i);
+		const struct bridge_counts none = {0}, *c = st ? &st->counts : &none;
+
+		fprintf(out,
+			"%s\t%" PRIu64 " unchanged, %" PRIu64 " replaced by newer ones, %" PRIu64 " expired, %" PRIu64
+			" set aside, %" PRIu64 " came round\n",
+			list[i].head.name, c->settled - c->superseded, c->superseded, c->expired, c->quarantined,
+			c->looped);
+	}
+	answer_file(call, true, out, &text, &len);
+}
+
 const struct control_verb gateway_verbs[] = {
 	{"status", " [LINE|DEVICE [--json]]", 1, 3, answer_status},
 	{"points", " [WORD]", 1, 2, answer_points},
@@ -383,5 +411,6 @@ const struct control_verb gateway_verbs[] = {
 	{"trace", " LINE [AFTER]", 2, 3, gateway_trace},
 	{"clients", " [--json]", 1, 2, answer_clients},
 	{"replay", " UPSTREAM FROM [TO]", 3, 4, answer_replay},
+	{"settled", "", 1, 1, answer_settled},
 };
 const size_t gateway_verb_count = sizeof(gateway_verbs) / sizeof(gateway_verbs[0]);

@@ -70,6 +70,7 @@ static void a_value_within_the_band_of_the_last_one_reported_is_settled(void **s
 	assert_int_equal(ask(b, "{\"v\":10.6,\"t\":4}", 4000), SIEVE_NOW); /* slow drift does not hide in the band */
 	assert_int_equal(ask(b, "{\"v\":10.2,\"t\":5}", 5000), SIEVE_SETTLED);
 	assert_int_equal(sieve_settled(b->sieve), 3);
+	assert_int_equal(sieve_superseded(b->sieve), 0);
 }
 
 static void a_band_in_percent_is_of_the_last_one_reported(void **state)
@@ -131,6 +132,7 @@ static void the_last_value_within_min_interval_is_held_and_reported(void **state
 	assert_int_equal(ask(b, "3", 2000), SIEVE_HELD);
 	assert_int_equal(b->pins.next->seq, 3); /* 2 is settled by it */
 	assert_int_equal(sieve_settled(b->sieve), 1);
+	assert_int_equal(sieve_superseded(b->sieve), 1);
 	assert_false(sieve_due(b->sieve, 9900, &due));
 	assert_true(sieve_due(b->sieve, 10000, &due));
 	assert_int_equal(due.record.seq, 3);
