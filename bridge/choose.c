@@ -66,6 +66,14 @@ static void next_address(struct drain *d, enum verdict_dial verdict)
 		d->address = (d->address + 1) % d->opts->address.count;
 }
 
+/* What nobody answered has waited already: so tries are never further apart than backoff_max, or one of them takes. */
+static int64_t from_the_dial(const struct drain *d, bool was_up, int64_t wait_ms)
+{
+	int64_t went_ms = was_up ? 0 : d->now_ms - d->dialled_ms, least_ms = (int64_t)d->env.random() % NEXT_ADDRESS_MS;
+
+	return wait_ms - went_ms > least_ms ? wait_ms - went_ms : least_ms;
+}
+
 int64_t choose_wait_ms(struct drain *d, const struct uplink_event *e)
 {
 	enum verdict_dial verdict = verdict_of_link(e->code);
@@ -84,7 +92,7 @@ int64_t choose_wait_ms(struct drain *d, const struct uplink_event *e)
 		return d->backoff.cap_ms / 2 + (int64_t)d->env.random() % (d->backoff.cap_ms / 2 + 1);
 	if (round_goes_on || (was_up && verdict == VERDICT_ELSEWHERE && d->opts->address.count > 1))
 		return (int64_t)d->env.random() % NEXT_ADDRESS_MS;
-	return backoff_next_ms(&d->backoff, d->env.random());
+	return from_the_dial(d, was_up, backoff_next_ms(&d->backoff, d->env.random()));
 }
 
 /* The first address is the one that is wanted; another is left for it after a while. When it is still dead, the list

@@ -52,6 +52,8 @@ static void dial(struct drain *d, const struct uplink_event *e)
 	int r;
 
 	(void)e;
+	d->dialled_ms = d->now_ms;
+	d->look_ms = d->now_ms + UPLINK_LOOK_MS;
 	if (greet_will(d, &will, payload))
 		call.will = &will;
 	d->phase_due_ms = d->now_ms + d->opts->connect_timeout_ms;
@@ -116,6 +118,14 @@ static bool calls_again(struct drain *d)
 	return true;
 }
 
+static void greet_when_due(struct drain *d)
+{
+	if (d->greet_ms < 0 || d->now_ms < d->greet_ms)
+		return;
+	d->greet_ms = -1;
+	greet_online(d, d->counts.links == 1 ? d->start_reason : "reconnect");
+}
+
 static void go_online(struct drain *d, const struct uplink_event *e)
 {
 	d->limits = e->limits;
@@ -140,7 +150,8 @@ static void go_online(struct drain *d, const struct uplink_event *e)
 	resume_link_up(d, choose_address(d));
 	tell_state(d, BRIDGE_UP, choose_address(d));
 	subscribe_link_up(d);
-	greet_online(d, d->counts.links == 1 ? d->start_reason : "reconnect");
+	d->greet_ms = suspect_status_ms(d);
+	greet_when_due(d);
 }
 
 static void back_off(struct drain *d, const struct uplink_event *e)
@@ -180,11 +191,17 @@ static void link_is_good(struct drain *d)
 	backoff_reset(&d->backoff);
 }
 
+static void status_answered(struct drain *d)
+{
+	d->status_sent_ms = -1;
+	d->suspect.status_ends = 0;
+}
+
 static void settled(struct drain *d, const struct uplink_event *e)
 {
 	link_is_good(d);
 	if (e->tag == greet_tag(d))
-		d->status_sent_ms = -1;
+		status_answered(d);
 	else if (!judge_settled(d, e->tag))
 		d->unexpected++;
 }
@@ -201,7 +218,7 @@ static void refused(struct drain *d, const struct uplink_event *e)
 	link_is_good(d);
 	d->counts.refused++;
 	if (e->tag == greet_tag(d)) {
-		d->status_sent_ms = -1;
+		status_answered(d);
 		log_warn("upstream=%s status refused=\"%s\"", d->opts->head.name, verdict_text(e->code));
 	} else if (!judge_refused(d, e->tag, e->code)) {
 		d->unexpected++;
@@ -225,7 +242,7 @@ static void resumed(struct drain *d, const struct uplink_event *e)
 {
 	(void)e;
 	link_is_good(d);
-	d->resume_silences = 0;
+	d->resume_silences = d->suspect.resume_ends = 0;
 }
 
 /* --- watching the link ------------------------------------------------------------------------------------------ */
@@ -245,6 +262,23 @@ static int64_t silent_at_ms(const struct drain *d)
 	quiet = (oldest > d->heard_ms ? oldest : d->heard_ms) + d->opts->ack_timeout_ms;
 	lone = oldest + 3 * d->opts->ack_timeout_ms;
 	return quiet < lone ? quiet : lone;
+}
+
+static bool has_call(const struct drain *d)
+{
+	return d->phase == DIALING || d->phase == ONLINE;
+}
+
+static void look_at_uplink(struct drain *d)
+{
+	const char *why;
+
+	if (!d->env.uplink->ops->ails || !has_call(d) || d->now_ms < d->look_ms)
+		return;
+	d->look_ms = d->now_ms + UPLINK_LOOK_MS;
+	why = d->env.uplink->ops->ails(d->env.uplink, d->now_ms);
+	if (why)
+		go_down(d, why, 0);
 }
 
 /* A token is good for a while, and servers cut whoever stays longer: better at a time of ours. */
@@ -275,6 +309,7 @@ static void watch(struct drain *d)
 
 	if (d->now_ms - d->up_ms >= STEADY_MS)
 		backoff_reset(&d->backoff);
+	greet_when_due(d);
 	if (choose_home_ms(d) >= 0 && d->now_ms >= choose_home_ms(d)) {
 		choose_home(d);
 		dial_anew(d);
@@ -371,6 +406,8 @@ static void on_event(void *ctx, const struct uplink_event *e)
 	};
 	struct drain *d = ctx;
 
+	if (e->kind == UPLINK_DOWN && d->phase == ONLINE)
+		suspect_link_ended(d, e);
 	step(d, of[e->kind], e);
 }
 
@@ -385,7 +422,7 @@ int drain_new(struct drain **out, const struct drain_env *env)
 		return -ENOMEM;
 	d->env = *env;
 	d->opts = env->opts;
-	d->status_sent_ms = -1;
+	d->status_sent_ms = d->greet_ms = -1;
 	snprintf(d->start_reason, sizeof(d->start_reason), "%s", env->start_reason ? env->start_reason : "start");
 	d->backoff = (struct backoff){.base_ms = d->opts->backoff_ms, .cap_ms = d->opts->backoff_max_ms};
 	env->uplink->event = on_event;
@@ -439,6 +476,7 @@ void drain_turn(struct drain *d)
 {
 	if (d->phase_due_ms >= 0 && d->now_ms >= d->phase_due_ms)
 		step(d, EV_TIMER, NULL);
+	look_at_uplink(d);
 	if (d->phase == ONLINE)
 		watch(d);
 	if (d->phase == ONLINE) {
@@ -458,6 +496,8 @@ int64_t drain_due_ms(const struct drain *d)
 {
 	int64_t due = d->phase_due_ms;
 
+	if (d->env.uplink->ops->ails && has_call(d))
+		due = sooner(due, d->look_ms);
 	if (d->phase != ONLINE)
 		return due;
 	if (d->more)
@@ -466,6 +506,7 @@ int64_t drain_due_ms(const struct drain *d)
 	due = sooner(due, d->send_due_ms);
 	due = sooner(due, token_due_ms(d));
 	due = sooner(due, choose_home_ms(d));
+	due = sooner(due, d->greet_ms);
 	return due;
 }
 

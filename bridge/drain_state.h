@@ -24,7 +24,22 @@ enum { MAIN, FAST, BACK = LANE_BACK, LANES = LANES_MAX };
 
 enum { BACKLOG = 1000 }; /* records: less is not worth overtaking */
 
-enum { CONDEMNED = 64 };
+enum { CONDEMNED = 64, SUSPECT_TOPICS = 32 };
+
+/* What the upstream may be ending links over; see suspect.c. */
+struct suspect {
+	struct suspect_lane {
+		uint64_t head;  /* of its flight, when the last link was ended */
+		int ends;       /* in a row, and it was still there */
+		uint64_t until; /* up to this place one record at a time is in flight */
+	} lane[LANES];
+	struct flight_slot *at; /* sent alone; NULL: none */
+	size_t at_lane;
+	uint64_t at_seq;
+	uint32_t topics[SUSPECT_TOPICS]; /* as hashes, of records that links were ended over; 0: none */
+	size_t topic_next;
+	int status_ends, resume_ends;
+};
 
 struct drain {
 	struct drain_env env;
@@ -41,6 +56,7 @@ struct drain {
 	bool was_up;           /* this call got as far as a welcome */
 	unsigned keep_alive_s; /* what the server asked for; 0: nothing yet */
 	struct uplink_limits limits;
+	int64_t dialled_ms, look_ms;          /* since when this call goes; when the uplink is asked how it is */
 	int64_t up_ms, heard_ms;              /* since when the link is up; the last acknowledgement */
 	int64_t status_sent_ms;               /* -1: none in flight */
 	bool wiping;                          /* this call only has the server forget the session */
@@ -51,6 +67,7 @@ struct drain {
 	const char *leaving;                  /* the filter that is given up now; NULL: none */
 	char status_topic[TOPIC_MAX_LEN + 1]; /* empty: none */
 	char start_reason[16], config[24];
+	int64_t greet_ms; /* when it is to be said that we are online; -1: it has been */
 
 	/* the records */
 	struct lane lanes[LANES];
@@ -71,6 +88,7 @@ struct drain {
 	struct parcel_scratch scratch;
 	uint32_t condemned[CONDEMNED]; /* topics refused for good on this link, as hashes */
 	size_t condemned_count;
+	struct suspect suspect;
 
 	struct bridge_counts counts;
 	uint64_t unexpected;
@@ -113,6 +131,7 @@ void resume_link_up(struct drain *d, const char *address);
 bool resume_goes_on(struct drain *d);                                 /* nothing new is to be sent */
 bool resume_knows(const struct drain *d, uint64_t seq, uint32_t sum); /* it is done, or its answer is on its way */
 void resume_wiped(struct drain *d, const char *address);
+void resume_give_up(struct drain *d); /* the next call wipes */
 
 /* --- walk.c ---------------------------------------------------------------------------------------------------- */
 
@@ -135,6 +154,16 @@ uint64_t pump_back_cursor(const struct drain *d);
 uint64_t pump_settled_by_rule(const struct drain *d);
 uint64_t pump_superseded(const struct drain *d); /* of them, those that a newer one took the place of */
 uint32_t pump_tags(const struct bridge_opts *opts);
+
+/* --- suspect.c ------------------------------------------------------------------------------------------------- */
+
+void suspect_link_ended(
+	struct drain *d, const struct uplink_event *e);     /* from the other side; before anybody else hears */
+bool suspect_alone(const struct drain *d);                  /* no two records may be in flight together */
+bool suspect_waits(const struct drain *d, int64_t *due_ms); /* none may be, until then at least */
+void suspect_sends(struct drain *d, size_t lane, struct flight_slot *slot);
+void suspect_taken(struct drain *d, struct flight_slot *slot);
+int64_t suspect_status_ms(const struct drain *d); /* when the status may be said on this link */
 
 /* --- judge.c --------------------------------------------------------------------------------------------------- */
 

@@ -31,6 +31,7 @@ struct flight_slot {
 	int64_t due_ms;                 /* WAITING: not before */
 	uint32_t topic;                 /* flight_topic(); 0: not asked yet */
 	uint16_t refusals;
+	uint8_t proofs; /* that the upstream ends the link over it (suspect.c) */
 	uint8_t phase;
 	bool late;   /* it waited in the store while the link was down */
 	bool again;  /* given to an uplink before: the upstream may have it already */

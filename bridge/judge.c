@@ -67,7 +67,7 @@ static int set_part_aside(struct drain *d, struct crate *c, uint8_t code)
 /* It may be one record of a crate that is to blame, and not its topic. */
 static bool blames_content(uint8_t code)
 {
-	return code == 0x80 || code == 0x83 || code == 0x95 || code == 0x99;
+	return code == 0x80 || code == 0x83 || code == 0x95 || code == 0x99 || code == VERDICT_HANGS_UP;
 }
 
 void judge_aside(struct drain *d, struct lane *l, struct flight_slot *slot, uint8_t code)
@@ -126,6 +126,7 @@ bool judge_settled(struct drain *d, uint32_t tag)
 	if (!slot)
 		return false;
 	d->counts.acknowledged += slot->crate ? crate_part(slot->crate) : 1;
+	suspect_taken(d, slot);
 	window_acked(&d->window, slot->sent_ms, d->now_ms, pump_window(d));
 	judge_done(l, slot);
 	return true;

@@ -214,7 +214,7 @@ static const struct key keys[] = {
 		.dflt = "16MiB", .help = "disk for records that the upstream will never take, kept with the reason"},
 	{"backoff", KEY_TIME, offsetof(struct bridge_opts, backoff_ms), .min = 50, .max = 60000, .dflt = "500ms",
 		.help = "the first wait before dialling again is drawn from 0 to this; it doubles with each failure"},
-	{"backoff_max", KEY_TIME, offsetof(struct bridge_opts, backoff_max_ms), .min = 100, .max = 600000, .dflt = "3s",
+	{"backoff_max", KEY_TIME, offsetof(struct bridge_opts, backoff_max_ms), .min = 100, .max = 600000, .dflt = "2s",
 		.help = "the wait before dialling again is never longer than this"},
 	{"mark", KEY_ENUM, offsetof(struct bridge_opts, mark), .choices = marks, .dflt = "auto",
 		.help = "how a record tells its seq, its time, and that it is late"},

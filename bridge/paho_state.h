@@ -14,6 +14,7 @@
 #define BRIDGE_PAHO_STATE_H
 
 #include "base/mailbox.h"
+#include "bridge/knock.h"
 #include "bridge/paho_connect.h"
 #include "bridge/paho_props.h"
 #include "bridge/paho_session.h"
@@ -48,6 +49,7 @@ struct paho {
 	struct paho_session *session; /* NULL: no QoS 2 */
 	struct ticket *tickets;       /* tags, then PAHO_CALL_TICKETS */
 	struct paho_trust *trust;
+	struct knock knock;
 	bool tls;                /* this call is encrypted */
 	bool distrusted;         /* tls_text says why the server's certificate was refused */
 	char tls_text[PAHO_WHY]; /* what OpenSSL said of this call */

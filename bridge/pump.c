@@ -158,7 +158,7 @@ static bool window_allows(const struct drain *d, size_t lane)
 	size_t most = pump_window(d), all = pump_in_flight(d);
 	size_t max = d->window.limit < most ? d->window.limit : most;
 
-	if (all >= max || (all > 0 && bytes_in_flight(d) >= (size_t)d->opts->window_bytes))
+	if (all >= (suspect_alone(d) ? 1 : max) || (all > 0 && bytes_in_flight(d) >= (size_t)d->opts->window_bytes))
 		return false;
 	if (lane == MAIN && drain_live_first(d) && max >= 8)
 		return d->lanes[MAIN].flight.sent < max - max / 8;
@@ -354,6 +354,7 @@ static int hand_over(struct drain *d, size_t lane, struct flight_slot *slot, str
 	d->counts.sent += slot->crate ? crate_part(slot->crate) : 1;
 	d->counts.resent += slot->again;
 	flight_sent(&l->flight, slot, d->now_ms);
+	suspect_sends(d, lane, slot);
 	rates_spend(&d->rates, slot->rule);
 	bucket_spend(&d->records, 1);
 	bucket_spend(&d->bytes, (int64_t)size);
@@ -403,12 +404,17 @@ static int send_slot(struct drain *d, size_t lane, struct flight_slot *slot)
 int pump_run(struct drain *d)
 {
 	int reads[LANES] = {READS_PER_TURN, 1, 1};
+	int64_t due_ms;
 
 	d->more = false;
 	d->send_due_ms = -1;
 	if (resume_goes_on(d))
 		return 0;
 	look_at_gate(d);
+	if (suspect_waits(d, &due_ms)) {
+		due(d, due_ms > d->now_ms ? due_ms : -1);
+		return 0;
+	}
 	if (d->now_ms < d->hold_until_ms) {
 		due(d, d->hold_until_ms);
 		return 0;

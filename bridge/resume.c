@@ -140,6 +140,11 @@ bool resume_knows(const struct drain *d, uint64_t seq, uint32_t sum)
 	return exact_find(d->env.exact, seq, sum) != EXACT_NONE;
 }
 
+void resume_give_up(struct drain *d)
+{
+	d->resume_silences = SILENCES_MAX;
+}
+
 void resume_wiped(struct drain *d, const char *address)
 {
 	if (d->env.exact)

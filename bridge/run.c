@@ -452,6 +452,8 @@ int bridge_run(int sock_fd, const struct bridge_opts *opts, const struct bridge_
 	int result;
 
 	ignore_signals();
+	/* A resolver that was away is asked again soon after it is back, unless somebody knows better. */
+	setenv("RES_OPTIONS", "timeout:2 attempts:2", 0);
 	result = begin(&r, sock_fd);
 	if (result == 0)
 		result = loop_run(r.loop);

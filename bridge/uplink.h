@@ -61,7 +61,7 @@ struct uplink_held {
 
 struct uplink;
 
-enum { UPLINK_BUSY = 1 };
+enum { UPLINK_BUSY = 1, UPLINK_LOOK_MS = 250 };
 
 struct uplink_ops {
 	int (*hold)(struct uplink *u, const struct uplink_held *held); /* for the next call alone; 0 or -errno */
@@ -71,6 +71,9 @@ struct uplink_ops {
 	int (*unsubscribe)(struct uplink *u, uint32_t tag, const char *filter);        /* the same */
 	void (*leave)(struct uplink *u); /* a DISCONNECT; UPLINK_DOWN follows, or a watchdog of the caller's fires */
 	void (*hang_up)(struct uplink *u);
+	/* Asked every UPLINK_LOOK_MS while a call lasts: why it should be given up, for people; NULL: it should not. The
+	 * op itself may be NULL, where the uplink cannot know. */
+	const char *(*ails)(struct uplink *u, int64_t now_ms);
 };
 
 struct uplink {

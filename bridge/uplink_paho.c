@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "bridge/address.h"
+#include "bridge/knock.h"
 #include "bridge/paho_state.h"
 
 #include <errno.h>
@@ -111,6 +112,7 @@ static void hang_up(struct uplink *u)
 	struct paho *p = of(u);
 
 	atomic_store(&p->live, 0);
+	knock_end(&p->knock);
 	if (p->handle)
 		MQTTAsync_destroy(&p->handle); /* onFailure of all in flight: those find no live call */
 	p->handle = NULL;
@@ -121,6 +123,14 @@ static void hang_up(struct uplink *u)
 static int hold(struct uplink *u, const struct uplink_held *held)
 {
 	return paho_session_hold(of(u)->session, held);
+}
+
+/* Given up a look before the time is over, so that it is found within it. */
+static int64_t silence_ms(const struct paho *p, const struct uplink_call *call)
+{
+	int64_t keep_alive_ms = call->keep_alive_s ? call->keep_alive_s * 1000LL : p->o.opts->keep_alive_ms;
+
+	return keep_alive_ms * 3 / 2 - UPLINK_LOOK_MS;
 }
 
 static int dial(struct uplink *u, const struct uplink_call *call)
@@ -151,6 +161,7 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 		paho_connect_options(c, p->o.opts, call);
 		p->tls = tls;
 		atomic_store(&p->live, number);
+		knock_begin(&p->knock, clock_mono_ms(&clock_system), silence_ms(p, call));
 		r = paho_connect_credentials(c, p->o.opts, tls, &facts, why);
 		paho_hear_connect(c, p->o.opts->version == BRIDGE_V5, t);
 		if (r != 0)
@@ -167,6 +178,11 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 	if (r < 0)
 		hang_up(u);
 	return r;
+}
+
+static const char *ails(struct uplink *u, int64_t now_ms)
+{
+	return knock_look(&of(u)->knock, now_ms);
 }
 
 /* --- parcels ------------------------------------------------------------------------------------------------------ */
@@ -290,6 +306,7 @@ static const struct uplink_ops ops = {
 	.unsubscribe = unsubscribe,
 	.leave = leave,
 	.hang_up = hang_up,
+	.ails = ails,
 };
 
 int paho_new(struct paho **out, const struct paho_opts *opts)
@@ -303,6 +320,7 @@ int paho_new(struct paho **out, const struct paho_opts *opts)
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
 		r = -ENOMEM;
 	p->base.ops = &ops;
+	p->knock.fd = -1;
 	p->o = *opts;
 	if (r == 0)
 		r = paho_trust_new(&p->trust, &(struct paho_trust_opts){&opts->opts->tls, paho_distrusted, p});

@@ -11,6 +11,9 @@ enum verdict {
 	VERDICT_QUARANTINE, /* no second try can help */
 };
 
+/* Not one of MQTT 5's: it gives no code, and ends the connection instead. */
+enum { VERDICT_HANGS_UP = 0xfe };
+
 enum verdict verdict_of_publish(uint8_t code);
 
 /* After a refused or ended connection: how soon to try, and where. */

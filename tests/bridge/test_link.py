@@ -5,6 +5,7 @@
 """
 import json
 import os
+import pathlib
 import signal
 import socket
 import sys
@@ -14,6 +15,8 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import paho.mqtt.client as mqtt
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import harness
 from rig import SITE, free_port, run_cases, until
 
 def drains_in_order_and_says_hello_and_goodbye(rig):
@@ -218,6 +221,37 @@ def live_first_is_fresh_while_a_limited_backlog_drains(rig):
     assert numbers == sorted(numbers)
 
 
+def a_cable_that_is_mended_is_used_before_tcp_tries_again(rig):
+    """Seven seconds without a link: TCP's next try is five later, and nothing else says that the link is back."""
+    with harness.Room() as room:
+        link = room.linkcut(rig.broker.port)
+        rig.options = rig.options.replace(str(rig.broker.port), str(link.port))
+        h = rig.begin()
+        h.tell("add 50 200")
+        rig.expect(50)
+        link.tell("dead")
+        h.tell("add 50 200")
+        time.sleep(7)  # the outage itself
+        assert h.ups() == 1 and not h.said("state down"), h.lines[-5:]
+        link.tell("forward")
+        began = time.monotonic()
+        until("it is left for a new one", lambda: any("answers a new connection" in l for l in h.said("state down")))
+        rig.expect(100)
+        print(f"    sending again {time.monotonic() - began:.1f} s after the link's return")
+
+
+def a_call_that_nobody_answers_is_made_anew(rig):
+    with harness.Room() as room:
+        link = room.linkcut(rig.broker.port)
+        rig.options = rig.options.replace(str(rig.broker.port), str(link.port))
+        link.tell("dead")
+        h = rig.begin()
+        h.tell("add 50 200")
+        until("given up before connect_timeout", lambda: any("nobody answers" in l for l in h.said("state down")))
+        link.tell("forward")
+        rig.expect(50)
+
+
 class Proxy:
     """An HTTP proxy that knows CONNECT, and who asked for what."""
 
@@ -274,6 +308,8 @@ CASES = {
     records_carry_seq_and_time_and_late: {},
     a_broker_that_is_killed_in_mid_drain_loses_nothing: {},
     a_silent_broker_is_noticed_and_nothing_is_lost: {"extra": "ack_timeout: 1s\nconnect_timeout: 1s\n"},
+    a_cable_that_is_mended_is_used_before_tcp_tries_again: {"extra": "ack_timeout: 60s\n"},
+    a_call_that_nobody_answers_is_made_anew: {"extra": "connect_timeout: 60s\n"},
     an_idle_silent_link_is_noticed_by_keep_alive: {"extra": "keep_alive: 4s\n"},
     a_process_killed_in_mid_drain_goes_on_where_it_was: {},
     a_start_asks_for_nothing_that_the_session_has_and_leaves_what_no_rule_wants:

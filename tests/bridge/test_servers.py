@@ -351,6 +351,23 @@ def a_server_disconnect_with_a_reason_is_told_and_survived(rig):
     assert sorted(set(seqs(rig.server.accepted))) == list(range(1, 201))
 
 
+def what_the_server_hangs_up_on_is_set_aside(rig, more=""):
+    """As AWS does it for a topic that its policy does not allow: no code, no word, the connection ends."""
+    rig.server.judge = lambda p, _size, _unacked: "not allowed" if p.topic == "plant/secret" else None
+    h = plain(rig, more + "backoff_max: 500ms\n")
+    h.tell("add 40 50")
+    h.tell("say plant/secret 1")
+    h.tell("add 40 50")
+    until("the cursor passes", lambda: h.acked() == 81, 40)
+    assert [l.split()[1] for l in h.said("quarantine ")] == ["41"], h.said("quarantine ")
+    got = {json.loads(p.payload)["n"] for p in rig.server.accepted}
+    assert len(got) == 80 and len(rig.server.breaches) < 15, (len(got), len(rig.server.breaches))
+
+
+def so_with_3_1_1(rig):
+    what_the_server_hangs_up_on_is_set_aside(rig, "version: 3.1.1\n")
+
+
 def acknowledgements_in_any_order_move_the_cursor_rightly(rig):
     held = []
 
@@ -410,6 +427,8 @@ CASES = {
     a_reference_to_a_listed_server_is_followed: {},
     a_reference_to_a_stranger_is_not_followed_without_tls: {},
     a_server_disconnect_with_a_reason_is_told_and_survived: {},
+    what_the_server_hangs_up_on_is_set_aside: {},
+    so_with_3_1_1: {},
     acknowledgements_in_any_order_move_the_cursor_rightly: {},
     a_password_file_that_changes_counts_with_the_next_call: {},
     many_refused_calls_are_spread_and_end_with_the_link: {},

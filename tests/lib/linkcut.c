@@ -7,6 +7,7 @@
  *   forward          heals everything but delay and rate
  *   silent [up|down] sockets stay open, nothing passes: both ways, or only towards / only from the server. A new
  *                    connection is answered by the kernel and then by nobody. What was sent meanwhile passes on healing
+ *   dead             a cable that is cut: as silent, and the kernel drops what comes as well, unanswered, a SYN too
  *   reset            resets every connection, once
  *   refuse           resets every connection and listens no more
  *   cut N            lets N more bytes pass towards the server, then resets, wherever in a packet that is; once
@@ -20,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +61,7 @@ struct cut {
 	struct sockaddr_in listen_at, server;
 	struct pace_watch listener;
 	struct link *links;
-	bool silent[WAYS], refusing;
+	bool silent[WAYS], refusing, dead;
 	int64_t delay_us, rate;
 	int64_t free_us[WAYS]; /* when the rate allows the next byte */
 	int64_t cut_after;     /* bytes; below 0: never */
@@ -336,6 +338,18 @@ static int listen_here(struct cut *c)
 
 /* --- commands ------------------------------------------------------------------------------------------------- */
 
+/* A filter that lets nothing through stands in front of TCP itself. */
+static void deafen(const struct cut *c, int fd)
+{
+	struct sock_filter nothing = {.code = BPF_RET | BPF_K};
+	struct sock_fprog program = {1, &nothing};
+
+	if (c->dead)
+		setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+	else
+		setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &program, sizeof(program));
+}
+
 /* With each change of mode: a silent link accepts nobody (the kernel does), and what was held goes on. */
 static int apply(struct cut *c)
 {
@@ -353,8 +367,11 @@ static int apply(struct cut *c)
 			return r;
 	}
 	pace_rewatch(c->pace, &c->listener, c->silent[UP] && c->silent[DOWN] ? 0 : EPOLLIN);
+	if (c->listener.fd >= 0)
+		deafen(c, c->listener.fd);
 	for (l = c->links; l; l = next) {
 		next = l->next;
+		deafen(c, l->ends[UP].fd);
 		pump(&l->ends[UP]);
 	}
 	return 0;
@@ -364,6 +381,8 @@ static const char *mode_name(const struct cut *c)
 {
 	if (c->refusing)
 		return "refuse";
+	if (c->dead)
+		return "dead";
 	return c->silent[UP] && c->silent[DOWN] ? "silent"
 	       : c->silent[UP]                  ? "silent-up"
 	       : c->silent[DOWN]                ? "silent-down"
@@ -380,11 +399,13 @@ static int run_command(void *ctx, char *line, FILE *to)
 	if (!word)
 		return 0;
 	if (strcmp(word, "forward") == 0) {
-		c->silent[UP] = c->silent[DOWN] = c->refusing = false;
+		c->silent[UP] = c->silent[DOWN] = c->refusing = c->dead = false;
 		c->cut_after = -1;
 	} else if (strcmp(word, "silent") == 0) {
 		c->silent[UP] = !arg || strcmp(arg, "up") == 0;
 		c->silent[DOWN] = !arg || strcmp(arg, "down") == 0;
+	} else if (strcmp(word, "dead") == 0) {
+		c->silent[UP] = c->silent[DOWN] = c->dead = true;
 	} else if (strcmp(word, "reset") == 0) {
 		reset_all(c);
 	} else if (strcmp(word, "refuse") == 0) {

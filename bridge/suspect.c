@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* A record that the upstream ends the connection over: its topic is not allowed there, it is longer than the upstream
+ * takes and never said, something in it is not to its liking. It comes to the front, and would end every link from then
+ * on. It is told from a link that is merely bad in two steps.
+ *
+ * Suspicion: SUSPECT_ENDS links in a row were ended from the other side, and a lane got no further. Until all that was
+ * in flight of it is answered, one record at a time is in flight, on a link that has held for a while.
+ * Proof: SUSPECT_PROOFS links ended so under the same record. It is set aside. For the next one of its topic, one end
+ * each is enough, until one of that topic is taken.
+ *
+ * Our own status may be what is not allowed. It is then said once the link has held for long. */
+#include "bridge/drain_state.h"
+
+#include "base/log.h"
+#include "bridge/verdict.h"
+
+enum { SUSPECT_ENDS = 3, SUSPECT_PROOFS = 3, PROVEN_MS = 1000, RESUMES_MAX = 20, STATUS_LATER_MS = 600000 };
+
+/* --- whose fault --------------------------------------------------------------------------------------------------- */
+
+/* A server that says why it ends the link may say that it is not for a record. */
+static bool blames_record(uint8_t code)
+{
+	switch (code) {
+	case 0x00: /* it said nothing */
+	case 0x80:
+	case 0x81:
+	case 0x82:
+	case 0x83:
+	case 0x87:
+	case 0x90:
+	case 0x95:
+	case 0x99:
+	case 0x9a:
+	case 0x9b: return true;
+	default: return false;
+	}
+}
+
+/* Where nothing was heard for long it is the way that is silent, not the server that hangs up. */
+static bool hung_up(const struct drain *d, const struct uplink_event *e)
+{
+	return blames_record(e->code) && d->now_ms - d->heard_ms < d->opts->keep_alive_ms;
+}
+
+static bool known_topic(const struct suspect *s, uint32_t topic)
+{
+	for (size_t i = 0; i < SUSPECT_TOPICS; i++)
+		if (s->topics[i] == topic)
+			return true;
+	return false;
+}
+
+static void remember_topic(struct suspect *s, uint32_t topic)
+{
+	if (!known_topic(s, topic))
+		s->topics[s->topic_next++ % SUSPECT_TOPICS] = topic;
+}
+
+static void forget_topic(struct suspect *s, uint32_t topic)
+{
+	for (size_t i = 0; i < SUSPECT_TOPICS; i++)
+		if (s->topics[i] == topic)
+			s->topics[i] = 0;
+}
+
+/* --- suspicion ----------------------------------------------------------------------------------------------------- */
+
+/* Up to the last that is in flight now; *known: there is one with a bad name among them. */
+static uint64_t last_sent(const struct drain *d, size_t lane, bool *known)
+{
+	const struct flight *w = &d->lanes[lane].flight;
+	uint64_t until = w->head;
+
+	*known = false;
+	for (uint64_t place = w->head; place < w->tail; place++) {
+		struct flight_slot *slot = &w->slots[place % w->cap];
+
+		if (slot->phase != FLIGHT_SENT)
+			continue;
+		until = place + 1;
+		*known = *known || known_topic(&d->suspect, flight_topic(slot));
+	}
+	return until;
+}
+
+static void count_end(struct drain *d, size_t lane)
+{
+	const struct flight *w = &d->lanes[lane].flight;
+	struct suspect_lane *s = &d->suspect.lane[lane];
+	uint64_t until;
+	bool known;
+
+	if (w->sent == 0)
+		return;
+	until = last_sent(d, lane, &known);
+	s->ends = s->head == w->head ? s->ends + 1 : 1;
+	s->head = w->head;
+	if (s->ends < SUSPECT_ENDS && !known)
+		return;
+	if (s->ends == SUSPECT_ENDS)
+		log_warn("upstream=%s ended %d links in a row and took nothing; records are sent one by one, to find "
+			 "what it ends them over",
+			d->opts->head.name, s->ends);
+	s->until = until;
+}
+
+bool suspect_alone(const struct drain *d)
+{
+	for (size_t i = 0; i < LANES; i++)
+		if (d->lanes[i].flight.head < d->suspect.lane[i].until)
+			return true;
+	return false;
+}
+
+bool suspect_waits(const struct drain *d, int64_t *due_ms)
+{
+	*due_ms = d->up_ms + PROVEN_MS;
+	return suspect_alone(d) && (d->status_sent_ms >= 0 || d->now_ms < *due_ms);
+}
+
+/* --- proof --------------------------------------------------------------------------------------------------------- */
+
+void suspect_sends(struct drain *d, size_t lane, struct flight_slot *slot)
+{
+	d->suspect.at = suspect_alone(d) ? slot : NULL;
+	d->suspect.at_lane = lane;
+	d->suspect.at_seq = slot->seq;
+}
+
+/* The one that was sent alone, if it has no answer yet. At QoS 2 it is the resumed session that sends it again. */
+static struct flight_slot *in_question(const struct drain *d)
+{
+	struct flight_slot *slot = d->suspect.at;
+
+	if (!slot || slot->seq != d->suspect.at_seq || slot->phase == FLIGHT_DONE)
+		return NULL;
+	return slot->phase == FLIGHT_SENT || d->resuming ? slot : NULL;
+}
+
+static void strike(struct drain *d, struct flight_slot *slot, uint8_t code)
+{
+	struct suspect *s = &d->suspect;
+
+	slot->proofs++;
+	if (slot->proofs < SUSPECT_PROOFS && !known_topic(s, flight_topic(slot)))
+		return;
+	remember_topic(s, flight_topic(slot));
+	log_warn("upstream=%s ends the link over seq=%llu; it is set aside", d->opts->head.name,
+		(unsigned long long)slot->seq);
+	slot->proofs = 0; /* it may be sent in parts */
+	if (slot->rule && slot->rule->qos == 2)
+		resume_give_up(d);
+	judge_aside(d, &d->lanes[s->at_lane], slot, code ? code : VERDICT_HANGS_UP);
+	s->at = NULL;
+}
+
+void suspect_taken(struct drain *d, struct flight_slot *slot)
+{
+	if (d->suspect.topic_next > 0)
+		forget_topic(&d->suspect, flight_topic(slot));
+	slot->proofs = 0;
+}
+
+/* --- the end of a link ---------------------------------------------------------------------------------------------- */
+
+/* With nothing but the status in flight, that is it. */
+static void count_status(struct drain *d, bool alone)
+{
+	if (d->status_sent_ms < 0 || (!alone && pump_in_flight(d) > 0))
+		return;
+	d->suspect.status_ends++;
+	if (d->suspect.status_ends == SUSPECT_PROOFS)
+		log_warn("upstream=%s ends the link over topic=\"%s\"; the status is sent once a link has held for %d "
+			 "minutes",
+			d->opts->head.name, d->status_topic, STATUS_LATER_MS / 60000);
+}
+
+/* The session of QoS 2 sends all of it again at once, and before anything else. */
+static void count_resume(struct drain *d)
+{
+	if (++d->suspect.resume_ends < RESUMES_MAX)
+		return;
+	d->suspect.resume_ends = 0;
+	resume_give_up(d);
+	for (size_t i = 0; i < LANES; i++)
+		d->suspect.lane[i].until = d->lanes[i].flight.tail;
+}
+
+void suspect_link_ended(struct drain *d, const struct uplink_event *e)
+{
+	bool alone = suspect_alone(d);
+	struct flight_slot *slot = alone ? in_question(d) : NULL;
+
+	if (!hung_up(d, e))
+		return;
+	count_status(d, alone);
+	if (slot)
+		strike(d, slot, e->code);
+	else if (d->resuming)
+		count_resume(d);
+	else
+		for (size_t i = 0; i < LANES; i++)
+			count_end(d, i);
+}
+
+/* --- the status ----------------------------------------------------------------------------------------------------- */
+
+int64_t suspect_status_ms(const struct drain *d)
+{
+	return d->suspect.status_ends < SUSPECT_PROOFS ? d->up_ms : d->up_ms + STATUS_LATER_MS;
+}
