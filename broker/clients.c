@@ -52,7 +52,7 @@ static const char *remark(const struct session *s)
 {
 	const struct conn *c = s->conn;
 
-	if (!c)
+	if (!c || c->doomed)
 		return "away";
 	if (c->held)
 		return "held back: what it publishes waits for others";
@@ -169,7 +169,7 @@ static void write_json(const struct broker *b, const struct session *s, FILE *ou
 
 static void write_all(const struct broker *b, const struct clients *q, FILE *out)
 {
-	uint32_t shown = 0;
+	uint32_t count = b->sessions.count - b->leavers.over, shown = 0;
 
 	if (!q->json)
 		fprintf(out, "%-24s %-12s %-5s %-22s %6s %9s %9s %11s %8s  %8s\n", "client", "user", "mqtt", "address",
@@ -177,7 +177,7 @@ static void write_all(const struct broker *b, const struct clients *q, FILE *out
 	for (uint32_t i = 1; i < b->sessions.used && shown < CLIENTS_MAX; i++) {
 		const struct session *s = b->sessions.all[i];
 
-		if (!s || (uintptr_t)s & 1)
+		if (!s || (uintptr_t)s & 1 || s->stage >= LEAVE_ENDING)
 			continue;
 		shown++;
 		if (q->json)
@@ -185,10 +185,10 @@ static void write_all(const struct broker *b, const struct clients *q, FILE *out
 		else
 			line(b, s, out);
 	}
-	if (b->sessions.count > shown)
-		fprintf(out, q->json ? "{\"more\":%u}\n" : "and %u more\n", b->sessions.count - shown);
+	if (count > shown)
+		fprintf(out, q->json ? "{\"more\":%u}\n" : "and %u more\n", count - shown);
 	if (!q->json)
-		fprintf(out, "%u sessions, %u connected%s\n", b->sessions.count, b->stats.connected,
+		fprintf(out, "%u sessions, %u connected%s\n", count, b->stats.connected,
 			durable_open(b) ? "; * with its queue on the disk" : "");
 }
 

@@ -246,7 +246,12 @@ static void conn_free(struct conn *c)
 		c->next->pprev = c->pprev;
 	b->conn_count--;
 	free(c);
-	if (b->stopping && !b->conns)
+	conn_maybe_stop(b);
+}
+
+void conn_maybe_stop(struct broker *b)
+{
+	if (b->stopping && !b->conns && !leave_waits(b))
 		loop_stop(b->loop); /* everybody heard it */
 }
 

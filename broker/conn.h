@@ -71,8 +71,9 @@ struct conn {
 	uint8_t state : 2, version : 3;
 	uint8_t verdict : 2; /* auth.c: on the password of the CONNECT that is held */
 	uint8_t greedy : 4;  /* turn.h: reads that must be small before it is polite */
-	bool dirty : 1, late : 1, doomed : 1, held : 1, held_again : 1, slow : 1, blocked : 1, pump : 1, reading : 1,
-		shut : 1, by_password : 1, gated : 1, counted : 1,
+	uint8_t list : 2;    /* turn.h: where it is, being dirty */
+	bool dirty : 1, doomed : 1, held : 1, held_again : 1, slow : 1, blocked : 1, pump : 1, reading : 1, shut : 1,
+		by_password : 1, gated : 1, counted : 1,
 		wordy : 1; /* gated: acks.h; counted: in broker->users; wordy: wants words.h */
 };
 
@@ -91,8 +92,9 @@ void conn_doom(struct conn *c, uint8_t reason); /* close after this turn */
 void conn_close(struct conn *c, uint8_t reason, bool will);
 /* The same for a packet that was wrong. */
 void conn_close_for(struct conn *c, uint8_t reason, uint8_t type, uint32_t total);
-void conn_free_all(struct broker *b); /* at the broker's end */
-void conn_turn_end(struct conn *c);   /* flushes it; closes and frees it if it was doomed */
+void conn_free_all(struct broker *b);   /* at the broker's end */
+void conn_maybe_stop(struct broker *b); /* the broker stops when all connections are closed and their wills sent */
+void conn_turn_end(struct conn *c);     /* flushes it; closes and frees it if it was doomed */
 
 uint32_t conn_max_packet(const struct conn *c); /* what is taken from it: as its listener says, or the broker */
 /* Do those wait who publish to it, now that it is choked or has a long queue? Not once that has gone on for

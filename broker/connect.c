@@ -86,11 +86,19 @@ static int check(const struct conn *c, const struct connect *m)
 	return 0;
 }
 
+/* The session of that name. One that is away is as if nothing of it had waited for its time; NULL: none, or it is over. */
+static struct session *known(struct broker *b, struct span id)
+{
+	struct session *s = sessions_find(&b->sessions, id.at, id.len);
+
+	return s && (s->conn || leave_settle(s)) ? s : NULL;
+}
+
 /* Whose session it would be. It stays with the user that began it: a client id is easy to guess, and with it would come
  * what is queued for somebody else. */
 static int check_owner(const struct conn *c, const struct connect *m, const char *user, struct words *words)
 {
-	const struct session *s = sessions_find(&c->broker->sessions, m->client_id.at, m->client_id.len);
+	const struct session *s = known(c->broker, m->client_id);
 	size_t len = strlen(user);
 	bool same = m->client_id.len == len && memcmp(m->client_id.at, user, len) == 0;
 	char id[96];
@@ -161,8 +169,8 @@ static int check_address(struct conn *c)
 /* A connection that takes the place of another of the same user makes no difference. */
 static int check_crowd(const struct conn *c, const struct connect *m, const char *user, struct words *words)
 {
-	const struct broker *b = c->broker;
-	const struct session *s = sessions_find(&b->sessions, m->client_id.at, m->client_id.len);
+	struct broker *b = c->broker;
+	const struct session *s = known(b, m->client_id);
 	int64_t most = b->opts.max_connections_per_user;
 
 	if (most == 0 || user[0] == '\0' || (s && s->conn && s->conn->counted))
@@ -267,16 +275,17 @@ static void take_over(struct session *s, bool clean)
 	struct conn *old = s->conn;
 
 	log_debug("client=%s taken over by a new connection", s->client_id);
-	unrest_saw(s->broker, UNREST_TAKEN_OVER, s->client_id, s->client_id_len);
+	if (!old->doomed)
+		unrest_saw(s->broker, UNREST_TAKEN_OVER, s->client_id, s->client_id_len);
 	if (s->will && s->will->delay_s > 0 && !resumed)
 		s->will->delay_s = 0;
 	conn_close(old, RC_TAKEN_OVER, true);
 }
 
 /* A client that was never here before, where there is no place for another. */
-static bool too_many(const struct broker *b, struct span id)
+static bool too_many(struct broker *b, struct span id)
 {
-	return b->sessions.count >= (uint64_t)b->opts.max_sessions && !sessions_find(&b->sessions, id.at, id.len);
+	return b->sessions.count - b->leavers.over >= (uint64_t)b->opts.max_sessions && !known(b, id);
 }
 
 /* From now on the ledger has it, if it outlives its connection. */
@@ -307,7 +316,7 @@ static int wait_for_ledger(struct conn *c, bool changed)
 /* A session that is to be kept, and is not yet. */
 static bool ledger_room(struct broker *b, const struct connect *m, struct span id)
 {
-	bool fresh = expiry_of(b, m) > 0 && !sessions_find(&b->sessions, id.at, id.len);
+	bool fresh = expiry_of(b, m) > 0 && !known(b, id);
 
 	if (!fresh || durable_room(b) != LEDGER_FULL)
 		return true;
@@ -318,7 +327,7 @@ static bool ledger_room(struct broker *b, const struct connect *m, struct span i
 static int open_session(struct conn *c, const struct connect *m, struct span id, const char *user, bool *present)
 {
 	struct broker *b = c->broker;
-	struct session *s = sessions_find(&b->sessions, id.at, id.len);
+	struct session *s = known(b, id);
 	bool forgotten = s && m->clean && page_kept(s), fresh = false;
 	struct will *will;
 	int r = will_new(&will, b, m);
@@ -327,10 +336,10 @@ static int open_session(struct conn *c, const struct connect *m, struct span id,
 		return r;
 	if (s && s->conn) {
 		take_over(s, m->clean);
-		s = sessions_find(&b->sessions, id.at, id.len); /* it may have ended with its connection */
+		s = known(b, id); /* it may have ended with its connection */
 	}
 	if (s && m->clean) {
-		session_end(s);
+		leave_make_way(s);
 		s = NULL;
 	}
 	*present = s != NULL;

@@ -16,6 +16,7 @@
 #include "broker/decode.h"
 #include "broker/durable.h"
 #include "broker/exact.h"
+#include "broker/leave.h"
 #include "broker/owed.h"
 #include "broker/post.h"
 #include "broker/retain.h"
@@ -96,6 +97,7 @@ struct broker {
 	struct loop_timer pending_timer;
 	uint32_t conn_count;
 	struct turn turn;
+	struct leavers leavers;
 	struct loop_timer stop_timer;
 
 	struct loop_watch store_watch;

@@ -218,10 +218,12 @@ unsigned deliver_route(struct broker *b, const struct route *r, struct post *p, 
 	*choker = NULL;
 	p->single = r->target_count + r->group_count == 1;
 	b->turn.work += r->target_count + r->group_count + 1;
+	b->turn.wide = r->target_count + r->group_count > TURN_WIDE;
 	for (uint32_t i = 0; i < r->target_count; i++)
 		taken += to_target(b, r, &r->targets[i], p, choker);
 	for (uint32_t i = 0; i < r->group_count; i++)
 		taken += to_share(b, r->groups[i], p, NULL, choker);
+	b->turn.wide = false;
 	return taken;
 }
 

@@ -133,6 +133,12 @@ static void take_in(struct listener *l, int fd, const struct sockaddr_storage *f
 		b->stats.refused++;
 }
 
+/* Of those who have left some are not closed yet: who comes waits for them in the kernel's queue. */
+static bool waits_for_places(const struct broker *b)
+{
+	return b->conn_count >= (uint64_t)b->opts.max_connections && turn_has_gone(b);
+}
+
 static void acceptable(struct loop_watch *w, uint32_t events)
 {
 	struct ear *e = (struct ear *)((char *)w - offsetof(struct ear, watch));
@@ -141,9 +147,11 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 	socklen_t len;
 
 	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN && turn_has_time(l->broker); i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && turn_has_time(l->broker, TURN_NEWCOMERS); i++) {
 		int fd;
 
+		if (waits_for_places(l->broker))
+			return;
 		if (too_fast(l)) {
 			rest(l, RATE_PAUSE_MS);
 			return;

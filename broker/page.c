@@ -111,6 +111,17 @@ uint64_t page_will_due(struct session *s, const struct msg *m)
 	return number;
 }
 
+/* No entry has this number. */
+#define FORGOTTEN UINT64_MAX
+
+void page_forget(struct session *s)
+{
+	if (!page_kept(s))
+		return;
+	durable_strike(s->broker, &s->page->session);
+	s->page->session = FORGOTTEN; /* so that all else is struck out as well */
+}
+
 void page_end(struct session *s)
 {
 	struct broker *b = s->broker;
@@ -125,7 +136,8 @@ void page_end(struct session *s)
 			page_received_done(s, (uint16_t)s->received.slots[i]);
 	durable_strike(b, &p->will);
 	durable_strike(b, &p->state);
-	durable_strike(b, &p->session);
+	if (p->session != FORGOTTEN)
+		durable_strike(b, &p->session);
 	free(p->subs);
 	free(p);
 	s->page = NULL;

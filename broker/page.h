@@ -31,6 +31,8 @@ void page_will(struct session *s);  /* as it is now */
 uint64_t page_will_number(const struct session *s); /* 0: it is not in the ledger */
 /* It is due, as this message: from now on it is nobody's (owed.h). Its new number; 0: it is not in the ledger. */
 uint64_t page_will_due(struct session *s, const struct msg *m);
+void page_forget(
+	struct session *s);       /* the session is over: what else is there of it belongs to nobody, and goes soon */
 void page_end(struct session *s); /* all of it goes, and the page */
 
 /* The subscription s->subs[at] is, from now on, this one. 0 or -EIO: it is not kept. */

@@ -139,7 +139,7 @@ static int take_state(struct walk *w, uint64_t number, const struct entry *e)
 	stamp(w, e->at_ms);
 	free(s->user);
 	s->user = user;
-	s->version = e->version;
+	s->version = e->version & 15u;
 	s->expiry_s = e->seconds;
 	f->ms = e->at_ms;
 	before = s->page->state;

@@ -3,7 +3,6 @@
 
 #include "broker/area.h"
 #include "broker/core.h"
-#include "broker/deliver.h"
 #include "broker/delivery.h"
 #include "broker/mark.h"
 #include "broker/page.h"
@@ -85,7 +84,7 @@ static void grow_chains(struct sessions *t)
 	t->chains = chains;
 	t->chain_count = count;
 	for (uint32_t i = 1; i < t->used; i++)
-		if (!((uintptr_t)t->all[i] & 1))
+		if (!((uintptr_t)t->all[i] & 1) && t->all[i]->stage != LEAVE_UNNAMED)
 			put_in_chain(t, t->all[i]);
 }
 
@@ -116,23 +115,32 @@ static int insert(struct sessions *t, struct session *s)
 	return 0;
 }
 
-static void take_out(struct sessions *t, struct session *s)
+void sessions_unname(struct sessions *t, struct session *s)
 {
 	uint32_t *at = &t->chains[chain_of(t, s->client_id, s->client_id_len)];
 
 	while (*at != s->index)
 		at = &t->all[*at]->chain;
 	*at = s->chain;
+	t->count--;
+}
+
+/* What names it by its number is gone. */
+static void free_place(struct sessions *t, struct session *s)
+{
+	if (s->index == 0)
+		return; /* it never had one */
 	t->all[s->index] = (struct session *)((uintptr_t)t->spare << 1 | 1);
 	t->spare = s->index;
-	t->count--;
 }
 
 /* --- life --------------------------------------------------------------------------------------------------- */
 
-static void session_free(struct session *s)
+void session_free(struct session *s)
 {
-	page_end(s); /* with what is noted beside the others */
+	page_end(s);
+	loop_disarm(s->broker->loop, &s->timer);
+	free_place(&s->broker->sessions, s);
 	area_free(s->subs, s->sub_cap * sizeof(*s->subs));
 	free(s->queue);
 	window_fini(&s->window);
@@ -145,17 +153,20 @@ static void session_free(struct session *s)
 
 static void timer_ran(struct loop_timer *t)
 {
-	struct session *s = (struct session *)((char *)t - offsetof(struct session, timer));
-	int64_t now_ms = broker_now_ms(s->broker);
+	leave_due((struct session *)((char *)t - offsetof(struct session, timer)));
+}
 
-	if (s->will && now_ms >= s->will_due_ms)
-		will_publish(s);
-	if (now_ms >= s->end_due_ms) {
-		s->broker->stats.expired++;
-		session_end(s);
-		return;
-	}
-	loop_arm(s->broker->loop, t, s->will && s->will_due_ms < s->end_due_ms ? s->will_due_ms : s->end_due_ms);
+void session_init_timer(struct session *s)
+{
+	s->timer = (struct loop_timer){.run = timer_ran};
+}
+
+void session_rearm(struct session *s)
+{
+	int64_t due_ms = s->will && s->will_due_ms < s->end_due_ms ? s->will_due_ms : s->end_due_ms;
+
+	if (due_ms < INT64_MAX)
+		loop_arm(s->broker->loop, &s->timer, due_ms);
 }
 
 int session_new(struct session **out, struct broker *b, const void *client_id, size_t len)
@@ -168,7 +179,7 @@ int session_new(struct session **out, struct broker *b, const void *client_id, s
 		return -ENOMEM;
 	s->client_id_len = (uint16_t)len;
 	s->broker = b;
-	s->timer.run = timer_ran;
+	session_init_timer(s);
 	memcpy(s->client_id, client_id, len);
 	r = insert(&b->sessions, s);
 	if (r < 0) {
@@ -179,57 +190,9 @@ int session_new(struct session **out, struct broker *b, const void *client_id, s
 	return 0;
 }
 
-static void leave_subs(struct session *s)
-{
-	struct broker *b = s->broker;
-
-	for (uint32_t i = 0; i < s->sub_count; i++) {
-		if (s->subs[i] & SUB_GROUP)
-			share_leave(b, s->subs[i] & SUB_INDEX, s->index);
-		else
-			subs_clear(&b->subs, s->subs[i], s->index);
-	}
-}
-
-/* What the members of a share did not get to the end goes to another member, QoS 2 does not [MQTT-4.8.2-5]. */
-static void pass_on(struct session *s)
-{
-	const struct delivery *w = NULL;
-	struct delivery *d;
-
-	while ((w = window_next(&s->window, w)) != NULL)
-		if (w->flags & DELIVERY_SHARED && w->msg && (w->flags & DELIVERY_QOS) == 1)
-			deliver_shared_again(s->broker, w->ids, w->msg, s);
-	while (s->queue && (d = queue_head(&s->queue->acked)) != NULL) {
-		if (d->flags & DELIVERY_SHARED)
-			deliver_shared_again(s->broker, d->ids, d->msg, s);
-		session_dequeue(s, &s->queue->acked);
-	}
-}
-
-static void drop_window(struct session *s)
-{
-	const struct delivery *w = NULL;
-
-	while ((w = window_next(&s->window, w)) != NULL)
-		delivery_release(s, window_find(&s->window, w->id));
-}
-
 void session_end(struct session *s)
 {
-	struct broker *b = s->broker;
-
-	assert(!s->conn);
-	if (s->will)
-		will_publish(s);
-	exact_session_ends(s);
-	leave_subs(s);
-	pass_on(s);
-	drop_window(s);
-	session_clear_queue(s);
-	loop_disarm(b->loop, &s->timer);
-	take_out(&b->sessions, s);
-	session_free(s);
+	leave_all(s);
 }
 
 void session_connected(struct session *s, struct conn *c)
@@ -245,10 +208,7 @@ void session_away(struct session *s, int64_t since_ms)
 {
 	s->end_due_ms = s->expiry_s == UINT32_MAX ? INT64_MAX : since_ms + (int64_t)s->expiry_s * 1000;
 	s->will_due_ms = s->will ? since_ms + (int64_t)s->will->delay_s * 1000 : INT64_MAX;
-	if (s->will_due_ms < s->end_due_ms)
-		loop_arm(s->broker->loop, &s->timer, s->will_due_ms);
-	else if (s->end_due_ms < INT64_MAX)
-		loop_arm(s->broker->loop, &s->timer, s->end_due_ms);
+	session_rearm(s);
 }
 
 void session_disconnected(struct session *s, bool publish_will)
@@ -260,15 +220,15 @@ void session_disconnected(struct session *s, bool publish_will)
 		s->will = NULL;
 	}
 	if (!session_persists(s)) {
-		session_end(s);
+		leave_end(s);
 		return;
 	}
-	if (s->will && s->will->delay_s == 0)
-		will_publish(s);
 	if (!s->will)
 		page_will(s);
 	page_state(s);
 	session_away(s, broker_now_ms(s->broker));
+	if (s->will && s->will->delay_s == 0)
+		leave_due(s);
 }
 
 /* --- the queue ---------------------------------------------------------------------------------------------- */
@@ -349,14 +309,6 @@ int session_queue(struct session *s, struct post *p, uint32_t ids, uint8_t flags
 	return 0;
 }
 
-void session_clear_queue(struct session *s)
-{
-	while (s->queue && s->queue->plain.count > 0)
-		session_dequeue(s, &s->queue->plain);
-	while (s->queue && s->queue->acked.count > 0)
-		session_dequeue(s, &s->queue->acked);
-}
-
 /* --- subscriptions ------------------------------------------------------------------------------------------ */
 
 int session_add_sub(struct session *s, uint32_t ref)
@@ -396,4 +348,11 @@ void session_drop_sub(struct session *s, uint32_t ref)
 		return;
 	s->subs[at] = s->subs[--s->sub_count];
 	page_sub_gone(s, at, s->sub_count);
+}
+
+void session_pop_sub(struct session *s)
+{
+	s->sub_count--;
+	if (s->page && s->page->subs)
+		durable_strike(s->broker, &s->page->subs[s->sub_count]);
 }

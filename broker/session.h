@@ -12,6 +12,7 @@
 #define BROKER_SESSION_H
 
 #include "base/loop.h"
+#include "broker/leave.h"
 #include "broker/queue.h"
 #include "broker/subs.h"
 #include "broker/window.h"
@@ -43,7 +44,12 @@ struct session {
 	struct window window;        /* towards the client */
 	struct idset received;       /* QoS 2 from the client: PUBLISH seen, PUBREL not yet */
 	struct page *page;           /* what of it is in the ledger; NULL: nothing, and it waits for no commit */
-	struct loop_timer timer;     /* not connected: the will's delay, the expiry */
+	union {
+		struct loop_timer timer; /* not connected: the will's delay, the expiry */
+		struct {
+			struct session *next, **pprev;
+		} leaver; /* in the queue of leave.h: queued */
+	};
 	int64_t will_due_ms, end_due_ms;
 	uint32_t *subs; /* nodes, or SUB_GROUP | share */
 	uint32_t sub_count, sub_cap;
@@ -53,9 +59,9 @@ struct session {
 	uint32_t dropped;
 	uint16_t client_id_len;
 	uint16_t usual; /* pace.c: tenths of messages a second that it publishes; 0: not known yet */
-	uint8_t version;
-	uint8_t place;    /* acl.h: the listener it came in by */
-	char client_id[]; /* terminated */
+	uint8_t version : 4, stage : 2, queued : 1; /* stage: of leaving, leave.h */
+	uint8_t place;                              /* acl.h: the listener it came in by */
+	char client_id[];                           /* terminated */
 };
 
 struct sessions {
@@ -74,12 +80,20 @@ struct session *sessions_live(const struct sessions *t, uint32_t index); /* NULL
 void sessions_clear_marks(struct sessions *t);                           /* route.c */
 
 int session_new(struct session **out, struct broker *b, const void *client_id, size_t len);
-void session_end(struct session *s); /* unsubscribes, publishes a will still pending, redistributes, frees */
+/* Unsubscribes, publishes a will still pending, redistributes, frees, all at once. leave_end() does it in pieces. */
+void session_end(struct session *s);
 void session_connected(struct session *s, struct conn *c);
 /* It was connected until then (monotonic; before the start: negative), and its will is due from then on. */
 void session_away(struct session *s, int64_t since_ms);
 /* The connection is gone. Its will was decided by the caller: kept for now (pending or delayed) or dropped. */
 void session_disconnected(struct session *s, bool publish_will);
+
+/* For leave.c. */
+void session_init_timer(struct session *s);
+void session_rearm(struct session *s);                       /* its timer, while it is away */
+void session_pop_sub(struct session *s);                     /* the last subscription, which was undone */
+void sessions_unname(struct sessions *t, struct session *s); /* nobody finds it any more */
+void session_free(struct session *s);                        /* it has nothing any more */
 
 static inline bool session_persists(const struct session *s)
 {
@@ -92,7 +106,6 @@ int session_queue(struct session *s, struct post *p, uint32_t ids, uint8_t flags
 void session_dropped(struct session *s); /* counts one */
 uint32_t session_queued(const struct session *s);
 void session_dequeue(struct session *s, struct queue *q); /* its head goes, and the message with it */
-void session_clear_queue(struct session *s);
 
 /* The subscriptions of the session, for its end and for resubscribing. */
 int session_add_sub(struct session *s, uint32_t ref);

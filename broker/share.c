@@ -164,10 +164,8 @@ bool share_leave(struct broker *b, uint32_t share, uint32_t who)
 /* How good a receiver it is now: 0 not at all. */
 static int rank(const struct session *s)
 {
-	if (!s->conn)
+	if (!s->conn || s->conn->doomed)
 		return session_persists(s) ? 1 : 0;
-	if (s->conn->doomed)
-		return 0;
 	return conn_choked(s->conn) || (s->queue && s->queue->acked.count > 0) ? 2 : 3;
 }
 

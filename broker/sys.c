@@ -36,11 +36,11 @@ static uint64_t clients_connected(const struct broker *b)
 }
 static uint64_t clients_total(const struct broker *b)
 {
-	return b->sessions.count;
+	return b->sessions.count - b->leavers.over;
 }
 static uint64_t clients_disconnected(const struct broker *b)
 {
-	return b->sessions.count - b->stats.connected;
+	return b->sessions.count - b->leavers.over - b->stats.connected;
 }
 static uint64_t clients_maximum(const struct broker *b)
 {

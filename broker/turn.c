@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* A turn, in the order of the loop: sockets (polite ones publish, greedy ones join the queue), timers (`next`: newcomers,
- * then a slice for the greedy), tasks (`end`: outputs). What is left over arms `next` for the coming turn, which so does
- * not sleep. */
+/* A turn, in the order of the loop: sockets (polite ones publish, greedy ones join the queue), timers (`next`: leavers,
+ * newcomers, then a slice for the greedy), tasks (`end`: outputs). What is left over arms `next` for the coming turn, which
+ * so does not sleep. */
 #include "broker/turn.h"
 
 #include "broker/core.h"
 #include "broker/hold.h"
 #include "broker/input.h"
+#include "broker/leave.h"
+
+#include <string.h>
 
 enum { LOOK_EVERY = 32 };
 
@@ -40,6 +43,11 @@ static void again(struct turn *t)
 		loop_arm(of(t)->loop, &t->next, broker_now_ms(of(t)));
 }
 
+void turn_again(struct broker *b)
+{
+	again(&b->turn);
+}
+
 /* --- slices ------------------------------------------------------------------------------------------------- */
 
 static void slice_begins(struct turn *t)
@@ -52,7 +60,8 @@ static void slice_begins(struct turn *t)
 
 static bool somebody_waits(struct turn *t)
 {
-	return !is_empty(&t->newcomers) || loop_has_ready(of(t)->loop);
+	return !is_empty(&t->newcomers) || t->lists[TURN_GONE].first || leave_waits(of(t)) ||
+	       loop_has_ready(of(t)->loop);
 }
 
 /* Is the time up that began at the first look? Whom it belongs to, in turn.h: nobody can be disturbed by more of it. */
@@ -158,22 +167,22 @@ static void slice_ends(struct turn *t)
 	t->filling = false;
 	t->flushes = 0;
 	t->draining |= t->full || t->filled >= TURN_FILL_WORK || t->slices >= TURN_FILL_SLICES ||
-		       (t->late && is_empty(&t->greedy));
+		       (t->lists[TURN_LATE].first && is_empty(&t->greedy));
 	slice_begins(t);
 }
 
-/* --- newcomers ---------------------------------------------------------------------------------------------- */
+/* --- newcomers and leavers ---------------------------------------------------------------------------------- */
 
-bool turn_has_time(struct broker *b)
+bool turn_has_time(struct broker *b, enum turn_share share)
 {
 	struct turn *t = &b->turn;
 	int64_t now_us = clock_mono_us(b->clock);
 
-	if (t->newcomers_until_us == 0) {
-		t->newcomers_until_us = now_us + TURN_NEWCOMERS_US;
+	if (t->shares_until_us[share] == 0) {
+		t->shares_until_us[share] = now_us + TURN_SLICE_US;
 		loop_later(b->loop, &t->end);
 	}
-	return now_us <= t->newcomers_until_us;
+	return now_us <= t->shares_until_us[share];
 }
 
 bool turn_waits(struct conn *c)
@@ -183,7 +192,7 @@ bool turn_waits(struct conn *c)
 
 	if (!newcomer && c->greedy == 0)
 		return false;
-	if (newcomer && is_empty(&t->newcomers) && turn_has_time(c->broker)) /* none passes one that came before it */
+	if (newcomer && is_empty(&t->newcomers) && turn_has_time(c->broker, TURN_NEWCOMERS)) /* none passes another */
 		return false;
 	hold_join(c, newcomer ? &t->newcomers.in : &t->greedy.in);
 	again(t);
@@ -194,7 +203,7 @@ static void serve_newcomers(struct turn *t)
 {
 	struct conn *c;
 
-	while (turn_has_time(of(t)) && (c = pop(&t->newcomers)) != NULL)
+	while (turn_has_time(of(t), TURN_NEWCOMERS) && (c = pop(&t->newcomers)) != NULL)
 		(void)input_serve(c, false);
 }
 
@@ -205,7 +214,9 @@ static void unlink_dirty(struct conn *c)
 	*c->dirty_pprev = c->dirty_next;
 	if (c->dirty_next)
 		c->dirty_next->dirty_pprev = c->dirty_pprev;
-	c->dirty = c->late = false;
+	else
+		c->broker->turn.lists[c->list].last = c->dirty_pprev;
+	c->dirty = false;
 }
 
 void turn_forget(struct conn *c)
@@ -214,55 +225,92 @@ void turn_forget(struct conn *c)
 		unlink_dirty(c);
 }
 
-static void link_dirty(struct conn *c, bool late)
+static void link_dirty(struct conn *c, enum turn_list list)
 {
 	struct turn *t = &c->broker->turn;
-	struct conn **list = late ? &t->late : &t->dirty;
 
-	c->dirty_next = *list;
-	if (*list)
-		(*list)->dirty_pprev = &c->dirty_next;
-	c->dirty_pprev = list;
-	*list = c;
+	c->dirty_next = NULL;
+	c->dirty_pprev = t->lists[list].last;
+	*t->lists[list].last = c;
+	t->lists[list].last = &c->dirty_next;
 	c->dirty = true;
-	c->late = late;
+	c->list = list & 3u;
 	loop_later(c->broker->loop, &t->end);
 }
 
 void turn_dirty(struct conn *c)
 {
-	bool late = c->broker->turn.filling && !c->doomed;
+	const struct turn *t = &c->broker->turn;
+	enum turn_list list = c->doomed ? TURN_NOW : t->filling ? TURN_LATE : t->wide ? TURN_WIDE_ONES : TURN_NOW;
 
-	if (c->dirty && (!c->late || late))
+	if (c->dirty && (c->list <= list || c->list == TURN_GONE))
 		return;
 	turn_forget(c); /* what is not greedy takes along what was to wait */
-	link_dirty(c, late);
+	link_dirty(c, list);
+}
+
+static struct conn *take(struct turn *t, enum turn_list list)
+{
+	struct conn *c = t->lists[list].first;
+
+	if (c)
+		unlink_dirty(c);
+	return c;
+}
+
+/* A slice for these; true: none is left. */
+static bool flush_slice(struct turn *t, enum turn_list list)
+{
+	struct conn *c;
+
+	slice_begins(t);
+	while (t->lists[list].first && !time_is_up(t, true) && (c = take(t, list)) != NULL)
+		conn_turn_end(c);
+	slice_begins(t);
+	return !t->lists[list].first;
 }
 
 static void flush_late(struct turn *t)
 {
-	slice_begins(t);
-	while (t->late && !time_is_up(t, true)) {
-		struct conn *c = t->late;
-
-		unlink_dirty(c);
-		conn_turn_end(c);
-	}
-	slice_begins(t);
-	if (t->late)
+	if (!flush_slice(t, TURN_LATE))
 		return;
 	t->draining = t->full = false;
 	t->filled = t->slices = 0;
 }
 
-static void flush_dirty(struct turn *t)
+/* To close a socket takes longer than to write to it. */
+static void flush_now(struct turn *t)
 {
 	struct conn *c;
 
-	while ((c = t->dirty) != NULL) {
-		unlink_dirty(c);
-		conn_turn_end(c);
+	while ((c = take(t, TURN_NOW)) != NULL) {
+		if (c->doomed && (t->lists[TURN_GONE].first || !turn_has_time(of(t), TURN_LEAVERS)))
+			link_dirty(c, TURN_GONE);
+		else
+			conn_turn_end(c);
 	}
+}
+
+bool turn_has_gone(const struct broker *b)
+{
+	return b->turn.lists[TURN_GONE].first;
+}
+
+static void serve_leavers(struct turn *t)
+{
+	struct conn *c;
+
+	while (t->lists[TURN_GONE].first && turn_has_time(of(t), TURN_LEAVERS) && (c = take(t, TURN_GONE)) != NULL)
+		conn_turn_end(c);
+	leave_serve(of(t));
+}
+
+static bool is_left(const struct turn *t)
+{
+	for (int list = TURN_WIDE_ONES; list < TURN_LISTS; list++)
+		if (t->lists[list].first)
+			return true;
+	return !is_empty(&t->greedy) || !is_empty(&t->newcomers);
 }
 
 static void end(struct loop_task *task)
@@ -270,12 +318,13 @@ static void end(struct loop_task *task)
 	struct turn *t = (struct turn *)(void *)((char *)task - offsetof(struct turn, end));
 
 	hold_resume_all(of(t));
-	flush_dirty(t);
+	flush_now(t);
 	slice_ends(t);
+	flush_slice(t, TURN_WIDE_ONES);
 	if (t->draining && !somebody_waits(t))
 		flush_late(t);
-	t->newcomers_until_us = 0;
-	if (t->late || !is_empty(&t->greedy) || !is_empty(&t->newcomers))
+	memset(t->shares_until_us, 0, sizeof(t->shares_until_us));
+	if (is_left(t))
 		again(t);
 }
 
@@ -284,7 +333,8 @@ static void next(struct loop_timer *timer)
 	struct turn *t = (struct turn *)(void *)((char *)timer - offsetof(struct turn, next));
 
 	t->filling = false;
-	flush_dirty(t); /* what polite ones sent does not wait for what comes now */
+	flush_now(t); /* what polite ones sent does not wait for what comes now */
+	serve_leavers(t);
 	if (!is_empty(&t->newcomers))
 		serve_newcomers(t);
 	if (t->draining)
@@ -297,6 +347,8 @@ static void next(struct loop_timer *timer)
 void turn_start(struct broker *b)
 {
 	slice_begins(&b->turn);
+	for (int list = 0; list < TURN_LISTS; list++)
+		b->turn.lists[list].last = &b->turn.lists[list].first;
 	b->turn.end.run = end;
 	b->turn.next.run = next;
 }

@@ -12,6 +12,10 @@
  *           receiver still share a write, however short a slice is.
  * Newcomers those without CONNECT yet, hand-shakes of TLS above all, share a slice of each turn, and wait in a queue for
  *           it. Of accepting so too.
+ * Leavers   share one as well: their sockets are closed, their wills sent and what they had is cleared (leave.h) as far
+ *           as it goes. Deliveries see at once that they are gone.
+ * Wide      what goes to many costs a write for each of them. These outputs wait in a queue and have a slice of each
+ *           turn, too: one message may name thousands, and the wills of a crowd that leaves, many times as many.
  */
 #ifndef BROKER_TURN_H
 #define BROKER_TURN_H
@@ -26,10 +30,10 @@ struct broker;
 struct conn;
 
 enum {
-	TURN_SLICE_US = 100,
+	TURN_SLICE_US = 50,
 	TURN_LONGEST_US = 5000,
-	TURN_FLUSHES = 8, /* outputs that are written within a slice of the filling, being full */
-	TURN_NEWCOMERS_US = 100,
+	TURN_FLUSHES = 8,        /* outputs that are written within a slice of the filling, being full */
+	TURN_WIDE = 16,          /* receivers of a message, above which their outputs are not written at once */
 	TURN_STEPS = 2,          /* places of a tree looked at */
 	TURN_CHEAP = 16,         /* packets that cost as much as one delivery */
 	TURN_QUANTUM = 256,      /* deliveries, after which a connection is greedy; half as many */
@@ -45,20 +49,29 @@ struct turn_queue {
 	struct conn *in, *out; /* two stacks: out is in order, in is turned over when out is empty */
 };
 
+/* Connections to be flushed, closed or freed: in this turn, a slice of them, or after the filling; and those that are
+ * gone, for whom no time was left. */
+enum turn_list { TURN_NOW, TURN_WIDE_ONES, TURN_LATE, TURN_GONE, TURN_LISTS };
+
+enum turn_share { TURN_NEWCOMERS, TURN_LEAVERS, TURN_SHARES };
+
 struct turn {
 	struct loop_task end;
 	struct loop_timer next;
-	struct conn *dirty, *late; /* to be flushed: in this turn, or after the filling */
+	struct {
+		struct conn *first, **last;
+	} lists[TURN_LISTS];
 	struct turn_queue greedy, newcomers;
-	uint32_t work;                        /* deliveries of this slice, and what takes about as long: places looked
+	uint32_t work;    /* deliveries of this slice, and what takes about as long: places looked
 					       * at for the receivers of a topic, filters, retained messages found */
-	uint32_t packets;                     /* of this slice, whatever they ask for */
-	uint32_t looked;                      /* work when the clock was looked at last */
-	uint32_t began;                       /* work when the connection that is served now was read */
-	int64_t until_us, newcomers_until_us; /* 0: not looked at the clock yet */
-	int64_t longest_us;                   /* the end of this slice, even if nobody waits */
+	uint32_t packets; /* of this slice, whatever they ask for */
+	uint32_t looked;  /* work when the clock was looked at last */
+	uint32_t began;   /* work when the connection that is served now was read */
+	int64_t until_us, shares_until_us[TURN_SHARES]; /* 0: not looked at the clock yet */
+	int64_t longest_us;                             /* the end of this slice, even if nobody waits */
 	uint32_t quantum, filled, slices, flushes;
 	bool over, filling, full, draining;
+	bool wide; /* what is delivered now has many receivers */
 };
 
 void turn_start(struct broker *b);
@@ -67,10 +80,12 @@ void turn_serves(struct broker *b);       /* a connection is about to be read */
 void turn_read(struct conn *c, size_t n); /* it sent so much */
 /* Is c to wait with this packet? true: it is held, and goes on by itself. */
 bool turn_holds(struct conn *c);
-/* Is there time for newcomers? The first of each turn always has it. */
-bool turn_has_time(struct broker *b);
-bool turn_waits(struct conn *c);   /* a newcomer, or greedy: true: it is not read, until its turn has come */
-bool turn_is_full(struct turn *t); /* an output is full: true: let it be, it is written out later */
+/* Is there time for these? The first of each turn always has it. */
+bool turn_has_time(struct broker *b, enum turn_share share);
+void turn_again(struct broker *b);          /* something is left for the next turn, which so does not sleep */
+bool turn_has_gone(const struct broker *b); /* do some wait to be closed */
+bool turn_waits(struct conn *c);            /* a newcomer, or greedy: true: it is not read, until its turn has come */
+bool turn_is_full(struct turn *t);          /* an output is full: true: let it be, it is written out later */
 
 void turn_dirty(struct conn *c);  /* c is to be flushed, freed, or watched for something else */
 void turn_forget(struct conn *c); /* it is about to be freed */

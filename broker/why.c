@@ -233,7 +233,7 @@ static void say_unknown(struct text *t, const struct broker *b, const struct why
 	for (uint32_t i = 1; i < b->sessions.used && shown < SHOW_SESSIONS; i++) {
 		const struct session *s = b->sessions.all[i];
 
-		if ((uintptr_t)s & 1)
+		if ((uintptr_t)s & 1 || s->stage >= LEAVE_ENDING)
 			continue;
 		say(t, shown++ == 0 ? "known are: %.80s" : ", %.80s", s->client_id);
 	}
@@ -250,7 +250,7 @@ static void explain(struct text *t, struct broker *b, const struct why *w)
 		say(t, "topic: \"%.200s\" %s\nverdict: nobody can publish to it\n", w->topic, topic_fault_text(fault));
 		return;
 	}
-	if (!s) {
+	if (!s || s->stage >= LEAVE_ENDING) {
 		say_unknown(t, b, w);
 		return;
 	}

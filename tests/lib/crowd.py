@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A hostile crowd for a broker on loopback: crowd.py PORT COUNT SECONDS [TLS_PORT]
+"""A hostile crowd for a broker on loopback: crowd.py PORT COUNT SECONDS [TLS_PORT [KIND]...]
 
 Some never say CONNECT, some say it a byte at a time, some publish as fast as they can, some subscribe and do not read,
 some come and go without end, some send rubbish, some fight for one client id; some leave large packets lying, subscribe
@@ -207,10 +207,12 @@ SHAKERS = 5  # of a hundred more, at the other port
 
 def main():
     port, count, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    only = [name.lower() for name in sys.argv[5:]]
     random.seed(1)
     shares = [(kind, share, port) for kind, share in SHARES]
     if len(sys.argv) > 4:
         shares.append((Shaker, SHAKERS, int(sys.argv[4])))
+    shares = [s for s in shares if not only or s[0].__name__.lower() in only]
     crowd = [kind(at, n) for kind, share, at in shares for n in range(count * share // 100)]
     random.shuffle(crowd)
     end = time.monotonic() + seconds
