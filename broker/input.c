@@ -74,9 +74,16 @@ static struct chunk *take(struct conn *c)
 	return in;
 }
 
+static void put(struct broker *b, struct chunk *in)
+{
+	stock_put(&b->stock, in);
+	if (b->stock.spent)
+		turn_again(b);
+}
+
 void input_drop(struct conn *c)
 {
-	stock_put(&c->broker->stock, take(c));
+	put(c->broker, take(c));
 }
 
 /* --- packets ------------------------------------------------------------------------------------------------ */
@@ -154,7 +161,7 @@ static void consume_chunk(struct conn *c, struct chunk *in)
 	}
 	if (used < in->len)
 		keep_rest(c, in->bytes + used, in->len - used, (uint32_t)broker_now_ms(c->broker));
-	stock_put(&c->broker->stock, in);
+	put(c->broker, in);
 }
 
 static ssize_t receive(struct conn *c, void *to, size_t len)
@@ -180,7 +187,7 @@ static ssize_t read_own(struct conn *c)
 			return -1;
 		}
 	}
-	n = receive(c, in->bytes + in->len, in->cap - in->len);
+	n = receive(c, in->bytes + in->len, in->cap - in->len < CONN_INPUT ? in->cap - in->len : CONN_INPUT);
 	if (n > 0) {
 		in->len += (uint32_t)n;
 		consume_chunk(c, take(c));

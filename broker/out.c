@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/out.h"
 
+#include "broker/area.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,13 @@ void stock_fini(struct stock *s)
 			free(c);
 		}
 	}
+	while (stock_give_back(s))
+		;
+}
+
+static size_t total_of(const struct chunk *c)
+{
+	return sizeof(*c) + c->cap;
 }
 
 struct chunk *stock_get(struct stock *s, size_t size)
@@ -43,7 +52,7 @@ struct chunk *stock_get(struct stock *s, size_t size)
 			total = size + sizeof(*c);
 		if (total > UINT32_MAX)
 			return NULL;
-		c = malloc(total);
+		c = total == class_bytes[class] ? malloc(total) : area_new(total);
 		if (!c)
 			return NULL;
 		c->cap = (uint32_t)(total - sizeof(*c));
@@ -60,7 +69,7 @@ struct chunk *stock_get(struct stock *s, size_t size)
 /* A large one that is no longer of a class grows where it is, or its pages move: nothing is copied. */
 static struct chunk *grow_loose(struct stock *s, struct chunk *c, size_t size)
 {
-	struct chunk *larger = size + sizeof(*c) <= UINT32_MAX ? realloc(c, size + sizeof(*c)) : NULL;
+	struct chunk *larger = size + sizeof(*c) <= UINT32_MAX ? area_resize(c, total_of(c), size + sizeof(*c)) : NULL;
 
 	if (!larger)
 		return NULL;
@@ -91,13 +100,50 @@ int stock_grow(struct stock *s, struct chunk **c, size_t size)
 	return 0;
 }
 
+static void spend(struct stock *s, struct chunk *c)
+{
+	if (s->spent_bytes + total_of(c) > STOCK_SPENT) {
+		area_free(c, total_of(c));
+		return;
+	}
+	s->spent_bytes += total_of(c);
+	c->next = s->spent;
+	s->spent = c;
+}
+
+/* From its end, while it is the first of the list. */
+bool stock_give_back(struct stock *s)
+{
+	struct chunk *c = s->spent, *next = c ? c->next : NULL, *rest = NULL;
+	size_t total = c ? total_of(c) : 0;
+
+	if (!c)
+		return false;
+	if (total > 2 * STOCK_PIECE)
+		rest = area_resize(c, total, total - STOCK_PIECE);
+	if (rest) {
+		rest->cap -= STOCK_PIECE;
+		s->spent = rest;
+		s->spent_bytes -= STOCK_PIECE;
+		return true;
+	}
+	area_free(c, total);
+	s->spent = next;
+	s->spent_bytes -= total;
+	return true;
+}
+
 void stock_put(struct stock *s, struct chunk *c)
 {
 	if (!c)
 		return;
 	msg_unref(c->msg);
 	s->used_bytes -= c->cap;
-	if (c->class == STOCK_CLASSES || s->spare_bytes + class_bytes[c->class] > STOCK_SPARE) {
+	if (c->class == STOCK_CLASSES) {
+		spend(s, c);
+		return;
+	}
+	if (s->spare_bytes + class_bytes[c->class] > STOCK_SPARE) {
 		free(c);
 		return;
 	}

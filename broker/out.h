@@ -3,7 +3,8 @@
  *
  * Owner     broker thread.
  * Memory    an empty chain owns nothing. Chunks grow with the chain (1, 8, 64 KiB) and go back to the stock as soon
- *           as they are written; the stock keeps at most STOCK_SPARE bytes of free ones.
+ *           as they are written; the stock keeps at most STOCK_SPARE bytes of free ones. Larger ones, for large packets,
+ *           are unmapped a piece at a time by stock_give_back(): megabytes at once take a millisecond.
  *           A large payload is not copied: its chunk refers to the message and holds a reference.
  */
 #ifndef BROKER_OUT_H
@@ -16,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STOCK_CLASSES = 3, STOCK_SPARE = 1024 * 1024 };
+enum { STOCK_CLASSES = 3, STOCK_SPARE = 1024 * 1024, STOCK_PIECE = 256 * 1024, STOCK_SPENT = 64 * 1024 * 1024 };
 
 struct chunk {
 	struct chunk *next;
@@ -29,7 +30,8 @@ struct chunk {
 
 struct stock {
 	struct chunk *spare[STOCK_CLASSES];
-	size_t spare_bytes, used_bytes;
+	struct chunk *spent; /* larger ones, to be given back */
+	size_t spare_bytes, used_bytes, spent_bytes;
 };
 void stock_fini(struct stock *s);
 /* A buffer of at least size bytes from the stock (cap says how many), NULL: no memory. */
@@ -37,6 +39,7 @@ struct chunk *stock_get(struct stock *s, size_t size);
 /* The same buffer, larger, with what is in it; *c is another one then. -ENOMEM: as it was. */
 int stock_grow(struct stock *s, struct chunk **c, size_t size);
 void stock_put(struct stock *s, struct chunk *c); /* NULL is fine */
+bool stock_give_back(struct stock *s);            /* a piece of what is spent; was there any */
 
 struct out {
 	struct chunk *first, *last;

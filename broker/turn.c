@@ -60,7 +60,7 @@ static void slice_begins(struct turn *t)
 
 static bool somebody_waits(struct turn *t)
 {
-	return !is_empty(&t->newcomers) || t->lists[TURN_GONE].first || leave_waits(of(t)) ||
+	return !is_empty(&t->newcomers) || t->lists[TURN_GONE].first || leave_waits(of(t)) || of(t)->stock.spent ||
 	       loop_has_ready(of(t)->loop);
 }
 
@@ -303,14 +303,16 @@ static void serve_leavers(struct turn *t)
 	while (t->lists[TURN_GONE].first && turn_has_time(of(t), TURN_LEAVERS) && (c = take(t, TURN_GONE)) != NULL)
 		conn_turn_end(c);
 	leave_serve(of(t));
+	while (of(t)->stock.spent && turn_has_time(of(t), TURN_LEAVERS))
+		stock_give_back(&of(t)->stock);
 }
 
-static bool is_left(const struct turn *t)
+static bool is_left(struct turn *t)
 {
 	for (int list = TURN_WIDE_ONES; list < TURN_LISTS; list++)
 		if (t->lists[list].first)
 			return true;
-	return !is_empty(&t->greedy) || !is_empty(&t->newcomers);
+	return !is_empty(&t->greedy) || !is_empty(&t->newcomers) || of(t)->stock.spent;
 }
 
 static void end(struct loop_task *task)
