@@ -43,6 +43,7 @@ struct crate {
 	size_t part;  /* so many from there on are sent as one; 0: all */
 	int64_t due_ms;
 	bool exempt; /* of classes that gate.h lets through */
+	bool alarm;  /* there is one in it */
 };
 
 int crate_new(struct crate **out, const struct bridge_rule *rule, const char *topic, size_t topic_len);

@@ -24,6 +24,7 @@ struct pack {
 	struct sieve *sieve; /* NULL: no rule wants it */
 	struct list open, ready;
 	size_t open_count, open_bytes;
+	size_t alarms;  /* crates of `ready` with one in them */
 	int64_t due_ms; /* of the open ones; -1 */
 	char topic[TOPIC_MAX_LEN + 1];
 };
@@ -121,6 +122,7 @@ static void close_crate(struct pack *p, struct crate *c)
 	take_out(&p->open, c);
 	p->open_count--;
 	p->open_bytes -= c->bytes;
+	p->alarms += c->alarm;
 	put(&p->ready, c);
 }
 
@@ -180,9 +182,11 @@ static int add(struct pack *p, struct crate *c, const struct load *l)
 {
 	int r = crate_add(c, l->record.seq, l->record.msg, l->record.late);
 
-	if (r == 0)
-		hang(p, c, l->record.seq, l->pin);
-	return r;
+	if (r < 0)
+		return r;
+	hang(p, c, l->record.seq, l->pin);
+	c->alarm = c->alarm || l->record.msg->class == MSG_ALARM;
+	return 0;
 }
 
 static int add_new(struct pack *p, struct crate **out, const struct load *l)
@@ -229,7 +233,7 @@ static int pack_batch(struct pack *p, const struct load *l, int64_t now_ms)
 	if (r < 0)
 		return r;
 	p->open_bytes += bytes;
-	if (is_full(c))
+	if (is_full(c) || c->alarm)
 		close_crate(p, c);
 	while (p->open_bytes > PACK_BYTES)
 		close_crate(p, p->open.first);
@@ -249,15 +253,20 @@ static size_t pack_waiting(const struct pack *p)
 
 /* --- in ------------------------------------------------------------------------------------------------------------ */
 
+void pack_hurry(struct pack *p)
+{
+	while (p->open.first)
+		close_crate(p, p->open.first);
+	if (p->sieve)
+		sieve_hurry(p->sieve);
+}
+
 /* Everything in here is to leave before what comes now. */
 static enum pack_answer take_gap(struct pack *p)
 {
 	if (pack_waiting(p) == 0)
 		return PACK_ALONE;
-	while (p->open.first)
-		close_crate(p, p->open.first);
-	if (p->sieve)
-		sieve_hurry(p->sieve);
+	pack_hurry(p);
 	return PACK_WAIT;
 }
 
@@ -334,9 +343,22 @@ struct crate *pack_ready(struct pack *p, int64_t now_ms, bool exempt_only)
 	c = p->ready.first;
 	while (c && exempt_only && !c->exempt)
 		c = c->next;
-	if (c)
-		take_out(&p->ready, c);
+	if (!c)
+		return NULL;
+	take_out(&p->ready, c);
+	p->alarms -= c->alarm;
 	return c;
+}
+
+bool pack_owes(const struct pack *p, bool exempt_only)
+{
+	const struct crate *c = p->ready.first;
+
+	if (!exempt_only)
+		return p->alarms > 0;
+	while (c && !c->exempt)
+		c = c->next;
+	return c != NULL;
 }
 
 int64_t pack_due_ms(const struct pack *p)

@@ -5,7 +5,7 @@
  * Memory    PACK_OPEN crates that are being filled, PACK_BYTES of records in them, and what sieve.h holds. When either
  *           is reached the oldest crate goes as it is.
  * Order     records of a topic leave in the order in which they came. A gap record waits until all that came before it
- *           has left.
+ *           has left. An alarm does not wait: its crate goes with it.
  * Promise   what was taken in here and not settled by rule pins the cursor until it has been acknowledged.
  */
 #ifndef BRIDGE_PACK_H
@@ -35,6 +35,9 @@ enum pack_answer pack_take(struct pack *p, const struct pack_record *record, int
 
 /* The next to be sent, of all or of those that are exempt, now the caller's; NULL: none. */
 struct crate *pack_ready(struct pack *p, int64_t now_ms, bool exempt_only);
+/* There is a crate to be sent with an alarm in it; or, in its place, an exempt one. */
+bool pack_owes(const struct pack *p, bool exempt_only);
+void pack_hurry(struct pack *p);           /* nothing waits for its batch or its interval any more */
 int64_t pack_due_ms(const struct pack *p); /* when there may be another by time alone; -1 */
 
 bool pack_empty(const struct pack *p);                       /* nothing is pinned */

@@ -119,8 +119,10 @@ static void look_at_gate(struct drain *d)
 			       : "waits for its schedule; what is exempt goes on");
 	if (shut && drain_live_first(d))
 		history_add(&d->history, walked(d), UINT64_MAX);
-	if (shut)
+	if (shut) {
+		pack_hurry(d->packs[MAIN]); /* with what is exempt in it */
 		return;
+	}
 	history_close(&d->history, d->news);
 	d->late_until = d->news > walked(d) ? d->news : walked(d);
 }
@@ -233,7 +235,7 @@ static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 	struct flight_slot *slot;
 	int64_t due_ms;
 
-	if ((d->shut && lane != FAST) || (lane == BACK && !goes_back(d)) || !window_allows(d, lane))
+	if ((d->shut && lane == BACK) || (lane == BACK && !goes_back(d)) || !window_allows(d, lane))
 		return NULL;
 	walk = walk_of(d, lane, *reads);
 	l->flight.rates = &d->rates;
@@ -258,19 +260,27 @@ static struct flight_slot *next_of(struct drain *d, size_t lane, int *reads)
 	return slot;
 }
 
-/* MAIN had an alarm in flight when the last link broke, and sends it again now. It is older than any of FAST's, since
- * MAIN takes none while FAST has something in flight. One that was refused is not waited for. */
-static bool main_owes_alarm(const struct drain *d)
+static bool is_alarm(const struct flight_slot *slot)
+{
+	return slot->crate ? slot->crate->alarm : slot->msg->class == MSG_ALARM;
+}
+
+/* MAIN had an alarm in flight when the last link broke, and sends it again now, or has one in a crate. It is older than
+ * any of FAST's, since MAIN takes none while FAST has something. One that was refused is not waited for. While the gate
+ * is shut that is so with all that is exempt. */
+static bool main_owes(const struct drain *d)
 {
 	const struct flight *main = &d->lanes[MAIN].flight;
 
-	if (!d->opts->alarms_first || drain_live_first(d) || d->shut)
+	if (!d->shut && (!d->opts->alarms_first || drain_live_first(d)))
 		return false;
+	if (pack_owes(d->packs[MAIN], d->shut))
+		return true;
 	for (uint64_t place = main->unsent < main->head ? main->head : main->unsent; place < main->tail; place++) {
 		const struct flight_slot *slot = &main->slots[place % main->cap];
 
-		if (slot->phase == FLIGHT_WAITING && slot->refusals == 0 && slot->due_ms <= d->now_ms && slot->msg &&
-			slot->msg->class == MSG_ALARM)
+		if (slot->phase == FLIGHT_WAITING && slot->refusals == 0 && slot->due_ms <= d->now_ms &&
+			(d->shut ? slot->exempt : is_alarm(slot)))
 			return true;
 	}
 	return false;
@@ -284,7 +294,7 @@ static struct flight_slot *next(struct drain *d, size_t *lane, int *reads)
 	*lane = BACK;
 	if (slot)
 		return slot;
-	owed = main_owes_alarm(d);
+	owed = main_owes(d);
 	*lane = d->fast_in_a_row < FAST_IN_A_ROW && !owed ? FAST : MAIN;
 	slot = next_of(d, *lane, &reads[*lane]);
 	if (!slot && !owed) {

@@ -73,7 +73,7 @@ static enum lane_answer main_wants(void *ctx, const struct store_record *rec, co
 	if (rec->seq <= fast->seen)
 		return LANE_PASS;
 	/* FAST does not walk now, but what it took is in order with this one. */
-	return flight_count(fast) > 0 ? LANE_WAIT : take(d, MAIN, rec, *rule);
+	return flight_count(fast) > 0 || !pack_empty(d->packs[FAST]) ? LANE_WAIT : take(d, MAIN, rec, *rule);
 }
 
 static enum lane_answer fast_wants(void *ctx, const struct store_record *rec, const struct bridge_rule **rule)
@@ -101,12 +101,17 @@ static enum lane_answer back_wants(void *ctx, const struct store_record *rec, co
 	return LANE_PASS;
 }
 
-/* Something of FAST's up to seq is not acknowledged. What a rule holds back for its interval is not waited for. */
-static bool fast_owes(const struct drain *d, uint64_t seq)
+/* Something of FAST's up to seq is not acknowledged. What is in a batch that is not full, or held back for its interval,
+ * goes now. */
+static bool fast_owes(struct drain *d, uint64_t seq)
 {
 	const struct flight *fast = &d->lanes[FAST].flight;
 
-	return flight_count(fast) > 0 && flight_cursor(fast) < seq;
+	if (pack_cursor(d->packs[FAST], seq) < seq)
+		pack_hurry(d->packs[FAST]);
+	else if (flight_count(fast) == 0 || flight_cursor(fast) >= seq)
+		return false;
+	return true;
 }
 
 /* How far each lane may walk now. FAST never falls behind MAIN; with live-first MAIN has only history to walk, and
@@ -117,6 +122,8 @@ static uint64_t main_until(struct drain *d)
 	struct lane *main = &d->lanes[MAIN];
 	const struct lane *fast = &d->lanes[FAST];
 
+	if (d->shut) /* it sends what is exempt of what it has */
+		return main->flight.seen;
 	if (!drain_live_first(d))
 		return d->news;
 	history_walked(&d->history, main->flight.seen);

@@ -41,13 +41,44 @@ static void an_envelope_tells_all(void **state)
 
 	b->rule.batch.records = 2;
 	limits_begin_at(b, 0);
-	limits_add_as(b, "p/a", "{\"v\":1,\n\"q\":\"good\"}", MSG_ALARM, false);
 	limits_add(b, "p/b", "some \"text\"");
+	limits_add_as(b, "p/a", "{\"v\":1,\n\"q\":\"good\"}", MSG_ALARM, false);
 	limits_turn(b, 1);
 	assert_string_equal(limits_sent(b, 0),
-		"[{\"topic\":\"p/a\",\"seq\":1,\"t\":1728043200001,\"class\":\"alarm\",\"q\":\"good\","
-		"\"payload\":{\"v\":1, \"q\":\"good\"}},"
-		"{\"topic\":\"p/b\",\"seq\":2,\"t\":1728043200001,\"text\":\"some \\\"text\\\"\"}]");
+		"[{\"topic\":\"p/b\",\"seq\":1,\"t\":1728043200001,\"text\":\"some \\\"text\\\"\"},"
+		"{\"topic\":\"p/a\",\"seq\":2,\"t\":1728043200001,\"class\":\"alarm\",\"q\":\"good\","
+		"\"payload\":{\"v\":1, \"q\":\"good\"}}]");
+}
+
+static void an_alarm_takes_its_batch_along_at_once(void **state)
+{
+	struct bench *b = *state;
+
+	limits_begin_at(b, 0);
+	limits_add(b, "p/a", "1");
+	limits_add_as(b, "p/a", "!", MSG_ALARM, false);
+	limits_add(b, "p/a", "2");
+	limits_turn(b, 1);
+	assert_int_equal(b->up.count, 1);
+	SEQS(b, 0, 1, 2);
+}
+
+static void exempt_records_that_a_batch_held_go_though_the_gate_shuts(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.schedule = "12:00-13:00";
+	b->opts.exempt = 1 << MSG_EVENT;
+	b->rule.batch.age_ms = 2 * HOUR_MS;
+	limits_begin_at(b, 0);
+	limits_add(b, "p/a", "1");
+	limits_add_as(b, "p/a", "2", MSG_EVENT, false);
+	limits_turn(b, 1);
+	assert_int_equal(b->up.count, 0);
+	limits_turn(b, HOUR_MS);
+	limits_turn(b, 1);
+	assert_int_equal(b->up.count, 1);
+	SEQS(b, 0, 2);
 }
 
 static void lines_stand_one_under_the_other(void **state)
@@ -312,6 +343,8 @@ int main(void)
 		T(a_batch_goes_when_it_is_full_and_settles_all_its_records),
 		T(the_drain_wakes_for_the_age_of_a_batch),
 		T(an_envelope_tells_all),
+		T(an_alarm_takes_its_batch_along_at_once),
+		T(exempt_records_that_a_batch_held_go_though_the_gate_shuts),
 		T(lines_stand_one_under_the_other),
 		T(each_topic_upstream_has_a_batch_of_its_own),
 		T(batches_acknowledged_out_of_order_do_not_move_the_cursor_too_far),
