@@ -19,6 +19,7 @@ struct block {
 	int64_t every_ms;
 	const struct point_opts **points; /* owned */
 	size_t point_count;
+	unsigned put_off; /* times in a row that the device was busy with something else */
 };
 
 struct blocks {

@@ -119,3 +119,8 @@ size_t doubt_stray(struct doubt *d, const uint8_t *bytes, size_t len, int64_t no
 		d->stray_len -= look.used;
 	return noise + drop_stray(d);
 }
+
+bool doubt_hears(const struct doubt *d, int64_t last_byte_us)
+{
+	return d->stray_len > 0 && d->stray_us == last_byte_us;
+}

@@ -49,4 +49,7 @@ bool doubt_heard(struct doubt *d, const uint8_t *frame, size_t len);
 /* Bytes that came while nobody was asked. How many bytes, of those before too, are known to be noise. */
 size_t doubt_stray(struct doubt *d, const uint8_t *bytes, size_t len, int64_t now_us);
 
+/* What was heard last, at that moment, may be the begin of a late reply. */
+bool doubt_hears(const struct doubt *d, int64_t last_byte_us);
+
 #endif

@@ -40,6 +40,11 @@ enum outcome exchange_fail(struct exchange *x, enum outcome outcome, const char 
 	return outcome;
 }
 
+enum outcome exchange_echo(struct exchange *x, int r)
+{
+	return r == WIRE_TIMEOUT ? exchange_fail(x, OUTCOME_GARBLED, "echo") : exchange_waited(x, r, false);
+}
+
 static const char *exception_text(unsigned code)
 {
 	static const char *const texts[] = {"exception", "exception 1", "exception 2", "exception 3", "exception 4",

@@ -39,6 +39,9 @@ bool exchange_answered(struct exchange *x, const uint8_t *frame, size_t len);
 enum outcome exchange_fail(struct exchange *x, enum outcome outcome, const char *reason);
 /* What a wait that did not end with a byte comes to; r as drivers/wire.h has it; heard: a part of a frame is there. */
 enum outcome exchange_waited(struct exchange *x, int r, bool heard);
+/* What came back was not what was sent; r: of the wait until a reply, of a device that has understood it nevertheless,
+ * would have begun. */
+enum outcome exchange_echo(struct exchange *x, int r);
 /* Answered by an exception. */
 enum outcome exchange_refused(struct exchange *x);
 

@@ -72,6 +72,7 @@ struct line {
 
 	int64_t window_us, busy_us, stretched_us; /* since when, and what fell into it: see account() */
 	bool patient;                             /* an errand is under way: its answer is worth the full wait */
+	bool again;                               /* the job that runs is wanted again soon */
 	bool late;                                /* the job that runs, see schedule_begin() */
 	int64_t job_due_us;                       /* when somebody else next wants the line */
 

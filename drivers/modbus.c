@@ -11,6 +11,8 @@
 
 enum {
 	MOST_TROUBLE = 2,
+	EXCEPTION_ACKNOWLEDGE = 5,
+	EXCEPTION_BUSY = 6,
 	OLD_US = 1000000, /* what was sent ahead and not asked for since is not believed */
 };
 
@@ -268,10 +270,35 @@ static void look_ahead(struct modbus *m, const struct job *j)
 	}
 }
 
+/* It is there and cannot answer now (5: it works on it, 6: busy): its points are bad once it has said so as often as a
+ * silent one would be asked. */
+static bool is_put_off(struct modbus *m, const struct job *j)
+{
+	struct block *b = &m->blocks.list[j->what];
+
+	if (m->reply.exception != EXCEPTION_ACKNOWLEDGE && m->reply.exception != EXCEPTION_BUSY)
+		return false;
+	if (++b->put_off >= m->opts->retries)
+		return false;
+	line_ask_again(m->line);
+	return true;
+}
+
+static void tell_refused(struct modbus *m, const struct job *j, const char *reason)
+{
+	const struct block *b;
+
+	if (modbus_refused(m, j) || is_put_off(m, j))
+		return;
+	b = &m->blocks.list[j->what];
+	for (size_t i = 0; i < b->point_count; i++)
+		line_bad(m->line, b->device, b->points[i], reason);
+}
+
 static enum outcome run(void *self, const struct job *j, const char **reason)
 {
 	struct modbus *m = self;
-	const struct block *b = &m->blocks.list[j->what];
+	struct block *b = &m->blocks.list[j->what];
 	struct request q = request_for(m, b);
 	struct exchange x;
 	enum outcome o;
@@ -283,14 +310,14 @@ static enum outcome run(void *self, const struct job *j, const char **reason)
 	m->polling = false;
 	*reason = x.reason;
 	if (o == OUTCOME_OK) {
+		b->put_off = 0;
 		tell_values(m, b, &x);
 		if (!x.behind)
 			modbus_measured(m, b, &x);
 		modbus_answered(m, b);
 	}
-	if (o == OUTCOME_REFUSED && !modbus_refused(m, j))
-		for (size_t i = 0; i < b->point_count; i++)
-			line_bad(m->line, b->device, b->points[i], x.reason);
+	if (o == OUTCOME_REFUSED)
+		tell_refused(m, j, x.reason);
 	return o;
 }
 

@@ -40,6 +40,8 @@ bool line_device_up(const struct line *l, size_t device);
 void line_answered(struct line *l, size_t device, int64_t turnaround_us);
 void line_good(struct line *l, size_t device, const struct point_opts *p, const struct value *v, int64_t at_us);
 void line_bad(struct line *l, size_t device, const struct point_opts *p, const char *reason);
+/* The job that runs is wanted again before its next turn: the device was busy. */
+void line_ask_again(struct line *l);
 /* It has answered something that was given up: it is there, and slower than was thought. */
 void line_heard_late(struct line *l, size_t device);
 void line_count(struct line *l, enum line_counter what, uint64_t n);

@@ -134,7 +134,8 @@ void line_all_bad(struct line *l, size_t device, const char *reason)
 
 /* --- health --- */
 
-static void log_state(const struct line *l, size_t device, const char *reason)
+/* A device that misses a request now and then is counted, not told each time. */
+static void log_state(const struct line *l, size_t device, enum device_state before, const char *reason)
 {
 	const struct device *d = &l->devices[device].health;
 	const char *name = l->opts->devices[device]->head.name;
@@ -146,7 +147,10 @@ static void log_state(const struct line *l, size_t device, const char *reason)
 			name, l->opts->head.name, reason, d->failures,
 			(long long)(d->probe_due_us - line_now_us(l)) / 1000);
 		break;
-	case DEVICE_UP: log_info("device=%s line=%s state=up", name, l->opts->head.name); break;
+	case DEVICE_UP:
+		if (before != DEVICE_RETRYING)
+			log_info("device=%s line=%s state=up", name, l->opts->head.name);
+		break;
 	case DEVICE_RETRYING:
 		log_debug("device=%s line=%s state=retrying reason=\"%s\"", name, l->opts->head.name, reason);
 		break;
@@ -166,7 +170,7 @@ void line_step(struct line *l, size_t device, enum device_event event, const cha
 	if (after == DEVICE_PROBING || after == before)
 		return;
 	atomic_store_explicit(&d->state, after, memory_order_relaxed);
-	log_state(l, device, reason);
+	log_state(l, device, (enum device_state)before, reason);
 	l->sink.device(l->sink.ctx, l->opts, l->opts->devices[device], d->health.state, reason);
 	if (after == DEVICE_OFFLINE)
 		line_all_bad(l, device, reason);

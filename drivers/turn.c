@@ -13,6 +13,7 @@ enum {
 	PORT_RETRY_US = 100000, /* looking for a device node costs nothing */
 	HOST_RETRY_US = 250000, /* the shortest */
 	GONE_SHARE = 20,        /* a host is tried again after a twentieth of the time that it has been gone */
+	BUSY_PAUSE_US = 100000, /* before a device that was busy is asked again */
 	ACCOUNT_US = 5000000,
 	PROBE_SHARE = 100, /* probes that others wait for take a hundredth of the time, at most; */
 	IDLE_SHARE = 8,    /* others an eighth, since a command may come that waits for one */
@@ -181,6 +182,11 @@ static bool is_ready(void *ctx, size_t device)
 	return device_ready(&l->devices[device].health, line_now_us(l));
 }
 
+void line_ask_again(struct line *l)
+{
+	l->again = true;
+}
+
 static void run_job(struct line *l, struct job *j, bool alone)
 {
 	const struct device *health = &l->devices[j->device].health;
@@ -192,11 +198,14 @@ static void run_job(struct line *l, struct job *j, bool alone)
 	l->late = schedule_begin(j, from_us);
 	if (alone)
 		l->job_due_us = INT64_MAX; /* nobody waits for this device */
+	l->again = false;
 	o = l->ops->run(l->driver, j, &reason);
 	l->late = false;
 	l->busy_us += line_now_us(l) - from_us;
 	line_settle(l, j->device, o, reason);
 	schedule_done(j, line_now_us(l), alone);
+	if (l->again && j->due_us > line_now_us(l) + BUSY_PAUSE_US)
+		j->due_us = line_now_us(l) + BUSY_PAUSE_US;
 	if (health->state != DEVICE_RETRYING)
 		return;
 	/* What failed is wanted again before its next turn, once the device may be asked; but behind all others that

@@ -19,6 +19,7 @@ enum {
 	MAX_LEAD_US = 40, /* so long at most a request is waited for awake */
 	LEAD_UP_US = 3,   /* what three of four waits are late, */
 	LEAD_DOWN_US = 1, /* since it rises three times as fast as it falls */
+	LUMP_US = 17000,  /* adapters hand bytes over in lumps, up to 16 ms apart */
 	STALL_US = 3000,  /* a wait that ends later than that was not the device's */
 	STALL_MOST_US = 50000,
 };
@@ -146,14 +147,42 @@ static int await_sharply(struct wire *w, int64_t until_us)
 	return wire_await(w, until_us);
 }
 
+int wire_drain(struct wire *w, int64_t until_us)
+{
+	uint8_t stray[256];
+	int r = wire_await(w, until_us);
+
+	while (r == 0 && wire_now(w) < until_us) {
+		ssize_t n = wire_read(w, stray, sizeof(stray));
+
+		if (n < 0)
+			return (int)n;
+		wire_stray(w, stray, (size_t)n);
+		r = wire_await(w, until_us);
+	}
+	return r == 0 ? WIRE_TIMEOUT : r;
+}
+
+static int64_t longer(int64_t a_us, int64_t b_us)
+{
+	return a_us > b_us ? a_us : b_us;
+}
+
+/* Of a late reply that comes in lumps the next is waited for. */
+static int64_t need_us(const struct wire *w, int64_t pause_us)
+{
+	int64_t us = longer(w->silence_us, pause_us);
+
+	return w->doubt && doubt_hears(w->doubt, w->last_byte_us) ? longer(us, LUMP_US) : us;
+}
+
 int wire_quiet(struct wire *w, int64_t pause_us)
 {
-	int64_t need_us = w->silence_us > pause_us ? w->silence_us : pause_us;
-	int64_t give_up_us = wire_now(w) + need_us + NOISE_LIMIT_US;
+	int64_t give_up_us = wire_now(w) + longer(w->silence_us, pause_us) + NOISE_LIMIT_US;
 	uint8_t stray[256];
 
 	for (;;) {
-		int r = await_sharply(w, w->last_byte_us + need_us);
+		int r = await_sharply(w, w->last_byte_us + need_us(w, pause_us));
 		ssize_t n;
 
 		if (r != 0)

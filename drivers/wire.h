@@ -49,6 +49,7 @@ int64_t wire_silence_us(const struct line_opts *l);
 int wire_quiet(struct wire *w, int64_t pause_us);
 int wire_await(struct wire *w, int64_t until_us);       /* until a byte can be read */
 int wire_await_reply(struct wire *w, int64_t until_us); /* the same; longer where this machine stood still meanwhile */
+int wire_drain(struct wire *w, int64_t until_us);       /* WIRE_TIMEOUT: what came is read away, as stray */
 int wire_pause(struct wire *w, int64_t until_us);       /* 0: it is over, whatever came meanwhile */
 size_t wire_waiting(const struct wire *w);              /* bytes that can be read now */
 int64_t wire_span_us(const struct wire *w, size_t len); /* what so many bytes take on the wire */

@@ -9,9 +9,10 @@
 #include "tests/lib/until.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-enum { POINTS = 3 };
+enum { POINTS = 3, LONG_MS = 600000 };
 
 /* Of the line's thread: values that no register held; of windows, what they were made of. */
 static _Atomic unsigned wrong, windows, readings, singles;
@@ -145,6 +146,56 @@ static void exception_makes_points_bad_and_not_the_device(void **state)
 	teardown(p);
 }
 
+/* A device with so many answers "busy" left to give. */
+static size_t answer_busy(struct slave *s, const uint8_t *q, uint8_t *a)
+{
+	_Atomic int *left = s->ctx;
+
+	if (*left == 0)
+		return slave_answer(s, q, a);
+	--*left;
+	a[0] = q[0];
+	a[1] = q[1] | 0x80;
+	a[2] = *left % 2 ? 5 : 6;
+	return 3;
+}
+
+/* Polled each ten minutes: it is asked again long before its next turn. */
+static void busy_device_is_asked_again_before_anything_is_bad(void **state)
+{
+	struct post *p = setup_idle();
+	_Atomic int left = 2;
+
+	(void)state;
+	p->rig.opts.retries = 3;
+	for (size_t i = 0; i < POINTS; i++)
+		p->rig.points[i].every_ms = LONG_MS;
+	p->slave.answer = answer_busy;
+	p->slave.ctx = &left;
+	post_run(p);
+	UNTIL(p->rig.good == POINTS);
+	assert_int_equal(p->rig.bad, 0);
+	assert_int_equal(p->slave.requests, 3);
+	teardown(p);
+}
+
+static void device_that_stays_busy_is_told_bad(void **state)
+{
+	struct post *p = setup_idle();
+	_Atomic int left = 1000000;
+
+	(void)state;
+	p->slave.answer = answer_busy;
+	p->slave.ctx = &left;
+	post_run(p);
+	UNTIL(p->rig.bad == POINTS);
+	assert_int_equal(p->rig.state, DEVICE_UP);
+	assert_true(strcmp(p->rig.reason[0], "exception 5") == 0 || strcmp(p->rig.reason[0], "exception 6") == 0);
+	left = 0;
+	UNTIL(p->rig.good >= POINTS);
+	teardown(p);
+}
+
 static void one_bad_register_does_not_take_its_block_along(void **state)
 {
 	struct post *p = setup();
@@ -243,6 +294,8 @@ int main(void)
 		cmocka_unit_test(slave_that_becomes_slow_is_waited_for),
 		cmocka_unit_test(reply_of_another_unit_is_waited_through),
 		cmocka_unit_test(exception_makes_points_bad_and_not_the_device),
+		cmocka_unit_test(busy_device_is_asked_again_before_anything_is_bad),
+		cmocka_unit_test(device_that_stays_busy_is_told_bad),
 		cmocka_unit_test(one_bad_register_does_not_take_its_block_along),
 		cmocka_unit_test(hole_that_is_refused_is_remembered_after_a_restart),
 		cmocka_unit_test(port_that_vanishes_makes_points_bad),
