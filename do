@@ -21,11 +21,11 @@ need() {
 		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
-	say "installing: ${missing[*]}"
 	if [ "$(id -u)" != 0 ]; then
 		command -v sudo >/dev/null || die "not root and no sudo: as root, run  apt-get install ${missing[*]}"
 		sudo="sudo"
 	fi
+	say "installing: ${missing[*]}"
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q update >/dev/null || die "apt-get update failed"
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}" >/dev/null ||
 		die "apt-get could not install: ${missing[*]}"
@@ -78,18 +78,38 @@ do_test() {
 	run_tests build "$@"
 }
 
+# sanitize DIR OPTIONS MESON-ARGUMENTS...: builds with a sanitizer and runs the tests. Reports go to files, since a process
+# that a test expects to die, or that weir starts again, would end with its report unseen: one report fails the run.
+sanitize() {
+	local dir=$1 options=$2 r=0 v
+	local n
+	local reports=$PWD/$dir/reports
+	shift 2
+	# Instrumented code confuses gcc's flow warnings; build/ is where they count.
+	build "$dir" -Db_sanitize="$options" -Db_lundef=false -Dwerror=false
+	mkdir -p "$reports"
+	rm -f "$reports"/at.*
+	for v in ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:suppressions=$PWD/tests/lib/tsan.supp; do
+		export "$v:log_path=$reports/at"
+	done
+	export LSAN_OPTIONS=suppressions=$PWD/tests/lib/lsan.supp:print_suppressions=0
+	run_tests "$dir" --timeout-multiplier 4 "$@" || r=$?
+	n=$(find "$reports" -name 'at.*' | wc -l)
+	if [ "$n" != 0 ]; then
+		find "$reports" -name 'at.*' -exec cat {} +
+		r=1
+	fi
+	say "$n reports in $dir/reports"
+	return $r
+}
+
 do_sanitize() {
 	local r=0
-	export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-	export LSAN_OPTIONS=suppressions=$PWD/tests/lib/lsan.supp:print_suppressions=0
-	export TSAN_OPTIONS=halt_on_error=1:suppressions=$PWD/tests/lib/tsan.supp
-	# Instrumented code confuses gcc's flow warnings; build/ is where they count.
 	say "address and undefined behaviour sanitizers"
-	build build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=false
-	run_tests build-asan --timeout-multiplier 4 "$@" || r=$?
+	sanitize build-asan address,undefined "$@" || r=$?
 	say "thread sanitizer"
-	build build-tsan -Db_sanitize=thread -Db_lundef=false -Dwerror=false
-	run_tests build-tsan --timeout-multiplier 4 "$@" || r=$?
+	sanitize build-tsan thread "$@" || r=$?
 	return $r
 }
 
@@ -149,7 +169,7 @@ do_help() {
 	./do cut|heal|reset      break and mend the link of the site that runs, and watch its queue
 	./do dead|alive          one slave of that site falls silent, and comes back
 	./do test [NAME...]      install, build, run every test (or the named ones); ends with a line of counts
-	./do test --sanitize     the same under ASan+UBSan, then under TSan; takes meson's --suite unit and the like
+	./do test --sanitize     all of it under ASan+UBSan, then under TSan; takes meson's --suite unit and the like
 	./do torture [--seed N] [--minutes M]
 	                         random faults against the whole thing, then an account of every message
 	./do bench [NAME...]     measure, beside a peer or a physical limit in the same run
