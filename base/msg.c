@@ -40,6 +40,28 @@ struct msg *msg_new(const struct msg_spec *spec)
 	return m;
 }
 
+struct msg_spec msg_spec_of(const struct msg *m)
+{
+	return (struct msg_spec){
+		.topic = msg_topic(m),
+		.props = msg_props(m),
+		.payload = msg_payload(m),
+		.topic_len = m->topic_len,
+		.props_len = m->props_len,
+		.payload_len = m->payload_len,
+		.qos = m->qos,
+		.marks = m->marks,
+		.retain = m->retain,
+		.class = (enum msg_class)m->class,
+		.origin = (enum msg_origin)m->origin,
+		.origin_id = m->origin_id,
+		.expiry_s = m->expiry_s,
+		.taken_ms = m->taken_ms,
+		.wall_ms = m->wall_ms,
+		.once = m->once,
+	};
+}
+
 void msg_unref(struct msg *m)
 {
 	if (m && atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) == 1)

@@ -66,6 +66,8 @@ struct msg {
 
 struct msg *msg_new(const struct msg_spec *spec); /* NULL: no memory; one reference */
 void msg_unref(struct msg *m);                    /* NULL is fine */
+/* All that m says, for one that differs in something; its bytes are m's. */
+struct msg_spec msg_spec_of(const struct msg *m);
 
 static inline struct msg *msg_ref(struct msg *m)
 {

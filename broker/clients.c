@@ -83,22 +83,51 @@ static void line(const struct broker *b, const struct session *s, FILE *out)
 		page_kept(s) ? '*' : ' ', s->dropped, remark(s));
 }
 
-static void object(const struct broker *b, const struct session *s, struct json *j)
+static void connection(const struct broker *b, const struct session *s, struct json *j)
 {
 	const struct conn *c = s->conn;
-	int64_t now_ms = broker_now_ms(b), up_ms = c ? now_ms - c->since_ms : 0;
+	int64_t now_ms = broker_now_ms(b), up_ms = now_ms - c->since_ms;
 	char where[PEER_ADDRESS_MAX];
 
+	json_key(j, "address");
+	json_str(j, peer_address(c, where, sizeof(where)));
+	if (c->door) {
+		json_key(j, "listener");
+		json_str(j, c->door->bind);
+	}
+	if (c->door && c->door->mount) {
+		json_key(j, "mount_point");
+		json_text(j, c->door->mount, c->door->mount_len - 1);
+	}
+	json_key(j, "connected_ms");
+	json_int(j, up_ms);
+	json_key(j, "silent_ms");
+	json_int(j, now_ms - c->last_rx_ms);
+	json_key(j, "keep_alive_s");
+	json_uint(j, c->keep_alive_s);
+	json_key(j, "window");
+	json_uint(j, c->window_max);
+	json_key(j, "published");
+	json_uint(j, c->published);
+	json_key(j, "delivered");
+	json_uint(j, c->delivered);
+	json_key(j, "published_per_s");
+	json_real32(j, (float)rate(c->published, up_ms));
+	json_key(j, "delivered_per_s");
+	json_real32(j, (float)rate(c->delivered, up_ms));
+	json_key(j, "remark");
+	json_str(j, remark(s));
+}
+
+static void object(const struct broker *b, const struct session *s, struct json *j)
+{
 	json_open(j, '{');
 	json_key(j, "client");
 	json_text(j, s->client_id, s->client_id_len);
 	json_key(j, "user");
-	if (s->user)
-		json_str(j, s->user);
-	else
-		json_null(j);
+	json_str(j, s->user);
 	json_key(j, "connected");
-	json_bool(j, c != NULL);
+	json_bool(j, s->conn != NULL);
 	json_key(j, "version");
 	json_str(j, version_text(s->version));
 	json_key(j, "subscriptions");
@@ -118,36 +147,8 @@ static void object(const struct broker *b, const struct session *s, struct json 
 		json_null(j);
 	else
 		json_uint(j, s->expiry_s);
-	if (c) {
-		json_key(j, "address");
-		json_str(j, peer_address(c, where, sizeof(where)));
-		if (c->door) {
-			json_key(j, "listener");
-			json_str(j, c->door->bind);
-		}
-		if (c->door && c->door->mount) {
-			json_key(j, "mount_point");
-			json_text(j, c->door->mount, c->door->mount_len - 1);
-		}
-		json_key(j, "connected_ms");
-		json_int(j, up_ms);
-		json_key(j, "silent_ms");
-		json_int(j, now_ms - c->last_rx_ms);
-		json_key(j, "keep_alive_s");
-		json_uint(j, c->keep_alive_s);
-		json_key(j, "window");
-		json_uint(j, c->window_max);
-		json_key(j, "published");
-		json_uint(j, c->published);
-		json_key(j, "delivered");
-		json_uint(j, c->delivered);
-		json_key(j, "published_per_s");
-		json_real32(j, (float)rate(c->published, up_ms));
-		json_key(j, "delivered_per_s");
-		json_real32(j, (float)rate(c->delivered, up_ms));
-		json_key(j, "remark");
-		json_str(j, remark(s));
-	}
+	if (s->conn)
+		connection(b, s, j);
 	json_close(j, '}');
 }
 

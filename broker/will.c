@@ -66,26 +66,13 @@ static bool may_write(const struct session *s, const struct msg *m)
 /* Its expiry counts from now on, so it is made anew with the time of today. */
 static struct msg *of_today(const struct session *s)
 {
-	struct broker *b = s->broker;
-	const struct msg *m = s->will->msg;
+	struct msg_spec spec = msg_spec_of(s->will->msg);
 
-	return msg_new(&(struct msg_spec){
-		.topic = msg_topic(m),
-		.topic_len = m->topic_len,
-		.props = msg_props(m),
-		.props_len = m->props_len,
-		.payload = msg_payload(m),
-		.payload_len = m->payload_len,
-		.qos = m->qos,
-		.retain = m->retain,
-		.class = m->class,
-		.origin = m->origin,
-		.origin_id = s->index,
-		.expiry_s = m->expiry_s,
-		.taken_ms = broker_now_ms(b),
-		.wall_ms = clock_wall_ms(b->clock),
-		.once = owed_key(b, page_will_number(s)),
-	});
+	spec.origin_id = s->index;
+	spec.taken_ms = broker_now_ms(s->broker);
+	spec.wall_ms = clock_wall_ms(s->broker->clock);
+	spec.once = owed_key(s->broker, page_will_number(s));
+	return msg_new(&spec);
 }
 
 void will_publish(struct session *s)

@@ -134,24 +134,10 @@ static int class_of(struct lane *l, const struct msg *m)
 /* A message is never changed, so one of another class is another message; NULL: no memory. */
 static struct msg *with_class(const struct msg *m, enum msg_class class)
 {
-	return msg_new(&(struct msg_spec){
-		.topic = msg_topic(m),
-		.topic_len = m->topic_len,
-		.props = msg_props(m),
-		.props_len = m->props_len,
-		.payload = msg_payload(m),
-		.payload_len = m->payload_len,
-		.qos = m->qos,
-		.marks = m->marks,
-		.retain = m->retain,
-		.class = class,
-		.origin = (enum msg_origin)m->origin,
-		.origin_id = m->origin_id,
-		.expiry_s = m->expiry_s,
-		.taken_ms = m->taken_ms,
-		.wall_ms = m->wall_ms,
-		.once = m->once,
-	});
+	struct msg_spec spec = msg_spec_of(m);
+
+	spec.class = class;
+	return msg_new(&spec);
 }
 
 int lane_new(struct lane **out, struct route *r)

@@ -44,6 +44,36 @@ static void everything_is_copied(void **state)
 	msg_unref(m);
 }
 
+static void a_copy_of_all_it_says_is_the_same(void **state)
+{
+	struct msg *m = msg_new(&(struct msg_spec){.topic = "plant/a",
+		.props = "\x01\x01",
+		.payload = "12.5",
+		.topic_len = 7,
+		.props_len = 2,
+		.payload_len = 4,
+		.qos = 2,
+		.marks = MSG_THINNED,
+		.retain = true,
+		.class = MSG_ALARM,
+		.origin = MSG_FROM_LINE,
+		.origin_id = 77,
+		.expiry_s = 60,
+		.taken_ms = 123,
+		.wall_ms = 456,
+		.once = 789});
+	struct msg_spec spec = msg_spec_of(m);
+	struct msg *copy = msg_new(&spec);
+	size_t from = offsetof(struct msg, topic_len);
+
+	(void)state;
+	assert_non_null(copy);
+	assert_memory_equal((uint8_t *)copy + from, (uint8_t *)m + from, offsetof(struct msg, bytes) - from);
+	assert_memory_equal(copy->bytes, m->bytes, 7 + 1 + 2 + 4);
+	msg_unref(copy);
+	msg_unref(m);
+}
+
 static void empty_parts_need_no_pointer(void **state)
 {
 	struct msg *m = msg_new(&(struct msg_spec){.topic = "a", .topic_len = 1});
@@ -95,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_is_copied),
+		cmocka_unit_test(a_copy_of_all_it_says_is_the_same),
 		cmocka_unit_test(empty_parts_need_no_pointer),
 		cmocka_unit_test(payloads_may_hold_any_byte),
 		cmocka_unit_test(references_of_two_threads_add_up),
