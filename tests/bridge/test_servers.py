@@ -213,7 +213,7 @@ def limits_that_a_broker_tells_are_kept(rig):
     assert not rig.server.breaches, rig.server.breaches
 
 
-def a_jwt_is_signed_and_renewed_by_the_private_key(rig):
+def a_jwt_is_signed_by_the_private_key(rig):
     def part(text):
         return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
@@ -417,7 +417,7 @@ CASES = {
     nats_before_2_10_is_spared_dots_too: {},
     rabbitmq_hears_3_1_1_and_qos_1: {},
     limits_that_a_broker_tells_are_kept: {},
-    a_jwt_is_signed_and_renewed_by_the_private_key: {},
+    a_jwt_is_signed_by_the_private_key: {},
     receive_maximum_is_never_passed: {},
     receive_maximum_of_one_still_drains: {},
     server_keep_alive_is_followed: {},
