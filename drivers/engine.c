@@ -47,6 +47,7 @@ struct berth {
 	int result;          /* of that wait */
 	short input;         /* came while nothing was under way */
 	int64_t rest_us;     /* nothing to do until then */
+	bool begun;          /* LETTER_START has come */
 	bool stopped;        /* LETTER_STOP has come: nothing of it is under way to us any more */
 	sem_t ended;
 };
@@ -201,7 +202,7 @@ static void append(struct berth *b, struct errand *errand)
 	while (*at)
 		at = &(*at)->next;
 	*at = errand;
-	if (!b->fibre)
+	if (b->begun && !b->fibre)
 		take_up(b);
 }
 
@@ -243,6 +244,7 @@ static void on_life(struct loop_watch *w, uint32_t events)
 			loop_stop(e->loop);
 		else if (letter.kind == LETTER_START) {
 			line_begin(b->line);
+			b->begun = true; /* an errand may be faster than this letter: it waits for it */
 			take_up(b);
 		} else
 			stop(b);

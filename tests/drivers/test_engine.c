@@ -493,6 +493,38 @@ static void server_that_closes_what_is_idle_makes_nothing_bad(void **state)
 	teardown(f);
 }
 
+static void count_done(struct errand *e)
+{
+	atomic_fetch_add((_Atomic unsigned *)e->ctx, 1);
+}
+
+/* It may be faster than the line's own start, and waits for its connection. */
+static void errands_that_come_with_the_start_are_done_once(void **state)
+{
+	struct farm *f = setup();
+	struct errand *e = calloc(LINES, sizeof(*e));
+	_Atomic unsigned done = 0;
+
+	(void)state;
+	assert_non_null(e);
+	for (size_t i = 0; i < LINES; i++) {
+		e[i] = (struct errand){.kind = ERRAND_WRITE,
+			.done = count_done,
+			.ctx = &done,
+			.point = &f->seats[i].points[1],
+			.value = {.kind = VALUE_INT, .i = 777}};
+		seat_start(f, i, (int64_t)i + 1, "localhost");
+		assert_int_equal(line_submit(f->seats[i].line, &e[i]), 0);
+	}
+	UNTIL(done >= LINES);
+	UNTIL(all_have(f, 0, LINES, 5));
+	assert_int_equal(done, LINES);
+	for (size_t i = 0; i < LINES; i++)
+		assert_int_equal(e[i].end, ERRAND_OK);
+	teardown(f);
+	free(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -506,6 +538,7 @@ int main(void)
 		cmocka_unit_test(server_that_closes_what_is_idle_makes_nothing_bad),
 		cmocka_unit_test(reply_that_came_while_the_thread_stood_still_counts),
 		cmocka_unit_test(errands_reach_their_lines),
+		cmocka_unit_test(errands_that_come_with_the_start_are_done_once),
 	};
 
 	log_set_level(LOG_ERROR);
