@@ -126,6 +126,9 @@ static void run_write(struct line *l, struct errand *e)
 	}
 	if (is_mapped(l, e))
 		note_old(l, e);
+	e->on_wire = true;
+	if (e->begin)
+		e->begin(e);
 	o = l->ops->write(l->driver, e, &reason);
 	line_settle(l, e->device, o, reason);
 	if (o == OUTCOME_OK && e->has_back) {
@@ -177,7 +180,8 @@ static struct errand *take(struct line *l)
 
 bool line_run_errand(struct line *l)
 {
-	struct errand *e = take(l);
+	/* What came before the port was opened for the first time waits for that: nothing is known to be wrong. */
+	struct errand *e = l->port_up || l->port_told ? take(l) : NULL;
 	int64_t begun_us = line_now_us(l);
 
 	if (!e)

@@ -29,6 +29,8 @@ enum { ERRAND_TEXT_CAP = 512, ERRAND_REGISTERS = 125 };
 
 struct errand {
 	enum errand_kind kind;
+	void (*begin)(
+		struct errand *e); /* of a write, on the line's thread: from here on it may be on the wire; NULL */
 	void (*done)(struct errand *e);
 	void *ctx;
 	int64_t expires_us; /* monotonic; 0: never */
@@ -49,6 +51,7 @@ struct errand {
 
 	/* what became of it */
 	enum errand_end end;
+	bool on_wire;       /* a write: it was begun */
 	const char *reason; /* static; NULL when all is well */
 	uint8_t exception;  /* of a read that was refused by one */
 	bool has_old, has_back;

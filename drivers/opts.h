@@ -119,6 +119,7 @@ struct point_opts {
 	int64_t window_ms;           /* of the aggregate */
 	struct key_list null_values; /* const char *: raw values that mean "no value" */
 	bool writable;
+	bool repeat_write;                 /* writing a value twice does no harm */
 	int64_t write_holding, write_coil; /* where it is written; else where it is read */
 	const char *write_ref;
 	double min, max;   /* of what may be written */

@@ -180,6 +180,10 @@ static const struct key point_keys[] = {
 			"early"},
 	{"null_values", KEY_LIST, AT(null_values), REGISTERS, .help = "raw values that mean no value: `0x8000`, `-1`"},
 	{"writable", KEY_BOOL, AT(writable), .dflt = "false", .help = "it may be written by `.../set`"},
+	{"repeat_write", KEY_BOOL, AT(repeat_write), .dflt = "false",
+		.help = "a command that may have been written when weir was ended is written again at its next start, "
+			"in its time: for values that stay as they are set, never for pulses and toggles. Else its "
+			"sender hears that nobody knows"},
 	{"write_holding", KEY_INT, AT(write_holding), .min = 0, .max = 65535, TABLES,
 		.help = "the holding register it is written to, counted from 0, when it is read elsewhere"},
 	{"write_coil", KEY_INT, AT(write_coil), .min = 0, .max = 65535, TABLES,

@@ -307,6 +307,8 @@ static void check_write(struct point_opts *p, struct key_report *report)
 		key_fault(report, p, "max", "limits what is written, and the point is not writable");
 	if (p->has_min && p->has_max && p->min > p->max)
 		key_fault(report, p, "min", "%g is above max; use at most %g", p->min, p->max);
+	if (!p->writable && p->repeat_write)
+		key_fault(report, p, "repeat_write", "says how it is written, and the point is not writable");
 	if (p->writable && p->scale == 0)
 		key_fault(report, p, "scale", "0 cannot be undone for a write");
 }
