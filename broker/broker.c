@@ -29,6 +29,7 @@ enum { INBOX = 4096, LETTERS = 256, STOP_MS = 500 };
 enum letter_kind {
 	LETTER_PUBLISH,
 	LETTER_ARRIVAL,
+	LETTER_SETTLED,
 	LETTER_ROUTES,
 	LETTER_WHY,
 	LETTER_CLIENTS,
@@ -131,6 +132,7 @@ static void read_letter(struct broker *b, const struct letter *l)
 		msg_unref(l->ptr);
 		break;
 	case LETTER_ARRIVAL: arrival_take(b, l->ptr); break;
+	case LETTER_SETTLED: orders_settle(b, l->ptr); break;
 	case LETTER_ROUTES: subs_invalidate(&b->subs); break;
 	case LETTER_WHY: why_answer(b, l->ptr); break;
 	case LETTER_CLIENTS: clients_answer(b, l->ptr); break;
@@ -242,6 +244,7 @@ int broker_new(
 	b->pending_timer.run = input_read_pending;
 	b->rate_timer.run = rate_tick;
 	b->id_salt = backoff_random();
+	orders_init(b);
 	b->input = malloc(CONN_INPUT);
 	r = b->input ? open_parts(b) : -ENOMEM;
 	if (r == 0)
@@ -330,6 +333,7 @@ void broker_free(struct broker *b)
 	unrest_free(b->unrest);
 	ours_free(b);
 	arrivals_fini(b);
+	orders_fini(b);
 	owed_fini(b);
 	free_letters(b);
 	mailbox_fini(&b->inbox);
@@ -353,6 +357,12 @@ void broker_free(struct broker *b)
 int broker_port(const struct broker *b, size_t listener)
 {
 	return listen_port(b, listener);
+}
+
+int broker_take_orders(struct broker *b, const char *filter, const struct broker_orders *to)
+{
+	b->orders.to = *to;
+	return broker_tap(b, filter, NULL, NULL);
 }
 
 int broker_tap(struct broker *b, const char *filter, broker_tap_fn *fn, void *ctx)
@@ -420,6 +430,11 @@ int broker_arrive(struct broker *b, const struct broker_arrival *from)
 	if (r != 0)
 		arrival_free(a);
 	return r;
+}
+
+int broker_settle(struct broker *b, struct broker_settlement *s)
+{
+	return post(b, (struct letter){.kind = LETTER_SETTLED, .ptr = s});
 }
 
 int broker_routes_changed(struct broker *b)

@@ -157,6 +157,31 @@ int broker_tap(struct broker *b, const char *filter, broker_tap_fn *fn, void *ct
 /* From a tap: who sent it, for people: "client hmi-2", "an upstream", "weir". */
 void broker_origin_name(const struct broker *b, const struct msg *m, char *out, size_t cap);
 
+/* A tap that answers for what it gets: with a ledger, what came at QoS 1 or 2 stands there until broker_settle(), and its
+ * sender's answer waits for that. What a start finds unsettled is given first, then one without a message: that was all.
+ * At QoS 2 it is given once it is safe, so that no crash gives it twice; at QoS 0 and 1 at once. */
+struct broker_order {
+	struct msg *msg;
+	uint64_t number;    /* never given out twice; 0: it is not kept, and not to be settled */
+	const char *by;     /* who sent it, for people; during the call */
+	bool found;         /* an earlier process took it; it may have been given to its tap */
+	bool of_other_boot; /* before the machine started: nobody knows how old it is */
+};
+/* An order that is settled: the caller's memory, the broker's from broker_settle() to settled(), which says that no start
+ * will find it. */
+struct broker_settlement {
+	uint64_t number, ticket;
+	struct broker_settlement *next;
+};
+struct broker_orders {
+	void *ctx;
+	bool (*give)(void *ctx, const struct broker_order *o);   /* broker thread; must only post. false: not now */
+	void (*settled)(void *ctx, struct broker_settlement *s); /* broker thread; the same */
+};
+/* Before broker_keep(). Any number of filters, of one taker. */
+int broker_take_orders(struct broker *b, const char *filter, const struct broker_orders *to);
+int broker_settle(struct broker *b, struct broker_settlement *s); /* any thread; 0 or BROKER_BUSY */
+
 /* Any thread: `weir why`. Where would a message on this topic stop on its way to this client? done() is called once
  * on the broker thread with text that lives only during the call. 0 or BROKER_BUSY (done is not called). */
 typedef void broker_why_fn(void *ctx, const char *text);

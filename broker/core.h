@@ -17,6 +17,7 @@
 #include "broker/durable.h"
 #include "broker/exact.h"
 #include "broker/leave.h"
+#include "broker/orders.h"
 #include "broker/owed.h"
 #include "broker/post.h"
 #include "broker/retain.h"
@@ -48,7 +49,7 @@ struct scratch {
 
 struct tap {
 	char *filter;
-	broker_tap_fn *fn;
+	broker_tap_fn *fn; /* NULL: it takes orders (orders.h) */
 	void *ctx;
 };
 
@@ -108,6 +109,7 @@ struct broker {
 	struct loop_timer retry; /* a tap, or a post of our own, was not taken */
 	struct ours *ours;       /* our own messages that the store or a tap did not take yet */
 	struct arrivals arrivals;
+	struct orders orders;
 	struct owed_list owed_store, owed_ledger;
 
 	struct exact exact;

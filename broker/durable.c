@@ -50,6 +50,7 @@ static void woke(struct loop_watch *w, uint32_t events)
 	(void)events;
 	k->committed = k->ledger.ops->committed(k->ledger.ctx);
 	owed_release(b);
+	orders_give(b);
 	acks_release(b);
 	arrivals_answer(b);
 	if (ours_waiting(b))

@@ -144,6 +144,17 @@ static void put_source(struct writer *w, const struct entry *e)
 	part(w, e->name);
 }
 
+/* The name goes into the head: longer ones are cut by who makes the entry. */
+static void put_order(struct writer *w, const struct entry *e)
+{
+	u32(w, (uint32_t)e->epoch);
+	u64(w, e->last);
+	u8(w, (uint8_t)e->name.len);
+	memcpy(w->at, e->name.at, e->name.len);
+	w->at += e->name.len;
+	put_message(w, e);
+}
+
 /* --- from bytes --------------------------------------------------------------------------------------------- */
 
 static uint64_t read_u64(struct cursor *c)
@@ -294,6 +305,15 @@ static bool get_source(struct cursor *c, struct entry *e)
 	       !memchr(e->name.at, '\0', e->name.len);
 }
 
+static bool get_order(struct cursor *c, struct entry *e)
+{
+	e->epoch = cursor_u32(c);
+	e->last = read_u64(c);
+	e->name = cursor_span(c, cursor_u8(c));
+	return cursor_ok(c) && e->last <= (uint64_t)LATEST_MS && e->name.len < ENTRY_ORDER_NAME &&
+	       utf8_ok(e->name.at, e->name.len) && !memchr(e->name.at, '\0', e->name.len) && get_message(c, e);
+}
+
 /* --- the kinds ---------------------------------------------------------------------------------------------- */
 
 static const struct kind {
@@ -312,6 +332,7 @@ static const struct kind {
 	[ENTRY_SOURCE] = {put_source, get_source},
 	[ENTRY_OWED] = {put_owed, get_owed},
 	[ENTRY_DIRECT] = {put_direct, get_direct},
+	[ENTRY_ORDER] = {put_order, get_order},
 };
 
 void entry_encode(struct entry_bytes *out, const struct entry *e)

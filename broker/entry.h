@@ -33,23 +33,25 @@ enum entry_kind {
 	ENTRY_SOURCE = 10, /* the last number that an upstream gave to a message of its own */
 	ENTRY_OWED = 11,   /* a will that is due, and has not come everywhere yet (owed.h) */
 	ENTRY_DIRECT = 12, /* a message that one session alone is to get, at QoS 1: MESSAGE and DELIVERY in one */
+	ENTRY_ORDER = 13,  /* a command that has no outcome yet (orders.h) */
 };
 
 enum { ENTRY_WANTED = 1 }; /* RECEIVED: an upstream was to get it as well */
 enum { ENTRY_PLACED = 1 }; /* OWED: all of it is done but that the store has it */
+enum { ENTRY_ORDER_NAME = 64 };
 
 struct entry {
 	uint8_t kind;
 	uint64_t session; /* STATE, WILL, SUB, DELIVERY, RECEIVED, DIRECT */
 
-	struct span name;     /* SESSION: client id; STATE: user, empty for none; SOURCE */
-	uint64_t epoch, last; /* SOURCE */
+	struct span name;     /* SESSION: client id; STATE: user, empty for none; SOURCE; ORDER: who sent it */
+	uint64_t epoch, last; /* SOURCE; ORDER: the boot that weir took it in, and when, monotonic */
 	uint8_t version;      /* STATE */
 	uint32_t seconds;     /* STATE: session expiry; WILL: delay */
 	int64_t at_ms;        /* STATE: when the connection ended, 0: it has not; CLOCK; messages: when weir took it */
 	int64_t wall_ms;      /* CLOCK; messages: when it came to be */
 
-	struct span topic, props, payload; /* WILL, MESSAGE, RETAINED, OWED, DIRECT */
+	struct span topic, props, payload; /* WILL, MESSAGE, RETAINED, OWED, DIRECT, ORDER */
 	uint32_t expiry_s;
 	uint8_t qos, class;
 	bool retain;
@@ -70,7 +72,7 @@ struct entry {
 };
 
 /* What to hand to the ledger: the first part is in head, the others are those of the entry. */
-enum { ENTRY_HEAD = 64, ENTRY_PARTS = 4 };
+enum { ENTRY_HEAD = 128, ENTRY_PARTS = 4 };
 struct entry_bytes {
 	uint8_t head[ENTRY_HEAD];
 	struct span parts[ENTRY_PARTS];

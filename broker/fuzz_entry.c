@@ -36,7 +36,7 @@ static void must(bool truth)
 
 struct disk {
 	struct span input;
-	uint64_t next, dropped;
+	uint64_t next, dropped, given;
 	int fd;
 };
 
@@ -109,6 +109,22 @@ static void turns(struct broker *b)
 		must(loop_turn(b->loop, 0) == 0);
 }
 
+/* Whoever answers for commands takes every other one at once, and the rest when it is asked again. */
+static bool give(void *ctx, const struct broker_order *o)
+{
+	struct disk *d = ctx;
+
+	must(o->found && (!o->msg || o->msg->topic_len > 0));
+	return d->given++ % 2 == 0;
+}
+
+static void settled(void *ctx, struct broker_settlement *s)
+{
+	(void)ctx;
+	(void)s;
+	must(false); /* nobody settles here */
+}
+
 /* The client of the first session that is there takes everything, and answers nothing. */
 static void visit(struct broker *b)
 {
@@ -159,6 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct broker *b;
 
 	must(broker_new(&b, &o, NULL, &fuzz_clock) == 0);
+	must(broker_take_orders(b, "+/set", &(struct broker_orders){&disk, give, settled}) == 0);
 	must(broker_keep(b, &ledger) == 0);
 	turns(b);
 	visit(b);

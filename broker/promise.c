@@ -32,6 +32,13 @@ static int keep(struct broker *b, struct post *p, struct progress *progress)
 	return p->qos > 0 && p->from ? PROMISE_FULL : 0;
 }
 
+static bool give(struct broker *b, const struct tap *t, struct post *p)
+{
+	struct msg *m = post_msg(b, p);
+
+	return m && (t->fn ? t->fn(t->ctx, m) : orders_take(b, p, m));
+}
+
 int promise_take(struct broker *b, const struct route *r, struct post *p, bool stored, struct progress *progress)
 {
 	if (r->selected && !stored && !progress->kept) {
@@ -41,10 +48,7 @@ int promise_take(struct broker *b, const struct route *r, struct post *p, bool s
 			return result;
 	}
 	while (progress->taps < r->tap_count) {
-		const struct tap *t = &b->taps[r->taps[progress->taps]];
-		struct msg *m = post_msg(b, p);
-
-		if (m && !t->fn(t->ctx, m))
+		if (!give(b, &b->taps[r->taps[progress->taps]], p))
 			return PROMISE_LATER;
 		progress->taps++;
 	}
@@ -57,6 +61,7 @@ static void retry(struct loop_timer *t)
 {
 	struct broker *b = (struct broker *)((char *)t - offsetof(struct broker, retry));
 
+	orders_give(b);
 	arrivals_answer(b);
 	ours_retry(b);
 	hold_release(b, &b->tap_waiters);

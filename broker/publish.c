@@ -273,7 +273,9 @@ static int room(struct conn *c, const struct route *r, const struct publish *pub
 static int take_with_room(
 	struct conn *c, const struct route *r, const struct publish *pub, struct post *post, unsigned legs, bool again)
 {
-	struct progress progress = again ? acks_progress(c) : (struct progress){.kept = !(legs & LEG_STORE)};
+	struct progress progress =
+		again ? acks_progress(c)
+		      : (struct progress){.kept = !(legs & LEG_STORE), .taps = legs & LEG_HERE ? 0 : UINT16_MAX};
 	bool begun = again && (progress.kept || progress.taps > 0); /* then it is taken to its end */
 
 	switch (begun ? 0 : room(c, r, pub, post)) {

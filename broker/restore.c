@@ -334,6 +334,12 @@ static int take_owed(struct walk *w, uint64_t number, const struct entry *e)
 	return 0;
 }
 
+static int take_order(struct walk *w, uint64_t number, const struct entry *e)
+{
+	stamp(w, e->at_ms);
+	return orders_restore(w->b, number, e);
+}
+
 static int take(void *arg, uint64_t number, struct span bytes)
 {
 	static int (*const takes[])(struct walk * w, uint64_t number, const struct entry *e) = {
@@ -349,6 +355,7 @@ static int take(void *arg, uint64_t number, struct span bytes)
 		[ENTRY_SOURCE] = take_source,
 		[ENTRY_OWED] = take_owed,
 		[ENTRY_DIRECT] = take_direct,
+		[ENTRY_ORDER] = take_order,
 	};
 	struct walk *w = arg;
 	struct entry e;
@@ -428,6 +435,7 @@ static void finish(struct walk *w)
 		durable_strike(b, &w->orphans.all[i].number);
 	for (uint32_t i = 0; i < w->owed.count; i++)
 		owed_restore(b, w->owed.all[i].number, w->owed.all[i].ms != 0, w->owed.all[i].at);
+	orders_found(b);
 	if (b->durable.skipped > 0)
 		log_warn(
 			"broker: %llu entries of the ledger are not understood (damaged, or of a newer weir); they are "
