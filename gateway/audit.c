@@ -37,6 +37,10 @@ static size_t write_payload(char *payload, const struct audit *a, int64_t wall_m
 	put_shown(&j, "before", a->before);
 	json_key(&j, "ok");
 	json_bool(&j, a->ok);
+	if (a->outcome) {
+		json_key(&j, "outcome");
+		json_str(&j, a->outcome);
+	}
 	json_key(&j, "reason");
 	json_str(&j, a->reason);
 	json_key(&j, "t");

@@ -14,7 +14,8 @@ struct audit {
 	struct span asked;  /* as it came */
 	struct span before; /* what the point held; at NULL: nothing yet */
 	bool ok;
-	const char *reason; /* NULL: all is well */
+	const char *outcome; /* a word for it; NULL: none */
+	const char *reason;  /* NULL: all is well */
 };
 
 /* {site}/weir/event. NULL: no memory, or longer than any event may be. It is logged too. */

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { INBOX_CAP = 256, HEALTH_EVERY_MS = 30000, COMMAND_LEVELS = 10 };
+enum { INBOX_CAP = 256, HEALTH_EVERY_MS = 30000, COMMAND_LEVELS = 10, SWEEP_MS = 10 };
 
 #define of(member, ptr) ((struct gateway *)(void *)((char *)(ptr)-offsetof(struct gateway, member)))
 
@@ -74,6 +74,18 @@ static void broker_notice(struct gateway *g, char *both)
 	free(both);
 }
 
+/* What an answer waits for (the store, room for it) does not always come with a letter. */
+static void sweep(struct gateway *g)
+{
+	if (setter_sweep(g->setter))
+		loop_arm(g->loop, &g->setter_timer, loop_now_ms(g->loop) + SWEEP_MS);
+}
+
+static void sweep_due(struct loop_timer *t)
+{
+	sweep(of(setter_timer, t));
+}
+
 static void inbox_ready(struct loop_watch *w, uint32_t events)
 {
 	struct gateway *g = of(inbox_watch, w);
@@ -94,7 +106,7 @@ static void inbox_ready(struct loop_watch *w, uint32_t events)
 	}
 	/* With or without a letter of it: that of the last commit may have found the box full. */
 	upstreams_news(g->upstreams, atomic_load(&g->last_seq));
-	setter_sweep(g->setter);
+	sweep(g);
 }
 
 static void signal_ready(struct loop_watch *w, uint32_t events)
@@ -231,12 +243,13 @@ static int open_field(struct gateway *g)
 static int tap_commands(struct gateway *g)
 {
 	char filter[COMMAND_LEVELS * 2 + sizeof("set")] = "set";
+	const struct broker_orders to = setter_orders(g->setter);
 	int r = 0;
 
 	for (int levels = 1; r == 0 && levels <= COMMAND_LEVELS; levels++) {
 		memmove(filter + 2, filter, strlen(filter) + 1);
 		memcpy(filter, "+/", 2);
-		r = broker_tap(g->broker, filter, setter_take, g->setter);
+		r = broker_take_orders(g->broker, filter, &to);
 	}
 	return r;
 }
@@ -269,6 +282,26 @@ static int open_ledger(struct gateway *g)
 	return 0;
 }
 
+/* Without the file of what has begun, what a crash leaves is answered as unknown. */
+static void open_setter(struct gateway *g)
+{
+	const struct gateway_opts *o = g->gen->opts;
+	const char *dir = o->broker.state_dir ? o->broker.state_dir : o->store.dir;
+	int r = g->ledger ? begun_open(&g->begun, dir) : 0;
+
+	if (r < 0)
+		log_warn(
+			"commands=%s error=\"%s\"; of a command that weir's end interrupts nobody will know whether it "
+			"was written",
+			dir, strerror(-r));
+	setter_wire(g->setter, &(struct setter_deps){.field = g->field,
+				       .outbox = &g->outbox,
+				       .broker = g->broker,
+				       .begun = g->begun,
+				       .site = o->site,
+				       .expiry_ms = o->command_expiry_ms});
+}
+
 static int open_broker(struct gateway *g)
 {
 	struct persist persist = lane_persist(g->broker_lane);
@@ -277,12 +310,13 @@ static int open_broker(struct gateway *g)
 	if (r < 0)
 		return r;
 	broker_on_notice(g->broker, noticed, g);
-	setter_wire(g->setter, &(struct setter_deps){g->field, &g->outbox, g->broker, g->gen->opts->site});
 	r = tap_commands(g);
 	if (r == 0)
 		r = open_ledger(g);
-	if (r == 0)
+	if (r == 0) {
+		open_setter(g);
 		r = broker_start(g->broker);
+	}
 	if (r == 0)
 		route_set_broker(g->route, g->broker);
 	return r;
@@ -337,6 +371,7 @@ int gateway_new(struct gateway **out, struct gateway_opts *opts, const char *con
 	g->started_wall_ms = clock_wall_ms(clock);
 	g->health_timer.run = health_due;
 	g->watchdog_timer.run = watchdog_due;
+	g->setter_timer.run = sweep_due;
 	g->stop_timer.run = gateway_stop_step;
 	g->routes_timer.run = gateway_tell_routes;
 	g->inbox_watch.fd = g->signal_watch.fd = -1;
@@ -417,6 +452,7 @@ void gateway_free(struct gateway *g)
 	broker_free(g->broker);
 	state_close(g->ledger);
 	setter_free(g->setter);
+	begun_close(g->begun);
 	lane_free(g->main_lane);
 	lane_free(g->broker_lane);
 	route_free(g->route);

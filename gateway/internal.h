@@ -49,7 +49,7 @@ struct gateway {
 	struct mailbox inbox; /* any thread posts; REJECT_NEW */
 	struct loop_watch inbox_watch;
 	struct loop_watch signal_watch;
-	struct loop_timer health_timer, watchdog_timer, stop_timer, routes_timer;
+	struct loop_timer health_timer, watchdog_timer, stop_timer, routes_timer, setter_timer;
 
 	struct store *store;
 	struct route *route;
@@ -60,6 +60,7 @@ struct gateway {
 	struct upstreams *upstreams;
 	struct field *field;
 	struct setter *setter;
+	struct begun *begun; /* NULL: nothing is kept, or it cannot be */
 	struct identity *identity;
 	struct control *control;
 

@@ -78,3 +78,21 @@ bool outbox_empty(const struct outbox *o)
 {
 	return o->count == 0;
 }
+
+struct outbox_mark outbox_mark(const struct outbox *o)
+{
+	return (struct outbox_mark){.dropped = o->dropped};
+}
+
+/* Nothing tells one message from another here: when all have left, so has this one. */
+enum outbox_fate outbox_fate(struct outbox *o, struct outbox_mark *m)
+{
+	if (!m->left && m->dropped != o->dropped)
+		return OUTBOX_LOST;
+	if (!m->left && o->count > 0)
+		return OUTBOX_WAITS;
+	if (!m->left)
+		m->ticket = lane_ticket(o->lane);
+	m->left = true;
+	return lane_safe(o->lane, m->ticket) ? OUTBOX_SAFE : OUTBOX_WAITS;
+}

@@ -27,4 +27,13 @@ void outbox_fini(struct outbox *o);
 void outbox_post_take(struct outbox *o, struct msg *m); /* NULL (no memory) is logged */
 bool outbox_empty(const struct outbox *o);
 
+/* What became of what was posted before outbox_mark(). */
+struct outbox_mark {
+	uint64_t dropped, ticket;
+	bool left;
+};
+enum outbox_fate { OUTBOX_WAITS, OUTBOX_SAFE, OUTBOX_LOST };
+struct outbox_mark outbox_mark(const struct outbox *o);
+enum outbox_fate outbox_fate(struct outbox *o, struct outbox_mark *m); /* SAFE: no crash takes it back */
+
 #endif

@@ -79,6 +79,7 @@ static int apply(struct gateway *g, struct generation *gen)
 	if (r == 0)
 		r = upstreams_apply(g->upstreams, gen);
 	r2 = field_apply(g->field, gen);
+	setter_reloaded(g->setter, gen->opts->command_expiry_ms);
 	r = r < 0 ? r : r2;
 	r2 = broker_reload(g->broker, &gen->opts->broker);
 	if (r2 == BROKER_BUSY)

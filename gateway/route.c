@@ -29,6 +29,7 @@ struct route {
 struct lane {
 	struct route *route;
 	struct store_source *source;
+	uint64_t ticket;    /* of the last that the store took */
 	struct msg *stored; /* through the store already, and still to go to the broker */
 	bool refused;       /* ... which did not want ->stored */
 	_Atomic(struct rules *) reading;
@@ -175,13 +176,12 @@ void lane_free(struct lane *l)
 /* 0: it is stored, need not be, or was refused (then l->refused). */
 static int to_store(struct lane *l, struct msg *m)
 {
-	uint64_t ticket;
 	int r;
 
 	l->refused = false;
 	if (!l->source || !selects(l, msg_topic(m), m->topic_len))
 		return 0;
-	r = store_append(l->source, m, &ticket);
+	r = store_append(l->source, m, &l->ticket);
 	l->refused = r == STORE_FULL;
 	return r == STORE_BUSY ? ROUTE_BUSY : r == STORE_FULL ? 0 : r;
 }
@@ -210,6 +210,16 @@ int lane_publish(struct lane *l, struct msg *m)
 	if (r == 0)
 		r = to_broker(l);
 	return r == 0 && l->refused ? ROUTE_FULL : r;
+}
+
+uint64_t lane_ticket(const struct lane *l)
+{
+	return l->ticket;
+}
+
+bool lane_safe(struct lane *l, uint64_t ticket)
+{
+	return ticket == 0 || store_source_committed(l->source) >= ticket;
 }
 
 /* --- the broker's side -------------------------------------------------------------------------------------- */

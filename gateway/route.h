@@ -36,6 +36,10 @@ void lane_free(struct lane *l);                   /* main, once its thread is go
  * the store twice) or give it up for a newer one. ROUTE_FULL: the store refuses by configuration; the broker has it. */
 int lane_publish(struct lane *l, struct msg *m);
 
+/* The store's ticket of the last message that this lane took to it; 0: none. Is it safe? */
+uint64_t lane_ticket(const struct lane *l);
+bool lane_safe(struct lane *l, uint64_t ticket);
+
 /* The broker's lane, as the broker sees it. */
 struct persist lane_persist(struct lane *l);
 

@@ -39,6 +39,9 @@ static const struct key keys[] = {
 		.help = "the socket that `weir status` and its kin talk to"},
 	{"stop_timeout", KEY_TIME, AT(stop_timeout_ms), .min = 100, .max = 600000, .dflt = "10s",
 		.help = "how long a stop may take to send what is queued and say goodbye"},
+	{"command_expiry", KEY_TIME, AT(command_expiry_ms), .min = 100, .max = 3600000, .dflt = "30s",
+		.help = "how long a command to a point may wait for its line, a restart of weir included, where its "
+			"message has no expiry of its own; after that it is never carried out"},
 	{"lines", KEY_MAP, AT(lines), .table = &line_table,
 		.help = "serial lines and TCP endpoints that devices hang on"},
 	{"devices", KEY_MAP, AT(devices), .table = &device_table, .help = "what is polled, and its points"},

@@ -18,13 +18,14 @@
 
 struct gateway_opts {
 	struct key_head head;
-	const char *site;        /* one or more topic levels */
-	int log;                 /* enum log_level */
-	const char *topic;       /* of points: a template of {site}, {line}, {device}, {point} */
-	const char *control;     /* path of the control socket */
-	int64_t stop_timeout_ms; /* how long a stop may take to drain and say goodbye */
-	struct key_list lines;   /* struct line_opts */
-	struct key_list devices; /* struct device_opts */
+	const char *site;          /* one or more topic levels */
+	int log;                   /* enum log_level */
+	const char *topic;         /* of points: a template of {site}, {line}, {device}, {point} */
+	const char *control;       /* path of the control socket */
+	int64_t stop_timeout_ms;   /* how long a stop may take to drain and say goodbye */
+	int64_t command_expiry_ms; /* of a command whose message has none */
+	struct key_list lines;     /* struct line_opts */
+	struct key_list devices;   /* struct device_opts */
 	const struct key_node *templates;
 	struct broker_opts broker;
 	struct store_opts store;

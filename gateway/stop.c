@@ -38,6 +38,7 @@ void gateway_stop(struct gateway *g, const char *reason)
 	g->stop_until_ms = now_ms + timeout_ms;
 	loop_disarm(g->loop, &g->health_timer);
 	field_stop(g->field);
+	setter_stop(g->setter);
 	broker_stop(g->broker);
 	upstreams_hold_inbound(g->upstreams);
 	loop_arm(g->loop, &g->stop_timer, now_ms);

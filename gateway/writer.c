@@ -6,6 +6,7 @@
 #include "gateway/asker.h"
 #include "gateway/audit.h"
 #include "gateway/encode.h"
+#include "gateway/ending.h"
 #include "gateway/internal.h"
 #include "gateway/schema.h"
 
@@ -71,6 +72,7 @@ static void tell(struct writing *w)
 		.asked = {(const uint8_t *)w->value, strlen(w->value)},
 		.before = {w->before ? msg_payload(w->before) : NULL, w->before ? w->before->payload_len : 0},
 		.ok = e->end == ERRAND_OK,
+		.outcome = ending_name(ending_of(e, false)),
 		.reason = e->reason};
 	struct msg *m = audit_event(gateway_site(w->gateway), &event, w->gateway->clock);
 

@@ -22,6 +22,21 @@ int lane_publish(struct lane *l, struct msg *m)
 	return lane_says;
 }
 
+static bool committed;
+
+uint64_t lane_ticket(const struct lane *l)
+{
+	(void)l;
+	return 7;
+}
+
+bool lane_safe(struct lane *l, uint64_t ticket)
+{
+	(void)l;
+	assert_int_equal(ticket, 7);
+	return committed;
+}
+
 static struct fake_clock clock_of_test;
 static struct loop *loop;
 static struct outbox box;
@@ -125,6 +140,38 @@ static void an_error_of_the_lane_does_not_hold_up_the_rest(void **state)
 	assert_true(outbox_empty(&box));
 }
 
+static void what_was_posted_is_safe_once_it_left_and_was_committed(void **state)
+{
+	struct outbox_mark m;
+
+	(void)state;
+	lane_says = ROUTE_BUSY;
+	committed = false;
+	m = outbox_mark(&box);
+	post("e", "1", false);
+	assert_int_equal(outbox_fate(&box, &m), OUTBOX_WAITS);
+	committed = true; /* of something else */
+	assert_int_equal(outbox_fate(&box, &m), OUTBOX_WAITS);
+	committed = false;
+	lane_says = 0;
+	retry();
+	assert_int_equal(outbox_fate(&box, &m), OUTBOX_WAITS);
+	committed = true;
+	assert_int_equal(outbox_fate(&box, &m), OUTBOX_SAFE);
+}
+
+static void what_had_to_give_way_is_known(void **state)
+{
+	struct outbox_mark m;
+
+	(void)state;
+	lane_says = ROUTE_BUSY;
+	m = outbox_mark(&box);
+	for (int i = 0; i < OUTBOX_MAX + 1; i++)
+		post("e", "1", false);
+	assert_int_equal(outbox_fate(&box, &m), OUTBOX_LOST);
+}
+
 int main(void)
 {
 #define with_box(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -134,6 +181,8 @@ int main(void)
 		with_box(a_newer_state_replaces_the_older_but_events_all_stay),
 		with_box(a_full_outbox_drops_the_oldest_and_counts),
 		with_box(an_error_of_the_lane_does_not_hold_up_the_rest),
+		with_box(what_was_posted_is_safe_once_it_left_and_was_committed),
+		with_box(what_had_to_give_way_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
