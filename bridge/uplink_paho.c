@@ -191,7 +191,11 @@ static struct ticket *ticket(struct paho *p, uint32_t tag)
 {
 	struct ticket *t = &p->tickets[tag];
 
-	*t = (struct ticket){p, p->calls, tag, 0};
+	/* The status is sent anew before its answer is here, so the ticket may be read at this moment. */
+	if (t->call != p->calls)
+		*t = (struct ticket){p, p->calls, tag, 0};
+	if (t->id != 0)
+		t->id = 0;
 	return t;
 }
 
