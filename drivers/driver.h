@@ -77,9 +77,10 @@ struct line_device_stats {
 	uint64_t count[LINE_COUNTERS];
 	int64_t turnaround_us; /* smoothed; -1: not measured */
 	int64_t median_us, p99_us;
-	unsigned grade_permille; /* how sound the wire to it is; 1000: nothing was wrong lately (drivers/grade.h) */
-	const char *reason;      /* of its last failure; static text; NULL: none yet */
-	int64_t answered_ms;     /* wall; its last answer; 0: never */
+	int64_t every_us, comes_us; /* of its quickest values: as wanted, and as they came lately; 0: not known yet */
+	unsigned grade_permille;    /* how sound the wire to it is; 1000: nothing was wrong lately (drivers/grade.h) */
+	const char *reason;         /* of its last failure; static text; NULL: none yet */
+	int64_t answered_ms;        /* wall; its last answer; 0: never */
 };
 
 /* opts must outlive the line; the sink is copied. */

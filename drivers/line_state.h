@@ -26,12 +26,14 @@ struct berth;
 
 struct line_device {
 	struct device health;
-	struct grade grade;                    /* of the wire to it */
-	struct spread spread;                  /* of its turnaround */
-	struct report_state *points;           /* one per point, in the order of the options */
+	struct grade grade;   /* of the wire to it */
+	struct spread spread; /* of its turnaround */
+	int64_t quickest_us, wanted_us,
+		came_us;             /* of its jobs since account(): the shortest period; sums over their runs */
+	struct report_state *points; /* one per point, in the order of the options */
 	_Atomic uint64_t count[LINE_COUNTERS]; /* any thread reads, also what is below */
 	_Atomic int state;
-	_Atomic int64_t turnaround_us, median_us, p99_us;
+	_Atomic int64_t turnaround_us, median_us, p99_us, every_us, comes_us;
 	_Atomic unsigned grade_permille;
 	_Atomic(const char *) reason; /* of its last failure; static text */
 	_Atomic int64_t answered_ms;  /* wall; 0: never */

@@ -161,6 +161,7 @@ static enum outcome exchange_once(struct modbus *m, struct exchange *x)
 	if (r < 0)
 		return exchange_fail(x, OUTCOME_GONE, "port");
 	o = rtu_exchange(m->rtu, &m->wire, x);
+	m->wire.suspect = o == OUTCOME_GARBLED && !m->opts->address;
 	m->heard = m->heard || o == OUTCOME_OK || o == OUTCOME_REFUSED;
 	if (x->reason)
 		wire_note(&m->wire, LINE_FAULT, wire_now(&m->wire), x->reason, strlen(x->reason));

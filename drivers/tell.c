@@ -246,6 +246,8 @@ void line_device_stats(const struct line *l, size_t device, struct line_device_s
 	out->turnaround_us = atomic_load_explicit(&d->turnaround_us, memory_order_relaxed);
 	out->median_us = atomic_load_explicit(&d->median_us, memory_order_relaxed);
 	out->p99_us = atomic_load_explicit(&d->p99_us, memory_order_relaxed);
+	out->every_us = atomic_load_explicit(&d->every_us, memory_order_relaxed);
+	out->comes_us = atomic_load_explicit(&d->comes_us, memory_order_relaxed);
 	out->reason = atomic_load_explicit(&d->reason, memory_order_relaxed);
 	out->answered_ms = atomic_load_explicit(&d->answered_ms, memory_order_relaxed);
 }

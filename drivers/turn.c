@@ -187,6 +187,17 @@ void line_ask_again(struct line *l)
 	l->again = true;
 }
 
+/* How long ago it ran last, against how long ago that should have been. */
+static void note_interval(struct line_device *d, const struct job *j, int64_t now_us)
+{
+	if (j->ran_us == 0)
+		return;
+	d->wanted_us += j->period_us;
+	d->came_us += now_us - j->ran_us;
+	if (d->quickest_us == 0 || j->period_us < d->quickest_us)
+		d->quickest_us = j->period_us;
+}
+
 static void run_job(struct line *l, struct job *j, bool alone)
 {
 	const struct device *health = &l->devices[j->device].health;
@@ -195,6 +206,7 @@ static void run_job(struct line *l, struct job *j, bool alone)
 	enum outcome o;
 
 	line_count_device(l, j->device, COUNT_REQUESTS, 1);
+	note_interval(&l->devices[j->device], j, from_us);
 	l->late = schedule_begin(j, from_us);
 	if (alone)
 		l->job_due_us = INT64_MAX; /* nobody waits for this device */
@@ -290,6 +302,19 @@ static int64_t next_us(const struct line *l, const struct job *j, int64_t probe_
 	return next;
 }
 
+/* Of one that is asked more rarely than that, since it was asked last. */
+static void account_device(struct line_device *d)
+{
+	double slower = d->wanted_us > 0 ? (double)d->came_us / (double)d->wanted_us : 0;
+
+	if (slower == 0)
+		return;
+	atomic_store_explicit(&d->every_us, d->quickest_us, memory_order_relaxed);
+	atomic_store_explicit(
+		&d->comes_us, (int64_t)((double)d->quickest_us * (slower > 1 ? slower : 1)), memory_order_relaxed);
+	d->wanted_us = d->came_us = d->quickest_us = 0;
+}
+
 /* Shares of the last few seconds, for the statistics. */
 static void account(struct line *l, int64_t now_us)
 {
@@ -303,6 +328,8 @@ static void account(struct line *l, int64_t now_us)
 	atomic_store_explicit(&l->busy_permille, (unsigned)(1000 * l->busy_us / span_us), memory_order_relaxed);
 	atomic_store_explicit(
 		&l->rate_permille, (unsigned)(1000 - 1000 * stretched_us / span_us), memory_order_relaxed);
+	for (size_t i = 0; i < l->opts->device_count; i++)
+		account_device(&l->devices[i]);
 	l->window_us = now_us;
 	l->busy_us = 0;
 	l->stretched_us = l->schedule.stretched_us;

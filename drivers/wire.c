@@ -168,12 +168,12 @@ static int64_t longer(int64_t a_us, int64_t b_us)
 	return a_us > b_us ? a_us : b_us;
 }
 
-/* Of a late reply that comes in lumps the next is waited for. */
+/* Of a late or a damaged reply that comes in lumps the next is waited for. */
 static int64_t need_us(const struct wire *w, int64_t pause_us)
 {
 	int64_t us = longer(w->silence_us, pause_us);
 
-	return w->doubt && doubt_hears(w->doubt, w->last_byte_us) ? longer(us, LUMP_US) : us;
+	return w->suspect || (w->doubt && doubt_hears(w->doubt, w->last_byte_us)) ? longer(us, LUMP_US) : us;
 }
 
 int wire_quiet(struct wire *w, int64_t pause_us)
@@ -185,6 +185,7 @@ int wire_quiet(struct wire *w, int64_t pause_us)
 		int r = await_sharply(w, w->last_byte_us + need_us(w, pause_us));
 		ssize_t n;
 
+		w->suspect = w->suspect && r != WIRE_TIMEOUT;
 		if (r != 0)
 			return r == WIRE_TIMEOUT ? 0 : r;
 		n = wire_read(w, stray, sizeof(stray));

@@ -33,6 +33,7 @@ struct wire {
 	int64_t silence_us;
 	int64_t last_byte_us; /* heard, or (calculated) left */
 	int64_t lead_us;      /* how much too late this thread is woken, mostly */
+	bool suspect;         /* what came last was no whole reply: the rest of it may come after a pause */
 	uint64_t noise_bytes; /* nobody had asked for */
 	struct tape *tape;    /* what passes here is noted; NULL: it is not */
 	struct doubt *doubt;  /* looks for late replies in what nobody asked for; NULL: it is all noise */

@@ -114,6 +114,81 @@ static void print_block(FILE *out, const struct busplan *p, const struct block *
 		units_time_text(refresh, sizeof(refresh), (int64_t)(refresh_ms + 0.5)));
 }
 
+/* Rounded up to two digits. */
+static int64_t roomy_ms(double ms)
+{
+	int64_t unit = 1;
+
+	while (ms / (double)unit > 99)
+		unit *= 10;
+	return unit * (int64_t)(ms / (double)unit + 1);
+}
+
+struct share {
+	double load;
+	int64_t every_ms; /* of its quickest values */
+	bool even;        /* all of them come at that rate */
+};
+
+static struct share share_of(const struct busplan *p, size_t device)
+{
+	struct share s = {.even = true};
+
+	for (size_t i = 0; i < p->blocks.count; i++) {
+		const struct block *b = &p->blocks.list[i];
+
+		if (b->device != device)
+			continue;
+		s.load += busplan_block_us(p, b) / (1000.0 * (double)(b->every_ms > 0 ? b->every_ms : 1));
+		s.even = s.even && (s.every_ms == 0 || s.every_ms == b->every_ms);
+		if (s.every_ms == 0 || b->every_ms < s.every_ms)
+			s.every_ms = b->every_ms;
+	}
+	return s;
+}
+
+static void print_remedy(FILE *out, const struct busplan *p, const char *name, const struct share *most)
+{
+	double others = p->load - most->load;
+	char text[40];
+
+	fprintf(out, "  to get all in time: every value %.2g times as rarely", p->load);
+	if (others < 1 && most->even)
+		fprintf(out, "; or `every: %s` for %s alone",
+			units_time_text(
+				text, sizeof(text), roomy_ms((double)most->every_ms * most->load / (1 - others))),
+			name);
+	else if (others < 1)
+		fprintf(out, "; or those of %s alone %.2g times as rarely", name, most->load / (1 - others) + 0.05);
+	if (line_is_bus(p->line))
+		fputs("; or a faster line (`--what-if baud=115200`), or a second one", out);
+	fputc('\n', out);
+}
+
+/* A line that is asked for more than it carries: who takes how much of it, and what would do. */
+static void print_shares(FILE *out, const struct busplan *p, int width)
+{
+	struct share most = {0};
+	size_t which = 0;
+
+	fprintf(out, "  %-*s  %11s   %-12s  %s\n", width, "device", "of the time", "wanted every", "comes every");
+	for (size_t i = 0; i < p->line->device_count; i++) {
+		struct share s = share_of(p, i);
+		char every[40], comes[40];
+
+		if (s.load == 0)
+			continue;
+		fprintf(out, "  %-*s  %9.1f %%   %-12s  %s\n", width, p->line->devices[i]->head.name, 100 * s.load,
+			units_time_text(every, sizeof(every), s.every_ms),
+			units_time_text(comes, sizeof(comes), (int64_t)((double)s.every_ms * p->load + 0.5)));
+		if (s.load > most.load) {
+			most = s;
+			which = i;
+		}
+	}
+	print_remedy(out, p, p->line->devices[which]->head.name, &most);
+}
+
 static int print_line(FILE *out, const struct line_opts *l, int64_t turnaround_us)
 {
 	struct busplan p;
@@ -132,6 +207,8 @@ static int print_line(FILE *out, const struct line_opts *l, int64_t turnaround_u
 		"comes every");
 	for (size_t i = 0; i < p.blocks.count; i++)
 		print_block(out, &p, &p.blocks.list[i], width);
+	if (p.load > 1)
+		print_shares(out, &p, width);
 	busplan_fini(&p);
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ENOUGH_REQUESTS = 3, ENOUGH_FAULTS = 5 };
+enum { ENOUGH_REQUESTS = 3, ENOUGH_FAULTS = 5, ENOUGH_RATE = 950 };
 
 __attribute__((format(printf, 2, 3))) static size_t say(char *out, const char *fmt, ...)
 {
@@ -84,13 +84,24 @@ static size_t never_heard(const struct diagnose *d, const struct sum *s, char *o
 		name);
 }
 
+static size_t overloaded(const struct diagnose *d, char *out)
+{
+	if (d->line->rate_permille >= ENOUGH_RATE)
+		return 0;
+	return say(out, "it is asked for more than it carries; `weir check --plan` shows which device takes how much "
+			"of it, and "
+			"what to change");
+}
+
 size_t diagnose_line(const struct diagnose *d, char *out)
 {
 	struct sum s = sum_up(d);
 
 	out[0] = '\0';
-	if (!line_is_modbus(d->opts) || !d->line->up || s.down == 0 || s.requests < ENOUGH_REQUESTS)
+	if (!line_is_modbus(d->opts) || !d->line->up || s.requests < ENOUGH_REQUESTS)
 		return 0;
+	if (s.down == 0)
+		return overloaded(d, out);
 	if (s.replies == 0)
 		return never_heard(d, &s, out);
 	if (s.down == d->opts->device_count && s.heard > 1)

@@ -40,7 +40,8 @@ struct row {
 	int64_t unit; /* -1: the line */
 	const uint64_t *count;
 	int64_t median_us, p99_us;
-	int grade_permille; /* -1: the line */
+	int64_t every_us, comes_us; /* 0: not known */
+	int grade_permille;         /* -1: the line */
 };
 
 static struct row row_of_line(const struct line_opts *o, const struct line_stats *st)
@@ -63,6 +64,8 @@ static struct row row_of_device(const struct device_opts *o, const struct line_d
 		.count = st->count,
 		.median_us = st->median_us,
 		.p99_us = st->p99_us,
+		.every_us = st->every_us,
+		.comes_us = st->comes_us,
 		.grade_permille = (int)st->grade_permille};
 }
 
@@ -73,7 +76,7 @@ static void head_text(FILE *out)
 	fprintf(out, "%-24s %-9s", "", "");
 	for (size_t i = 0; i < KEY_COUNT(columns); i++)
 		fprintf(out, " %10s", columns[i].name);
-	fprintf(out, " %12s %12s %8s\n", "answers in", "99 % within", "wire");
+	fprintf(out, " %12s %12s %8s %12s %12s\n", "answers in", "99 % within", "wire", "wanted every", "comes every");
 }
 
 static void time_text(FILE *out, int64_t us)
@@ -92,7 +95,11 @@ static void row_text(FILE *out, const struct row *r)
 	time_text(out, r->median_us);
 	time_text(out, r->p99_us);
 	if (r->grade_permille >= 0)
-		fprintf(out, " %6d.%d %%", r->grade_permille / 10, r->grade_permille % 10);
+		fprintf(out, " %4d.%d %%", r->grade_permille / 10, r->grade_permille % 10);
+	if (r->every_us > 0) {
+		time_text(out, r->every_us);
+		time_text(out, r->comes_us);
+	}
 	fputc('\n', out);
 }
 
@@ -178,6 +185,8 @@ static void put_row(struct json *j, const struct row *r)
 	json_int(j, r->unit);
 	json_key(j, "wire");
 	json_real(j, r->grade_permille / 1000.0);
+	put_time(j, "wanted_every_ms", r->every_us > 0 ? r->every_us : -1);
+	put_time(j, "comes_every_ms", r->every_us > 0 ? r->comes_us : -1);
 	json_key(j, "reason");
 	json_str(j, r->reason);
 }

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SHORT = 20 }; /* a twentieth behind what is wanted is told */
+
 static const char NO_MEMORY[] = "no memory for the answer\n";
 
 static void answer_file(struct control_call *call, bool ok, FILE *out, char **text, size_t *len)
@@ -130,6 +132,9 @@ static void device_line(
 		fprintf(out, ", %" PRIu64 " late replies", st->count[COUNT_LATE]);
 	if (st->turnaround_us >= 0)
 		fprintf(out, ", answers in %.1f ms", (double)st->turnaround_us / 1000);
+	if (st->state == DEVICE_UP && st->comes_us > st->every_us + st->every_us / SHORT)
+		fprintf(out, ", comes every %.3g s instead of %.3g s", (double)st->comes_us / 1e6,
+			(double)st->every_us / 1e6);
 	if (identity)
 		fprintf(out, ", is %s", identity);
 	fputc('\n', out);

@@ -196,6 +196,26 @@ static void page_has_a_row_for_each_request(void **state)
 	look_away(&l);
 }
 
+/* The times of an overloaded line: each device with its share, and what would do. */
+static void overload_is_told_of_each_device(void **state)
+{
+	static const char *const what_if[] = {"baud=2400"};
+	struct look l = look(what_if, 1);
+	char *page;
+	size_t len;
+	FILE *out = open_memstream(&page, &len);
+
+	(void)state;
+	assert_non_null(out);
+	assert_int_equal(busplan_print(out, l.o, 2000), 0);
+	assert_int_equal(fclose(out), 0);
+	if (!strstr(page, "  a      ") || !strstr(page, "wanted every  comes every") ||
+		!strstr(page, "  to get all in time: every value 1."))
+		fail_msg("%s", page);
+	free(page);
+	look_away(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +225,7 @@ int main(void)
 		cmocka_unit_test(what_if_with_a_mistake_says_so),
 		cmocka_unit_test(overload_is_told_with_the_rate_that_carries_it),
 		cmocka_unit_test(page_has_a_row_for_each_request),
+		cmocka_unit_test(overload_is_told_of_each_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,7 +70,7 @@ static void figures_lead_to_their_cause(void **state)
 		.state = DEVICE_UP, .answered_ms = NOW_MS, .count = {[COUNT_REQUESTS] = 100, [COUNT_REPLIES] = 100}};
 	struct line_opts opts = {
 		.head.name = "bus", .driver = DRIVER_MODBUS_RTU, .devices = devices, .device_count = 2};
-	struct line_stats line = {.up = true};
+	struct line_stats line = {.up = true, .rate_permille = 1000};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {

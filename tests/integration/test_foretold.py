@@ -4,6 +4,7 @@
 its pace is the wire's. What a round puts on the wire is judged, and how long it takes. A machine that others keep busy
 adds its own delays to those of the wire, and the plan follows what requests take: there a miss says nothing."""
 
+import json
 import os
 import re
 import subprocess
@@ -80,6 +81,14 @@ class Line(harness.Room):
         each = sent / requests * char_ms + 7 * char_ms + TURNAROUND_MS
         return each * round(requests / rounds), 1000 * span / rounds, 1000 * late / naps  # the span cuts a round at both ends
 
+    def check_told(self, measured):
+        """What `weir status` says of each device lately, against what was measured just now."""
+        said = json.loads(subprocess.run([harness.build_dir() / "gateway/weir", "status", "bus", "--json", "--socket",
+                                          self.dir / "weir.sock"], capture_output=True, text=True, check=True).stdout)
+        for device in said["devices"]:
+            if device["wanted_every_ms"] != 20 or abs(device["comes_every_ms"] - measured) > 0.2 * measured:
+                raise Failed(f"a round takes {measured:.1f} ms; {device}")
+
 
 def refresh_is_what_check_foretold():
     with Line() as line:
@@ -94,6 +103,7 @@ def refresh_is_what_check_foretold():
             quietest = min(quietest, late)
             print(f"foretold {foretold:.1f} ms, wire {spent:.1f} ms, measured {measured:.1f} ms, wakes {late:.2f} ms late")
             if max(abs(spent - foretold), abs(measured - foretold)) <= 0.05 * foretold:
+                line.check_told(measured)
                 return f"{spent:.1f} ms on the wire, a round in {measured:.1f} ms, {foretold:.1f} foretold"
         if quietest > BUSY_MS or os.getloadavg()[0] > os.cpu_count():
             return f"{foretold:.1f} ms foretold; the machine is too busy to tell: {found} ms on the wire and in all"

@@ -19,7 +19,7 @@ T15_US, T35_US, FAST_BAUD = 750, 1750, 19200
 BROADCAST_S = 0.1  # the least that slaves are given to work a broadcast off
 TICK_S = 0.01      # of the clock in the values
 LATE_S = 0.003     # a busy machine made the judge itself so late
-STALL_S = 0.06     # it did not look for so long: what came meanwhile is not judged
+STALL_S = 0.03     # it did not look for so long: what came meanwhile is not judged
 CROSSED_S = 0.0005 # a request and a late reply can begin at the same moment; a request is seen so much after its begin
 SOUND = 4          # requests of a unit after a fault: a master may ask more than one to be sure of the next
 
@@ -164,6 +164,7 @@ class Bench:
         self.failed = {}     # by unit: sound replies to come
         self.pending = []    # (when, bytes, do they go on with what came before)
         self.excused = False
+        self.looked = time.monotonic()
         self.plug_in()
 
     # --- the port
@@ -243,6 +244,7 @@ class Bench:
             now = time.monotonic()
             # The master may have given up what came so late by our fault; it sees bytes no sooner than they are written.
             self.excused = now - due > LATE_S
+            self.stalls += now - due > STALL_S / 3
             self.busy_until = max(self.busy_until, now)
             self.slack_s = 0
             if not goes_on and select.select([self.master], [], [], 0)[0]:
@@ -253,11 +255,11 @@ class Bench:
         self.pending.sort(key=lambda p: p[0])
         left = self.pending[0][0] - time.monotonic() if self.pending else 0.02
         wanted = [ear] if self.master < 0 else [self.master, ear]
-        before = time.monotonic()
         ready = select.select(wanted, [], [], min(max(left - 0.0001, 0), 0.02))[0]
         began = time.monotonic()
-        if began - before > STALL_S:
+        if began - self.looked > STALL_S:
             self.stalls, self.excused = self.stalls + 1, True
+        self.looked = began
         if ear in ready:
             return self.obey(ear)
         if self.master in ready:
@@ -285,6 +287,7 @@ class Bench:
             self.unplug()
         elif word == "plug in":
             self.plug_in()
+        self.looked = time.monotonic()
         ear.send((self.requests, self.violations, self.stalls))
         return word != "end"
 
