@@ -2,6 +2,7 @@
 #include "broker/alias.h"
 
 #include "broker/core.h"
+#include "broker/ration.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,17 +26,21 @@ static struct aliases *aliases_of(struct conn *c)
 	return c->aliases;
 }
 
-static int learn(struct name *n, struct span topic, uint32_t hash)
+static int learn(struct broker *b, struct name *n, struct span topic, uint32_t hash)
 {
 	char *text;
 
 	if (n->text && n->len == topic.len && memcmp(n->text, topic.at, topic.len) == 0)
 		return 0;
+	if (topic.len > n->len && !ration_has(b, topic.len - n->len))
+		return RC_QUOTA;
 	text = malloc(topic.len);
 	if (!text)
 		return -ENOMEM;
 	memcpy(text, topic.at, topic.len);
 	free(n->text);
+	ration_give(b, n->len);
+	ration_take(b, topic.len);
 	*n = (struct name){.text = text, .len = (uint32_t)topic.len, .hash = hash};
 	return 0;
 }
@@ -57,7 +62,7 @@ int alias_resolve(struct conn *c, struct publish *p)
 		return -ENOMEM;
 	n = &a->in[p->alias - 1];
 	if (p->topic.len > 0)
-		return learn(n, p->topic, 0);
+		return learn(c->broker, n, p->topic, 0);
 	if (!n->text)
 		return RC_PROTOCOL;
 	p->topic = (struct span){(const uint8_t *)n->text, n->len};
@@ -84,16 +89,18 @@ bool alias_towards(struct conn *c, struct publish_head *h)
 		h->alias = (uint16_t)(i + 1);
 		return true;
 	}
-	if (!a->out || a->out_count == max || learn(&a->out[a->out_count], h->topic, hash) < 0)
+	if (!a->out || a->out_count == max || learn(c->broker, &a->out[a->out_count], h->topic, hash) != 0)
 		return false;
 	h->alias = ++a->out_count;
 	return true;
 }
 
-static void free_names(struct name *list, uint16_t count)
+static void free_names(struct broker *b, struct name *list, uint16_t count)
 {
-	for (uint16_t i = 0; i < count; i++)
+	for (uint16_t i = 0; i < count; i++) {
+		ration_give(b, list[i].len);
 		free(list[i].text);
+	}
 	free(list);
 }
 
@@ -101,8 +108,8 @@ void alias_forget(struct conn *c)
 {
 	if (!c->aliases)
 		return;
-	free_names(c->aliases->in, c->aliases->in_count);
-	free_names(c->aliases->out, c->aliases->out_count);
+	free_names(c->broker, c->aliases->in, c->aliases->in_count);
+	free_names(c->broker, c->aliases->out, c->aliases->out_count);
 	free(c->aliases);
 	c->aliases = NULL;
 }

@@ -17,7 +17,7 @@
 enum { ALIAS_OUT = 64, ALIAS_MIN_TOPIC = 4, ALIAS_COSTS = 5 };
 
 /* The topic of a publish with an alias: sets p->topic or learns it. 0, RC_BAD_ALIAS, RC_PROTOCOL (unknown),
- * or -ENOMEM. */
+ * RC_QUOTA (ration.h), or -ENOMEM. */
 int alias_resolve(struct conn *c, struct publish *p);
 /* Puts an alias in the packet: instead of the topic when the client knows it, else with it. false: none. */
 bool alias_towards(struct conn *c, struct publish_head *h);

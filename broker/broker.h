@@ -99,6 +99,7 @@ struct broker_opts {
 	int64_t queue_memory;
 	int queue_policy; /* enum broker_queue_policy */
 	int64_t max_subscriptions;
+	int64_t session_memory; /* ration.h */
 	int64_t max_retained_messages;
 	int64_t max_retained_bytes;
 	int64_t retained_interval_ms; /* 0: each value at once */

@@ -12,6 +12,7 @@
 #include "broker/encode.h"
 #include "broker/mount.h"
 #include "broker/page.h"
+#include "broker/ration.h"
 #include "broker/unrest.h"
 #include "broker/will.h"
 #include "broker/words.h"
@@ -324,6 +325,15 @@ static bool ledger_room(struct broker *b, const struct connect *m, struct span i
 	return false;
 }
 
+/* What is there of this client already makes way for it. */
+static bool session_room(struct broker *b, const struct connect *m, struct span id)
+{
+	const struct session *s = sessions_find(&b->sessions, id.at, id.len);
+	size_t fresh = (s ? 0 : id.len) + will_bytes(m), old = s && s->will ? msg_bytes(s->will->msg) : 0;
+
+	return fresh <= old || ration_has(b, fresh - old);
+}
+
 static int open_session(struct conn *c, const struct connect *m, struct span id, const char *user, bool *present)
 {
 	struct broker *b = c->broker;
@@ -388,6 +398,8 @@ static int let_in(struct conn *c, const struct connect *m, const char *user)
 
 	if (too_many(b, id))
 		words_say(&words, "no more sessions (max_sessions)");
+	else if (!session_room(b, m, id))
+		words_say(&words, "no more room for client ids and wills (session_memory)");
 	else if (!ledger_room(b, m, id))
 		words_say(&words, "what is kept on the disk is full (state_bytes)");
 	if (words.text[0] != '\0')

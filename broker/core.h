@@ -113,7 +113,7 @@ struct broker {
 	struct owed_list owed_store, owed_ledger;
 
 	struct exact exact;
-	uint64_t queued_bytes, input_bytes, output_bytes;
+	uint64_t queued_bytes, input_bytes, output_bytes, rationed;
 	struct conn *rate_waiters; /* published faster than they may */
 	struct loop_timer rate_timer;
 	uint64_t assigned; /* parts of assigned client ids */

@@ -125,6 +125,7 @@ static void open_play(struct play *p)
 		.max_queued_bytes = 4096,
 		.queue_memory = 8192,
 		.max_subscriptions = 20,
+		.session_memory = 65536,
 		.max_retained_messages = 6,
 		.max_retained_bytes = 4096,
 	};

@@ -344,6 +344,9 @@ static const struct key keys[] = {
 		.help = "what happens when a client's queue is full; dropped messages are counted"},
 	{"max_subscriptions", KEY_INT, OF(max_subscriptions), .min = 1, .max = 100000000, .dflt = "1000000",
 		.help = "subscriptions of one client"},
+	{"session_memory", KEY_SIZE, OF(session_memory), .min = 65536, .max = 1LL << 40, .dflt = "256MiB",
+		.help = "bytes of subscriptions, client ids, wills and topic aliases, of all clients together; the "
+			"subscriptions of one client take no more than is left for all; what is beyond is refused"},
 	{"max_retained_messages", KEY_INT, OF(max_retained_messages), .min = 0, .max = 100000000, .dflt = "1000000",
 		.help = "topics with a retained message"},
 	{"max_retained_bytes", KEY_SIZE, OF(max_retained_bytes), .min = 0, .max = 1LL << 40, .dflt = "256MiB",

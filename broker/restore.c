@@ -10,6 +10,7 @@
 #include "broker/entry.h"
 #include "broker/flights.h"
 #include "broker/page.h"
+#include "broker/ration.h"
 #include "broker/shelf.h"
 #include "broker/will.h"
 
@@ -150,19 +151,15 @@ static int take_state(struct walk *w, uint64_t number, const struct entry *e)
 static int take_will(struct walk *w, uint64_t number, const struct entry *e)
 {
 	struct session *s = session_of(w, e);
-	struct will *will = s ? calloc(1, sizeof(*will)) : NULL;
+	struct msg *m = s ? entry_msg(e, 0) : NULL;
+	struct will *will;
 	uint64_t before;
 
 	if (!s)
 		return orphan(w, number);
-	if (will)
-		will->msg = entry_msg(e, 0);
-	if (!will || !will->msg) {
-		free(will);
+	if (!m || will_of_take(&will, w->b, m, e->seconds) < 0)
 		return -ENOMEM;
-	}
-	will->msg->origin = MSG_FROM_CLIENT;
-	will->delay_s = e->seconds;
+	m->origin = MSG_FROM_CLIENT;
 	will_free(s->will);
 	s->will = will;
 	before = s->page->will;
@@ -180,12 +177,18 @@ static int subscribe(struct session *s, const struct entry *e, uint32_t *share)
 
 	if (e->group.len > 0) {
 		r = share_join(b, group, e->group.len, filter, e->filter.len, sub);
+		if (r == SUBS_NEW)
+			ration_take_sub(s, e->group, e->filter);
 		*share = share_find(b, group, e->group.len, filter, e->filter.len);
 		return r;
 	}
 	*share = UINT32_MAX;
 	r = subs_set(&b->subs, filter, e->filter.len, sub, &node);
-	return r == SUBS_NEW && session_add_sub(s, node) < 0 ? -ENOMEM : r;
+	if (r == SUBS_NEW && session_add_sub(s, node) < 0)
+		return -ENOMEM;
+	if (r == SUBS_NEW)
+		ration_take_sub(s, e->group, e->filter);
+	return r;
 }
 
 static int take_sub(struct walk *w, uint64_t number, const struct entry *e)

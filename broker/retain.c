@@ -65,12 +65,28 @@ static void tell(struct retain *r, uint32_t place, struct msg *m, bool late)
 		r->changed(r->ctx, place, m, late);
 }
 
+/* What it takes. Of an ordinary topic msg_bytes() says it well enough; the nodes of a deep one take more than its text. */
+static uint64_t cost(const char *topic, size_t len, size_t bytes)
+{
+	enum { ORDINARY = 8, LEVEL_COSTS = 36 };
+	size_t levels = 1;
+
+	for (size_t i = 0; i < len; i++)
+		levels += topic[i] == '/';
+	return bytes + (levels > ORDINARY ? (levels - ORDINARY) * LEVEL_COSTS : 0);
+}
+
+static uint64_t cost_of(const struct msg *m)
+{
+	return cost(msg_topic(m), m->topic_len, msg_bytes(m));
+}
+
 static void clear(struct retain *r, uint32_t node)
 {
 	struct tree_node *n = tree_node(&r->tree, node);
 	uint32_t i = n->value;
 
-	r->bytes -= msg_bytes(r->all[i]);
+	r->bytes -= cost_of(r->all[i]);
 	r->count--;
 	r->ours -= is_ours(msg_topic(r->all[i]), r->all[i]->topic_len);
 	msg_unref(r->all[i]);
@@ -96,7 +112,7 @@ static int add(struct retain *r, struct msg *m, bool late)
 	r->all[i] = msg_ref(m);
 	r->count++;
 	r->ours += is_ours(msg_topic(m), m->topic_len);
-	r->bytes += msg_bytes(m);
+	r->bytes += cost_of(m);
 	tell(r, i, m, late);
 	return 0;
 }
@@ -109,8 +125,8 @@ bool retain_fits(const struct retain *r, const char *topic, size_t len, size_t b
 	if (is_ours(topic, len))
 		return true;
 	if (i != 0)
-		return r->bytes - msg_bytes(r->all[i]) + bytes <= r->max_bytes;
-	return r->count - r->ours < r->max_count && r->bytes + bytes <= r->max_bytes;
+		return r->bytes - cost_of(r->all[i]) + cost(topic, len, bytes) <= r->max_bytes;
+	return r->count - r->ours < r->max_count && r->bytes + cost(topic, len, bytes) <= r->max_bytes;
 }
 
 int retain_set(struct retain *r, struct msg *m, bool late)
@@ -127,8 +143,8 @@ int retain_set(struct retain *r, struct msg *m, bool late)
 		return RETAIN_FULL;
 	if (i == 0)
 		return add(r, m, late);
-	r->bytes += msg_bytes(m);
-	r->bytes -= msg_bytes(r->all[i]);
+	r->bytes += cost_of(m);
+	r->bytes -= cost_of(r->all[i]);
 	msg_unref(r->all[i]);
 	r->all[i] = msg_ref(m);
 	tell(r, i, m, late);

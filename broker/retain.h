@@ -2,7 +2,8 @@
 /* retain.h - the last retained message of each topic.
  *
  * Owner     broker thread.
- * Memory    one reference per message, at most max_count messages of max_bytes in all; the topic's tree nodes.
+ * Memory    one reference per message, at most max_count messages of max_bytes in all, with the tree nodes
+ *           of deep topics.
  * Outcomes  RETAIN_FULL: a new topic would pass a bound. `$SYS/` does not count: it is ours, and few.
  * Time      passed in; expired messages are not handed out, and go when they are met or swept.
  */

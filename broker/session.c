@@ -6,6 +6,7 @@
 #include "broker/delivery.h"
 #include "broker/mark.h"
 #include "broker/page.h"
+#include "broker/ration.h"
 #include "broker/will.h"
 
 #include <assert.h>
@@ -138,6 +139,8 @@ static void free_place(struct sessions *t, struct session *s)
 
 void session_free(struct session *s)
 {
+	ration_give_subs(s);
+	ration_give(s->broker, s->client_id_len);
 	page_end(s);
 	loop_disarm(s->broker->loop, &s->timer);
 	free_place(&s->broker->sessions, s);
@@ -180,6 +183,7 @@ int session_new(struct session **out, struct broker *b, const void *client_id, s
 	s->client_id_len = (uint16_t)len;
 	s->broker = b;
 	session_init_timer(s);
+	ration_take(b, len);
 	memcpy(s->client_id, client_id, len);
 	r = insert(&b->sessions, s);
 	if (r < 0) {

@@ -30,6 +30,7 @@ struct session_queue {
 };
 
 struct will {
+	struct broker *broker;
 	struct msg *msg;
 	uint32_t delay_s;
 };
@@ -57,6 +58,7 @@ struct session {
 	uint32_t expiry_s;
 	uint32_t route_mark, route_at; /* route.c: place in the route being built */
 	uint32_t dropped;
+	uint32_t sub_steps; /* ration.h: what its subscriptions take */
 	uint16_t client_id_len;
 	uint16_t usual; /* pace.c: tenths of messages a second that it publishes; 0: not known yet */
 	uint8_t version : 4, stage : 2, queued : 1; /* stage: of leaving, leave.h */

@@ -8,6 +8,7 @@
 #include "broker/mount.h"
 #include "broker/page.h"
 #include "broker/promise.h"
+#include "broker/ration.h"
 #include "broker/words.h"
 
 #include <errno.h>
@@ -96,6 +97,8 @@ static void explain(struct words *w, const struct conn *c, const struct filter *
 		words_filter(w, c, f->filter);
 	else if (code == RC_QUOTA && c->session->sub_count >= (uint64_t)c->broker->opts.max_subscriptions)
 		words_say(w, "%u subscriptions already (max_subscriptions)", c->session->sub_count);
+	else if (code == RC_QUOTA && !ration_has_sub(c->session, f->group, f->filter))
+		words_say(w, "no more room for subscriptions of this client (session_memory)");
 	else if (code == RC_QUOTA)
 		words_say(w, "what is kept on the disk is full (state_bytes)");
 }
@@ -105,7 +108,7 @@ static uint8_t subscribe_one(struct session *s, struct filter *f, uint32_t id, b
 	const struct broker_opts *o = &s->broker->opts;
 	uint8_t qos = f->qos < o->max_qos ? f->qos : (uint8_t)o->max_qos;
 	struct sub sub = sub_of(s, f, id, qos);
-	bool full = s->sub_count >= (uint64_t)o->max_subscriptions;
+	bool full = s->sub_count >= (uint64_t)o->max_subscriptions || !ration_has_sub(s, f->group, f->filter);
 	const struct sub *before = full || page_kept(s) ? find(s, f) : NULL;
 	bool same = before && before->opts == sub.opts; /* a client that comes back and asks again costs no write */
 	uint32_t ref;
@@ -118,6 +121,8 @@ static uint8_t subscribe_one(struct session *s, struct filter *f, uint32_t id, b
 	if (!before && (full || (page_kept(s) && durable_room(s->broker) == LEDGER_FULL)))
 		return RC_QUOTA;
 	r = f->group.len > 0 ? subscribe_shared(s, f, sub, &ref) : subscribe_plain(s, f, sub, &ref);
+	if (r == SUBS_NEW)
+		ration_take_sub(s, f->group, f->filter);
 	if (r >= 0 && page_kept(s) && !same && page_sub(s, session_sub_at(s, ref), f->group, f->filter, sub.opts) < 0)
 		r = -EIO;
 	if (r < 0)
@@ -266,6 +271,7 @@ static bool unsubscribe_shared(struct session *s, const struct filter *f)
 	if (share == UINT32_MAX || !share_leave(s->broker, share, s->index))
 		return false;
 	session_drop_sub(s, SUB_GROUP | share);
+	ration_give_sub(s, f->group, f->filter);
 	return true;
 }
 
@@ -282,6 +288,7 @@ static bool unsubscribe_one(struct session *s, const struct filter *f)
 	if (node == 0 || !subs_clear(subs, node, s->index))
 		return false;
 	session_drop_sub(s, node);
+	ration_give_sub(s, f->group, f->filter);
 	return true;
 }
 

@@ -4,6 +4,7 @@
 #include "broker/core.h"
 #include "broker/ours.h"
 #include "broker/page.h"
+#include "broker/ration.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,17 +14,14 @@
 int will_new(struct will **out, struct broker *b, const struct connect *c)
 {
 	uint8_t *props = broker_scratch(b, SCRATCH_PROPS, c->will_props.raw.len);
-	struct will *w = c->will ? calloc(1, sizeof(*w)) : NULL;
+	struct msg *m;
 
 	*out = NULL;
 	if (!c->will)
 		return 0;
-	if (!w || !props) {
-		free(w);
+	if (!props)
 		return -ENOMEM;
-	}
-	w->delay_s = props_num(&c->will_props, PROP_WILL_DELAY, 0);
-	w->msg = msg_new(&(struct msg_spec){
+	m = msg_new(&(struct msg_spec){
 		.topic = c->will_topic.at,
 		.topic_len = (uint32_t)c->will_topic.len,
 		.props = props,
@@ -36,18 +34,33 @@ int will_new(struct will **out, struct broker *b, const struct connect *c)
 		.origin = MSG_FROM_CLIENT,
 		.expiry_s = decode_expiry(&c->will_props),
 	});
-	if (!w->msg) {
-		free(w);
+	return m ? will_of_take(out, b, m, props_num(&c->will_props, PROP_WILL_DELAY, 0)) : -ENOMEM;
+}
+
+int will_of_take(struct will **out, struct broker *b, struct msg *m, uint32_t delay_s)
+{
+	struct will *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		msg_unref(m);
 		return -ENOMEM;
 	}
+	*w = (struct will){.broker = b, .msg = m, .delay_s = delay_s};
+	ration_take(b, msg_bytes(m));
 	*out = w;
 	return 0;
+}
+
+size_t will_bytes(const struct connect *m)
+{
+	return m->will ? sizeof(struct msg) + 1 + m->will_topic.len + m->will_props.raw.len + m->will_payload.len : 0;
 }
 
 void will_free(struct will *w)
 {
 	if (!w)
 		return;
+	ration_give(w->broker, msg_bytes(w->msg));
 	msg_unref(w->msg);
 	free(w);
 }

@@ -142,6 +142,8 @@ void words_goodbye(struct words *w, const struct conn *c, uint8_t reason, uint8_
 			w, "a %s that the protocol does not allow here, or with a field that it does not allow", name);
 	else if (reason == RC_QUOTA && type == PKT_SUBSCRIBE)
 		words_say(w, "too many filters in one packet");
+	else if (reason == RC_QUOTA && type == PKT_PUBLISH)
+		words_say(w, "no more room for topic aliases (session_memory)");
 	else if (reason == RC_QUOTA)
 		words_say(w, "packets that came in part took too much memory (input_memory)");
 }

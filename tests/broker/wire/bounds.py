@@ -170,4 +170,91 @@ def what_clients_do_not_read_is_bounded_for_all_together(_, v):
             raise Wrong(f"{grown} bytes for 40 that do not read")
 
 
+# What a client makes the broker know: of one megabyte in all.
+SESSIONS = "broker:\n  session_memory: 1MiB\n"
+LONG = "x" * 60000
+
+
+@test(versions=(4, 5))
+def subscriptions_of_one_client_leave_room_for_those_of_others(_, v):
+    def take(c):
+        for i in range(100):
+            pid = c.pid()
+            c.send(subscribe(v, pid, (f"{c.id}/{i}/{LONG}", 0)))
+            if c.expect(SUBACK, pid=pid).reasons[0] >= 0x80:
+                return i
+        raise Wrong("a hundred filters of 60,000 bytes, and all were taken")
+    with broker(SESSIONS) as b:
+        greedy, other = b.client(v), b.client(v)
+        if (count := take(greedy)) != 8:
+            raise Wrong(f"the first has {count}")
+        if (count := take(other)) != 4:
+            raise Wrong(f"the second has {count}")
+        b.client(v).subscribe("small")
+        greedy.subscribe(f"{greedy.id}/0/{LONG}")  # it has that one
+        greedy.unsubscribe(f"{greedy.id}/0/{LONG}")
+        greedy.disconnect()
+        other.disconnect()
+
+        def all_again():
+            c = b.client(v)
+            count = take(c)
+            c.disconnect()
+            return count == 8
+        eventually(all_again, "one that comes when they are gone gets as much as the first")
+
+
+@test()
+def client_ids_and_wills_of_all_are_bounded(_, v):
+    def come(b, i, **more):
+        s = b.socket(v)
+        s.send(connect(v, f"{i}-{LONG}", **more))
+        answer = s.expect(CONNACK)
+        return s if answer.reason == 0 else answer.reason
+    for more, most in (({}, 17), ({"will": Will("w", LONG)}, 8)):
+        with broker(SESSIONS) as b:
+            there = []
+            while isinstance(s := come(b, len(there), **more), Socket) and len(there) < 50:
+                there.append(s)
+            if s != QUOTA[v] or len(there) != most:
+                raise Wrong(f"{len(there)} were let in, then {s}")
+            b.client(v).nothing()
+            for s in there:
+                s.send(disconnect(v))
+                s.closed()
+            eventually(lambda: isinstance(come(b, 0, **more), Socket), "there is room again")
+
+
+@test(versions=(5,))
+def topic_aliases_of_all_are_bounded(_, v):
+    with broker(SESSIONS) as b:
+        c, count = b.client(v), 0
+        for count in range(1, 33):
+            c.send(publish(v, f"{count}/{LONG}", "", properties=[(ALIAS, count)]), pingreq())
+            p = c.read()
+            if p.kind == DISCONNECT:
+                break
+        if p.kind != DISCONNECT or p.reason != 0x97 or count != 18:
+            raise Wrong(f"{p} after {count}")
+        c = b.client(v)  # what they took is free again
+        c.send(publish(v, f"1/{LONG}", "", properties=[(ALIAS, 1)]))
+        c.nothing()
+
+
+@test(versions=(4,))
+def retained_messages_of_deep_topics_count_their_levels(_, v):
+    with broker("broker:\n  max_retained_bytes: 1MiB\n") as b:
+        c, root = b.client(v), fresh("deep")
+        for i in range(400):
+            c.send(publish(v, f"{root}/{i}" + "/a" * 190, "x", retain=True))
+        c.nothing()
+        c.subscribe(f"{root}/#")
+        count = 0
+        c.send(pingreq())
+        while c.read().kind == PUBLISH:
+            count += 1
+        if not 50 < count < 200:
+            raise Wrong(f"{count} of 400 are kept")
+
+
 main(parallel=4)

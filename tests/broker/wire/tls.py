@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 import ssl
+import threading
 
 from broker_rig import *  # noqa: F403
 from certs import Authority
@@ -258,16 +259,100 @@ def a_crowd_of_hand_shakes_leaves_room_for_who_is_connected(_, v):
     with broker() as b:
         c = over_tls(b, v)
         enter(c, v)
-        near, far = ssl.MemoryBIO(), ssl.MemoryBIO()
-        with contextlib.suppress(ssl.SSLWantReadError):
-            context().wrap_bio(near, far, server_hostname="127.0.0.1").do_handshake()
-        hello, crowd = far.read(), [Socket(b, v) for _ in range(200)]
+        hello, crowd = client_hello(), [Socket(b, v) for _ in range(200)]
         for s in crowd:
             s.send(hello)
         c.nothing()
         for s in crowd:
             if not s.sock.recv(65536):
                 raise Wrong("a hand-shake was not answered")
+
+
+def client_hello():
+    near, far = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context().wrap_bio(near, far, server_hostname="127.0.0.1").do_handshake()
+    return far.read()
+
+
+def answered(crowd):
+    """How many of these sockets have something to read."""
+    poll = select.poll()
+    for s in crowd:
+        poll.register(s.sock, select.POLLIN)
+    return len(poll.poll(0))
+
+
+@test(versions=(5,))
+def who_is_connected_is_served_before_a_flood_of_hand_shakes_is_through(_, v):
+    """All of it lies in the broker's sockets before it may look, the message behind five hundred hand-shakes. When the message
+    has come, some of them wait still; a machine that does not let the test look in time is asked again."""
+    count = sockets_at_most(500)
+    with broker() as b:
+        sub, pub, hello = over_tls(b, v), over_tls(b, v), client_hello()
+        for c in (sub, pub):
+            enter(c, v)
+        sub.send(subscribe(v, 1, ("t", 0)))
+        sub.expect(SUBACK)
+        for attempt in range(5):
+            crowd = [Socket(b, v) for _ in range(count)]
+            pub.send(pingreq()).expect(PINGRESP)  # they are accepted
+            b.process.send_signal(signal.SIGSTOP)
+            for s in crowd:
+                s.send(hello)
+            pub.send(publish(v, "t", str(attempt)))
+            b.process.send_signal(signal.SIGCONT)
+            sub.expect(PUBLISH, payload=str(attempt))
+            done = answered(crowd)
+            for s in crowd:
+                if not s.sock.recv(65536):
+                    raise Wrong("a hand-shake was not answered")
+                s.reset()
+            if done < count:
+                return
+    raise Wrong("the message came behind all hand-shakes, five times")
+
+
+def hand_shakes(b, v, ends_s, done, completing):
+    """Comes again and again, to the end or to the first flight alone."""
+    hello, ctx = client_hello(), context()
+    while time.monotonic() < ends_s:
+        s = Socket(b, v)
+        try:
+            if completing:
+                ctx.wrap_socket(s.sock, server_hostname="127.0.0.1").close()
+            else:
+                s.send(hello)
+                s.sock.recv(65536)
+                s.sock.close()
+            done.append(1)
+        except OSError:
+            pass
+
+
+@rows([("to their end", True), ("half of the way", False)], versions=(5,))
+def a_flood_of_hand_shakes_keeps_to_its_rate_and_messages_flow(_, v, completing):
+    rate = 20
+    with broker("", f"  handshake_rate: {rate}\n") as b:
+        pair, done = [over_tls(b, v) for _ in range(2)], []
+        for c in pair:
+            enter(c, v)
+        pair[0].send(subscribe(v, 1, ("t", 0)))
+        pair[0].expect(SUBACK)
+        start = time.monotonic()
+        crowd = [threading.Thread(target=hand_shakes, args=(b, v, start + 2, done, completing)) for _ in range(8)]
+        for one in crowd:
+            one.start()
+        sent = 0
+        while any(one.is_alive() for one in crowd):
+            pair[1].send(publish(v, "t", str(sent)))
+            pair[0].expect(PUBLISH, payload=str(sent))
+            sent += 1
+        took_s = time.monotonic() - start
+        if not rate // 2 <= len(done) <= rate * (took_s + 1) + 2:  # a second's worth at once
+            raise Wrong(f"{len(done)} hand-shakes in {took_s:.2f} s")
+        if sent < 10:
+            raise Wrong(f"{sent} messages beside {len(done)} hand-shakes")
 
 
 @test(versions=(4,))
