@@ -10,6 +10,8 @@
 #include "bridge/refer.h"
 #include "bridge/verdict.h"
 
+enum { PUT_OFF_MS = 60000 }; /* a server that goes on asking for time is given up to this */
+
 enum { NEXT_ADDRESS_MS = 200, REFERRALS = 4 }; /* in a row, without a link that came up: a circle */
 
 const char *choose_address(const struct drain *d)
@@ -74,6 +76,17 @@ static int64_t from_the_dial(const struct drain *d, bool was_up, int64_t wait_ms
 	return wait_ms - went_ms > least_ms ? wait_ms - went_ms : least_ms;
 }
 
+/* The server is there and wants to be left alone: longer each time, and never at once. */
+static int64_t put_off_ms(struct drain *d)
+{
+	int64_t top = d->backoff.cap_ms;
+
+	for (unsigned i = 0; i < d->put_off && top < PUT_OFF_MS; i++)
+		top = 2 * top < PUT_OFF_MS ? 2 * top : PUT_OFF_MS;
+	d->put_off++;
+	return top / 2 + (int64_t)d->env.random() % (top / 2 + 1);
+}
+
 int64_t choose_wait_ms(struct drain *d, const struct uplink_event *e)
 {
 	enum verdict_dial verdict = verdict_of_link(e->code);
@@ -89,7 +102,7 @@ int64_t choose_wait_ms(struct drain *d, const struct uplink_event *e)
 	if (followed)
 		return (int64_t)d->env.random() % NEXT_ADDRESS_MS;
 	if (verdict == VERDICT_LATER && !round_goes_on)
-		return d->backoff.cap_ms / 2 + (int64_t)d->env.random() % (d->backoff.cap_ms / 2 + 1);
+		return put_off_ms(d);
 	if (round_goes_on || (was_up && verdict == VERDICT_ELSEWHERE && d->opts->address.count > 1))
 		return (int64_t)d->env.random() % NEXT_ADDRESS_MS;
 	return from_the_dial(d, was_up, backoff_next_ms(&d->backoff, d->env.random()));

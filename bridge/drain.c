@@ -185,10 +185,16 @@ static void say_goodbye(struct drain *d, const struct uplink_event *e)
 
 /* --- answers ------------------------------------------------------------------------------------------------- */
 
+static void forget_failures(struct drain *d)
+{
+	backoff_reset(&d->backoff);
+	d->put_off = 0;
+}
+
 static void link_is_good(struct drain *d)
 {
 	d->heard_ms = d->now_ms;
-	backoff_reset(&d->backoff);
+	forget_failures(d);
 }
 
 static void status_answered(struct drain *d)
@@ -308,7 +314,7 @@ static void watch(struct drain *d)
 	int64_t at = silent_at_ms(d);
 
 	if (d->now_ms - d->up_ms >= STEADY_MS)
-		backoff_reset(&d->backoff);
+		forget_failures(d);
 	greet_when_due(d);
 	if (choose_home_ms(d) >= 0 && d->now_ms >= choose_home_ms(d)) {
 		choose_home(d);

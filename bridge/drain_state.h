@@ -49,6 +49,7 @@ struct drain {
 
 	/* the link */
 	struct backoff backoff;
+	unsigned put_off; /* times in a row that a server asked for time */
 	size_t address;
 	char referred[512];    /* by a server, instead of the list; empty: not */
 	bool moved;            /* for good */

@@ -215,7 +215,9 @@ static const struct key keys[] = {
 	{"backoff", KEY_TIME, offsetof(struct bridge_opts, backoff_ms), .min = 50, .max = 60000, .dflt = "500ms",
 		.help = "the first wait before dialling again is drawn from 0 to this; it doubles with each failure"},
 	{"backoff_max", KEY_TIME, offsetof(struct bridge_opts, backoff_max_ms), .min = 100, .max = 600000, .dflt = "2s",
-		.help = "the wait before dialling again is never longer than this"},
+		.help = "the wait before dialling again is never longer than this, or a minute where the server goes "
+			"on "
+			"asking for time"},
 	{"mark", KEY_ENUM, offsetof(struct bridge_opts, mark), .choices = marks, .dflt = "auto",
 		.help = "how a record tells its seq, its time, and that it is late"},
 	{"hops", KEY_ENUM, offsetof(struct bridge_opts, hops), .choices = hops_choices, .dflt = "auto",

@@ -29,7 +29,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { SEND_TIMEOUT_S = 10, COUNTS_MS = 1000, TELL_MS = 10, LINKS_MAX = 250 };
+enum { SEND_TIMEOUT_S = 10, COUNTS_MS = 1000, TELL_MS = 10, LINKS_MAX = 100 };
 
 struct run {
 	const struct bridge_opts *opts;

@@ -86,6 +86,29 @@ static void a_server_that_asks_for_time_gets_it(void **state)
 	assert_non_null(strstr(b->reason, "server busy"));
 }
 
+static void a_server_that_goes_on_asking_for_time_gets_more_of_it_up_to_a_minute(void **state)
+{
+	static const uint8_t codes[] = {0x89, 0x97, 0x9f, 0x87};
+	struct bench *b = *state;
+	int64_t wait = 0, last;
+
+	rig_add(b, 1);
+	rig_begin(b);
+	for (int i = 0; i < 12; i++) {
+		last = wait;
+		fake_down(&b->up, codes[i % 4]);
+		wait = drain_due_ms(b->drain) - b->now_ms;
+		assert_true(i == 0 || wait >= last);
+		rig_turn(b, wait);
+		assert_true(b->up.in_call);
+	}
+	assert_int_equal(wait, 30000); /* the dice are all noughts: half of it */
+	rig_go_up(b);
+	rig_settle_all(b);
+	fake_down(&b->up, 0x89);
+	assert_int_equal(drain_due_ms(b->drain) - b->now_ms, b->opts.backoff_max_ms / 2);
+}
+
 static void addresses_are_tried_in_turn(void **state)
 {
 	struct bench *b = *state;
@@ -255,6 +278,7 @@ int main(void)
 		RIG_TEST(records_that_waited_for_the_link_are_late),
 		RIG_TEST(waits_grow_with_each_failure_and_success_resets_them),
 		RIG_TEST(a_server_that_asks_for_time_gets_it),
+		RIG_TEST(a_server_that_goes_on_asking_for_time_gets_more_of_it_up_to_a_minute),
 		RIG_TEST(addresses_are_tried_in_turn),
 		RIG_TEST(no_answer_to_a_dial_ends_it),
 		RIG_TEST(a_silent_link_is_dropped),

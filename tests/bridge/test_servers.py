@@ -351,6 +351,77 @@ def a_server_disconnect_with_a_reason_is_told_and_survived(rig):
     assert sorted(set(seqs(rig.server.accepted))) == list(range(1, 201))
 
 
+def a_busy_server_is_left_alone_for_longer_each_time(rig):
+    """By CONNACK, and by DISCONNECT on a link that was up."""
+    at = []
+
+    def welcome(_hello):
+        at.append(time.monotonic())
+        return (0x89 if len(at) <= 2 else 0), ()
+
+    def answer(link, p):
+        if len(rig.server.published) == 10:
+            link.send_away(0x97)
+        link.puback(p)
+
+    rig.server.welcome, rig.server.answer = welcome, answer
+    h = plain(rig)
+    h.tell("add 30 50")
+    until("drained", lambda: h.acked() == 30, 30)
+    waits = [b - a for a, b in zip(at, at[1:])]
+    assert len(waits) == 3 and waits[0] >= 1 and waits[1] >= 2 and waits[2] >= 1, waits
+
+
+def timed(rig, more, count):
+    """What came of a backlog: how long it took from the first on, how many, their bytes as packets."""
+    times, sizes = [], []
+
+    def judge(_p, size, _unacked):
+        times.append(time.monotonic())
+        sizes.append(size)
+
+    rig.server.judge = judge
+    h = plain(rig, more)
+    h.tell(f"add {count} 200")
+    until("the cursor passes", lambda: h.acked() == count, 60)
+    return times[-1] - times[0], len(sizes), sum(sizes)
+
+
+def a_rate_is_what_comes_over_the_wire(rig):
+    """A busy machine may make it less, so only more is a fault; but for the tenth of a second that may come at once."""
+    took, count, _ = timed(rig, "rate: 200\n", 800)
+    print(f"    rate: 200 brought {count / took:.1f} a second")
+    assert count - 1 <= 200 * (took + 0.1) * 1.05, (took, count)
+
+
+def a_rate_of_bytes_is_what_comes_over_the_wire(rig):
+    took, _, size = timed(rig, "rate_bytes: 50000\n", 600)
+    print(f"    rate_bytes: 50000 brought {size / took:.0f} a second")
+    assert size <= 50000 * (took + 0.1) * 1.05 + 1000, (took, size)
+
+
+def a_day_of_bytes_is_kept_over_kills(rig):
+    sizes = []
+    rig.server.judge = lambda _p, size, _unacked: sizes.append(size)
+    h = plain(rig, "bytes_per_day: 200000\nrate: 300\nbackoff: 50ms\nbackoff_max: 100ms\n")
+    h.tell("add 2000 200")
+    for share in (0.2, 0.4, 0.6, 0.8):
+        until("a part of the day", lambda: sum(sizes) > 200000 * share, 30)
+        ups = h.ups()
+        h.tell("kill")
+        until("another process", lambda: h.ups() > ups, 30)
+    settled = [0]
+
+    def quiet():
+        before, settled[0] = settled[0], len(sizes)
+        time.sleep(0.5)
+        return before == settled[0] and sum(sizes) > 150000
+
+    until("the day is full", quiet, 30)
+    print(f"    bytes_per_day: 200000 brought {sum(sizes)} over 4 kills")
+    assert 180000 <= sum(sizes) <= 200000, sum(sizes)
+
+
 def what_the_server_hangs_up_on_is_set_aside(rig, more=""):
     """As AWS does it for a topic that its policy does not allow: no code, no word, the connection ends."""
     rig.server.judge = lambda p, _size, _unacked: "not allowed" if p.topic == "plant/secret" else None
@@ -427,6 +498,10 @@ CASES = {
     a_reference_to_a_listed_server_is_followed: {},
     a_reference_to_a_stranger_is_not_followed_without_tls: {},
     a_server_disconnect_with_a_reason_is_told_and_survived: {},
+    a_busy_server_is_left_alone_for_longer_each_time: {},
+    a_rate_is_what_comes_over_the_wire: {},
+    a_rate_of_bytes_is_what_comes_over_the_wire: {},
+    a_day_of_bytes_is_kept_over_kills: {},
     what_the_server_hangs_up_on_is_set_aside: {},
     so_with_3_1_1: {},
     acknowledgements_in_any_order_move_the_cursor_rightly: {},
