@@ -62,13 +62,24 @@ class Device:
 
     def __init__(self):
         self.written, self.registers, self.hold, self.slow = [], [0, 0], False, 0.0
+        self.peers = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for peer in self.peers:
+            peer.shutdown(socket.SHUT_RDWR)
+
     def accept(self):
         while True:
-            peer, _ = self.listener.accept()
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            self.peers.append(peer)
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
 
@@ -352,16 +363,9 @@ def kill_9_many_times_writes_each_of_qos_2_once(site):
     must(max(written.values()) == 1, f"twice: {[n for n in written if written[n] > 1]}")
 
 
-def from_the_cloud(site):
-    """At QoS 2 all the way: each is written once at most, and has an outcome."""
-    operator, sent = site.operator(site.cloud.port), []
-
-    def send():
-        for n in range(1, 201):
-            sent.append(operator.publish("down/" + POINT + "pulse/set", str(n), 2))
-            time.sleep(0.01)
-
-    probe = 1000
+def cloud_operator(site):
+    """Its commands reach the device from now on."""
+    operator, probe = site.operator(site.cloud.port), 1000
 
     def arrives():
         nonlocal probe
@@ -371,6 +375,49 @@ def from_the_cloud(site):
         return any(at == 1 for at, _ in site.device.written)
 
     wait(arrives, 30, "the upstream has subscribed")
+    return operator
+
+
+@with_site(cloud="5", timeout="5s")
+def burst_from_the_cloud_is_held_back_and_holds_up_no_client(site):
+    """The device takes some 40 a second: 700 wait in the cloud, not here, and what is said on site goes before them."""
+    cloud, operator = cloud_operator(site), site.operator(protocol=mqtt.MQTTv5)
+    site.device.slow = 0.02
+    before = len(site.device.written)
+    for n in range(1, 701):
+        cloud.publish("down/" + POINT + "pulse/set", str(n), 1)
+    wait(lambda: len(site.device.written) > before + 20, 30, "it has begun")
+    for n in range(5001, 5011):
+        operator.publish(POINT + "value/set", str(n), 1)
+        at = len(site.device.written)
+        wait(lambda n=n: (1, n) in site.device.written, 20, "the client's is written")
+        must(site.device.written.index((1, n)) - at <= 60, "no more than some went before it")
+    must(sum(at == 0 for at, _ in site.device.written) < 690, "the burst is still going on")
+    site.device.slow = 0.0
+    wait(lambda: all(site.outcomes(n) == {"written"} for n in range(1, 701)), 60, "all of the burst is written")
+    must([w for at, w in site.device.written if at == 0] == list(range(1, 701)), "in its order, each once")
+
+
+@with_site(cloud="5", timeout="200ms")
+def commands_to_a_line_that_is_not_there_are_answered(site):
+    cloud = cloud_operator(site)
+    site.device.close()
+    for n in range(1, 301):
+        cloud.publish("down/" + POINT + "pulse/set", str(n), 1)
+    wait(lambda: all(site.outcomes(n) for n in range(1, 301)), 60, "each has an outcome")
+    told = set().union(*(site.outcomes(n) for n in range(1, 301)))
+    must(told <= {"failed", "refused", "expired", "unknown"} and "failed" in told, f"{told}")
+
+
+def from_the_cloud(site):
+    """At QoS 2 all the way: each is written once at most, and has an outcome."""
+    operator = cloud_operator(site)
+
+    def send():
+        for n in range(1, 201):
+            operator.publish("down/" + POINT + "pulse/set", str(n), 2)
+            time.sleep(0.01)
+
     killed_many_times(site, send, 200, 6)
     written = account(site, range(1, 201))
     must(max(written[n] for n in range(1, 201)) == 1, f"twice: {[n for n in written if written[n] > 1]}")
@@ -391,4 +438,6 @@ if __name__ == "__main__":
                   what_may_be_repeated_is_written_again, a_stop_answers_what_was_not_written,
                   an_answer_finds_its_sender_after_the_crash, kill_9_many_times_loses_no_acknowledged_command,
                   kill_9_many_times_writes_each_of_qos_2_once, kill_9_many_times_writes_each_from_the_cloud_once,
-                  kill_9_many_times_writes_each_from_a_3_1_1_cloud_once]))
+                  kill_9_many_times_writes_each_from_a_3_1_1_cloud_once,
+                  burst_from_the_cloud_is_held_back_and_holds_up_no_client,
+                  commands_to_a_line_that_is_not_there_are_answered]))

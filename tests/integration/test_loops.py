@@ -181,8 +181,33 @@ def weir_and_mosquitto_bridged_with_each_other_come_to_rest():
             e.close()
 
 
+def around_one_mosquitto(count, version, most):
+    """Each says and hears everything there: no echo, and nothing goes round."""
+    with Room() as room:
+        m = room.mosquitto("m")
+        ports = [free_port() for _ in range(count)]
+        gateways = [weir(room, f"g{i}", ports[i], upstream(f"g{i}", "m", m.port, version=version)) for i in range(count)]
+        links_up(gateways)
+        ears = [Listener(p) for p in [*ports, m.port]]
+        rounds(ears, ears)
+        check(ears, most)
+        for e in ears:
+            e.close()
+        return f"{20 * len(ears)} were said, {sum(sum(e.count.values()) for e in ears)} came to {len(ears)} places"
+
+
+def two_around_one_mosquitto_hear_each_message_once():
+    return around_one_mosquitto(2, 5, 1)
+
+
+def three_around_one_mosquitto_on_3_1_1_hear_each_message_once():
+    return around_one_mosquitto(3, '"3.1.1"', 1)
+
+
 if __name__ == "__main__":
     sys.exit(run([ring_of_three_both_ways_comes_to_rest, ring_of_three_upwards_brings_each_message_once,
                   two_that_are_bridged_with_each_other_come_to_rest, mosquittos_bridge_into_weir_comes_to_rest,
                   weir_to_a_mosquitto_that_echoes_on_3_1_1_takes_nothing_twice,
-                  weir_and_mosquitto_bridged_with_each_other_come_to_rest]))
+                  weir_and_mosquitto_bridged_with_each_other_come_to_rest,
+                  two_around_one_mosquitto_hear_each_message_once,
+                  three_around_one_mosquitto_on_3_1_1_hear_each_message_once]))
