@@ -31,6 +31,8 @@ enum bridge_redirect { BRIDGE_REDIRECT_VERIFIED, BRIDGE_REDIRECT_LISTED, BRIDGE_
 enum bridge_zone { BRIDGE_LOCAL_TIME, BRIDGE_UTC };
 enum bridge_mark { BRIDGE_MARK_AUTO, BRIDGE_MARK_JSON, BRIDGE_MARK_NONE };
 
+enum bridge_bit { BRIDGE_BIT_AUTO, BRIDGE_BIT_NO };
+
 enum { BRIDGE_CLASS_KEEP = -1 };
 enum bridge_payload { BRIDGE_AS_IS, BRIDGE_ENVELOPE };
 enum bridge_over_rate { BRIDGE_OVER_WAIT, BRIDGE_OVER_LATEST };
@@ -117,6 +119,7 @@ struct bridge_opts {
 	int64_t backoff_ms, backoff_max_ms;
 	int mark;              /* enum bridge_mark */
 	int hops;              /* enum bridge_hops */
+	int bridge_bit;        /* enum bridge_bit */
 	const char *status;    /* topic of the retained status; {site} stands for the site's name; "": none */
 	struct key_list rules; /* of struct bridge_rule */
 };

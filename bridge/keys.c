@@ -134,6 +134,12 @@ static const struct key_choice redirect_choices[] = {
 	{NULL, 0, NULL},
 };
 
+static const struct key_choice bit_choices[] = {
+	{"auto", BRIDGE_BIT_AUTO, "where rules let something in, until the server refuses it"},
+	{"no", BRIDGE_BIT_NO, "never"},
+	{NULL, 0, NULL},
+};
+
 static const struct key_choice hops_choices[] = {
 	{"auto", BRIDGE_HOPS_AUTO, "where a rule says `both`"},
 	{"on", BRIDGE_HOPS_ON, "with every message"},
@@ -223,6 +229,10 @@ static const struct key keys[] = {
 	{"hops", KEY_ENUM, offsetof(struct bridge_opts, hops), .choices = hops_choices, .dflt = "auto",
 		.help = "tell by a user property weir-hop that a message came through this gateway, so that it goes "
 			"round in no ring of gateways (MQTT 5)"},
+	{"bridge_bit", KEY_ENUM, offsetof(struct bridge_opts, bridge_bit), .choices = bit_choices, .dflt = "auto",
+		.help = "tell a server of MQTT 3.1.1 that this is a bridge, as mosquitto's own does: it leaves the "
+			"retain flag "
+			"on what comes down, and sends none of what went up; not over WebSocket"},
 	{"status", KEY_TEXT, offsetof(struct bridge_opts, status), .max = 1024, .dflt = "{site}/weir/status",
 		.help = "topic of the retained online and offline; \"\" for none"},
 	{"rules", KEY_LIST, offsetof(struct bridge_opts, rules), .table = &bridge_rule_table, .required = true,

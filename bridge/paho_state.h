@@ -39,6 +39,9 @@ struct ending {
 	char reference[UPLINK_REFERENCE]; /* empty: none */
 };
 
+/* Of bridge_bit.h. WITHOUT: the last call left with it and did not come up; this one is to show whether that was why. */
+enum paho_bit { PAHO_BIT_TRY, PAHO_BIT_WITHOUT, PAHO_BIT_NEVER };
+
 struct paho {
 	struct uplink base;
 	struct paho_opts o;
@@ -50,7 +53,9 @@ struct paho {
 	struct ticket *tickets;       /* tags, then PAHO_CALL_TICKETS */
 	struct paho_trust *trust;
 	struct knock knock;
-	bool tls;                /* this call is encrypted */
+	bool tls; /* this call is encrypted */
+	bool up;  /* it got as far as a welcome */
+	enum paho_bit bit;
 	bool distrusted;         /* tls_text says why the server's certificate was refused */
 	char tls_text[PAHO_WHY]; /* what OpenSSL said of this call */
 	MQTTProperty props[PAHO_PROPS_MAX];

@@ -241,6 +241,16 @@ bool rules_any_both(const struct bridge_opts *opts)
 	return false;
 }
 
+bool rules_any_down(const struct bridge_opts *opts)
+{
+	const struct bridge_rule *rules = opts->rules.items;
+
+	for (size_t i = 0; i < opts->rules.count; i++)
+		if (!rules[i].out)
+			return true;
+	return false;
+}
+
 bool rules_tell_hops(const struct bridge_opts *opts)
 {
 	if (opts->version != BRIDGE_V5 || opts->hops == BRIDGE_HOPS_OFF)

@@ -27,6 +27,7 @@ uint32_t rules_expiry_s(const struct bridge_rule *rule, uint32_t expiry_s);
 
 bool rules_any_exact(const struct bridge_opts *opts, enum rules_way way); /* something travels this way at QoS 2 */
 bool rules_any_both(const struct bridge_opts *opts);
+bool rules_any_down(const struct bridge_opts *opts);  /* something comes down */
 bool rules_tell_hops(const struct bridge_opts *opts); /* each message says that it came through here (hops.h) */
 
 /* `{site}` replaced; RULES_UNFIT: the result is no topic name. */

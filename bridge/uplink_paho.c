@@ -2,9 +2,13 @@
 #include "bridge/uplink_paho.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "bridge/address.h"
+#include "bridge/bridge_bit.h"
 #include "bridge/knock.h"
 #include "bridge/paho_state.h"
+#include "bridge/preset.h"
+#include "bridge/rules.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -21,12 +25,33 @@ static struct paho *of(struct uplink *u)
 
 /* --- letters to events: on the loop thread ----------------------------------------------------------------------- */
 
+static void bit_came_up(struct paho *p)
+{
+	p->up = true;
+	if (p->bit != PAHO_BIT_WITHOUT)
+		return;
+	p->bit = PAHO_BIT_NEVER;
+	log_info("upstream=%s does not take the bridge bit; it is not asked again (bridge_bit)", p->o.opts->head.name);
+}
+
+static void bit_call_ended(struct paho *p)
+{
+	if (!p->up && p->bit != PAHO_BIT_NEVER)
+		p->bit = bridge_bit_sent() ? PAHO_BIT_WITHOUT : PAHO_BIT_TRY;
+	p->up = false;
+}
+
 static void deliver_down(struct paho *p, uint8_t code, const struct ending *ending)
 {
 	const char *text = ending && ending->why[0] ? ending->why : NULL;
 	char whole[2 * PAHO_WHY];
 	struct uplink_event e = {.kind = UPLINK_DOWN, .code = code, .text = text ? whole : NULL};
 
+	if (!p->up && code == 0x84 && bridge_bit_sent()) {
+		e.code = 0;
+		text = "it does not take the bridge bit";
+		e.text = whole;
+	}
 	if (ending && ending->reference[0])
 		e.reference = ending->reference;
 	if (p->tls_text[0]) {
@@ -53,6 +78,7 @@ static void deliver(struct paho *p, const struct letter *l)
 	case L_UP:
 		e.kind = UPLINK_UP;
 		e.limits = *(const struct uplink_limits *)l->ptr;
+		bit_came_up(p);
 		p->base.event(p->base.ctx, &e);
 		break;
 	case L_DOWN: deliver_down(p, e.code, l->ptr); break;
@@ -111,6 +137,8 @@ static void hang_up(struct uplink *u)
 {
 	struct paho *p = of(u);
 
+	if (p->handle)
+		bit_call_ended(p);
 	atomic_store(&p->live, 0);
 	knock_end(&p->knock);
 	if (p->handle)
@@ -131,6 +159,16 @@ static int64_t silence_ms(const struct paho *p, const struct uplink_call *call)
 	int64_t keep_alive_ms = call->keep_alive_s ? call->keep_alive_s * 1000LL : p->o.opts->keep_alive_ms;
 
 	return keep_alive_ms * 3 / 2 - UPLINK_LOOK_MS;
+}
+
+/* A preset's service is known not to have it, but for these. */
+static bool wants_bit(const struct paho *p)
+{
+	const struct bridge_opts *o = p->o.opts;
+	bool may = o->preset == PRESET_NONE || o->preset == PRESET_MOSQUITTO || o->preset == PRESET_EMQX;
+
+	return may && o->version == BRIDGE_V311 && o->bridge_bit == BRIDGE_BIT_AUTO && p->bit == PAHO_BIT_TRY &&
+	       rules_any_down(o);
 }
 
 static int dial(struct uplink *u, const struct uplink_call *call)
@@ -164,6 +202,7 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 		knock_begin(&p->knock, clock_mono_ms(&clock_system), silence_ms(p, call));
 		r = paho_connect_credentials(c, p->o.opts, tls, &facts, why);
 		paho_hear_connect(c, p->o.opts->version == BRIDGE_V5, t);
+		bridge_bit_ask(wants_bit(p));
 		if (r != 0)
 			r = paho_post(t, L_DOWN, 0, paho_ending("credentials", 0, why)) < 0 ? -ENOBUFS : 0;
 		else

@@ -184,10 +184,11 @@ static void show_stats(const struct host *h)
 {
 	const struct bridge_stats *s = bridge_stats(h->bridge);
 
-	printf("stats pid=%d starts=%llu acknowledged=%llu sent=%llu resent=%llu refused=%llu links=%llu\n", s->pid,
-		(unsigned long long)s->starts, (unsigned long long)s->acknowledged, (unsigned long long)s->counts.sent,
-		(unsigned long long)s->counts.resent, (unsigned long long)s->counts.refused,
-		(unsigned long long)s->counts.links);
+	printf("stats pid=%d starts=%llu acknowledged=%llu sent=%llu resent=%llu refused=%llu links=%llu looped=%llu\n",
+		s->pid, (unsigned long long)s->starts, (unsigned long long)s->acknowledged,
+		(unsigned long long)s->counts.sent, (unsigned long long)s->counts.resent,
+		(unsigned long long)s->counts.refused, (unsigned long long)s->counts.links,
+		(unsigned long long)s->counts.looped);
 }
 
 static void put_back(struct host *h, uint64_t seq)

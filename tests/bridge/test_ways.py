@@ -255,6 +255,64 @@ def a_shared_access_signature_is_renewed_before_it_expires(rig):
     assert len({p.payload for p in rig.server.accepted}) >= 450
 
 
+# --- the bridge bit ---------------------------------------------------------------------------------------------------
+
+
+def a_bridge_is_known_as_one(rig):
+    """By mosquitto: what was published as retained says so on its way down too, and nothing comes back."""
+    broker = Mosquitto(rig.dir)
+    watch = Subscriber(broker.port)
+    try:
+        h = rig.begin(f"address: mqtt://127.0.0.1:{broker.port}\nversion: 3.1.1\nstatus: ''\n"
+                      "rules: [{both: 'plant/#'}, {in: 'down/#'}]\n")
+        until("up", lambda: h.ups() == 1)
+        watch.publish("down/probe", "1")  # granted, since it is answered in order
+        until("the probe", lambda: any(l.startswith("inbound down/probe") for l in h.lines))
+        h.tell("add 20 50")
+        until("drained", lambda: h.acked() == 20 and len(watch.got) >= 21)
+        watch.publish("down/kept", "1", retain=True)
+        watch.publish("down/last", "1")
+        until("the last", lambda: any(l.startswith("inbound down/last") for l in h.lines))
+        assert [l for l in h.said("inbound ") if "probe" not in l] == ["inbound down/kept 1 1 1", "inbound down/last 1 0 1"]
+        until("it is counted", lambda: h.stats()["sent"] == "20")
+        assert h.stats()["looped"] == "0", h.stats()  # none came back to be known by its sum
+    finally:
+        watch.close()
+        broker.stop()
+
+
+def who_does_not_know_the_bit_is_asked_once(rig, hangs_up=False):
+    def welcome(hello):
+        if hello["version"] & 0x80 and hangs_up:
+            raise ConnectionError
+        return (1 if hello["version"] & 0x80 else 0), ()
+
+    rig.server.welcome = welcome
+    encrypted = hasattr(rig, "pki")
+    h = rig.begin(f"address: mqtt{'s' if encrypted else ''}://localhost:{rig.server.port}\nversion: 3.1.1\nstatus: ''\n"
+                  "rules: [{out: 'plant/#'}, {in: 'down/#'}]\nbackoff: 50ms\nbackoff_max: 200ms\n" +
+                  (f"tls: {{ca: {rig.pki.file('ca.pem')}}}\n" if encrypted else ""))
+    h.tell("add 20 50")
+    until("drained", lambda: h.acked() == 20)
+    rig.server.links[-1].sock.shutdown(socket.SHUT_RDWR)
+    until("up again", lambda: h.ups() == 2)
+    assert [hello["version"] for hello in rig.server.hellos] == [0x84, 4, 4], rig.server.hellos
+
+
+def who_hangs_up_at_the_bit_is_asked_once(rig):
+    who_does_not_know_the_bit_is_asked_once(rig, hangs_up=True)
+
+
+def nobody_is_asked_where_it_is_of_no_use(rig):
+    for more, rules in (("", "{out: 'plant/#'}"), ("bridge_bit: no\n", "{in: 'down/#'}"),
+                        ("preset: rabbitmq\n", "{in: 'down/#'}"), ("version: 5\n", "{in: 'down/#'}")):
+        h = rig.begin(f"address: mqtt://127.0.0.1:{rig.server.port}\nstatus: ''\nrules: [{rules}]\n" +
+                      (more if "version" in more else more + "version: 3.1.1\n"))
+        until("up", lambda: h.ups() == 1)
+        assert h.stop() == 0
+    assert [hello["version"] for hello in rig.server.hellos] == [4, 4, 4, 5]
+
+
 def part_of_a_token(text):
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
@@ -308,6 +366,10 @@ CASES = {
     a_reload_takes_no_key_that_does_not_fit: {"encrypted": True},
     a_shared_access_signature_is_renewed_before_it_expires: {"encrypted": True},
     a_web_token_is_renewed_before_it_expires: {"encrypted": True},
+    a_bridge_is_known_as_one: {},
+    who_does_not_know_the_bit_is_asked_once: {"encrypted": True},
+    who_hangs_up_at_the_bit_is_asked_once: {},
+    nobody_is_asked_where_it_is_of_no_use: {},
 }
 
 WS_CASES = {
