@@ -2,7 +2,7 @@
 """What the executable loads, and when: nothing but libc at the start, and every function that it has a stub for is where
 its stub will look for it.
 
-usage: check_lazy.py PROGRAM [STUBS]: without STUBS (a machine or a build that has none) there is nothing to check"""
+usage: check_lazy.py PROGRAM [STUBS]: without STUBS (a machine or a build that has none) there is little to check"""
 import ctypes
 import pathlib
 import re
@@ -12,6 +12,7 @@ import tempfile
 import time
 
 AT_START = {"libc.so.6"}
+SEEN_BY_LIBRARIES = {"writev", "SSL_write"}  # bridge/bridge_bit.h
 
 
 def needed(program):
@@ -24,6 +25,11 @@ def stubs(path):
     text = pathlib.Path(path).read_text(encoding="ascii")
     sonames = dict(re.findall(r'LAZY_LIBRARY\((\d+), "([^"]+)"', text))
     return {sonames[n]: re.findall(rf"LAZY_STUB\({n}, \d+, (\w+)\)", text) for n in sonames}
+
+
+def exported(program):
+    text = subprocess.run(["nm", "-D", "--defined-only", program], capture_output=True, text=True, check=True).stdout
+    return {line.split()[-1] for line in text.splitlines()}
 
 
 def mapped(program, *arguments):
@@ -44,9 +50,10 @@ def mapped(program, *arguments):
 
 
 def main(program, *rest):
-    if not rest:
-        print("no stubs in this build")
-        return 77
+    hidden = [f"no library finds {name} of the program" for name in SEEN_BY_LIBRARIES - exported(program)]
+    if hidden or not rest:
+        print("\n".join(hidden) or "no stubs in this build")
+        return 1 if hidden else 77
     libraries = stubs(rest[0])
     bad = [f"{name} is loaded at the start" for name in needed(program) - AT_START]
     bad += [f"{soname} has no {name}" for soname, names in libraries.items() for name in names
