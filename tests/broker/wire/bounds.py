@@ -168,6 +168,39 @@ def what_clients_do_not_read_is_bounded_for_all_together(_, v):
         grown = b.resident() - before
         if grown > 40 << 20:
             raise Wrong(f"{grown} bytes for 40 that do not read")
+        # what each may keep for itself is more in all than what all may: those with the most were given up
+        given_up = sum(is_over(s.sock) for s in deaf)
+        if not 10 <= given_up < 40:
+            raise Wrong(f"{given_up} of 40 were given up")
+
+
+def is_over(sock):
+    """Whether the broker has closed, behind all that it has sent. One that is served still goes on sending."""
+    sock.settimeout(0.2)
+    got = 0
+    try:
+        while got < 8 << 20:
+            data = sock.recv(1 << 20)
+            if not data:
+                return True
+            got += len(data)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+@test(versions=(4, 5))
+def a_packet_has_no_more_than_fifty_thousand_filters(_, v):
+    with broker("broker:\n  max_packet_size: 1MiB\n") as b:
+        c = b.client(v)
+        c.send(subscribe(v, 1, *[("a", 0)] * 50000))
+        c.expect(SUBACK, pid=1)
+        c.send(subscribe(v, 2, *[("a", 0)] * 50001))
+        c.closed(0x97)
+        c = b.client(v).send(unsubscribe(v, 3, *["a"] * 50001))
+        c.closed(0x97)
 
 
 # What a client makes the broker know: of one megabyte in all.

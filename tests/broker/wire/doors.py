@@ -215,6 +215,33 @@ def failures_make_the_next_attempt_of_the_address_wait_but_not_a_known_password(
                 raise Wrong("nobody of the crowd was told to come again later")
 
 
+@test(versions=(5,))
+def each_failure_of_an_address_makes_the_next_wait_twice_as_long(_, v):
+    with tempfile.TemporaryDirectory() as folder, broker(f'broker:\n  users: {users_file(folder, anna="secret")}\n') as b:
+        took_s = []
+        for _ in range(6):
+            start = time.monotonic()
+            enter(b.socket(v), v, reason=0x86, user="anna", password="wrong")
+            took_s.append(time.monotonic() - start)
+        for attempt, least_s in ((3, 0.25), (4, 0.5), (5, 1.0)):  # three are free
+            if took_s[attempt] < least_s:
+                raise Wrong(f"attempt {attempt + 1} was answered after {took_s[attempt]:.3f} s")
+
+
+@test(versions=(5,))
+def passwords_that_wait_are_bounded_in_all(_, v):
+    """Eight of each address are taken: more than 256 together are not."""
+    with tempfile.TemporaryDirectory() as folder, broker(f'broker:\n  users: {users_file(folder, anna="secret")}\n') as b:
+        crowd = []
+        for i in range(320):
+            here = socket.create_connection((b.host, b.port), PATIENCE_S, source_address=(f"127.0.1.{1 + i // 8}", 0))
+            crowd.append(over(b, v, here).send(connect(v, fresh("c"), user="anna", password="wrong")))
+
+        def busy():
+            return [s for s in crowd if select.select([s.sock], [], [], 0)[0] and s.read().reason == 0x89]
+        eventually(lambda: len(busy()) > 0, "one was told to come again later")
+
+
 @test()
 def who_is_gone_from_the_file_is_shown_out_at_the_reload(_, v):
     with tempfile.TemporaryDirectory() as folder:

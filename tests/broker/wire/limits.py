@@ -288,8 +288,27 @@ def subscriptions_of_one_client_are_bounded(_, v):
 
 
 @test(versions=(4, 5))
-def a_publisher_beyond_its_rate_is_slowed_and_loses_nothing(_, v):
-    with broker("publish_rate: 100") as b:
+def sessions_are_bounded_whether_their_clients_are_there_or_not(_, v):
+    kept = {"properties": [(SESSION_EXPIRY, 600)]} if v == 5 else {}
+    with broker("max_sessions: 2") as b:
+        gone, there = b.client(v, clean=False, **kept), b.client(v)
+        gone.disconnect()
+        s = b.socket(v).send(connect(v, fresh("third")))
+        s.expect(CONNACK, reason=0x97 if v == 5 else 3)
+        gone = b.client(v, id=gone.id, session=1, clean=False, **kept)  # which is no new one
+        there.disconnect()
+        eventually(lambda: _let_in(b, v), "there is room for another")
+        gone.nothing()
+
+
+AT = '{bind: "127.0.0.1:{port}", '
+
+
+@rows([("of the broker", ["publish_rate: 100"]), ("in bytes", ["publish_byte_rate: 1KiB"]),
+       ("of the listener", ["publish_rate: 100000", f"listeners: [{AT}publish_rate: 100}}]"]),
+       ("of the listener in bytes", [f"listeners: [{AT}publish_byte_rate: 1KiB}}]"])], versions=(4, 5))
+def a_publisher_beyond_its_rate_is_slowed_and_loses_nothing(_, v, config):
+    with broker(*config) as b:
         topic = fresh()
         s, p, beside = b.client(4), b.client(v), b.client(v)
         s.subscribe(topic)

@@ -210,4 +210,18 @@ def a_refusal_is_told_once_with_what_would_have_been_needed(b, v):
         raise Wrong(f"{b.said().count(line)} times {line}")
 
 
+@test(versions=(4,))
+def a_client_that_tries_topic_after_topic_does_not_fill_the_log(_, v):
+    b = Broker('broker:\n  acl: [{allow: all, topic: "open"}]\n')
+    try:
+        c = b.client(v)
+        c.send(*[publish(v, f"closed/{i}", "x") for i in range(300)])
+        c.nothing()
+        told = pathlib.Path(b.dir.name, "log").read_text(encoding="utf-8").count("refused=write topic=closed/")
+        if told != 100:
+            raise Wrong(f"{told} of 300 refusals in the log")
+    finally:
+        b.stop()
+
+
 main(RULES, parallel=6)
