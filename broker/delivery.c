@@ -29,6 +29,8 @@ bool delivery_keep_ids(struct broker *b, struct delivery *d, const uint32_t *ids
 	memcpy(list + 1, ids, n * sizeof(*ids));
 	d->ids = at;
 	d->flags |= DELIVERY_ID_LIST;
+	b->queued_bytes +=
+		(n + 1) * sizeof(*list); /* of all: a client with many overlapping subscriptions has long ones */
 	return true;
 }
 
@@ -59,6 +61,7 @@ void delivery_release(struct session *s, struct delivery *d)
 	if (d->flags & DELIVERY_ID_LIST) {
 		uint32_t n = *(uint32_t *)cells_at(cells, d->ids);
 
+		s->broker->queued_bytes -= ((uint64_t)n + 1) * sizeof(n);
 		cells_free(cells, d->ids, (n + 2) / 2);
 		d->flags &= (uint8_t)~DELIVERY_ID_LIST;
 	}

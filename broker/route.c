@@ -68,11 +68,33 @@ static bool add_number(uint32_t **list, uint32_t *cap, uint32_t *count, uint32_t
 	return true;
 }
 
-/* A second identifier turns the one into a list at the end of ids; a list is always the last one or moves there. */
+/* A list has room for the next power of two of identifiers, four at least, and moves to the end with twice the room when
+ * that is full: a client whose subscriptions overlap a hundred thousand times makes it no longer than four times what it
+ * holds. */
+static bool grow_ids(struct build *u, struct target *t, uint32_t count)
+{
+	enum { LEAST = 4 };
+	struct routes *r = u->r;
+	uint32_t at = u->id_count, places = count < LEAST ? LEAST : 2 * count;
+
+	if (!room((void **)&r->ids, &r->id_cap, at + 1 + places, sizeof(*r->ids)))
+		return false;
+	memset(r->ids + at, 0, (1 + (size_t)places) * sizeof(*r->ids));
+	if (t->flags & TARGET_IDS)
+		memcpy(r->ids + at, r->ids + t->ids, (1 + (size_t)count) * sizeof(*r->ids));
+	else
+		r->ids[at + 1] = t->ids;
+	u->id_count += 1 + places;
+	t->ids = at;
+	t->flags |= TARGET_IDS;
+	return true;
+}
+
 static bool add_id(struct build *u, struct target *t, uint32_t id)
 {
 	struct routes *r = u->r;
-	uint32_t n, at;
+	uint32_t n;
+	bool full;
 
 	if (id == 0)
 		return true;
@@ -81,16 +103,11 @@ static bool add_id(struct build *u, struct target *t, uint32_t id)
 		return true;
 	}
 	n = t->flags & TARGET_IDS ? r->ids[t->ids] : 1;
-	if (!room((void **)&r->ids, &r->id_cap, u->id_count + n + 2, sizeof(*r->ids)))
+	full = n == 1 || (n >= 4 && (n & (n - 1)) == 0);
+	if (full && !grow_ids(u, t, n))
 		return false;
-	at = u->id_count;
-	for (uint32_t i = 0; i < n; i++)
-		r->ids[at + 1 + i] = t->flags & TARGET_IDS ? r->ids[t->ids + 1 + i] : t->ids;
-	r->ids[at] = n + 1;
-	r->ids[at + n + 1] = id;
-	u->id_count += n + 2;
-	t->ids = at;
-	t->flags |= TARGET_IDS;
+	r->ids[t->ids] = n + 1;
+	r->ids[t->ids + 1 + n] = id;
 	return true;
 }
 

@@ -141,6 +141,56 @@ static void identifiers_of_all_matching_subscriptions_come_along(void **state)
 	rig_stop(&r);
 }
 
+/* Two sessions with 1,024 subscriptions each to the same topic, which are found in turns. */
+static void lists_of_identifiers_take_no_more_than_four_times_what_they_hold(void **state)
+{
+	enum { DEPTH = 10, ALL = 1 << DEPTH };
+	const struct route *route;
+	uint32_t last[2] = {0}, node;
+	struct session *s[2];
+	struct rig r;
+	int fd[2];
+
+	(void)state;
+	rig_defaults(&r);
+	rig_start(&r, NULL);
+	for (int k = 0; k < 2; k++) {
+		fd[k] = rig_connect(&r, 5, k ? "b" : "a", true);
+		s[k] = sessions_find(&r.broker->sessions, k ? "b" : "a", 1);
+	}
+	for (uint32_t i = 0; i < ALL; i++) {
+		char filter[2 * DEPTH];
+
+		for (int at = 0; at < DEPTH; at++) {
+			filter[2 * at] = i >> at & 1 ? '+' : 'x';
+			filter[2 * at + 1] = at + 1 < DEPTH ? '/' : '\0';
+		}
+		for (int k = 0; k < 2; k++) {
+			struct sub sub = {.who = s[k]->index, .opts = (i + 1) << SUB_ID_SHIFT};
+
+			assert_int_equal(subs_set(&r.broker->subs, filter, strlen(filter), sub, &node), SUBS_NEW);
+			assert_int_equal(session_add_sub(s[k], node), 0);
+		}
+	}
+	route = ask(&r, "x/x/x/x/x/x/x/x/x/x");
+	assert_int_equal(route->target_count, 2);
+	for (int k = 0; k < 2; k++) {
+		const uint32_t *list = route->ids + route->targets[k].ids;
+		uint64_t sum = 0;
+
+		assert_int_equal(list[0], ALL);
+		for (uint32_t i = 1; i <= ALL; i++)
+			sum += list[i];
+		assert_int_equal(sum, (uint64_t)ALL * (ALL + 1) / 2);
+		last[k] = list[ALL];
+	}
+	assert_int_equal(last[0], last[1]);
+	assert_true(route->id_count <= 4 * 2 * ALL);
+	close(fd[0]);
+	close(fd[1]);
+	rig_stop(&r);
+}
+
 static void marks_that_come_round_again_do_not_confuse_receivers(void **state)
 {
 	struct rig r;
@@ -239,6 +289,7 @@ int main(void)
 		cmocka_unit_test(a_bad_topic_has_no_route),
 		cmocka_unit_test(every_change_of_subscriptions_shows_at_once),
 		cmocka_unit_test(identifiers_of_all_matching_subscriptions_come_along),
+		cmocka_unit_test(lists_of_identifiers_take_no_more_than_four_times_what_they_hold),
 		cmocka_unit_test(marks_that_come_round_again_do_not_confuse_receivers),
 		cmocka_unit_test(members_of_a_share_take_turns),
 		cmocka_unit_test(what_a_member_did_not_acknowledge_goes_to_another),
