@@ -37,15 +37,20 @@ need() {
 	done
 }
 
-# build DIR [meson options]: sets up once, then builds what changed.
+# build DIR [meson options] [TARGET]: sets up once, then builds what changed.
 build() {
-	local dir=$1
+	local dir=$1 target=""
 	shift
+	if [ $# -gt 0 ] && [[ ${!#} != -* ]]; then
+		target=${!#}
+		set -- "${@:1:$#-1}"
+	fi
 	if [ ! -f "$dir/build.ninja" ]; then
 		meson setup "$dir" "$@" >"/tmp/weir-setup.$$" 2>&1 || { cat "/tmp/weir-setup.$$"; rm -f "/tmp/weir-setup.$$"; die "meson setup failed"; }
 		rm -f "/tmp/weir-setup.$$"
 	fi
-	ninja -C "$dir" --quiet || die "the build failed"
+	# shellcheck disable=SC2086
+	ninja -C "$dir" --quiet $target || die "the build failed"
 }
 
 # Runs meson's tests in DIR and ends with a line of counts.
@@ -113,6 +118,49 @@ do_sanitize() {
 	return $r
 }
 
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		command -v sudo >/dev/null || die "not root and no sudo: as root, run  $*"
+		sudo "$@"
+	fi
+}
+
+has_systemd() { [ -d /run/systemd/system ]; }
+
+# The program alone: a first start needs neither the tests nor what they run against.
+do_install() {
+	# shellcheck disable=SC2086
+	need $BUILD_PACKAGES
+	build build-install --buildtype=release gateway/weir
+	as_root meson install -C build-install --no-rebuild --quiet >/dev/null || die "meson install failed"
+	as_root mkdir -p /etc/weir
+	say "installed: $(/usr/bin/weir version), its manual and weir.service"
+	if has_systemd; then
+		as_root systemctl daemon-reload
+		if systemctl --quiet is-active weir; then
+			/usr/bin/weir check /etc/weir/weir.yaml || die "the gateway that runs goes on; mend the file, then  systemctl restart weir"
+			as_root systemctl restart weir
+			say "the gateway was running: it runs the new one now"
+			return
+		fi
+	fi
+	say "next: write /etc/weir/weir.yaml (weir ports names the ports), weir check, then  systemctl enable --now weir"
+}
+
+do_uninstall() {
+	local f
+	if has_systemd; then
+		as_root systemctl --quiet disable --now weir 2>/dev/null || true
+	fi
+	for f in /usr/bin/weir /lib/systemd/system/weir.service /usr/share/man/man1/weir.1 /usr/share/man/man5/weir.yaml.5; do
+		as_root rm -f "$f" "$f.gz"
+	done
+	has_systemd && as_root systemctl daemon-reload
+	say "removed; /etc/weir and /var/lib/weir, with the queue, are still there"
+}
+
 do_run() {
 	# shellcheck disable=SC2086
 	need $BUILD_PACKAGES python3
@@ -168,6 +216,9 @@ do_help() {
 	                         cloud; shows values, what the cloud received and the queue; Ctrl-C ends it all
 	./do cut|heal|reset      break and mend the link of the site that runs, and watch its queue
 	./do dead|alive          one slave of that site falls silent, and comes back
+	./do install             install what is missing, build the program alone, and install it with its manual and its
+	                         systemd unit; a gateway that runs is restarted on it
+	./do uninstall           the opposite; configuration and queue stay
 	./do test [NAME...]      install, build, run every test (or the named ones); ends with a line of counts
 	./do test --sanitize     all of it under ASan+UBSan, then under TSan; takes meson's --suite unit and the like
 	./do torture [--seed N] [--minutes M]
@@ -182,7 +233,7 @@ do_help() {
 verb=${1:-help}
 [ $# -gt 0 ] && shift
 case "$verb" in
-run | test | lint | format | bench | torture | help) "do_$verb" "$@" ;;
+run | install | uninstall | test | lint | format | bench | torture | help) "do_$verb" "$@" ;;
 cut | heal | reset | dead | alive) do_tell "$verb" ;;
 -h | --help) do_help ;;
 *) die "no such thing as '$verb'; ./do help lists what there is" ;;

@@ -93,6 +93,12 @@ struct key_choice {
 	const char *help;
 };
 
+/* What manuals and other programs call it, and what to write here in its place. */
+struct key_jargon {
+	const char *word;    /* in either case, with or without - and _ between its parts */
+	const char *instead; /* "`unit`" */
+};
+
 struct key_table;
 
 struct key {
@@ -104,6 +110,7 @@ struct key {
 	const char *dflt; /* as it would stand in YAML; NULL: zero, NULL, empty */
 	bool required;
 	const struct key_choice *choices; /* ends with a NULL name */
+	const struct key_jargon *jargon;  /* words in the place of a choice; ends with a NULL word; NULL: none */
 	const struct key_table *table;
 	bool (*applies)(const void *item); /* NULL: always; asked after the keys without one were bound */
 	const char *applies_to;            /* "serial lines": for the sentence when it does not apply */
@@ -119,6 +126,7 @@ struct key_table {
 	size_t size;
 	const char *help;                                     /* a paragraph for the reference */
 	void (*check)(void *item, struct key_report *report); /* across keys; only when all keys of item were fine */
+	const struct key_jargon *jargon;                      /* words in the place of a key; as in struct key */
 };
 
 #define KEY_COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -178,14 +178,81 @@ static bool lacks_space(char *out, size_t cap, const char *text, size_t len, str
 	return true;
 }
 
+static size_t past_blanks(const char *text, size_t len, size_t i)
+{
+	while (i < len && text[i] == ' ')
+		i++;
+	return i;
+}
+
+/* The line before that of `at` which has something in it: where its first character and its end are. False: none. */
+static bool line_before(const char *text, size_t len, struct problem_place at, size_t *first, size_t *end)
+{
+	size_t i = problem_offset(text, len, (struct problem_place){at.line, 1});
+
+	while (i > 0 && isspace((unsigned char)text[i - 1]))
+		i--;
+	*end = i;
+	while (i > 0 && text[i - 1] != '\n')
+		i--;
+	*first = past_blanks(text, len, i);
+	return *end > *first;
+}
+
+/* `line bus` above `unit: 1`, in the same column, is read as one value; `pump:#north` above its keys is, too. */
+static bool torn_from_above(
+	char *out, size_t cap, const char *text, size_t len, struct problem_place at, struct problem_place *from)
+{
+	size_t first, end, here = problem_offset(text, len, (struct problem_place){at.line, 1});
+	const char *hash, *colon;
+
+	if (!line_before(text, len, at, &first, &end))
+		return false;
+	*from = problem_place(text, first);
+	colon = memchr(text + first, ':', end - first);
+	hash = colon && colon + 1 < text + end && colon[1] == '#' ? colon : NULL;
+	if (hash)
+		snprintf(out, cap, "a space is missing before the `#`; without it there is no comment");
+	else if (!colon && past_blanks(text, len, here) - here + 1 == (size_t)from->column)
+		snprintf(out, cap, "this line is not `key: value`; a colon and a space are missing");
+	else
+		return false;
+	return true;
+}
+
+/* A quote that was forgotten ends where the next one begins, which may be many lines below. */
+static bool closed_below(
+	char *out, size_t cap, const char *text, size_t len, struct problem_place at, struct problem_place *from)
+{
+	size_t end = problem_offset(text, len, at), i;
+	char quote;
+
+	if (end < 2 || end >= len || (text[end - 1] != '"' && text[end - 1] != '\''))
+		return false;
+	quote = text[end - 1];
+	for (i = end - 1; i > 0 && text[i - 1] != quote;)
+		i--;
+	if (i == 0)
+		return false;
+	*from = problem_place(text, i - 1);
+	snprintf(out, cap, "the quote that opens here is closed only in line %d; add the closing quote", at.line);
+	return from->line < at.line;
+}
+
 struct problem_place problem_explain(char *out, size_t cap, const struct problem *p, const char *text, size_t len)
 {
 	const struct sentence *s = look_up(p);
+	struct problem_place from;
 
 	if (same("found character that cannot start any token", p->what) && starts_token(out, cap, text, len, p->at))
 		return p->at;
 	if (same("could not find expected ':'", p->what) && lacks_space(out, cap, text, len, p->from))
 		return p->from;
+	if (same("mapping values are not allowed in this context", p->what) &&
+		torn_from_above(out, cap, text, len, p->at, &from))
+		return from;
+	if (same("did not find expected key", p->what) && closed_below(out, cap, text, len, p->at, &from))
+		return from;
 	if (!s) {
 		snprintf(out, cap, "is not YAML: %s; check quotes, brackets and indentation here",
 			p->what ? p->what : "unreadable");

@@ -217,6 +217,7 @@ static bool parse_bool(void *member, const struct key *key, const struct key_nod
 
 bool scalar_choice(int *value, const struct key *key, const struct key_node *n, struct scalar_fault *f)
 {
+	const char *instead = suggest_instead(key->jargon, n->text);
 	struct suggestion s = suggest_for(n->text);
 	struct node_quote q;
 	char list[240];
@@ -230,6 +231,8 @@ bool scalar_choice(int *value, const struct key *key, const struct key_node *n, 
 	}
 	node_quote(&q, n->text);
 	scalar_choices(list, sizeof(list), key);
+	if (instead)
+		return fault(f, "%s is not known here; write %s", q.text, instead);
 	if (s.best)
 		return fault(f, "%s is not known here; did you mean `%s`? (%s)", q.text, s.best, list);
 	return fault(f, "%s is not known here; use %s", q.text, list);

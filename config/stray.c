@@ -132,6 +132,7 @@ static bool unknown_key(struct key_report *r, const struct key_table *root, cons
 {
 	struct suggestion s = suggest_for(n->key);
 	const struct key_table *owner = owner_of(root, table, n->key, 0);
+	const char *instead = suggest_instead(table->jargon, n->key);
 	char where[256], a[64], b[64], keys[240];
 
 	for (size_t i = 0; i < table->count; i++)
@@ -144,6 +145,8 @@ static bool unknown_key(struct key_report *r, const struct key_table *root, cons
 	else if (glued(table, n))
 		report_add(
 			r, REPORT_FAULT, n->key_mark, where, "a space is missing after the colon; write `key: value`");
+	else if (instead)
+		report_add(r, REPORT_FAULT, n->key_mark, where, "%s has no such key; write %s", a, instead);
 	else if (s.best && (s.distance <= 1 || !owner))
 		report_add(r, REPORT_FAULT, n->key_mark, where, "%s has no such key; did you mean `%s`?", a, s.best);
 	else if (owner)

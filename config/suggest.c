@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "config/suggest.h"
 
+#include "config/key.h"
+
 #include <ctype.h>
 #include <stdint.h>
 #include <string.h>
@@ -55,6 +57,14 @@ size_t suggest_distance(const char *a, const char *b, size_t limit)
 		row = spare;
 	}
 	return least(last[m], limit + 1);
+}
+
+const char *suggest_instead(const struct key_jargon *list, const char *word)
+{
+	for (const struct key_jargon *j = list; j && j->word; j++)
+		if (suggest_distance(word, j->word, 0) == 0)
+			return j->instead;
+	return NULL;
 }
 
 /* A third of the letters may be wrong: `no` suggests nothing, `pairty` suggests `parity`. */

@@ -11,6 +11,11 @@
 /* Single-character insertions, removals, changes and swaps of neighbours from a to b; > limit: limit + 1. */
 size_t suggest_distance(const char *a, const char *b, size_t limit);
 
+struct key_jargon;
+
+/* What to write in place of a word of others; NULL: it is none of the list, or there is no list. */
+const char *suggest_instead(const struct key_jargon *list, const char *word);
+
 /* Feed candidates one by one; best is the nearest so far that is near enough, or NULL. */
 struct suggestion {
 	const char *word;

@@ -3,8 +3,10 @@
 #include "drivers/opts.h"
 
 #include "drivers/date.h"
+#include "drivers/jargon.h"
 #include "drivers/ports.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +144,7 @@ static const struct key line_keys[] = {
 		.help = "bits per second"},
 	{"bits", KEY_INT, AT(bits), .min = 7, .max = 8, .dflt = "8", SERIAL_LINES,
 		.help = "data bits of a character; 7 for modbus-ascii when it is not given"},
-	{"parity", KEY_ENUM, AT(parity), .choices = parities, SERIAL_LINES,
+	{"parity", KEY_ENUM, AT(parity), .choices = parities, .jargon = parity_jargon, SERIAL_LINES,
 		.help = "even for Modbus and none for serial when it is not given"},
 	{"stop", KEY_INT, AT(stop), .min = 1, .max = 2, .dflt = "1", SERIAL_LINES, .help = "stop bits"},
 	{"flow", KEY_ENUM, AT(flow), .choices = flows, .dflt = "none", TEXT_LINES, .help = "flow control"},
@@ -194,7 +196,7 @@ static const struct key device_keys[] = {
 	{"template", KEY_TEXT, DEV(template), .min = 1, .max = 200,
 		.help = "points from a template; those given here add to it or replace it"},
 	{"points", KEY_MAP, DEV(points), .table = &point_table, .help = "what is read and written, by name"},
-	{"order", KEY_ENUM, DEV(order), .choices = device_orders, .dflt = "ABCD",
+	{"order", KEY_ENUM, DEV(order), .choices = device_orders, .jargon = order_jargon, .dflt = "ABCD",
 		.help = "byte order of its values, for points that name none"},
 	{"reply_timeout", KEY_TIME, DEV(reply_timeout_ms), .min = 10, .max = 60000,
 		.help = "the longest wait for its reply; the line's when it is not given"},
@@ -228,25 +230,67 @@ static const struct key device_keys[] = {
 	{"payload", KEY_ENUM, DEV(payload), .choices = payload_choices, .dflt = "json", .help = "what its points send"},
 };
 
-static void check_line_keys(void *item, struct key_report *report)
+/* A name of Windows, or one that lacks its folder; a path is not looked at, since it may not be there yet. */
+static void check_port(struct line_opts *l, struct key_report *report)
 {
-	static const char *const rts_keys[] = {"rts_before", "rts_after", "rts_inverted"};
-	struct line_opts *l = item;
 	struct ports_id id;
-	char host[256];
-	uint16_t port;
 
-	if (is_serial_port(l) && !l->port)
+	if (!l->port)
 		key_fault(report, l, NULL, "has no port; use `port: /dev/ttyUSB0` or the like");
-	if (is_serial_port(l) && l->port && ports_is_usb(l->port) && !ports_parse(&id, l->port))
+	else if (ports_is_usb(l->port) && !ports_parse(&id, l->port))
 		key_fault(report, l, "port",
 			"`%s` names no USB adapter; use usb:VID:PID, with four hexadecimal digits each, or "
 			"usb:VID:PID:SERIAL:INTERFACE, as `weir ports` shows it",
 			l->port);
-	if (is_tcp(l) && !l->address)
+	else if (!ports_is_usb(l->port) && l->port[0] != '/')
+		key_fault(report, l, "port",
+			"`%s` is not the path of a port; use /dev/ttyUSB0 or the like, or usb:VID:PID (`weir ports` "
+			"lists "
+			"those that are there)",
+			l->port);
+}
+
+static void check_address(struct line_opts *l, struct key_report *report)
+{
+	struct in_addr v4;
+	char host[256];
+	uint16_t port;
+
+	if (!l->address)
 		key_fault(report, l, NULL, "has no address; use `address: 192.0.2.7` or `address: host:port`");
-	if (is_tcp(l) && l->address && !address_parse(l->address, host, sizeof(host), &port))
+	else if (!address_parse(l->address, host, sizeof(host), &port))
 		key_fault(report, l, "address", "`%s` is not an address; use host, host:port or [v6]:port", l->address);
+	else if (host[strspn(host, "0123456789.")] == '\0' && inet_pton(AF_INET, host, &v4) != 1)
+		key_fault(report, l, "address", "`%s` is not an IPv4 address; use four numbers from 0 to 255", host);
+}
+
+/* Adapters do these; some do others, too, so it is advice. */
+static void advise_baud(struct line_opts *l, struct key_report *report)
+{
+	static const int64_t usual[] = {300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 76800,
+		115200, 187500, 230400, 460800, 500000, 921600, 1000000, 1500000, 2000000, 3000000, 4000000};
+	int64_t nearest = usual[0];
+
+	for (size_t i = 0; i < KEY_COUNT(usual); i++)
+		if (llabs(usual[i] - l->baud) < llabs(nearest - l->baud))
+			nearest = usual[i];
+	if (nearest != l->baud)
+		key_advice(report, l, "baud",
+			"%lld is no usual rate, and many adapters cannot do it; is it %lld that is meant?",
+			(long long)l->baud, (long long)nearest);
+}
+
+static void check_line_keys(void *item, struct key_report *report)
+{
+	static const char *const rts_keys[] = {"rts_before", "rts_after", "rts_inverted"};
+	struct line_opts *l = item;
+
+	if (is_serial_port(l)) {
+		check_port(l, report);
+		advise_baud(l, report);
+	}
+	if (is_tcp(l))
+		check_address(l, report);
 	if (l->probe_min_ms > l->probe_max_ms)
 		key_fault(report, l, "probe_min", "%lld ms is above probe_max; use at most %lld ms",
 			(long long)l->probe_min_ms, (long long)l->probe_max_ms);
@@ -277,9 +321,11 @@ static void check_device_keys(void *item, struct key_report *report)
 }
 
 const struct key_table line_table = KEY_TABLE_OF("line", struct line_opts, line_keys, .check = check_line_keys,
+	.jargon = line_jargon,
 	.help = "A line is one serial port or one TCP endpoint. Nothing that happens on it touches another line.");
-const struct key_table device_table = KEY_TABLE_OF("device", struct device_opts, device_keys,
-	.check = check_device_keys, .help = "A device is what answers on a line: a Modbus unit, a sensor.");
+const struct key_table device_table =
+	KEY_TABLE_OF("device", struct device_opts, device_keys, .check = check_device_keys, .jargon = device_jargon,
+		.help = "A device is what answers on a line: a Modbus unit, a sensor.");
 
 /* --- a line with its devices --- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The keys of a point. */
 #include "base/msg.h"
+#include "drivers/jargon.h"
 #include "drivers/opts.h"
 
 #define AT(member) offsetof(struct point_opts, member)
@@ -141,9 +142,9 @@ static const struct key point_keys[] = {
 		.help = "of the signal"},
 	{"low", KEY_REAL, AT(low), .dflt = "0", SIGNALS, .help = "least value of the signal"},
 	{"high", KEY_REAL, AT(high), .dflt = "100", SIGNALS, .help = "greatest value of the signal"},
-	{"type", KEY_ENUM, AT(type), .choices = type_choices,
+	{"type", KEY_ENUM, AT(type), .choices = type_choices, .jargon = type_jargon,
 		.help = "uint16 for registers, bool for coils and discrete inputs, float64 for others when not given"},
-	{"order", KEY_ENUM, AT(order), .choices = point_orders, REGISTERS,
+	{"order", KEY_ENUM, AT(order), .choices = point_orders, .jargon = order_jargon, REGISTERS,
 		.help = "how the bytes stand on the wire; the device's when it is not given"},
 	{"bit", KEY_INT, AT(bit), .min = 0, .max = 63, REGISTERS,
 		.help = "the lowest bit of a field in the register or registers; 0 is the lowest of all"},
@@ -204,4 +205,4 @@ static const struct key point_keys[] = {
 };
 
 const struct key_table point_table = KEY_TABLE_OF("point", struct point_opts, point_keys, .check = point_check,
-	.help = "A point is one value of a device, under its own topic.");
+	.jargon = point_jargon, .help = "A point is one value of a device, under its own topic.");

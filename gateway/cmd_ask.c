@@ -2,6 +2,7 @@
 #include "gateway/commands.h"
 #include "gateway/control.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,19 @@ static int take_socket(int argc, char **argv, const char **path)
 	return kept;
 }
 
+void ask_failed(const char *verb, const char *path, int error)
+{
+	if (error == ENOENT || error == ECONNREFUSED)
+		fprintf(stderr,
+			"weir %s: no gateway runs here: nobody answers at %s; `systemctl status weir` says why, "
+			"`sudo systemctl start weir` starts it, --socket PATH asks another\n",
+			verb, path);
+	else if (error == EACCES || error == EPERM)
+		fprintf(stderr, "weir %s: you may not ask the gateway at %s; use sudo\n", verb, path);
+	else
+		fprintf(stderr, "weir %s: the gateway at %s does not answer: %s\n", verb, path, strerror(error));
+}
+
 int cmd_ask(int argc, char **argv)
 {
 	const char *path = getenv("WEIR_CONTROL");
@@ -33,7 +47,6 @@ int cmd_ask(int argc, char **argv)
 	argc = take_socket(argc, argv, &path);
 	r = control_ask(path, argc, (const char *const *)argv, stdout, stderr);
 	if (r < 0)
-		fprintf(stderr, "weir %s: no gateway answers at %s: %s; is it running, and may you use its socket?\n",
-			argv[0], path, strerror(-r));
+		ask_failed(argv[0], path, -r);
 	return r == 0 ? 0 : 1;
 }

@@ -229,7 +229,6 @@ int cmd_scan(int argc, char **argv)
 	}
 	r = s.settings ? try_settings(&s) : try_units(&s, &(struct setting){NULL, NULL});
 	if (r < 0)
-		fprintf(stderr, "weir scan: no gateway answers at %s: %s; is it running, and may you use its socket?\n",
-			s.socket, strerror(-r));
+		ask_failed("scan", s.socket, -r);
 	return r == 0 ? sum_up(&s) : 1;
 }

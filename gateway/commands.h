@@ -21,4 +21,7 @@ int cmd_restore(int argc, char **argv);
 int cmd_bridge(int argc, char **argv); /* the process of one upstream; started by weir itself */
 int cmd_ask(int argc, char **argv);    /* every verb that the running gateway answers over its control socket */
 
+/* Says on standard error why the running gateway could not be asked, and what helps; error > 0. */
+void ask_failed(const char *verb, const char *path, int error);
+
 #endif

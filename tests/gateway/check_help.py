@@ -1,0 +1,33 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""check_help.py WEIR: each verb that `weir --help` names says itself how it is used, without a gateway or a file; and
+what cannot be asked says what helps."""
+import re
+import subprocess
+import sys
+import tempfile
+
+weir = sys.argv[1]
+
+
+def said(*words):
+    return subprocess.run([weir, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+
+
+def expect(true, what):
+    if not true:
+        sys.exit(f"check_help: {what}")
+
+
+verbs = [v for v in re.findall(r"^  weir (\w+) ", said("--help").stdout, re.M) if v != "version"]
+expect(len(verbs) > 15, f"only {verbs} are told")
+for verb in verbs:
+    for words in ((verb, "--help"), (verb, "-h"), ("help", verb)):
+        page = said(*words)
+        expect(page.returncode == 0 and not page.stderr, f"weir {' '.join(words)}: {page}")
+        expect(re.match(rf"weir {verb}: .*\n\nuse it as: weir {verb}", page.stdout), f"{words}: {page.stdout}")
+with tempfile.TemporaryDirectory() as room:
+    page = said("status", "--socket", f"{room}/nobody")
+    expect(page.returncode == 1 and "no gateway runs here" in page.stderr and "systemctl status weir" in page.stderr,
+           f"weir status without a gateway: {page}")
+expect(said("nonsense").returncode == 2, "a verb that does not exist")
