@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024 };
+enum { BACKLOG = 4096 };
 
 static const char unix_prefix[] = "unix:", inherit_prefix[] = "systemd:";
 

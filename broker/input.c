@@ -173,6 +173,7 @@ static ssize_t receive(struct conn *c, void *to, size_t len)
  * the header promises. */
 static ssize_t read_own(struct conn *c)
 {
+	enum { OWN_READ = CONN_INPUT / 2 }; /* into pages that the kernel has to give first */
 	struct chunk *in = c->in;
 	ssize_t n;
 
@@ -187,7 +188,7 @@ static ssize_t read_own(struct conn *c)
 			return -1;
 		}
 	}
-	n = receive(c, in->bytes + in->len, in->cap - in->len < CONN_INPUT ? in->cap - in->len : CONN_INPUT);
+	n = receive(c, in->bytes + in->len, in->cap - in->len < OWN_READ ? in->cap - in->len : OWN_READ);
 	if (n > 0) {
 		in->len += (uint32_t)n;
 		consume_chunk(c, take(c));

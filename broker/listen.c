@@ -147,7 +147,7 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 	socklen_t len;
 
 	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN && turn_has_time(l->broker, TURN_NEWCOMERS); i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && turn_has_time(l->broker, TURN_ACCEPTS); i++) {
 		int fd;
 
 		if (waits_for_places(l->broker))

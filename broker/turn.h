@@ -11,7 +11,7 @@
  *           when some are full, or much was delivered, these are written out, again a slice a turn. So packets for one
  *           receiver still share a write, however short a slice is.
  * Newcomers those without CONNECT yet, hand-shakes of TLS above all, share a slice of each turn, and wait in a queue for
- *           it. Of accepting so too.
+ *           it. Accepting has another.
  * Leavers   share one as well: their sockets are closed, their wills sent and what they had is cleared (leave.h) as far
  *           as it goes. Deliveries see at once that they are gone.
  * Wide      what goes to many costs a write for each of them. These outputs wait in a queue and have a slice of each
@@ -35,7 +35,7 @@ enum {
 	TURN_FLUSHES = 8,        /* outputs that are written within a slice of the filling, being full */
 	TURN_WIDE = 16,          /* receivers of a message, above which their outputs are not written at once */
 	TURN_STEPS = 2,          /* places of a tree looked at */
-	TURN_CHEAP = 16,         /* packets that cost as much as one delivery */
+	TURN_CHEAP = 4,          /* packets that cost as much as one delivery */
 	TURN_QUANTUM = 256,      /* deliveries, after which a connection is greedy; half as many */
 	TURN_QUANTUM_LEAST = 16, /* with each slice that went to polite ones already */
 	TURN_LARGE = 65536,      /* bytes read at once: it is greedy, too */
@@ -53,7 +53,7 @@ struct turn_queue {
  * gone, for whom no time was left. */
 enum turn_list { TURN_NOW, TURN_WIDE_ONES, TURN_LATE, TURN_GONE, TURN_LISTS };
 
-enum turn_share { TURN_NEWCOMERS, TURN_LEAVERS, TURN_SHARES };
+enum turn_share { TURN_ACCEPTS, TURN_NEWCOMERS, TURN_LEAVERS, TURN_SHARES };
 
 struct turn {
 	struct loop_task end;
