@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A turn, in the order of the loop: sockets (polite ones publish, greedy ones join the queue), timers (`next`: leavers,
- * newcomers, then a slice for the greedy), tasks (`end`: outputs). What is left over arms `next` for the coming turn, which
- * so does not sleep. */
+/* A turn, in the order of the loop: sockets (polite ones publish, greedy ones join the queue), timers (`next`: slices for
+ * all others, in rotation), tasks (`end`: outputs). What is left over arms `next` for the coming turn, which so does not
+ * sleep. */
 #include "broker/turn.h"
 
 #include "broker/core.h"
@@ -322,12 +322,39 @@ static void end(struct loop_task *task)
 	hold_resume_all(of(t));
 	flush_now(t);
 	slice_ends(t);
-	flush_slice(t, TURN_WIDE_ONES);
+	if (t->lists[TURN_WIDE_ONES].first && !somebody_waits(t))
+		flush_slice(t, TURN_WIDE_ONES);
 	if (t->draining && !somebody_waits(t))
 		flush_late(t);
 	memset(t->shares_until_us, 0, sizeof(t->shares_until_us));
 	if (is_left(t))
 		again(t);
+}
+
+static void serve_wide(struct turn *t)
+{
+	flush_slice(t, TURN_WIDE_ONES);
+}
+
+static void serve_greedy(struct turn *t)
+{
+	if (t->draining)
+		flush_late(t);
+	else if (!is_empty(&t->greedy))
+		fill(t);
+}
+
+static void serve_others(struct turn *t)
+{
+	static void (*const serve[])(struct turn * t) = {serve_greedy, serve_leavers, serve_newcomers, serve_wide};
+	enum { KINDS = sizeof(serve) / sizeof(serve[0]) };
+	int64_t until_us = clock_mono_us(of(t)->clock) + TURN_SPARE_US;
+	uint32_t served = 0;
+
+	do
+		serve[(t->first + served) % KINDS](t);
+	while (++served < KINDS && (clock_mono_us(of(t)->clock) < until_us || !loop_has_ready(of(t)->loop)));
+	t->first = (t->first + served) % KINDS;
 }
 
 static void next(struct loop_timer *timer)
@@ -336,13 +363,7 @@ static void next(struct loop_timer *timer)
 
 	t->filling = false;
 	flush_now(t); /* what polite ones sent does not wait for what comes now */
-	serve_leavers(t);
-	if (!is_empty(&t->newcomers))
-		serve_newcomers(t);
-	if (t->draining)
-		flush_late(t);
-	else if (!is_empty(&t->greedy))
-		fill(t);
+	serve_others(t);
 	loop_later(of(t)->loop, &t->end);
 }
 

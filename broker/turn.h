@@ -16,6 +16,8 @@
  *           as it goes. Deliveries see at once that they are gone.
  * Wide      what goes to many costs a write for each of them. These outputs wait in a queue and have a slice of each
  *           turn, too: one message may name thousands, and the wills of a crowd that leaves, many times as many.
+ * Rotation  the slices of a turn begin with another of these kinds each time, and end when a socket has become ready after
+ *           the first of them took its time. So a turn is about as long as one of them, however many kinds want theirs.
  */
 #ifndef BROKER_TURN_H
 #define BROKER_TURN_H
@@ -31,6 +33,7 @@ struct conn;
 
 enum {
 	TURN_SLICE_US = 50,
+	TURN_SPARE_US = 60, /* after which those who are left wait for the next turn, if a socket has become ready */
 	TURN_LONGEST_US = 5000,
 	TURN_FLUSHES = 8,        /* outputs that are written within a slice of the filling, being full */
 	TURN_WIDE = 16,          /* receivers of a message, above which their outputs are not written at once */
@@ -69,6 +72,7 @@ struct turn {
 	uint32_t began;   /* work when the connection that is served now was read */
 	int64_t until_us, shares_until_us[TURN_SHARES]; /* 0: not looked at the clock yet */
 	int64_t longest_us;                             /* the end of this slice, even if nobody waits */
+	uint32_t first;                                 /* whose slice comes first in the next turn */
 	uint32_t quantum, filled, slices, flushes;
 	bool over, filling, full, draining;
 	bool wide; /* what is delivered now has many receivers */
