@@ -201,6 +201,7 @@ static void status_answered(struct drain *d)
 {
 	d->status_sent_ms = -1;
 	d->suspect.status_ends = 0;
+	suspect_answered(d);
 }
 
 static void settled(struct drain *d, const struct uplink_event *e)

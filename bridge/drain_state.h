@@ -36,6 +36,10 @@ struct suspect {
 	struct flight_slot *at; /* sent alone; NULL: none */
 	size_t at_lane;
 	uint64_t at_seq;
+	bool evidence;                  /* this link has brought an answer: the server takes what it likes */
+	struct flight_slot *stood_back; /* until there is; NULL: none */
+	size_t stood_back_lane;
+	uint64_t stood_back_seq;
 	uint32_t topics[SUSPECT_TOPICS]; /* as hashes, of records that links were ended over; 0: none */
 	size_t topic_next;
 	int status_ends, resume_ends;
@@ -164,6 +168,7 @@ bool suspect_alone(const struct drain *d);                  /* no two records ma
 bool suspect_waits(const struct drain *d, int64_t *due_ms); /* none may be, until then at least */
 void suspect_sends(struct drain *d, size_t lane, struct flight_slot *slot);
 void suspect_taken(struct drain *d, struct flight_slot *slot);
+void suspect_answered(struct drain *d);           /* the status was taken, or a record */
 int64_t suspect_status_ms(const struct drain *d); /* when the status may be said on this link */
 
 /* --- judge.c --------------------------------------------------------------------------------------------------- */

@@ -8,13 +8,23 @@
  * Proof: SUSPECT_PROOFS links ended so under the same record. It is set aside. For the next one of its topic, one end
  * each is enough, until one of that topic is taken.
  *
+ * A server that ends every link, whatever is sent, has no record to blame: so none is set aside on a link that brought
+ * no answer to anything else, be it the status. Where that is missing, the record stands back until another was taken.
+ *
  * Our own status may be what is not allowed. It is then said once the link has held for long. */
 #include "bridge/drain_state.h"
 
 #include "base/log.h"
 #include "bridge/verdict.h"
 
-enum { SUSPECT_ENDS = 3, SUSPECT_PROOFS = 3, PROVEN_MS = 1000, RESUMES_MAX = 20, STATUS_LATER_MS = 600000 };
+enum {
+	SUSPECT_ENDS = 3,
+	SUSPECT_PROOFS = 3,
+	PROVEN_MS = 1000,
+	RESUMES_MAX = 20,
+	STATUS_LATER_MS = 600000,
+	STAND_BACK_MS = 60000
+};
 
 /* --- whose fault --------------------------------------------------------------------------------------------------- */
 
@@ -105,6 +115,12 @@ static void count_end(struct drain *d, size_t lane)
 	s->until = until;
 }
 
+static void count_ends(struct drain *d)
+{
+	for (size_t i = 0; i < LANES; i++)
+		count_end(d, i);
+}
+
 bool suspect_alone(const struct drain *d)
 {
 	for (size_t i = 0; i < LANES; i++)
@@ -138,6 +154,30 @@ static struct flight_slot *in_question(const struct drain *d)
 	return slot->phase == FLIGHT_SENT || d->resuming ? slot : NULL;
 }
 
+/* One behind it goes first, and what becomes of that says whose fault it is. */
+static void stand_back(struct drain *d, struct flight_slot *slot)
+{
+	struct suspect *s = &d->suspect;
+
+	s->stood_back = slot;
+	s->stood_back_lane = s->at_lane;
+	s->stood_back_seq = slot->seq;
+	flight_retry(&d->lanes[s->at_lane].flight, slot, d->now_ms + STAND_BACK_MS);
+	if (slot->rule && slot->rule->qos == 2)
+		resume_give_up(d); /* the session would send it first */
+}
+
+void suspect_answered(struct drain *d)
+{
+	struct suspect *s = &d->suspect;
+	struct flight_slot *slot = s->stood_back;
+
+	s->evidence = true;
+	s->stood_back = NULL;
+	if (slot && slot->seq == s->stood_back_seq && slot->phase == FLIGHT_WAITING)
+		flight_retry(&d->lanes[s->stood_back_lane].flight, slot, 0);
+}
+
 static void strike(struct drain *d, struct flight_slot *slot, uint8_t code)
 {
 	struct suspect *s = &d->suspect;
@@ -145,6 +185,10 @@ static void strike(struct drain *d, struct flight_slot *slot, uint8_t code)
 	slot->proofs++;
 	if (slot->proofs < SUSPECT_PROOFS && !known_topic(s, flight_topic(slot)))
 		return;
+	if (!s->evidence) {
+		stand_back(d, slot);
+		return;
+	}
 	remember_topic(s, flight_topic(slot));
 	log_warn("upstream=%s ends the link over seq=%llu; it is set aside", d->opts->head.name,
 		(unsigned long long)slot->seq);
@@ -160,6 +204,7 @@ void suspect_taken(struct drain *d, struct flight_slot *slot)
 	if (d->suspect.topic_next > 0)
 		forget_topic(&d->suspect, flight_topic(slot));
 	slot->proofs = 0;
+	suspect_answered(d);
 }
 
 /* --- the end of a link ---------------------------------------------------------------------------------------------- */
@@ -192,16 +237,16 @@ void suspect_link_ended(struct drain *d, const struct uplink_event *e)
 	bool alone = suspect_alone(d);
 	struct flight_slot *slot = alone ? in_question(d) : NULL;
 
-	if (!hung_up(d, e))
-		return;
-	count_status(d, alone);
-	if (slot)
-		strike(d, slot, e->code);
-	else if (d->resuming)
-		count_resume(d);
-	else
-		for (size_t i = 0; i < LANES; i++)
-			count_end(d, i);
+	if (hung_up(d, e)) {
+		count_status(d, alone);
+		if (slot)
+			strike(d, slot, e->code);
+		else if (d->resuming)
+			count_resume(d);
+		else
+			count_ends(d);
+	}
+	d->suspect.evidence = false;
 }
 
 /* --- the status ----------------------------------------------------------------------------------------------------- */

@@ -14,7 +14,8 @@ struct upstream {
 	struct bench *b;
 	const char *poison; /* a topic */
 	uint8_t code;
-	size_t at;          /* of b->up.got */
+	size_t at; /* of b->up.got */
+	bool counts_status;
 	int ends, patience; /* it takes the poison after so many ends */
 	uint64_t taken[64]; /* seqs */
 	size_t taken_count;
@@ -40,7 +41,8 @@ static void serve(struct upstream *u)
 	if (u->at >= b->up.count)
 		return;
 	if (likes(u, p)) {
-		u->taken[u->taken_count++] = p->seq;
+		if (p->seq != 0 || u->counts_status)
+			u->taken[u->taken_count++] = p->seq;
 		fake_settle(&b->up, u->at++);
 		return;
 	}
@@ -102,6 +104,7 @@ static void the_next_of_that_topic_ends_two_links_only(void **state)
 	struct upstream u = {.b = b, .poison = "p/poison", .patience = 100};
 	int ends;
 
+	b->opts.status = "{site}/weir/status"; /* it is taken, each time */
 	add_with_one_on(b, "p/poison");
 	rig_begin(b);
 	serve_until_done(&u);
@@ -131,6 +134,7 @@ static void what_was_taken_at_last_is_not_held_against_its_topic(void **state)
 	struct bench *b = *state;
 	struct upstream u = {.b = b, .poison = "p/poison", .patience = 100};
 
+	b->opts.status = "{site}/weir/status"; /* it is taken, each time */
 	add_with_one_on(b, "p/poison");
 	rig_begin(b);
 	serve_until_done(&u);
@@ -164,6 +168,42 @@ static void codes_that_are_not_for_a_record_blame_none(void **state)
 	assert_int_equal(b->quarantine_count, 0);
 }
 
+static void a_server_that_ends_every_link_whatever_is_sent_costs_no_record(void **state)
+{
+	struct bench *b = *state;
+	struct upstream u = {.b = b, .poison = "p/a", .patience = 40};
+
+	rig_add(b, 8);
+	rig_begin(b);
+	for (int i = 0; i < TURNS * 20 && u.taken_count < 8; i++) {
+		serve(&u);
+		rig_turn(b, 100);
+	}
+	assert_int_equal(u.taken_count, 8);
+	assert_int_equal(u.ends, 40);
+	assert_int_equal(b->quarantine_count, 0);
+}
+
+static void nor_with_a_status_that_ends_them_too(void **state)
+{
+	struct bench *b = *state;
+
+	b->opts.status = "{site}/weir/status";
+	rig_add(b, 8);
+	rig_begin(b);
+	for (int i = 0; i < TURNS * 10; i++) {
+		rig_turn(b, 100);
+		if (b->up.in_call && b->state != BRIDGE_UP) {
+			fake_up(&b->up, NULL);
+		} else if (b->up.in_call && b->up.count > 0) {
+			b->up.count = 0;
+			fake_down(&b->up, 0);
+		}
+	}
+	assert_int_equal(b->quarantine_count, 0);
+	assert_int_equal(drain_cursor(b->drain), 0);
+}
+
 static void a_link_that_fell_silent_blames_none(void **state)
 {
 	struct bench *b = *state;
@@ -185,6 +225,7 @@ static void where_it_cannot_be_set_aside_it_is_not_passed(void **state)
 	struct bench *b = *state;
 	struct upstream u = {.b = b, .poison = "p/poison", .patience = 100};
 
+	b->opts.status = "{site}/weir/status"; /* it is taken, each time */
 	add_with_one_on(b, "p/poison");
 	b->quarantine_result = -ENOSPC;
 	rig_begin(b);
@@ -201,7 +242,7 @@ static void where_it_cannot_be_set_aside_it_is_not_passed(void **state)
 static void a_status_that_ends_every_link_waits_and_the_records_go(void **state)
 {
 	struct bench *b = *state;
-	struct upstream u = {.b = b, .poison = "plant/weir/status", .patience = 100};
+	struct upstream u = {.b = b, .poison = "plant/weir/status", .patience = 100, .counts_status = true};
 
 	b->opts.status = "{site}/weir/status";
 	rig_add(b, 4);
@@ -221,6 +262,7 @@ static void in_a_batch_it_is_found_by_halves(void **state)
 	struct bench *b = *state;
 	struct upstream u = {.b = b, .poison = "up", .patience = 1000};
 
+	b->opts.status = "{site}/weir/status";
 	b->rules[0].topic = "up";
 	b->rules[0].payload = BRIDGE_ENVELOPE;
 	b->rules[0].batch = (struct bridge_batch){.records = 4, .bytes = 65536, .age_ms = 100};
@@ -319,6 +361,8 @@ int main(void)
 		RIG_TEST(a_link_that_was_only_bad_costs_no_record),
 		RIG_TEST(what_was_taken_at_last_is_not_held_against_its_topic),
 		RIG_TEST(codes_that_are_not_for_a_record_blame_none),
+		RIG_TEST(a_server_that_ends_every_link_whatever_is_sent_costs_no_record),
+		RIG_TEST(nor_with_a_status_that_ends_them_too),
 		RIG_TEST(a_link_that_fell_silent_blames_none),
 		RIG_TEST(where_it_cannot_be_set_aside_it_is_not_passed),
 		RIG_TEST(a_status_that_ends_every_link_waits_and_the_records_go),

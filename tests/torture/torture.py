@@ -48,6 +48,27 @@ def link(mode):
     return fault
 
 
+def dead_cable(site, dice):
+    """Nothing is answered, not even by the kernel: TCP waits longer and longer, and a new call gets no answer."""
+    site.link.tell("dead")
+    pause(dice, 1, 9)
+    site.link.tell("forward")
+
+
+def freeze_cloud(site, dice):
+    """Its kernel takes what comes, and it does not."""
+    site.up.signal(signal.SIGSTOP)
+    pause(dice, 0.5, 5)
+    site.up.signal(signal.SIGCONT)
+
+
+def small_packets(site, dice):
+    """What is longer is set aside, which is no loss; so it is told, and nothing that long is sent."""
+    site.up.tell("max-packet 100000", "disconnect")
+    pause(dice, 0.1, 1.5)
+    site.up.tell("accept", "disconnect")
+
+
 def long_silence(site, dice):
     """Longer than the watchdog needs, so that the gateway gives the connection up."""
     site.link.tell(dice.choice(("silent", "silent up", "silent down")))
@@ -150,6 +171,14 @@ def full_disk(site, dice):
     filler.unlink()
 
 
+def full_disk_away(site, dice):
+    """While nothing can leave."""
+    site.link.tell(dice.choice(("silent", "refuse")))
+    pause(dice, 0, 0.5)
+    full_disk(site, dice)
+    site.link.tell("forward")
+
+
 def step_clock(site, dice):
     step_ms = dice.choice((-86400000, -3600000, -5000, 5000, 3600000, 86400000, 0))
     with open(site.dir / "clockstep", "r+b") as f:
@@ -180,6 +209,9 @@ FAULTS = {  # name: (weight, what, for mosquitto's bridge too)
     "up-silent": (2, link("silent up"), True),
     "down-silent": (2, link("silent down"), True),
     "long-silence": (2, long_silence, True),
+    "dead": (2, dead_cable, True),
+    "freeze-cloud": (2, freeze_cloud, True),
+    "max-packet": (1, small_packets, True),
     "refuse": (2, link("refuse"), True),
     "reset": (3, reset, True),
     "cut": (3, cut, True),
@@ -197,6 +229,7 @@ FAULTS = {  # name: (weight, what, for mosquitto's bridge too)
     "small-window": (1, cloud("receive-maximum 1", "receive-maximum 7", "slow 50"), True),
     "forget": (2, forget, True),
     "full-disk": (2, full_disk, True),
+    "full-disk-away": (1, full_disk_away, True),
     "clock": (2, step_clock, False),
     "reload": (1, reload, False),
     "slaves": (1, dead_slaves, False),
@@ -333,8 +366,8 @@ def written_bytes(program):
 
 def draw(dice, count, mosquitto, small_disk, only):
     names = [name for name, (_, _, both) in FAULTS.items() if (both or not mosquitto) and (not only or name in only)]
-    if not small_disk and "full-disk" in names:
-        names.remove("full-disk")
+    if not small_disk:
+        names = [name for name in names if not name.startswith("full-disk")]
     return dice.choices(names, [FAULTS[name][0] for name in names], k=count)
 
 
