@@ -11,7 +11,8 @@
  * A server that ends every link, whatever is sent, has no record to blame: so none is set aside on a link that brought
  * no answer to anything else, be it the status. Where that is missing, the record stands back until another was taken.
  *
- * Our own status may be what is not allowed. It is then said once the link has held for long. */
+ * Our own status may be what is not allowed. It is then said once the link has held for a while, and for longer each
+ * time. */
 #include "bridge/drain_state.h"
 
 #include "base/log.h"
@@ -22,7 +23,8 @@ enum {
 	SUSPECT_PROOFS = 3,
 	PROVEN_MS = 1000,
 	RESUMES_MAX = 20,
-	STATUS_LATER_MS = 600000,
+	STATUS_LATER_MS = 30000,
+	STATUS_LATEST_MS = 600000,
 	STAND_BACK_MS = 60000
 };
 
@@ -216,9 +218,9 @@ static void count_status(struct drain *d, bool alone)
 		return;
 	d->suspect.status_ends++;
 	if (d->suspect.status_ends == SUSPECT_PROOFS)
-		log_warn("upstream=%s ends the link over topic=\"%s\"; the status is sent once a link has held for %d "
-			 "minutes",
-			d->opts->head.name, d->status_topic, STATUS_LATER_MS / 60000);
+		log_warn("upstream=%s ends the link over topic=\"%s\"; the status is sent once a link has held for a "
+			 "while",
+			d->opts->head.name, d->status_topic);
 }
 
 /* The session of QoS 2 sends all of it again at once, and before anything else. */
@@ -253,5 +255,12 @@ void suspect_link_ended(struct drain *d, const struct uplink_event *e)
 
 int64_t suspect_status_ms(const struct drain *d)
 {
-	return d->suspect.status_ends < SUSPECT_PROOFS ? d->up_ms : d->up_ms + STATUS_LATER_MS;
+	int times = d->suspect.status_ends - SUSPECT_PROOFS;
+	int64_t later_ms = STATUS_LATER_MS;
+
+	if (times < 0)
+		return d->up_ms;
+	for (; times > 0 && later_ms < STATUS_LATEST_MS; times--)
+		later_ms *= 2;
+	return d->up_ms + (later_ms < STATUS_LATEST_MS ? later_ms : STATUS_LATEST_MS);
 }

@@ -252,7 +252,7 @@ static void a_status_that_ends_every_link_waits_and_the_records_go(void **state)
 	assert_int_equal(u.taken_count, 4);
 	assert_true(u.ends >= 4);
 	u.patience = 0;
-	rig_turn(b, 600000);
+	rig_turn(b, 30000);
 	serve(&u);
 	assert_int_equal(u.taken_count, 5); /* the status, that is; it has been long enough */
 }
