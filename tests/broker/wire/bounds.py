@@ -24,7 +24,7 @@ def is_open(b, v):
 def one_address_has_so_many_connections_and_another_its_own(_, v):
     with broker("broker:\n  max_connections_per_address: 3\n") as b:
         first = [b.client(v) for _ in range(3)]
-        b.socket(v).closed()
+        b.socket(v).send(connect(v, fresh("c"))).closed()
         other = socket.create_connection((b.host, b.port), PATIENCE_S, source_address=("127.0.0.2", 0))
         enter(over(b, v, other), v)
         first[0].disconnect()

@@ -30,7 +30,7 @@ def a_listener_takes_so_many_connections_and_again_when_one_is_gone(_, v):
     with broker(config) as b:
         here = type("At", (), {"host": "127.0.0.1", "port": other})
         first, _second = Client(here, v), Client(here, v)
-        Socket(here, v).closed()
+        Socket(here, v).send(connect(v, fresh("c"))).closed()
         b.client(v)
         first.disconnect()
 

@@ -145,9 +145,12 @@ def a_maximum_session_expiry(_, v):
         c = b.client(v, clean=False, properties=[(SESSION_EXPIRY, 600)])
         if c.connack.prop(SESSION_EXPIRY) != 1:
             raise Wrong(f"{c.connack}")
+        d = b.client(v, clean=False, properties=[(SESSION_EXPIRY, 600)])
         c.drop()
+        d.disconnect(0, [(SESSION_EXPIRY, 600)])
         let_time_pass(2.1)
         b.client(v, id=c.id, clean=False, session=0)
+        b.client(v, id=d.id, clean=False, session=0)
 
 
 @test(versions=(4,))
@@ -225,6 +228,22 @@ def a_queue_is_bounded_in_bytes(_, v):
             got.append(int(m.payload))
         if got != list(range(got[0], 200)) or not 30 <= len(got) <= 66:
             raise Wrong(f"{len(got)} messages from {got[0]}")
+
+
+@rows([("by number", "max_inflight: 50", 50, 50), ("by bytes", "max_queued_bytes: 64KiB", 30, 70),
+       ("by bytes of all", "queue_memory: 64KiB", 30, 70)], versions=(4,))
+def what_is_on_its_way_to_a_client_that_does_not_acknowledge_is_bounded(_, v, config, least, most):
+    with broker(config) as b:
+        c, p, topic = b.client(v, clean=False), b.client(v), fresh()
+        c.subscribe(topic, qos=1)
+        for i in range(200):
+            p.publish(topic, str(i).rjust(1000), 1)
+        c.send(pingreq())
+        count = 0
+        while c.read().kind == PUBLISH:
+            count += 1
+        if not least <= count <= most:
+            raise Wrong(f"{count} are on their way")
 
 
 @test(versions=(4,))
@@ -385,7 +404,7 @@ def localhost_is_both_of_its_addresses_and_counts_as_one_listener(_, v):
         b.client(v).publish(topic, "x", 0)
         for c in pair:
             c.receive(topic, "x")
-        Socket(type("At", (), {"host": "::1", "port": port}), v).closed()
+        Socket(type("At", (), {"host": "::1", "port": port}), v).send(connect(v, fresh("c"))).closed()
 
 
 main(parallel=6)

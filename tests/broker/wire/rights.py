@@ -176,7 +176,9 @@ def what_a_client_may_goes_by_the_listener_it_came_in_by(_, v):
         e = Client(at, v)
         e.subscribe("a/#", "b", qos=1)
         # a reload changes it for those who are there
-        text = rules(f'{{listener: {there}, allow: read, topic: "a/#"}}').replace("{port}", str(b.port))
+        text = rules(f'{{listener: {there}, allow: read, topic: "a/#"}}')
+        first, second = [f'    - {{bind: "127.0.0.1:{port}"}}\n' for port in ("{port}", other)]
+        text = text.replace(first + second, second + first).replace("{port}", str(b.port))  # in another order, too
         config.write_text(text, encoding="utf-8")
         b.process.send_signal(signal.SIGHUP)
         eventually(lambda: "reload=done" in b.said(), "the reload is done")
