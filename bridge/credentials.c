@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/credentials.h"
 
+#include "bridge/complaint.h"
 #include "bridge/percent.h"
 #include "bridge/token.h"
 
@@ -9,31 +10,14 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-struct complaint {
-	char *why;
-	size_t cap;
-};
-
-__attribute__((format(printf, 2, 3))) static int bad(struct complaint c, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(c.why, c.cap, fmt, ap);
-	va_end(ap);
-	ERR_clear_error();
-	return CREDENTIALS_BAD;
-}
-
 static int open_file(FILE **out, struct complaint c, const char *key, const char *path)
 {
 	*out = fopen(path, "re");
-	return *out ? 0 : bad(c, "%s: %s cannot be read: %s", key, path, strerror(errno));
+	return *out ? 0 : complaint_write(c, CREDENTIALS_BAD, "%s: %s cannot be read: %s", key, path, strerror(errno));
 }
 
 /* How many certificates a file holds; the first of them, when *first is wanted. */
@@ -53,7 +37,9 @@ static int read_certificates(const char *key, const char *path, X509 **first, st
 	}
 	fclose(f);
 	ERR_clear_error(); /* the end of the file is an error to it */
-	return count > 0 ? 0 : bad(c, "%s: %s has no certificate in it (PEM: -----BEGIN CERTIFICATE-----)", key, path);
+	return count > 0 ? 0
+			 : complaint_write(c, CREDENTIALS_BAD,
+				   "%s: %s has no certificate in it (PEM: -----BEGIN CERTIFICATE-----)", key, path);
 }
 
 static int check_dates(const char *path, const X509 *x, int64_t wall_s, struct complaint c)
@@ -61,9 +47,11 @@ static int check_dates(const char *path, const X509 *x, int64_t wall_s, struct c
 	time_t now = (time_t)wall_s;
 
 	if (X509_cmp_time(X509_get0_notAfter(x), &now) < 0)
-		return bad(c, "cert: %s has expired; renew it, or set the clock of this machine", path);
+		return complaint_write(
+			c, CREDENTIALS_BAD, "cert: %s has expired; renew it, or set the clock of this machine", path);
 	if (X509_cmp_time(X509_get0_notBefore(x), &now) > 0)
-		return bad(c, "cert: %s is not valid yet; is the clock of this machine right?", path);
+		return complaint_write(
+			c, CREDENTIALS_BAD, "cert: %s is not valid yet; is the clock of this machine right?", path);
 	return 0;
 }
 
@@ -87,9 +75,11 @@ static int check_key(const struct bridge_tls *tls, X509 *cert, struct complaint 
 	key = PEM_read_PrivateKey(f, NULL, no_passphrase, NULL);
 	fclose(f);
 	if (!key)
-		return bad(c, "key: %s has no private key that opens without a passphrase", tls->key);
+		return complaint_write(
+			c, CREDENTIALS_BAD, "key: %s has no private key that opens without a passphrase", tls->key);
 	if (X509_check_private_key(cert, key) != 1)
-		r = bad(c, "key: %s does not belong to the certificate in %s", tls->key, tls->cert);
+		r = complaint_write(
+			c, CREDENTIALS_BAD, "key: %s does not belong to the certificate in %s", tls->key, tls->cert);
 	EVP_PKEY_free(key);
 	return r;
 }
@@ -121,11 +111,12 @@ static int read_password(const char *key, const char *path, char *out, size_t ca
 	if (fd >= 0)
 		close(fd);
 	if (n < 0)
-		return bad(c, "%s: %s cannot be read: %s", key, path, strerror(error));
+		return complaint_write(c, CREDENTIALS_BAD, "%s: %s cannot be read: %s", key, path, strerror(error));
 	*len = 0;
 	while (*len < (size_t)n && out[*len] != '\n' && out[*len] != '\r')
 		++*len;
-	return *len > 0 ? 0 : bad(c, "%s: %s has no password in its first line", key, path);
+	return *len > 0 ? 0
+			: complaint_write(c, CREDENTIALS_BAD, "%s: %s has no password in its first line", key, path);
 }
 
 int credentials_proxy(const struct bridge_opts *o, char *out, size_t cap, char *why, size_t why_cap)

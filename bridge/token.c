@@ -2,6 +2,7 @@
 #include "bridge/token.h"
 
 #include "base/json.h"
+#include "bridge/complaint.h"
 #include "bridge/percent.h"
 
 #include <errno.h>
@@ -10,35 +11,18 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { KEY_MAX = 512, SIGNATURE_MAX = 1024, COORDINATE = 32 };
 
-struct complaint {
-	char *why;
-	size_t cap;
-};
-
-__attribute__((format(printf, 2, 3))) static int bad(struct complaint c, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(c.why, c.cap, fmt, ap);
-	va_end(ap);
-	ERR_clear_error();
-	return TOKEN_BAD;
-}
-
 static FILE *open_key(const struct bridge_token *t, struct complaint c)
 {
 	FILE *f = fopen(t->key, "re");
 
 	if (!f)
-		bad(c, "token.key: %s cannot be read: %s", t->key, strerror(errno));
+		complaint_write(c, TOKEN_BAD, "token.key: %s cannot be read: %s", t->key, strerror(errno));
 	return f;
 }
 
@@ -62,7 +46,8 @@ static int read_shared_key(const struct bridge_token *t, unsigned char *out, str
 		n--; /* the padding decodes to zeros */
 	OPENSSL_cleanse(line, sizeof(line));
 	if (n <= 0)
-		bad(c, "token.key: %s has no shared access key in its first line; it is a text in base64", t->key);
+		complaint_write(c, TOKEN_BAD,
+			"token.key: %s has no shared access key in its first line; it is a text in base64", t->key);
 	return n;
 }
 
@@ -89,7 +74,7 @@ static int make_sas(
 	percent_write(escaped_signature, sizeof(escaped_signature), signature, strlen(signature));
 	if (snprintf(out, cap, "SharedAccessSignature sr=%s&sig=%s&se=%lld", escaped, escaped_signature, until) >=
 		(int)cap)
-		return bad(c, "token: is longer than a password may be");
+		return complaint_write(c, TOKEN_BAD, "token: is longer than a password may be");
 	return 0;
 }
 
@@ -164,16 +149,18 @@ static int make_jwt(
 		return TOKEN_BAD;
 	fclose(f);
 	if (!key)
-		return bad(c, "token.key: %s has no private key that opens without a passphrase", t->key);
+		return complaint_write(
+			c, TOKEN_BAD, "token.key: %s has no private key that opens without a passphrase", t->key);
 	/* Head, claims and signature, each a third longer in base64. */
 	if (body_len == 0 || (strlen(head) + body_len + SIGNATURE_MAX) * 4 / 3 + 16 > cap)
-		r = bad(c, "token: is longer than a password may be");
+		r = complaint_write(c, TOKEN_BAD, "token: is longer than a password may be");
 	if (r == 0) {
 		n = base64url(out, (const unsigned char *)head, strlen(head));
 		out[n++] = '.';
 		n += base64url(out + n, (const unsigned char *)body, body_len);
 		if (!sign(key, out, sig, &sig_len))
-			r = bad(c, "token.key: %s does not sign; an RSA key, or one on P-256, does", t->key);
+			r = complaint_write(
+				c, TOKEN_BAD, "token.key: %s does not sign; an RSA key, or one on P-256, does", t->key);
 	}
 	if (r == 0) {
 		out[n++] = '.';

@@ -2,20 +2,8 @@
 #include "config/number.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bool fault(struct scalar_fault *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static bool fault(struct scalar_fault *f, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(f->text, sizeof(f->text), fmt, ap);
-	va_end(ap);
-	return false;
-}
 
 static bool digits(const char *s, const char *set)
 {
@@ -77,26 +65,28 @@ static bool odd_number(const char *s, const struct key *key, struct scalar_fault
 
 	node_quote(&q, s);
 	if (bare[0] == '0' && digits(bare, "01234567"))
-		return fault(f, "%s is %lld (octal) to some YAML readers and %lld to others; write %lld", q.text,
-			strtoll(s, NULL, 8), strtoll(s, NULL, 10), strtoll(s, NULL, 10));
+		return scalar_refuse(f, "%s is %lld (octal) to some YAML readers and %lld to others; write %lld",
+			q.text, strtoll(s, NULL, 8), strtoll(s, NULL, 10), strtoll(s, NULL, 10));
 	if (bare[0] == '0' && digits(bare, "0123456789"))
-		return fault(f, "%s begins with a zero; write %lld", q.text, strtoll(s, NULL, 10));
+		return scalar_refuse(f, "%s begins with a zero; write %lld", q.text, strtoll(s, NULL, 10));
 	if (bare[0] == '0' && bare[1] && strchr("oObBX", bare[1]) && digits(bare + 2, "0123456789abcdefABCDEF"))
-		return fault(f, "%s is not a number that is read here; write it in decimal, or as 0x1f", q.text);
+		return scalar_refuse(
+			f, "%s is not a number that is read here; write it in decimal, or as 0x1f", q.text);
 	if (strchr(s, '_') && digits(bare, "0123456789_."))
-		return fault(
+		return scalar_refuse(
 			f, "%s has a `_` in it, which only some YAML readers skip; write the digits alone", q.text);
 	if (sexagesimal(s))
-		return fault(f, "%s is a number to base 60 to some YAML readers; write a plain number", q.text);
+		return scalar_refuse(f, "%s is a number to base 60 to some YAML readers; write a plain number", q.text);
 	if (decimal_comma(s) && key->type == KEY_REAL)
-		return fault(f, "%s has a comma; write %.*s.%s", q.text, (int)strcspn(s, ","), s, strchr(s, ',') + 1);
+		return scalar_refuse(
+			f, "%s has a comma; write %.*s.%s", q.text, (int)strcspn(s, ","), s, strchr(s, ',') + 1);
 	if (isdigit((unsigned char)*bare) && strchr(s, '#'))
-		return fault(f, "%s has a comment glued to it; put a space before the `#`", q.text);
+		return scalar_refuse(f, "%s has a comment glued to it; put a space before the `#`", q.text);
 	if (isdigit((unsigned char)*bare) && strchr(",;", s[strlen(s) - 1]))
-		return fault(f, "%s has a `%c` at its end; remove it", q.text, s[strlen(s) - 1]);
+		return scalar_refuse(f, "%s has a `%c` at its end; remove it", q.text, s[strlen(s) - 1]);
 	if (isdigit((unsigned char)*bare) && isalpha((unsigned char)s[strlen(s) - 1]) &&
 		strspn(bare, "0123456789. ") >= 1 && !strpbrk(bare, "xX:/"))
-		return fault(f, "%s has a unit; write the number alone", q.text);
+		return scalar_refuse(f, "%s has a unit; write the number alone", q.text);
 	return true;
 }
 
@@ -107,14 +97,14 @@ bool number_check(const struct key *key, const struct key_node *n, const char *u
 	struct node_quote q;
 
 	if (number && n->quoted)
-		return fault(f, "\"%.40s\" is text, since it is in quotes; write %.40s without them", s, s);
+		return scalar_refuse(f, "\"%.40s\" is text, since it is in quotes; write %.40s without them", s, s);
 	if (number)
 		return true;
 	if (!odd_number(s, key, f))
 		return false;
 	if (key->type == KEY_INT)
-		return fault(f, "%s is not a whole number%s", node_quote(&q, s), use);
-	return fault(f, "%s is not a number%s", node_quote(&q, s), use);
+		return scalar_refuse(f, "%s is not a whole number%s", node_quote(&q, s), use);
+	return scalar_refuse(f, "%s is not a number%s", node_quote(&q, s), use);
 }
 
 int number_base(const char *text)

@@ -13,8 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-static bool fault(struct scalar_fault *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static bool fault(struct scalar_fault *f, const char *fmt, ...)
+bool scalar_refuse(struct scalar_fault *f, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -111,7 +110,7 @@ static bool check_range(int64_t v, const struct key *key, struct scalar_fault *f
 
 	if ((key->min == 0 && key->max == 0) || (v >= key->min && v <= key->max) || is_default(key, v))
 		return true;
-	return fault(f, "%s is too %s; use %s", number_text(value, sizeof(value), key, v),
+	return scalar_refuse(f, "%s is too %s; use %s", number_text(value, sizeof(value), key, v),
 		v < key->min ? "small" : "large", scalar_range(range, sizeof(range), key));
 }
 
@@ -127,7 +126,7 @@ static bool parse_int(void *member, const struct key *key, const struct key_node
 	errno = 0;
 	v = strtoll(s, NULL, number_base(s));
 	if (errno == ERANGE)
-		return fault(f, "%s is far too large%s", node_quote(&q, s), use_range(use, key));
+		return scalar_refuse(f, "%s is far too large%s", node_quote(&q, s), use_range(use, key));
 	if (!check_range(v, key, f))
 		return false;
 	*(int64_t *)member = v;
@@ -144,7 +143,7 @@ static bool parse_real(void *member, const struct key *key, const struct key_nod
 		return false;
 	v = strtod(n->text, NULL);
 	if (!isfinite(v) || (key->rmin < key->rmax && (v < key->rmin || v > key->rmax)))
-		return fault(f, "%s is too %s%s", node_quote(&q, n->text), v < key->rmin ? "small" : "large",
+		return scalar_refuse(f, "%s is too %s%s", node_quote(&q, n->text), v < key->rmin ? "small" : "large",
 			use_range(use, key));
 	*(double *)member = v;
 	return true;
@@ -162,16 +161,18 @@ static bool units_fault(int r, const char *s, const char *fix, const struct key 
 	node_quote(&q, s);
 	use_range(use, key);
 	switch (r) {
-	case UNITS_NO_UNIT: return fault(f, "%s has no unit; write %sms, %ss, %sm, %sh or %sd", q.text, s, s, s, s, s);
+	case UNITS_NO_UNIT:
+		return scalar_refuse(f, "%s has no unit; write %sms, %ss, %sm, %sh or %sd", q.text, s, s, s, s, s);
 	case UNITS_LOOSE:
-		return fault(f, "%s is not how a %s is written; write %s", q.text, time ? "time" : "size", fix);
-	case UNITS_NEGATIVE: return fault(f, "%s is negative%s", q.text, *use ? use : "; use 0 or more");
-	case UNITS_NOT_WHOLE: return fault(f, "%s is finer than a %s; round it", q.text, time ? "millisecond" : "byte");
-	case UNITS_TOO_LARGE: return fault(f, "%s is far too large%s", q.text, use);
+		return scalar_refuse(f, "%s is not how a %s is written; write %s", q.text, time ? "time" : "size", fix);
+	case UNITS_NEGATIVE: return scalar_refuse(f, "%s is negative%s", q.text, *use ? use : "; use 0 or more");
+	case UNITS_NOT_WHOLE:
+		return scalar_refuse(f, "%s is finer than a %s; round it", q.text, time ? "millisecond" : "byte");
+	case UNITS_TOO_LARGE: return scalar_refuse(f, "%s is far too large%s", q.text, use);
 	case UNITS_BAD_UNIT:
-		return fault(
+		return scalar_refuse(
 			f, "%s has no unit that is known; write one number and one unit, such as %s", q.text, like);
-	default: return fault(f, "%s is not a %s; write it like %s", q.text, time ? "time" : "size", like);
+	default: return scalar_refuse(f, "%s is not a %s; write it like %s", q.text, time ? "time" : "size", like);
 	}
 }
 
@@ -201,18 +202,19 @@ static bool parse_bool(void *member, const struct key *key, const struct key_nod
 	(void)key;
 	node_quote(&q, n->text);
 	if ((is_true || strcmp(n->text, "false") == 0) && n->quoted)
-		return fault(f, "\"%s\" is text, since it is in quotes; write %s without them", n->text, n->text);
+		return scalar_refuse(
+			f, "\"%s\" is text, since it is in quotes; write %s without them", n->text, n->text);
 	if (is_true || strcmp(n->text, "false") == 0) {
 		*(bool *)member = is_true;
 		return true;
 	}
 	for (size_t i = 0; i < KEY_COUNT(yes); i++) {
 		if (strcasecmp(n->text, yes[i]) == 0)
-			return fault(f, "%s is not read as a yes by every YAML reader; write true", q.text);
+			return scalar_refuse(f, "%s is not read as a yes by every YAML reader; write true", q.text);
 		if (strcasecmp(n->text, no[i]) == 0)
-			return fault(f, "%s is not read as a no by every YAML reader; write false", q.text);
+			return scalar_refuse(f, "%s is not read as a no by every YAML reader; write false", q.text);
 	}
-	return fault(f, "%s is neither true nor false; write one of them", q.text);
+	return scalar_refuse(f, "%s is neither true nor false; write one of them", q.text);
 }
 
 bool scalar_choice(int *value, const struct key *key, const struct key_node *n, struct scalar_fault *f)
@@ -234,8 +236,8 @@ bool scalar_choice(int *value, const struct key *key, const struct key_node *n, 
 	if (instead)
 		return fault(f, "%s is not known here; write %s", q.text, instead);
 	if (s.best)
-		return fault(f, "%s is not known here; did you mean `%s`? (%s)", q.text, s.best, list);
-	return fault(f, "%s is not known here; use %s", q.text, list);
+		return scalar_refuse(f, "%s is not known here; did you mean `%s`? (%s)", q.text, s.best, list);
+	return scalar_refuse(f, "%s is not known here; use %s", q.text, list);
 }
 
 static bool parse_enum(void *member, const struct key *key, const struct key_node *n, struct scalar_fault *f)
@@ -248,12 +250,12 @@ static bool parse_text(void *member, const struct key *key, const struct key_nod
 	int64_t len = (int64_t)n->len;
 
 	if (key->max > 0 && len < key->min && len == 0)
-		return fault(f, "the text is empty; write one, or remove the key");
+		return scalar_refuse(f, "the text is empty; write one, or remove the key");
 	if (key->max > 0 && len < key->min)
-		return fault(f, "the text is too short with %lld bytes; use %lld to %lld", (long long)len,
+		return scalar_refuse(f, "the text is too short with %lld bytes; use %lld to %lld", (long long)len,
 			(long long)key->min, (long long)key->max);
 	if (key->max > 0 && len > key->max)
-		return fault(f, "the text is too long with %lld bytes; use at most %lld", (long long)len,
+		return scalar_refuse(f, "the text is too long with %lld bytes; use at most %lld", (long long)len,
 			(long long)key->max);
 	*(const char **)member = n->text;
 	return true;
@@ -271,7 +273,7 @@ static bool topic_fault(enum topic_fault t, const struct key_node *n, struct sca
 	};
 	struct node_quote q;
 
-	return fault(
+	return scalar_refuse(
 		f, "%s %s; %s", t == TOPIC_EMPTY ? "the text" : node_quote(&q, n->text), topic_fault_text(t), cure[t]);
 }
 
@@ -304,9 +306,9 @@ static parse_fn *const parsers[] = {
 bool scalar_parse(void *member, const struct key *key, const struct key_node *n, struct scalar_fault *f)
 {
 	if (node_is_null(n) && key->type == KEY_FILTER)
-		return fault(f, "is empty; a ` #` begins a comment: put a filter such as \"#\" in quotes");
+		return scalar_refuse(f, "is empty; a ` #` begins a comment: put a filter such as \"#\" in quotes");
 	if (node_is_null(n))
-		return fault(f, "is empty; give a value, or remove the key");
+		return scalar_refuse(f, "is empty; give a value, or remove the key");
 	return parsers[key->type](member, key, n, f);
 }
 

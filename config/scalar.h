@@ -13,6 +13,9 @@ struct scalar_fault {
 	char text[SCALAR_FAULT_CAP];
 };
 
+/* Says what is wrong; false. */
+bool scalar_refuse(struct scalar_fault *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* n is a scalar, key->type none of TABLE, LIST, MAP, FLAGS. Writes *member, or f. */
 bool scalar_parse(void *member, const struct key *key, const struct key_node *n, struct scalar_fault *f);
 /* The value of one name of a list of flags. */

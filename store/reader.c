@@ -171,17 +171,24 @@ static struct msg *gap_message(const struct block_record *rec)
 	return message(&told);
 }
 
-/* A block whose bytes cannot be read, though the tree can: it is told as a gap. The writer finds it too, in time. */
-static int skip_block(struct store_reader *r, uint64_t after, struct store_record *out)
+/* A gap that no record of the log stands for: it was found while reading. */
+static struct msg *found_gap(const struct gap *g)
 {
-	struct db_block b;
 	char json[GAP_JSON_MAX];
-	struct block_record rec = {.topic = {(const uint8_t *)"weir/event", 10},
-		.payload = {(const uint8_t *)json, 0},
+	struct block_record rec = {.topic = gap_topic,
+		.payload = {(const uint8_t *)json, gap_json(g, json, sizeof(json))},
 		.expiry_s = MSG_NEVER_EXPIRES,
 		.qos = 1,
 		.class = MSG_EVENT,
 		.gap = true};
+
+	return message(&rec);
+}
+
+/* A block whose bytes cannot be read, though the tree can: it is told as a gap. The writer finds it too, in time. */
+static int skip_block(struct store_reader *r, uint64_t after, struct store_record *out)
+{
+	struct db_block b;
 	struct gap g;
 	int err = db_block_head(r->db, after, &b);
 
@@ -193,8 +200,7 @@ static int skip_block(struct store_reader *r, uint64_t after, struct store_recor
 	for (unsigned c = 0; c < 4; c++)
 		g.classes[c] = db_block_count(&b, c);
 	g.count = db_block_records(&b);
-	rec.payload.len = gap_json(&g, json, sizeof(json));
-	*out = (struct store_record){b.last, message(&rec), true, 0};
+	*out = (struct store_record){b.last, found_gap(&g), true, 0};
 	return out->msg ? 0 : -ENOMEM;
 }
 
@@ -215,21 +221,13 @@ static int reserve(struct store_reader *r, size_t max)
 /* A gap of the seqs from..to, made up here: the block has damaged records between its good ones. */
 static struct msg *damage_message(uint64_t from, uint64_t to)
 {
-	char json[GAP_JSON_MAX];
-	struct block_record rec = {.topic = gap_topic,
-		.payload = {(const uint8_t *)json, 0},
-		.expiry_s = MSG_NEVER_EXPIRES,
-		.qos = 1,
-		.class = MSG_EVENT,
-		.gap = true};
 	struct gap g;
 
 	gap_init(&g, GAP_DAMAGED);
 	g.first = from;
 	g.last = to;
 	g.count = to - from + 1;
-	rec.payload.len = gap_json(&g, json, sizeof(json));
-	return message(&rec);
+	return found_gap(&g);
 }
 
 /* The next of the block: 0, BLOCK_END or -errno. Before a record that follows damage, and at the end of a block that
