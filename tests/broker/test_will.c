@@ -139,71 +139,49 @@ static void a_will_that_the_store_holds_back_goes_on_after_a_crash(void **state)
 	end(&b);
 }
 
-static void a_will_that_the_store_had_not_committed_is_given_to_it_again_and_to_nobody_else(void **state)
-{
-	static struct fake_store store;
-	struct bench b;
-	size_t live;
-
-	(void)state;
-	with_store(&b, &store);
-	live = fake_ledger_live(&b.ledger) - 1;
-	fall_silent(&b);
-	expect_will(&b, true);
-	commit(&b);
-	crash(&b);
-	assert_int_equal(store.count, 0);
-	witness(&b);
-	rig_pass_ms(&b.rig, 20);
-	expect_will(&b, false);
-	assert_int_equal(fake_store_times(&store, 0), 1);
-	expect_settled(&b, live);
-	end(&b);
-}
-
-static void a_will_that_only_the_store_had_committed_is_published_on_site_and_not_stored_again(void **state)
+/* It is published, and what of it was committed is there after a crash: is it published again? Stored it is once. */
+static void crash_with(bool in_ledger, bool in_store, bool again)
 {
 	static struct fake_store store;
 	uint64_t before;
 	struct bench b;
 	size_t live;
 
-	(void)state;
 	with_store(&b, &store);
-	live = fake_ledger_live(&b.ledger) - 1;
+	live = fake_ledger_live(&b.ledger) - 1; /* without the will */
 	before = fake_ledger_now(&b.ledger);
 	fall_silent(&b);
 	expect_will(&b, true);
-	fake_store_commit(&store, store.count);
-	crash_at(&b, before, 0);
+	if (in_store)
+		fake_store_commit(&store, store.count);
+	if (in_ledger) /* as placed: it has not heard of the store */
+		fake_ledger_commit(&b.ledger, fake_ledger_now(&b.ledger));
+	crash_at(&b, in_ledger ? fake_ledger_now(&b.ledger) : before, 0);
+	assert_int_equal(store.count, in_store);
 	witness(&b);
 	rig_pass_ms(&b.rig, 6000);
-	expect_will(&b, true);
+	expect_will(&b, again);
 	assert_int_equal(fake_store_times(&store, 0), 1);
 	expect_settled(&b, live);
 	end(&b);
 }
 
+static void a_will_that_the_store_had_not_committed_is_given_to_it_again_and_to_nobody_else(void **state)
+{
+	(void)state;
+	crash_with(true, false, false);
+}
+
+static void a_will_that_only_the_store_had_committed_is_published_on_site_and_not_stored_again(void **state)
+{
+	(void)state;
+	crash_with(false, true, true);
+}
+
 static void a_will_that_both_had_committed_is_published_no_more(void **state)
 {
-	static struct fake_store store;
-	struct bench b;
-	size_t live;
-
 	(void)state;
-	with_store(&b, &store);
-	live = fake_ledger_live(&b.ledger) - 1;
-	fall_silent(&b);
-	expect_will(&b, true);
-	fake_store_commit(&store, store.count);
-	fake_ledger_commit(&b.ledger, fake_ledger_now(&b.ledger)); /* as placed: it has not heard of the store */
-	crash(&b);
-	witness(&b);
-	rig_pass_ms(&b.rig, 20);
-	expect_will(&b, false);
-	assert_int_equal(fake_store_times(&store, 0), 1);
-	expect_settled(&b, live);
-	end(&b);
+	crash_with(true, true, false);
 }
 
 static void a_will_of_a_session_that_ends_outlives_it(void **state)

@@ -451,6 +451,20 @@ void fault_vfs_remove(void)
 	sqlite3_vfs_register(disk.base, 1);
 }
 
+int fault_vfs_setup(void **state)
+{
+	(void)state;
+	fault_vfs_install();
+	return 0;
+}
+
+int fault_vfs_teardown(void **state)
+{
+	(void)state;
+	fault_vfs_remove();
+	return 0;
+}
+
 void fault_vfs_reset(void)
 {
 	fault_vfs_heal();

@@ -28,7 +28,10 @@ enum fault_op {
 
 void fault_vfs_install(void);
 void fault_vfs_remove(void); /* SQLite's own again; forgets everything */
-void fault_vfs_reset(void);  /* no faults, counts at zero, all records forgotten */
+/* The same around a test of cmocka's. */
+int fault_vfs_setup(void **state);
+int fault_vfs_teardown(void **state);
+void fault_vfs_reset(void); /* no faults, counts at zero, all records forgotten */
 
 uint64_t fault_vfs_count(enum fault_op op);
 const char *fault_vfs_name(enum fault_op op);

@@ -17,20 +17,6 @@ struct life {
 
 static struct rig rig;
 
-static int setup(void **state)
-{
-	(void)state;
-	fault_vfs_install();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fault_vfs_remove();
-	return 0;
-}
-
 static enum msg_class pick(uint64_t n)
 {
 	return n % 7 == 0 ? MSG_ALARM : n % 2 ? MSG_BULK : MSG_TELEMETRY;
@@ -344,5 +330,5 @@ int main(void)
 		cmocka_unit_test(a_full_disk_loses_nothing_and_is_over_when_there_is_room),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, fault_vfs_setup, fault_vfs_teardown);
 }

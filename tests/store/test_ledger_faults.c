@@ -30,20 +30,6 @@ struct rig {
 
 static struct rig rig;
 
-static int setup(void **state)
-{
-	(void)state;
-	fault_vfs_install();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fault_vfs_remove();
-	return 0;
-}
-
 /* --- what each turn does ----------------------------------------------------------------------------------------- */
 
 static size_t group_size(uint64_t turn)
@@ -414,5 +400,5 @@ int main(void)
 		cmocka_unit_test(a_full_disk_takes_nothing_and_loses_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, fault_vfs_setup, fault_vfs_teardown);
 }

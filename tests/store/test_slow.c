@@ -6,20 +6,6 @@
 
 #include <stdlib.h>
 
-static int setup(void **state)
-{
-	(void)state;
-	fault_vfs_install();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fault_vfs_remove();
-	return 0;
-}
-
 static void enter(void *ctx, const struct store_record *rec)
 {
 	uint64_t *last = ctx;
@@ -154,15 +140,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			nothing_is_called_safe_before_it_is_with_flushes_of_50_ms, setup, teardown),
+			nothing_is_called_safe_before_it_is_with_flushes_of_50_ms, fault_vfs_setup, fault_vfs_teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_called_safe_before_it_is_with_flushes_of_500_ms,
+			fault_vfs_setup, fault_vfs_teardown),
+		cmocka_unit_test_setup_teardown(a_disk_that_fails_holds_acknowledgements_back_until_it_recovers,
+			fault_vfs_setup, fault_vfs_teardown),
 		cmocka_unit_test_setup_teardown(
-			nothing_is_called_safe_before_it_is_with_flushes_of_500_ms, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_disk_that_fails_holds_acknowledgements_back_until_it_recovers, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			senders_are_held_back_when_memory_is_full_and_woken_after, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_start_after_a_crash_does_not_wait_for_all_of_a_large_file, setup, teardown),
+			senders_are_held_back_when_memory_is_full_and_woken_after, fault_vfs_setup, fault_vfs_teardown),
+		cmocka_unit_test_setup_teardown(a_start_after_a_crash_does_not_wait_for_all_of_a_large_file,
+			fault_vfs_setup, fault_vfs_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
