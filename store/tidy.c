@@ -109,7 +109,7 @@ static int haul_new(struct haul *h, const struct book *b, size_t at, size_t n)
 		entries += b->leaves[i]->live;
 		bytes += b->leaves[i]->live_bytes;
 	}
-	*h = (struct haul){.entries = calloc(entries, sizeof(*h->entries)), .bytes = malloc(bytes + 1)};
+	*h = (struct haul){.entries = calloc(entries + 1, sizeof(*h->entries)), .bytes = malloc(bytes + 1)};
 	return h->entries && h->bytes ? 0 : -ENOMEM;
 }
 
