@@ -34,7 +34,12 @@ static void on_answer(struct loop_watch *w, uint32_t events)
 {
 	struct asker *a = (struct asker *)(void *)((char *)w - offsetof(struct asker, watch));
 
+	uint64_t one;
+
 	(void)events;
+	/* Reading it is what makes all that the line's thread did before its write be seen here. */
+	if (read(w->fd, &one, sizeof(one)) < 0)
+		return;
 	end_watch(a);
 	a->answered(a);
 }
