@@ -234,7 +234,7 @@ bool scalar_choice(int *value, const struct key *key, const struct key_node *n, 
 	node_quote(&q, n->text);
 	scalar_choices(list, sizeof(list), key);
 	if (instead)
-		return fault(f, "%s is not known here; write %s", q.text, instead);
+		return scalar_refuse(f, "%s is not known here; write %s", q.text, instead);
 	if (s.best)
 		return scalar_refuse(f, "%s is not known here; did you mean `%s`? (%s)", q.text, s.best, list);
 	return scalar_refuse(f, "%s is not known here; use %s", q.text, list);
