@@ -75,24 +75,6 @@ static void give_up_dialing(struct drain *d, const struct uplink_event *e)
 	go_down(d, why, 0);
 }
 
-/* The server's wish binds [MQTT-3.2.2-21], and the uplink can only follow it from the start of a connection. */
-static bool wants_other_keep_alive(const struct drain *d)
-{
-	unsigned ours = d->keep_alive_s ? d->keep_alive_s : (unsigned)(d->opts->keep_alive_ms / 1000);
-
-	return d->limits.keep_alive_s > 0 && d->limits.keep_alive_s < ours;
-}
-
-static bool can_keep_promise(const struct drain *d)
-{
-	const struct bridge_rule *rules = d->opts->rules.items;
-
-	for (size_t i = 0; i < d->opts->rules.count; i++)
-		if (!rules[i].in && rules[i].qos > d->limits.max_qos)
-			return false;
-	return true;
-}
-
 static void redial(struct drain *d)
 {
 	d->env.uplink->ops->hang_up(d->env.uplink);
@@ -104,7 +86,7 @@ static void redial(struct drain *d)
  * one found missing is not to be taken for present then. */
 static bool calls_again(struct drain *d)
 {
-	bool other_keep_alive = wants_other_keep_alive(d);
+	bool other_keep_alive = terms_other_keep_alive(d);
 
 	if (!other_keep_alive && !d->wiping)
 		return false;
@@ -128,16 +110,12 @@ static void greet_when_due(struct drain *d)
 
 static void go_online(struct drain *d, const struct uplink_event *e)
 {
-	d->limits = e->limits;
-	if (d->opts->max_packet > 0 && (d->limits.max_packet == 0 || d->opts->max_packet < d->limits.max_packet))
-		d->limits.max_packet = (uint32_t)d->opts->max_packet;
+	const char *fault;
+
 	d->phase_due_ms = -1;
-	if (!can_keep_promise(d)) {
-		go_down(d,
-			d->limits.max_qos == 0
-				? "the upstream takes only qos 0; set `qos: 0` on the rules to accept that loss"
-				: "the upstream takes only qos 1; set `qos: 1` on the rules to accept duplicates",
-			0x9b);
+	fault = terms_take(d, &e->limits);
+	if (fault) {
+		go_down(d, fault, 0x9b);
 		return;
 	}
 	if (calls_again(d))
@@ -254,44 +232,16 @@ static void resumed(struct drain *d, const struct uplink_event *e)
 
 /* --- watching the link ------------------------------------------------------------------------------------------ */
 
-/* Silence is measured from the last acknowledgement, so that a slow link that moves is not cut; a single record that
- * is never answered is given three times as long. */
-static int64_t silent_at_ms(const struct drain *d)
-{
-	int64_t oldest = pump_oldest_ms(d), quiet, lone;
-
-	if (d->status_sent_ms >= 0 && (oldest < 0 || d->status_sent_ms < oldest))
-		oldest = d->status_sent_ms;
-	if (d->resuming && (oldest < 0 || d->up_ms < oldest))
-		oldest = d->up_ms;
-	if (oldest < 0)
-		return -1;
-	quiet = (oldest > d->heard_ms ? oldest : d->heard_ms) + d->opts->ack_timeout_ms;
-	lone = oldest + 3 * d->opts->ack_timeout_ms;
-	return quiet < lone ? quiet : lone;
-}
-
-static bool has_call(const struct drain *d)
-{
-	return d->phase == DIALING || d->phase == ONLINE;
-}
-
 static void look_at_uplink(struct drain *d)
 {
 	const char *why;
 
-	if (!d->env.uplink->ops->ails || !has_call(d) || d->now_ms < d->look_ms)
+	if (!d->env.uplink->ops->ails || !vigil_has_call(d) || d->now_ms < d->look_ms)
 		return;
 	d->look_ms = d->now_ms + UPLINK_LOOK_MS;
 	why = d->env.uplink->ops->ails(d->env.uplink, d->now_ms);
 	if (why)
 		go_down(d, why, 0);
-}
-
-/* A token is good for a while, and servers cut whoever stays longer: better at a time of ours. */
-static int64_t token_due_ms(const struct drain *d)
-{
-	return d->opts->token.kind == BRIDGE_TOKEN_NONE ? -1 : d->up_ms + d->opts->token.lifetime_ms / 5 * 4;
 }
 
 static void dial_anew(struct drain *d)
@@ -312,7 +262,7 @@ static void renew(struct drain *d, const struct uplink_event *e)
 static void watch(struct drain *d)
 {
 	char why[96];
-	int64_t at = silent_at_ms(d);
+	int64_t at = vigil_silent_ms(d);
 
 	if (d->now_ms - d->up_ms >= STEADY_MS)
 		forget_failures(d);
@@ -322,7 +272,7 @@ static void watch(struct drain *d)
 		dial_anew(d);
 		return;
 	}
-	if (token_due_ms(d) >= 0 && d->now_ms >= token_due_ms(d)) {
+	if (vigil_token_ms(d) >= 0 && d->now_ms >= vigil_token_ms(d)) {
 		dial_anew(d);
 		return;
 	}
@@ -494,27 +444,9 @@ void drain_turn(struct drain *d)
 	}
 }
 
-static int64_t sooner(int64_t a, int64_t b)
-{
-	return a < 0 ? b : b < 0 ? a : a < b ? a : b;
-}
-
 int64_t drain_due_ms(const struct drain *d)
 {
-	int64_t due = d->phase_due_ms;
-
-	if (d->env.uplink->ops->ails && has_call(d))
-		due = sooner(due, d->look_ms);
-	if (d->phase != ONLINE)
-		return due;
-	if (d->more)
-		return d->now_ms;
-	due = sooner(due, silent_at_ms(d));
-	due = sooner(due, d->send_due_ms);
-	due = sooner(due, token_due_ms(d));
-	due = sooner(due, choose_home_ms(d));
-	due = sooner(due, d->greet_ms);
-	return due;
+	return vigil_due_ms(d);
 }
 
 void drain_configured(struct drain *d, const char *config)

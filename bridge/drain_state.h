@@ -114,6 +114,20 @@ int64_t choose_wait_ms(struct drain *d, const struct uplink_event *e);
 int64_t choose_home_ms(const struct drain *d); /* when this address is left for the first; -1: never */
 void choose_home(struct drain *d);
 
+/* --- terms.c ------------------------------------------------------------------------------------------------------- */
+
+/* Of a link that is up. NULL: they will do. Else why they will not, a sentence. */
+const char *terms_take(struct drain *d, const struct uplink_limits *limits);
+bool terms_other_keep_alive(const struct drain *d); /* than this call has; it binds */
+
+/* --- vigil.c ------------------------------------------------------------------------------------------------------- */
+
+int64_t vigil_silent_ms(
+	const struct drain *d);                /* when the link has been silent for too long; -1: nothing is expected */
+int64_t vigil_token_ms(const struct drain *d); /* when it is to be dialled anew for a fresh token; -1: never */
+bool vigil_has_call(const struct drain *d);
+int64_t vigil_due_ms(const struct drain *d); /* as drain_due_ms() */
+
 /* --- greet.c: without a status topic nothing is said ---------------------------------------------------------------- */
 
 uint32_t greet_tag(const struct drain *d);
