@@ -293,7 +293,8 @@ static int spell(struct block_iter *it, struct cursor *c, uint64_t number)
 		return BLOCK_DAMAGED;
 	if (!it->topics && !(it->topics = calloc(BLOCK_TOPICS, sizeof(*it->topics))))
 		return -ENOMEM;
-	if (reserve((void **)&it->names, &it->names_cap, it->names_len + len) < 0)
+	/* One more, so that a first name of no bytes has a place, too. */
+	if (reserve((void **)&it->names, &it->names_cap, it->names_len + len + 1) < 0)
 		return -ENOMEM;
 	t = &it->topics[number - 1];
 	before = it->topic_count ? &it->topics[it->topic_count - 1] : NULL;
