@@ -16,7 +16,7 @@ const char *encode_reason(int outcome)
 	static const char *const reasons[] = {[ENCODE_NOT_A_VALUE] = "not a value of its type",
 		[ENCODE_BELOW] = "below min",
 		[ENCODE_ABOVE] = "above max",
-		[ENCODE_TOO_BIG] = "does not fit its registers",
+		[ENCODE_TOO_BIG] = "more than its registers hold",
 		[ENCODE_NO_NAME] = "not one of its values",
 		[ENCODE_NOT_A_DATE] = "not a date that it can hold; write 2026-11-21T07:30:00Z, or now"};
 

@@ -145,7 +145,7 @@ static void ask(struct control_call *call)
 			v->run(c->ctx, call, count, words);
 			return;
 		}
-		snprintf(sentence, sizeof(sentence), "use it as: %s%s\n", v->name, v->usage);
+		snprintf(sentence, sizeof(sentence), "use it as: weir %s%s\n", v->name, v->usage);
 		refuse(call, sentence);
 		return;
 	}

@@ -231,7 +231,7 @@ static void answer_status(void *ctx, struct control_call *call, int count, char 
 	}
 	if (count == 1)
 		status_text(ctx, out);
-	else if (count == 3 && strcmp(words[2], "--json") != 0)
+	else if (words[1][0] == '-' || (count == 3 && strcmp(words[2], "--json") != 0))
 		fprintf(out, "use it as: weir status [LINE|DEVICE [--json]]\n");
 	else if (!figures_of(ctx, words[1], count == 3, out))
 		fprintf(out, "there is no such line or device; weir status lists them\n");
@@ -246,15 +246,17 @@ struct listing {
 	FILE *out;
 	const char *word; /* only topics that have it; NULL: all */
 	int64_t now_ms;
+	size_t found;
 };
 
 static void point_line(void *ctx, const struct field_point *p)
 {
-	const struct listing *l = ctx;
+	struct listing *l = ctx;
 	char old[32];
 
 	if (l->word && !strstr(p->topic, l->word))
 		return;
+	l->found++;
 	if (p->newest)
 		fprintf(l->out, "%-40s %-60.*s %s ago\n", p->topic, (int)p->newest->payload_len,
 			(const char *)msg_payload(p->newest), human_age(old, l->now_ms - p->newest->wall_ms));
@@ -267,14 +269,16 @@ static void answer_points(void *ctx, struct control_call *call, int count, char 
 	struct gateway *g = ctx;
 	char *text = NULL;
 	size_t len = 0;
-	struct listing l = {open_memstream(&text, &len), count > 1 ? words[1] : NULL, clock_wall_ms(g->clock)};
+	struct listing l = {open_memstream(&text, &len), count > 1 ? words[1] : NULL, clock_wall_ms(g->clock), 0};
 
 	if (!l.out) {
 		control_reply(call, false, NO_MEMORY, sizeof(NO_MEMORY) - 1);
 		return;
 	}
 	field_each_point(g->field, point_line, &l);
-	answer_file(call, true, l.out, &text, &len);
+	if (l.found == 0 && l.word)
+		fprintf(l.out, "no topic has `%s` in it; weir points lists all\n", l.word);
+	answer_file(call, l.found > 0 || !l.word, l.out, &text, &len);
 }
 
 /* --- reload ------------------------------------------------------------------------------------------------- */

@@ -90,7 +90,7 @@ static void write_that_may_not_be_is_refused_with_its_reason(void **state)
 	(void)state;
 	rig_errand(&p->rig, &big);
 	assert_int_equal(big.end, ERRAND_REFUSED);
-	assert_string_equal(big.reason, "does not fit its registers");
+	assert_string_equal(big.reason, "more than its registers hold");
 	other.point = &p->rig.points[0];
 	rig_errand(&p->rig, &other);
 	assert_int_equal(other.end, ERRAND_REFUSED);

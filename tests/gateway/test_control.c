@@ -140,7 +140,7 @@ static void wrong_words_and_unknown_verbs_are_told_so(void **state)
 		int count;
 		const char *said;
 	} cases[] = {
-		{"echo", 1, "use it as: echo WORD\n"},
+		{"echo", 1, "use it as: weir echo WORD\n"},
 		{"nonsense", 1, "this gateway does not know that question\n"},
 		{"", 1, "this gateway does not know that question\n"},
 	};
