@@ -71,6 +71,8 @@ size_t slave_answer(struct slave *s, const uint8_t *q, uint8_t *a)
 	unsigned at = word(q + 2), n = word(q + 4);
 
 	memcpy(a, q, 8);
+	if (s->busy > 0)
+		return refuse(a, s->busy-- % 2 ? 6 : 5);
 	if (q[1] == s->refused)
 		return s->mute ? 0 : refuse(a, 1);
 	if (s->fault == SLAVE_EXCEPTION || (s->fault == SLAVE_HOLE && at <= HOLE && at + n > HOLE))

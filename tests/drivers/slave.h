@@ -42,6 +42,7 @@ struct slave {
 	_Atomic bool stop;
 	_Atomic int fault;
 	_Atomic int late_ms;      /* each reply */
+	_Atomic int busy;         /* so many requests are put off, by exceptions 5 and 6 in turn */
 	_Atomic unsigned refused; /* the function it does not have; 0: it has all */
 	_Atomic bool mute;        /* it says nothing to the refused function */
 	_Atomic uint16_t regs[SLAVE_REGS];

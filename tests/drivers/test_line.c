@@ -146,32 +146,16 @@ static void exception_makes_points_bad_and_not_the_device(void **state)
 	teardown(p);
 }
 
-/* A device with so many answers "busy" left to give. */
-static size_t answer_busy(struct slave *s, const uint8_t *q, uint8_t *a)
-{
-	_Atomic int *left = s->ctx;
-
-	if (*left == 0)
-		return slave_answer(s, q, a);
-	--*left;
-	a[0] = q[0];
-	a[1] = q[1] | 0x80;
-	a[2] = *left % 2 ? 5 : 6;
-	return 3;
-}
-
 /* Polled each ten minutes: it is asked again long before its next turn. */
 static void busy_device_is_asked_again_before_anything_is_bad(void **state)
 {
 	struct post *p = setup_idle();
-	_Atomic int left = 2;
 
 	(void)state;
 	p->rig.opts.retries = 3;
 	for (size_t i = 0; i < POINTS; i++)
 		p->rig.points[i].every_ms = LONG_MS;
-	p->slave.answer = answer_busy;
-	p->slave.ctx = &left;
+	p->slave.busy = 2;
 	post_run(p);
 	UNTIL(p->rig.good == POINTS);
 	assert_int_equal(p->rig.bad, 0);
@@ -182,16 +166,14 @@ static void busy_device_is_asked_again_before_anything_is_bad(void **state)
 static void device_that_stays_busy_is_told_bad(void **state)
 {
 	struct post *p = setup_idle();
-	_Atomic int left = 1000000;
 
 	(void)state;
-	p->slave.answer = answer_busy;
-	p->slave.ctx = &left;
+	p->slave.busy = 1000000;
 	post_run(p);
 	UNTIL(p->rig.bad == POINTS);
 	assert_int_equal(p->rig.state, DEVICE_UP);
 	assert_true(strcmp(p->rig.reason[0], "exception 5") == 0 || strcmp(p->rig.reason[0], "exception 6") == 0);
-	left = 0;
+	p->slave.busy = 0;
 	UNTIL(p->rig.good >= POINTS);
 	teardown(p);
 }

@@ -17,6 +17,8 @@ enum { TIMEOUT_MS = 300, STALL_MS = 400 };
 struct stall {
 	struct rig rig;
 	struct slave slave;
+	_Atomic(struct line *) line; /* once it runs; and its thread */
+	_Atomic pthread_t thread;
 	_Atomic bool begun;
 	_Atomic bool over;
 	_Atomic uint64_t timeouts; /* when the first values came */
@@ -31,7 +33,7 @@ static void hold(int signal)
 
 	(void)signal;
 	present->begun = true;
-	while (ioctl(present->rig.line->port.fd, FIONREAD, &n) == 0 && n == 0)
+	while (ioctl(present->line->port.fd, FIONREAD, &n) == 0 && n == 0)
 		sleep_ms(1);
 	present->over = true;
 }
@@ -41,7 +43,8 @@ static size_t answer(struct slave *s, const uint8_t *q, uint8_t *a)
 	struct stall *p = s->ctx;
 
 	if (!p->begun) {
-		assert_int_equal(pthread_kill(p->rig.line->thread, SIGUSR1), 0);
+		UNTIL(p->line);
+		assert_int_equal(pthread_kill(p->thread, SIGUSR1), 0);
 		UNTIL(p->begun);
 		sleep_ms(STALL_MS);
 	}
@@ -77,6 +80,8 @@ static void reply_that_came_meanwhile_counts(enum line_driver driver)
 	p->rig.look = look;
 	assert_int_equal(sigaction(SIGUSR1, &held, NULL), 0);
 	rig_run(&p->rig);
+	p->thread = p->rig.line->thread;
+	p->line = p->rig.line;
 	UNTIL(p->rig.good >= 2);
 	assert_true(p->over);
 	assert_int_equal(p->timeouts, 0);
