@@ -16,11 +16,13 @@ import time
 import tty
 
 T15_US, T35_US, FAST_BAUD = 750, 1750, 19200
-BROADCAST_S = 0.1  # the least that slaves are given to work a broadcast off
+BROADCAST_S = 0.09 # slaves are given 0.1 s to work a broadcast off, reckoned from when it was seen
 TICK_S = 0.01      # of the clock in the values
 LATE_S = 0.003     # a busy machine made the judge itself so late
 STALL_S = 0.03     # it did not look for so long: what came meanwhile is not judged
-CROSSED_S = 0.0005 # a request and a late reply can begin at the same moment; a request is seen so much after its begin
+SEEN_S = 0.003     # a request is seen so much after its begin, and what is reckoned from it is late by that
+LONGEST = 13       # of the requests that are made here
+CROSSED_S = 0.001  # a request can begin together with what nobody could foresee
 SOUND = 4          # requests of a unit after a fault: a master may ask more than one to be sure of the next
 
 
@@ -42,14 +44,15 @@ def tick():
 
 
 class Asked:
-    """One request, and what is to go on the wire upon it: (when, bytes, do they go on with what came before), in order."""
+    """One request, and what is to go on the wire upon it: (when, bytes, do they go on with what came before, could nobody
+    know that they come now), in order."""
 
     def __init__(self, judge, frame, ended):
         self.judge, self.frame, self.ended, self.out = judge, frame, ended, []
         self.unit, self.function = frame[0], frame[1]
         self.address, self.count = frame[2] << 8 | frame[3], frame[4] << 8 | frame[5]
 
-    def put(self, data, after_s, lump=None):
+    def put(self, data, after_s, lump=None, unforeseen=False):
         """After so long of silence behind what was put before; a lump is handed over when its last byte has come: if
         nothing else is said, what comes within 4 ms."""
         lump = lump or max(1, int(0.004 / self.judge.char_s))
@@ -58,7 +61,7 @@ class Asked:
         for i in range(0, len(data), lump):
             piece = data[i:i + (lump)]
             at += len(piece) * self.judge.char_s
-            self.out.append((at, piece, i > 0))
+            self.out.append((at, piece, i > 0, unforeseen and i == 0))
 
     def reply(self):
         if self.function == 3:
@@ -90,7 +93,7 @@ def lumps(a, rng):
 
 def noise_behind(a, rng):
     sound(a, rng)
-    a.put(bytes(rng.randrange(256) for _ in range(rng.randrange(1, 6))), rng.choice((0.0001, 0.001, 0.004)))
+    a.put(bytes(rng.randrange(256) for _ in range(rng.randrange(1, 6))), rng.choice((0.0001, 0.001, 0.004)), unforeseen=True)
 
 
 def noise_before(a, rng):
@@ -127,12 +130,12 @@ def cut_short(a, rng):
 
 def late(a, rng):
     """After the reply_timeout."""
-    a.put(framed(a.reply()), a.judge.timeout_s * rng.choice((1.02, 1.1, 1.5)))
+    a.put(framed(a.reply()), a.judge.timeout_s * rng.choice((1.02, 1.1, 1.5)), unforeseen=True)
 
 
 def very_late(a, rng):
     """So late that it may well be called gone."""
-    a.put(framed(a.reply()), a.judge.timeout_s * rng.choice((2.5, 5, 12)))
+    a.put(framed(a.reply()), a.judge.timeout_s * rng.choice((2.5, 5, 12)), unforeseen=True)
 
 
 def acknowledged(a, rng):
@@ -160,9 +163,10 @@ class Bench:
         self.requests, self.violations, self.stalls = 0, [], 0
         self.busy_until = 0  # nothing may begin before, but for the silence
         self.slack_s = 0     # of that moment
+        self.crossed_s = -10  # silence that is shorter is nobody's fault
         self.free = {}       # by unit: when it has answered all
         self.failed = {}     # by unit: sound replies to come
-        self.pending = []    # (when, bytes, do they go on with what came before)
+        self.pending = []    # as in Asked.out
         self.excused = False
         self.looked = time.monotonic()
         self.plug_in()
@@ -195,7 +199,7 @@ class Bench:
         silence = began - self.busy_until
         if self.excused:
             self.excused = False
-        elif silence < self.t35_s - self.slack_s:
+        elif self.crossed_s <= silence < self.t35_s - self.slack_s:
             self.blame(f"{1e6 * silence:.0f} us of silence before it, {1e6 * self.t35_s:.0f} are due")
         # A reply that has begun must be heard to its end; one that has not may be given up.
         elif self.pending and self.pending[0][2]:
@@ -206,9 +210,10 @@ class Bench:
     def take(self, frame, began):
         ended = began + len(frame) * self.char_s
         self.requests += 1
-        self.busy_until, self.slack_s = ended, CROSSED_S
+        self.busy_until, self.slack_s = ended, SEEN_S
+        self.crossed_s = -10
         if self.echo:
-            self.pending.append((ended, frame, False))
+            self.pending.append((ended, frame, False, False))
         if len(frame) < 4 or crc(frame[:-2]) != frame[-2:]:
             self.blame(f"it is none: {frame.hex()}")
             return
@@ -240,13 +245,14 @@ class Bench:
     def send_due(self):
         self.pending.sort(key=lambda p: p[0])
         while self.pending and self.pending[0][0] <= time.monotonic():
-            due, data, goes_on = self.pending.pop(0)
+            due, data, goes_on, unforeseen = self.pending.pop(0)
             now = time.monotonic()
             # The master may have given up what came so late by our fault; it sees bytes no sooner than they are written.
             self.excused = now - due > LATE_S
             self.stalls += now - due > STALL_S / 3
             self.busy_until = max(self.busy_until, now)
             self.slack_s = 0
+            self.crossed_s = CROSSED_S if unforeseen else -10
             if not goes_on and select.select([self.master], [], [], 0)[0]:
                 self.excused = True  # both began at once
             os.write(self.master, data)
@@ -274,8 +280,9 @@ class Bench:
         except OSError:  # nobody has it open
             time.sleep(0.002)
             return
-        if self.excused and len(frame) > 13:
-            return  # several that came while the machine stood still
+        if len(frame) > LONGEST and frame[6:8] == crc(frame[:6]):
+            self.stalls, self.excused = self.stalls + 1, True  # each is read when it comes, unless we do not run
+            return
         self.look_at(began)
         self.take(frame, began)
 
