@@ -36,6 +36,7 @@ struct suspect {
 	struct flight_slot *at; /* sent alone; NULL: none */
 	size_t at_lane;
 	uint64_t at_seq;
+	int64_t hold_ms;                /* how long a link has to hold before the next; 0: PROVEN_MS */
 	bool evidence;                  /* this link has brought an answer: the server takes what it likes */
 	struct flight_slot *stood_back; /* until there is; NULL: none */
 	size_t stood_back_lane;

@@ -5,7 +5,9 @@
  *
  * Suspicion: SUSPECT_ENDS links in a row were ended from the other side, and a lane got no further. Until all that was
  * in flight of it is answered, one record at a time is in flight, on a link that has held for a while.
- * Proof: SUSPECT_PROOFS links ended so under the same record. It is set aside. For the next one of its topic, one end
+ * Proof: SUSPECT_PROOFS links ended so under the same record, soon after it was sent, and each had held for longer than the
+ * one before. A link that ends while nothing of ours is in flight ends by itself: then nothing is proven, and records go
+ * as ever. It is set aside. For the next one of its topic, one end
  * each is enough, until one of that topic is taken.
  *
  * A server that ends every link, whatever is sent, has no record to blame: so none is set aside on a link that brought
@@ -25,7 +27,8 @@ enum {
 	RESUMES_MAX = 20,
 	STATUS_LATER_MS = 30000,
 	STATUS_LATEST_MS = 600000,
-	STAND_BACK_MS = 60000
+	STAND_BACK_MS = 60000,
+	SOON_MS = 2000
 };
 
 /* --- whose fault --------------------------------------------------------------------------------------------------- */
@@ -133,7 +136,7 @@ bool suspect_alone(const struct drain *d)
 
 bool suspect_waits(const struct drain *d, int64_t *due_ms)
 {
-	*due_ms = d->up_ms + PROVEN_MS;
+	*due_ms = d->up_ms + (d->suspect.hold_ms > 0 ? d->suspect.hold_ms : PROVEN_MS);
 	return suspect_alone(d) && (d->status_sent_ms >= 0 || d->now_ms < *due_ms);
 }
 
@@ -185,6 +188,7 @@ static void strike(struct drain *d, struct flight_slot *slot, uint8_t code)
 	struct suspect *s = &d->suspect;
 
 	slot->proofs++;
+	s->hold_ms = PROVEN_MS * (slot->proofs == 1 ? 3 : 6);
 	if (slot->proofs < SUSPECT_PROOFS && !known_topic(s, flight_topic(slot)))
 		return;
 	if (!s->evidence) {
@@ -195,6 +199,7 @@ static void strike(struct drain *d, struct flight_slot *slot, uint8_t code)
 	log_warn("upstream=%s ends the link over seq=%llu; it is set aside", d->opts->head.name,
 		(unsigned long long)slot->seq);
 	slot->proofs = 0; /* it may be sent in parts */
+	s->hold_ms = 0;
 	if (slot->rule && slot->rule->qos == 2)
 		resume_give_up(d);
 	judge_aside(d, &d->lanes[s->at_lane], slot, code ? code : VERDICT_HANGS_UP);
@@ -206,15 +211,21 @@ void suspect_taken(struct drain *d, struct flight_slot *slot)
 	if (d->suspect.topic_next > 0)
 		forget_topic(&d->suspect, flight_topic(slot));
 	slot->proofs = 0;
+	d->suspect.hold_ms = 0;
 	suspect_answered(d);
 }
 
 /* --- the end of a link ---------------------------------------------------------------------------------------------- */
 
+static bool soon_after(const struct drain *d, int64_t sent_ms)
+{
+	return d->now_ms - sent_ms <= SOON_MS;
+}
+
 /* With nothing but the status in flight, that is it. */
 static void count_status(struct drain *d, bool alone)
 {
-	if (d->status_sent_ms < 0 || (!alone && pump_in_flight(d) > 0))
+	if (d->status_sent_ms < 0 || !soon_after(d, d->status_sent_ms) || (!alone && pump_in_flight(d) > 0))
 		return;
 	d->suspect.status_ends++;
 	if (d->suspect.status_ends == SUSPECT_PROOFS)
@@ -234,14 +245,28 @@ static void count_resume(struct drain *d)
 		d->suspect.lane[i].until = d->lanes[i].flight.tail;
 }
 
+/* It went by itself: whoever is suspected was not there. */
+static void acquit(struct drain *d)
+{
+	struct suspect *s = &d->suspect;
+
+	if (s->at && s->at->seq == s->at_seq)
+		s->at->proofs = 0;
+	s->hold_ms = 0;
+	for (size_t i = 0; i < LANES; i++)
+		s->lane[i] = (struct suspect_lane){0};
+}
+
 void suspect_link_ended(struct drain *d, const struct uplink_event *e)
 {
 	bool alone = suspect_alone(d);
 	struct flight_slot *slot = alone ? in_question(d) : NULL;
 
-	if (hung_up(d, e)) {
+	if (alone && !slot && !d->resuming && d->status_sent_ms < 0) {
+		acquit(d);
+	} else if (hung_up(d, e)) {
 		count_status(d, alone);
-		if (slot)
+		if (slot && soon_after(d, d->resuming ? d->up_ms : slot->sent_ms))
 			strike(d, slot, e->code);
 		else if (d->resuming)
 			count_resume(d);

@@ -204,6 +204,56 @@ static void nor_with_a_status_that_ends_them_too(void **state)
 	assert_int_equal(drain_cursor(b->drain), 0);
 }
 
+static uint32_t draw(uint64_t *dice, uint32_t below)
+{
+	*dice = *dice * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(*dice >> 33) % below;
+}
+
+/* A way that carries the status, and perhaps more for a while; then nothing; then the link ends. Again and again, and
+ * whatever is sent. */
+static void flap(struct bench *b, uint64_t dice)
+{
+	uint32_t most_ms = 200 + draw(&dice, 3000);
+	int64_t age_ms = 0, from_ms = 0, to_ms = 0, end_ms = 0;
+	size_t at = 0;
+
+	rig_begin(b);
+	for (int i = 0; i < 1500; i++, age_ms += 100) {
+		rig_turn(b, 100);
+		if (i % 10 == 0)
+			rig_add(b, 1);
+		if (b->up.in_call && b->state != BRIDGE_UP) {
+			at = b->up.count;
+			fake_up(&b->up, NULL);
+			if (b->up.count > at)
+				fake_settle(&b->up, at++); /* the status */
+			age_ms = 0;
+			from_ms = draw(&dice, most_ms);
+			to_ms = from_ms + draw(&dice, most_ms / 4);
+			end_ms = draw(&dice, 2 * most_ms);
+		}
+		while (b->state == BRIDGE_UP && age_ms >= from_ms && age_ms < to_ms && at < b->up.count)
+			fake_settle(&b->up, at++);
+		if (b->state == BRIDGE_UP && age_ms >= end_ms)
+			fake_down(&b->up, 0);
+	}
+	assert_int_equal(b->quarantine_count, 0);
+}
+
+static void a_way_that_flaps_blames_none(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 300; seed++) {
+		void *b;
+
+		rig_setup(&b);
+		((struct bench *)b)->opts.status = seed % 2 ? "{site}/weir/status" : "";
+		flap(b, seed);
+		rig_teardown(&b);
+	}
+}
+
 static void a_link_that_fell_silent_blames_none(void **state)
 {
 	struct bench *b = *state;
@@ -363,6 +413,7 @@ int main(void)
 		RIG_TEST(codes_that_are_not_for_a_record_blame_none),
 		RIG_TEST(a_server_that_ends_every_link_whatever_is_sent_costs_no_record),
 		RIG_TEST(nor_with_a_status_that_ends_them_too),
+		cmocka_unit_test(a_way_that_flaps_blames_none),
 		RIG_TEST(a_link_that_fell_silent_blames_none),
 		RIG_TEST(where_it_cannot_be_set_aside_it_is_not_passed),
 		RIG_TEST(a_status_that_ends_every_link_waits_and_the_records_go),
