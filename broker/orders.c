@@ -96,6 +96,8 @@ bool orders_take(struct broker *b, struct post *p, struct msg *m)
 	struct order o = {.msg = m};
 	bool kept = p->qos > 0 && durable_open(b), taken;
 
+	if (m->origin != MSG_FROM_CLIENT && m->origin != MSG_FROM_BRIDGE)
+		return true; /* nobody's command: the answer to one, sent to a topic that ends so, asks for nothing */
 	if (b->orders.finding || is_full(&b->orders, &o))
 		return false;
 	name(b, &o);

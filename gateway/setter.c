@@ -56,8 +56,9 @@ void setter_free(struct setter *s)
 static bool has_room(struct setter *s, const struct order *o)
 {
 	int clients = atomic_load(&s->orders[false]), upstreams = atomic_load(&s->orders[true]);
+	int most = o->number == 0 ? SETTER_MAX : SETTER_MAX - SETTER_SPARE;
 
-	return clients + upstreams < SETTER_MAX && (!is_from_upstream(o) || upstreams < SETTER_UPSTREAM);
+	return clients + upstreams < most && (!is_from_upstream(o) || upstreams < SETTER_UPSTREAM);
 }
 
 static bool give(void *ctx, const struct broker_order *from)
@@ -68,11 +69,11 @@ static bool give(void *ctx, const struct broker_order *from)
 	if (!o)
 		return false;
 	o->msg = from->msg;
+	o->number = from->number;
 	if (!has_room(s, o)) {
 		free(o);
 		return false;
 	}
-	o->number = from->number;
 	o->found = from->found;
 	o->of_other_boot = from->of_other_boot;
 	snprintf(o->by, sizeof(o->by), "%s", from->by ? from->by : "");

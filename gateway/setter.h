@@ -10,7 +10,8 @@
  *           time, what may have been written is not, unless the point's map allows it, and what had ended is told.
  * Fair      a line has LINE_DEPTH commands at once, the others wait here in their order, those of clients on site first;
  *           where its device does not answer, they are refused instead.
- * Bounds    SETTER_MAX at once, half of them from upstreams; beyond that the sender is held back.
+ * Bounds    SETTER_MAX at once, half of them from upstreams; beyond that the sender is held back. SETTER_SPARE places are
+ *           for those that are not kept: when the disk is stuck, and nothing can be settled, a stop at QoS 0 passes.
  */
 #ifndef GATEWAY_SETTER_H
 #define GATEWAY_SETTER_H
@@ -22,7 +23,7 @@
 #include "gateway/field.h"
 #include "gateway/outbox.h"
 
-enum { SETTER_MAX = BEGUN_PLACES, SETTER_UPSTREAM = SETTER_MAX / 2, SETTER_LINE_DEPTH = 4 };
+enum { SETTER_MAX = BEGUN_PLACES, SETTER_UPSTREAM = SETTER_MAX / 2, SETTER_SPARE = 32, SETTER_LINE_DEPTH = 4 };
 
 struct setter;
 

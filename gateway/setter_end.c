@@ -48,18 +48,19 @@ static void settle(struct setter *s, struct slot *slot)
 /* What the outbox had to drop is told again. true: not at its end yet. */
 bool setter_go_on(struct setter *s, struct slot *slot)
 {
+	bool promised = slot->order.number != 0 && !slot->quiet; /* else a full outbox may drop it, and nothing waits */
 	enum outbox_fate fate;
 
 	if (slot->state == DONE)
 		end_of_errand(slot);
-	if (slot->state == ENDED && (slot->quiet || outbox_empty(s->outbox))) {
+	if (slot->state == ENDED && (!promised || outbox_empty(s->outbox))) {
 		slot->mark = outbox_mark(s->outbox);
 		if (!slot->quiet)
 			tell(s, slot);
 		slot->state = TELLING;
 	}
 	if (slot->state == TELLING) {
-		fate = slot->quiet ? OUTBOX_SAFE : outbox_fate(s->outbox, &slot->mark);
+		fate = !promised ? OUTBOX_SAFE : outbox_fate(s->outbox, &slot->mark);
 		if (fate == OUTBOX_LOST)
 			slot->state = ENDED;
 		else if (fate == OUTBOX_SAFE)

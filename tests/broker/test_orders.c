@@ -139,6 +139,26 @@ static void at_qos_0_nothing_is_kept(void **state)
 	close_bench(&b);
 }
 
+static void what_weir_says_itself_is_no_command(void **state)
+{
+	struct msg *m = msg_new(&(struct msg_spec){.topic = "p/set",
+		.topic_len = 5,
+		.payload = "{\"v\":1}",
+		.payload_len = 7,
+		.qos = 1,
+		.origin = MSG_FROM_GATEWAY,
+		.expiry_s = MSG_NEVER_EXPIRES});
+	struct bench b;
+
+	(void)state;
+	open_orders(&b);
+	assert_int_equal(broker_publish(b.rig.broker, m), 0);
+	rig_turn(&b.rig);
+	assert_int_equal(count, 0);
+	msg_unref(m);
+	close_bench(&b);
+}
+
 static void an_acknowledged_command_is_found_until_it_is_settled(void **state)
 {
 	struct broker_settlement s = {0};
@@ -292,6 +312,7 @@ int main(void)
 		cmocka_unit_test(at_qos_1_the_tap_has_it_at_once_and_the_answer_waits_for_the_commit),
 		cmocka_unit_test(at_qos_2_the_tap_has_it_once_it_is_safe),
 		cmocka_unit_test(at_qos_0_nothing_is_kept),
+		cmocka_unit_test(what_weir_says_itself_is_no_command),
 		cmocka_unit_test(an_acknowledged_command_is_found_until_it_is_settled),
 		cmocka_unit_test(of_another_boot_it_says_so),
 		cmocka_unit_test(what_was_found_comes_before_what_is_new),

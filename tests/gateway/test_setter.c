@@ -428,6 +428,20 @@ static void an_answer_that_had_to_give_way_is_told_again(void **state)
 	forget();
 }
 
+static void what_was_not_promised_waits_for_no_room_in_the_outbox(void **state)
+{
+	(void)state;
+	outbox_full = true;
+	fate = OUTBOX_WAITS;
+	for (int i = 0; i < 2 * SETTER_MAX; i++) {
+		sent[0] = 0;
+		put(&(struct sending){.topic = "p/setpoint/set", .payload = "50"});
+		end(last, ERRAND_OK, NULL);
+		let_main_work();
+		assert_non_null(strstr(sent, "written"));
+	}
+}
+
 static void a_topic_of_nobodys_is_settled_at_once(void **state)
 {
 	(void)state;
@@ -531,21 +545,42 @@ static void a_second_end_does_not_make_what_may_be_written_untouched(void **stat
 	forget();
 }
 
+enum { KEPT = SETTER_MAX - SETTER_SPARE };
+
 static void what_was_not_found_makes_room(void **state)
 {
 	char text[8];
 
 	(void)state;
-	for (int i = 0; i < SETTER_MAX; i++) {
+	for (int i = 0; i < KEPT; i++) {
 		snprintf(text, sizeof(text), "%d", 20 + i % 70);
 		put(&(struct sending){.topic = "p/setpoint/set", .payload = text, .number = 1 + (uint64_t)i});
 	}
 	crash_and_begin();
 	find(&(struct sending){.topic = "p/setpoint/set", .payload = "50", .number = 7}, false);
-	for (int i = 0; i < SETTER_MAX - 1; i++)
+	for (int i = 0; i < KEPT - 1; i++)
 		put(&(struct sending){.topic = "p/setpoint/set", .payload = "60", .number = 1000 + (uint64_t)i});
 	let_all_end();
-	assert_int_equal(writes, SETTER_MAX);
+	assert_int_equal(writes, KEPT);
+}
+
+static void when_nothing_can_be_settled_there_is_a_place_for_what_is_not_kept(void **state)
+{
+	struct sending s = {.topic = "p/setpoint/set", .payload = "50"};
+
+	(void)state;
+	fate = OUTBOX_WAITS;
+	for (s.number = 1; s.number <= KEPT; s.number++) {
+		put(&s);
+		end(last, ERRAND_OK, NULL);
+		let_main_work();
+	}
+	assert_false(take(&s));
+	s.number = 0;
+	put(&s);
+	assert_int_equal(writes, KEPT + 1);
+	end(last, ERRAND_OK, NULL);
+	let_main_work();
 }
 
 static void a_stop_answers_what_waits_and_leaves_the_rest_to_the_next_start(void **state)
@@ -597,10 +632,12 @@ int main(void)
 		WIRED(behind_a_device_that_does_not_answer_few_wait),
 		WIRED(what_was_acknowledged_is_settled_once_its_answer_is_safe),
 		WIRED(an_answer_that_had_to_give_way_is_told_again),
+		WIRED(what_was_not_promised_waits_for_no_room_in_the_outbox),
 		WIRED(a_topic_of_nobodys_is_settled_at_once),
 		WIRED(a_command_that_was_interrupted_is_carried_out_or_answered),
 		WIRED(a_second_end_does_not_make_what_may_be_written_untouched),
 		WIRED(what_was_not_found_makes_room),
+		WIRED(when_nothing_can_be_settled_there_is_a_place_for_what_is_not_kept),
 		WIRED(a_stop_answers_what_waits_and_leaves_the_rest_to_the_next_start),
 		WIRED(a_point_that_is_gone_after_a_reload_is_answered),
 	};
