@@ -5,6 +5,7 @@
 #include "broker/deliver.h"
 #include "broker/delivery.h"
 #include "broker/page.h"
+#include "broker/sublist.h"
 #include "broker/will.h"
 
 #include <assert.h>
@@ -117,7 +118,7 @@ static bool clear_subs(struct session *s, struct pace *p)
 	struct broker *b = s->broker;
 
 	while (s->sub_count > 0) {
-		uint32_t ref = s->subs[s->sub_count - 1];
+		uint32_t ref = s->subs->refs[s->sub_count - 1];
 
 		if (!goes_on(p))
 			return false;
@@ -125,7 +126,7 @@ static bool clear_subs(struct session *s, struct pace *p)
 			share_leave(b, ref & SUB_INDEX, s->index);
 		else
 			subs_clear(&b->subs, ref, s->index);
-		session_pop_sub(s);
+		sublist_pop(s);
 	}
 	return true;
 }

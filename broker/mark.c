@@ -4,6 +4,7 @@
 #include "broker/core.h"
 #include "broker/entry.h"
 #include "broker/page.h"
+#include "broker/sublist.h"
 
 /* The subscription identifiers of a delivery as the entry has them; none where there is no memory. */
 static struct span ids_of(struct broker *b, const struct delivery *d)
@@ -31,10 +32,9 @@ static struct span ids_of(struct broker *b, const struct delivery *d)
 /* The entry of the subscription of this session to a share. */
 static uint64_t share_of(const struct session *s, const struct delivery *d)
 {
-	for (uint32_t i = 0; d->flags & DELIVERY_SHARED && i < s->sub_count; i++)
-		if (s->subs[i] == (SUB_GROUP | d->ids))
-			return s->page->subs[i];
-	return 0;
+	uint32_t at = d->flags & DELIVERY_SHARED ? sublist_find(s, SUB_GROUP | d->ids) : s->sub_count;
+
+	return at < s->sub_count ? s->page->subs[at] : 0;
 }
 
 static uint64_t put(struct session *s, const struct delivery *d, uint64_t message, uint64_t before)

@@ -17,7 +17,7 @@ struct page {
 	uint64_t session, state, will; /* entries; session 0: it is not in the ledger */
 	struct tickets last;           /* of what this client published */
 	uint64_t flight;               /* of what is on its way to it and had to be safe first */
-	uint64_t *subs;                /* entries, one beside each of session->subs */
+	uint64_t *subs;                /* entries, one beside each of the sublist */
 };
 
 bool page_kept(const struct session *s);
@@ -35,9 +35,9 @@ void page_forget(
 	struct session *s);       /* the session is over: what else is there of it belongs to nobody, and goes soon */
 void page_end(struct session *s); /* all of it goes, and the page */
 
-/* The subscription s->subs[at] is, from now on, this one. 0 or -EIO: it is not kept. */
+/* The subscription at this place is, from now on, this one. 0 or -EIO: it is not kept. */
 int page_sub(struct session *s, uint32_t at, struct span group, struct span filter, uint32_t opts);
-int page_grow_subs(struct session *s, uint32_t cap); /* session.c: s->subs has changed its size. 0 or -ENOMEM */
+int page_grow_subs(struct session *s, uint32_t cap); /* sublist.c: there is room for so many. 0 or -ENOMEM */
 void page_sub_gone(struct session *s, uint32_t at, uint32_t last); /* the last takes its place */
 
 /* QoS 2: this id of the client's was seen, and has had its effects. 0 or -EIO */

@@ -2,6 +2,7 @@
 #include "broker/ration.h"
 
 #include "broker/core.h"
+#include "broker/sublist.h"
 
 /* STEP: what a session counts its subscriptions in. SUB_COSTS: its place in the node and in the session. LEVEL_COSTS: a
  * node, its slot, a level and its slot. */
@@ -34,7 +35,7 @@ static uint32_t steps_of(struct span group, struct span filter)
 bool ration_has_sub(const struct session *s, struct span group, struct span filter)
 {
 	const struct broker *b = s->broker;
-	uint64_t bytes = (uint64_t)steps_of(group, filter) * STEP, own = (uint64_t)s->sub_steps * STEP + bytes;
+	uint64_t bytes = (uint64_t)steps_of(group, filter) * STEP, own = (uint64_t)sublist_steps(s) * STEP + bytes;
 
 	return ration_has(b, bytes) && own <= (uint64_t)b->opts.session_memory - b->rationed - bytes;
 }
@@ -43,7 +44,7 @@ void ration_take_sub(struct session *s, struct span group, struct span filter)
 {
 	uint32_t steps = steps_of(group, filter);
 
-	s->sub_steps += steps;
+	s->subs->steps += steps;
 	ration_take(s->broker, (size_t)steps * STEP);
 }
 
@@ -51,12 +52,13 @@ void ration_give_sub(struct session *s, struct span group, struct span filter)
 {
 	uint32_t steps = steps_of(group, filter);
 
-	s->sub_steps -= steps;
+	s->subs->steps -= steps;
 	ration_give(s->broker, (size_t)steps * STEP);
 }
 
 void ration_give_subs(struct session *s)
 {
-	ration_give(s->broker, (size_t)s->sub_steps * STEP);
-	s->sub_steps = 0;
+	ration_give(s->broker, (size_t)sublist_steps(s) * STEP);
+	if (s->subs)
+		s->subs->steps = 0;
 }

@@ -12,6 +12,7 @@
 #include "broker/page.h"
 #include "broker/ration.h"
 #include "broker/shelf.h"
+#include "broker/sublist.h"
 #include "broker/will.h"
 
 #include <errno.h>
@@ -184,7 +185,7 @@ static int subscribe(struct session *s, const struct entry *e, uint32_t *share)
 	}
 	*share = UINT32_MAX;
 	r = subs_set(&b->subs, filter, e->filter.len, sub, &node);
-	if (r == SUBS_NEW && session_add_sub(s, node) < 0)
+	if (r == SUBS_NEW && sublist_add(s, node) < 0)
 		return -ENOMEM;
 	if (r == SUBS_NEW)
 		ration_take_sub(s, e->group, e->filter);

@@ -7,6 +7,7 @@
 #include "broker/mark.h"
 #include "broker/page.h"
 #include "broker/ration.h"
+#include "broker/sublist.h"
 #include "broker/will.h"
 
 #include <assert.h>
@@ -144,7 +145,7 @@ void session_free(struct session *s)
 	page_end(s);
 	loop_disarm(s->broker->loop, &s->timer);
 	free_place(&s->broker->sessions, s);
-	area_free(s->subs, s->sub_cap * sizeof(*s->subs));
+	sublist_free(s);
 	free(s->queue);
 	window_fini(&s->window);
 	idset_fini(&s->received);
@@ -311,52 +312,4 @@ int session_queue(struct session *s, struct post *p, uint32_t ids, uint8_t flags
 	s->queue->replays += flags & DELIVERY_REPLAY ? 1 : 0;
 	mark_put(s, &d, queue_last_mark(q), p);
 	return 0;
-}
-
-/* --- subscriptions ------------------------------------------------------------------------------------------ */
-
-int session_add_sub(struct session *s, uint32_t ref)
-{
-	if (s->sub_count == s->sub_cap) {
-		uint32_t cap = s->sub_cap > 0 ? s->sub_cap + (s->sub_cap + 1) / 2 : 2;
-		uint32_t *more;
-
-		if (page_grow_subs(s, cap) < 0)
-			return -ENOMEM;
-		more = area_resize(s->subs, s->sub_cap * sizeof(*more), cap * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		s->subs = more;
-		s->sub_cap = cap;
-	}
-	if (page_kept(s))
-		s->page->subs[s->sub_count] = 0;
-	s->subs[s->sub_count++] = ref;
-	return 0;
-}
-
-uint32_t session_sub_at(const struct session *s, uint32_t ref)
-{
-	uint32_t at = 0;
-
-	while (at < s->sub_count && s->subs[at] != ref)
-		at++;
-	return at;
-}
-
-void session_drop_sub(struct session *s, uint32_t ref)
-{
-	uint32_t at = session_sub_at(s, ref);
-
-	if (at == s->sub_count)
-		return;
-	s->subs[at] = s->subs[--s->sub_count];
-	page_sub_gone(s, at, s->sub_count);
-}
-
-void session_pop_sub(struct session *s)
-{
-	s->sub_count--;
-	if (s->page && s->page->subs)
-		durable_strike(s->broker, &s->page->subs[s->sub_count]);
 }

@@ -21,6 +21,7 @@ struct broker;
 struct conn;
 struct page;
 struct post;
+struct sublist;
 
 struct session_queue {
 	struct queue plain; /* QoS 0: never waits for the window */
@@ -52,13 +53,12 @@ struct session {
 		} leaver; /* in the queue of leave.h: queued */
 	};
 	int64_t will_due_ms, end_due_ms;
-	uint32_t *subs; /* nodes, or SUB_GROUP | share */
-	uint32_t sub_count, sub_cap;
+	struct sublist *subs; /* NULL: it never subscribed */
+	uint32_t sub_count;
 	uint32_t index, chain; /* in the table; next of the same hash */
 	uint32_t expiry_s;
 	uint32_t route_mark, route_at; /* route.c: place in the route being built */
 	uint32_t dropped;
-	uint32_t sub_steps; /* ration.h: what its subscriptions take */
 	uint16_t client_id_len;
 	uint16_t usual; /* pace.c: tenths of messages a second that it publishes; 0: not known yet */
 	uint8_t version : 4, stage : 2, queued : 1; /* stage: of leaving, leave.h */
@@ -93,7 +93,6 @@ void session_disconnected(struct session *s, bool publish_will);
 /* For leave.c. */
 void session_init_timer(struct session *s);
 void session_rearm(struct session *s);                       /* its timer, while it is away */
-void session_pop_sub(struct session *s);                     /* the last subscription, which was undone */
 void sessions_unname(struct sessions *t, struct session *s); /* nobody finds it any more */
 void session_free(struct session *s);                        /* it has nothing any more */
 
@@ -108,10 +107,5 @@ int session_queue(struct session *s, struct post *p, uint32_t ids, uint8_t flags
 void session_dropped(struct session *s); /* counts one */
 uint32_t session_queued(const struct session *s);
 void session_dequeue(struct session *s, struct queue *q); /* its head goes, and the message with it */
-
-/* The subscriptions of the session, for its end and for resubscribing. */
-int session_add_sub(struct session *s, uint32_t ref);
-uint32_t session_sub_at(const struct session *s, uint32_t ref); /* its place; sub_count: not there */
-void session_drop_sub(struct session *s, uint32_t ref);
 
 #endif

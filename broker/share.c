@@ -2,6 +2,7 @@
 #include "broker/share.h"
 
 #include "broker/core.h"
+#include "broker/sublist.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -138,7 +139,7 @@ int share_join(struct broker *b, const char *name, size_t name_len, const char *
 	if (r < 0)
 		return r;
 	r = join(b->shares.all[at], member);
-	if (r == SUBS_NEW && session_add_sub(session, SUB_GROUP | at) < 0) {
+	if (r == SUBS_NEW && sublist_add(session, SUB_GROUP | at) < 0) {
 		b->shares.all[at]->count--;
 		r = -ENOMEM;
 	}

@@ -9,6 +9,7 @@
 #include "broker/page.h"
 #include "broker/promise.h"
 #include "broker/ration.h"
+#include "broker/sublist.h"
 #include "broker/words.h"
 
 #include <errno.h>
@@ -55,7 +56,7 @@ static int subscribe_plain(struct session *s, const struct filter *f, struct sub
 	uint32_t node;
 	int r = subs_set(subs, (const char *)f->filter.at, f->filter.len, sub, &node);
 
-	if (r == SUBS_NEW && session_add_sub(s, node) < 0) {
+	if (r == SUBS_NEW && sublist_add(s, node) < 0) {
 		subs_clear(subs, node, s->index);
 		return -ENOMEM;
 	}
@@ -123,7 +124,7 @@ static uint8_t subscribe_one(struct session *s, struct filter *f, uint32_t id, b
 	r = f->group.len > 0 ? subscribe_shared(s, f, sub, &ref) : subscribe_plain(s, f, sub, &ref);
 	if (r == SUBS_NEW)
 		ration_take_sub(s, f->group, f->filter);
-	if (r >= 0 && page_kept(s) && !same && page_sub(s, session_sub_at(s, ref), f->group, f->filter, sub.opts) < 0)
+	if (r >= 0 && page_kept(s) && !same && page_sub(s, sublist_find(s, ref), f->group, f->filter, sub.opts) < 0)
 		r = -EIO;
 	if (r < 0)
 		return RC_UNSPECIFIED;
@@ -270,7 +271,7 @@ static bool unsubscribe_shared(struct session *s, const struct filter *f)
 
 	if (share == UINT32_MAX || !share_leave(s->broker, share, s->index))
 		return false;
-	session_drop_sub(s, SUB_GROUP | share);
+	sublist_drop(s, SUB_GROUP | share);
 	ration_give_sub(s, f->group, f->filter);
 	return true;
 }
@@ -287,7 +288,7 @@ static bool unsubscribe_one(struct session *s, const struct filter *f)
 	node = tree_find(&subs->tree, (const char *)f->filter.at, f->filter.len);
 	if (node == 0 || !subs_clear(subs, node, s->index))
 		return false;
-	session_drop_sub(s, node);
+	sublist_drop(s, node);
 	ration_give_sub(s, f->group, f->filter);
 	return true;
 }

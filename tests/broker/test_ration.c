@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What clients make the broker know: counted when it comes, given back when it goes, and the same after a restart. */
 #include "broker/ration.h"
+#include "broker/sublist.h"
 #include "tests/broker/durable_rig.h"
 
 static uint64_t taken(const struct bench *b)
@@ -115,8 +116,10 @@ static void one_client_leaves_as_much_as_it_takes(void **state)
 	(void)state;
 	open_bench(&b);
 	b.rig.broker->opts.session_memory = 1 << 20;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		assert_int_equal(session_new(&s[i], b.rig.broker, (const char *[]){"a", "b", "c"}[i], 1), 0);
+		assert_int_equal(sublist_add(s[i], 1), 0);
+	}
 	assert_in_range(take_all(s[0]) * 192, (1 << 19) - 400, (1 << 19) + 400);
 	assert_in_range(take_all(s[1]) * 192, (1 << 18) - 400, (1 << 18) + 400);
 	assert_in_range(take_all(s[2]) * 192, (1 << 17) - 400, (1 << 17) + 400);

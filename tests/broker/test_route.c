@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Routes are remembered, and never wrong for it; shares are fair. With a whole broker, so that sessions are real. */
 #include "broker/route.h"
+#include "broker/sublist.h"
 #include "tests/broker/rig.h"
 #include "tests/lib/test.h"
 
@@ -169,7 +170,7 @@ static void lists_of_identifiers_take_no_more_than_four_times_what_they_hold(voi
 			struct sub sub = {.who = s[k]->index, .opts = (i + 1) << SUB_ID_SHIFT};
 
 			assert_int_equal(subs_set(&r.broker->subs, filter, strlen(filter), sub, &node), SUBS_NEW);
-			assert_int_equal(session_add_sub(s[k], node), 0);
+			assert_int_equal(sublist_add(s[k], node), 0);
 		}
 	}
 	route = ask(&r, "x/x/x/x/x/x/x/x/x/x");
