@@ -100,6 +100,8 @@ sanitize() {
 	done
 	export LSAN_OPTIONS=suppressions=$PWD/tests/lib/lsan.supp:print_suppressions=0
 	run_tests "$dir" --timeout-multiplier 4 "$@" || r=$?
+	# A file with nothing in it but the word that swapcontext is not fully supported is no report.
+	find "$reports" -name 'at.*' ! -exec grep -qvF makecontext/swapcontext {} \; -delete
 	n=$(find "$reports" -name 'at.*' | wc -l)
 	if [ "$n" != 0 ]; then
 		find "$reports" -name 'at.*' -exec cat {} +
