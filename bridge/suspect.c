@@ -5,16 +5,17 @@
  *
  * Suspicion: SUSPECT_ENDS links in a row were ended from the other side, and a lane got no further. Until all that was
  * in flight of it is answered, one record at a time is in flight, on a link that has held for a while.
- * Proof: SUSPECT_PROOFS links ended so under the same record, soon after it was sent, and each had held for longer than the
- * one before. A link that ends while nothing of ours is in flight ends by itself: then nothing is proven, and records go
- * as ever. It is set aside. For the next one of its topic, one end
- * each is enough, until one of that topic is taken.
+ * Proof: SUSPECT_PROOFS links ended so under the same record, soon after it was sent, and each had held for longer than
+ * the one before. A link that ends while nothing of ours is in flight ends by itself: then nothing is proven, and records
+ * go as ever. A record that is proven is set aside. For the next one of its topic, one end is enough, until one of that
+ * topic is taken.
  *
  * A server that ends every link, whatever is sent, has no record to blame: so none is set aside on a link that brought
  * no answer to anything else, be it the status. Where that is missing, the record stands back until another was taken.
  *
  * Our own status may be what is not allowed. It is then said once the link has held for a while, and for longer each
- * time. */
+ * time.
+ */
 #include "bridge/drain_state.h"
 
 #include "base/log.h"
