@@ -68,11 +68,13 @@ int modbus_doubt(struct modbus *m)
 
 /* --- one transaction ------------------------------------------------------------------------------------------- */
 
-static enum outcome transact(struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us)
+/* sure: its answer can be no other's. Where it can, what was owed before still is. */
+static enum outcome transact(
+	struct modbus *m, const struct request *q, struct exchange *x, int64_t timeout_us, bool sure)
 {
 	enum outcome o = modbus_transact(m, q, x, timeout_us);
 
-	if (!m->doubt || x->sent_us == 0)
+	if (!m->doubt || x->sent_us == 0 || (o == OUTCOME_OK && !sure))
 		return o;
 	if (o == OUTCOME_OK || (m->reply.exception && !x->doubtful))
 		doubt_settle(m->doubt, q->unit);
@@ -88,9 +90,9 @@ static enum line_counter code_of(unsigned exception)
 
 /* With a device of the line; it has answered also when nothing may be believed of what it said. */
 static enum outcome ask(
-	struct modbus *m, size_t device, const struct request *q, struct exchange *x, int64_t timeout_us, bool measured)
+	struct modbus *m, size_t device, const struct request *q, struct exchange *x, int64_t timeout_us, bool sure)
 {
-	enum outcome o = transact(m, q, x, timeout_us);
+	enum outcome o = transact(m, q, x, timeout_us, sure);
 
 	if (device != SIZE_MAX && o == OUTCOME_REFUSED)
 		line_count_device(m->line, device, code_of(m->reply.exception), 1);
@@ -98,8 +100,8 @@ static enum outcome ask(
 	if (device != SIZE_MAX && (o == OUTCOME_OK || o == OUTCOME_REFUSED) && (x->done_us > 0 || x->doubtful)) {
 		int64_t pause_us = 1000 * m->opts->devices[device]->pause_ms - m->wire.silence_us;
 
-		measured = measured && !x->doubtful && !x->behind;
-		line_answered(m->line, device, measured ? x->first_us - x->sent_us : -1);
+		sure = sure && !x->doubtful && !x->behind;
+		line_answered(m->line, device, sure ? x->first_us - x->sent_us : -1);
 		m->wire.last_byte_us += pause_us > 0 ? pause_us : 0;
 	}
 	return o;
