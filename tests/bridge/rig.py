@@ -3,6 +3,7 @@
 arrived by a subscriber of its own. Everything started here is ended here."""
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -24,6 +25,17 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def children(pid):
+    """Of this process, whichever of its threads started them."""
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(child) for child in task.read_text().split()]
+        except OSError:
+            continue  # that thread has ended
+    return found
 
 
 def until(what, condition, seconds=20.0):

@@ -17,7 +17,7 @@ import traceback
 import paho.mqtt.client as mqtt
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from rig import SITE, Mosquitto, free_port, until  # noqa: E402
+from rig import SITE, Mosquitto, children, free_port, until  # noqa: E402
 
 CONFIG = """\
 site: {site}
@@ -90,13 +90,7 @@ class Gateway:
         return [int(p) for p in self.got if p.isdigit()]
 
     def child(self):
-        for pid in pathlib.Path("/proc").iterdir():
-            try:
-                if pid.name.isdigit() and f"PPid:\t{self.process.pid}\n" in (pid / "status").read_text():
-                    return int(pid.name)
-            except OSError:
-                continue
-        return None
+        return next(iter(children(self.process.pid)), None)
 
     def kill(self):
         self.process.kill()

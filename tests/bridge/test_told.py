@@ -20,7 +20,7 @@ import traceback
 import paho.mqtt.client as mqtt
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from rig import SITE, Mosquitto, free_port, until
+from rig import SITE, Mosquitto, children, free_port, until
 
 CONFIG = """\
 site: {site}
@@ -108,13 +108,7 @@ class Gateway:
         return status
 
     def child(self):
-        for pid in pathlib.Path("/proc").iterdir():
-            try:
-                if pid.name.isdigit() and f"PPid:\t{self.process.pid}\n" in (pid / "status").read_text():
-                    return int(pid.name)
-            except OSError:
-                pass
-        return None
+        return next(iter(children(self.process.pid)), None)
 
     def publish(self, *messages):
         """On site; all of them acknowledged, so all of them stand in the queue."""

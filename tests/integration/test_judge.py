@@ -78,6 +78,10 @@ class Court(harness.Room):
         age_s = ((said["t"] / 1000 - self.clock_s) / bus_judge.TICK_S - (value & 0xFFFF)) % 65536 * bus_judge.TICK_S
         return value >> 24 != unit or value >> 16 & 0xFF != POINTS[point] or STALE_S < age_s < 600
 
+    def asked(self):
+        self.judge.tell("look")
+        return self.judge.requests
+
     def verdict(self, dead=()):
         self.judge.tell("look")
         wrong = self.told(self.is_wrong)
@@ -164,7 +168,8 @@ def broadcast_is_given_its_time():
             said = court.weir_tell("write", "everybody", "command", str(value))
             if said.returncode != 0:
                 raise Failed(said.stdout + said.stderr)
-        time.sleep(0.5)
+        last = court.asked()
+        wait(lambda: court.asked() > last + 10, 20, "polls come after the last broadcast")
         return court.verdict()
 
 
