@@ -12,6 +12,8 @@ enum {
 	TCP_GAP_US = 1000000,
 	BROADCAST_PAUSE_US = 100000, /* for the slaves to work it off; nobody says when */
 	MBAP = 6,                    /* number, protocol, length */
+	LAST_UNIT = 247,             /* on a bus; who answers is one from 1 on */
+	MOST_GLITCHES = 3,
 };
 
 /* --- RTU ------------------------------------------------------------------------------------------------------- */
@@ -27,16 +29,27 @@ static size_t rtu_build(uint8_t *out, const uint8_t *frame, size_t len, uint16_t
 	return len + 2;
 }
 
+size_t frame_glitches(const uint8_t *wire, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && n < MOST_GLITCHES && (wire[n] == 0 || wire[n] > LAST_UNIT))
+		n++;
+	return n;
+}
+
 static enum frame_end rtu_look(const uint8_t *wire, size_t len, uint16_t number, struct frame_look *out)
 {
 	uint16_t crc;
 
 	(void)number;
-	out->want = pdu_need(wire, len) + 2;
-	if (out->want > len)
+	out->glitches = frame_glitches(wire, len);
+	wire += out->glitches;
+	len -= out->glitches;
+	out->len = pdu_need(wire, len);
+	out->used = out->want = out->glitches + out->len + 2;
+	if (out->len + 2 > len)
 		return FRAME_MORE;
-	out->used = out->want;
-	out->len = out->used - 2;
 	crc = pdu_crc(wire, out->len);
 	if (out->len > PDU_MAX || wire[out->len] != (uint8_t)crc || wire[out->len + 1] != crc >> 8) {
 		out->reason = "crc";
@@ -192,6 +205,7 @@ static bool is_of_another(struct exchange *x, const struct heard *h, enum frame_
 static bool take_frame(const struct framing *f, struct wire *w, struct exchange *x, struct heard *h, enum frame_end end)
 {
 	wire_note(w, LINE_HEARD, x->first_us, h->bytes + f->head, h->look.used - f->head);
+	w->noise_bytes += h->look.glitches;
 	x->done_us = w->last_byte_us;
 	if (end == FRAME_WHOLE && exchange_answered(x, h->look.frame, h->look.len))
 		return true;
@@ -285,14 +299,14 @@ enum outcome frame_exchange(const struct framing *f, struct wire *w, struct exch
 
 	if (x->ahead)
 		return exchange_ahead(f, w, x, last);
-	quiet = wire_quiet(w, 0);
+	quiet = wire_quiet(w);
 	if (quiet != 0)
 		return exchange_waited(x, quiet, true);
 	o = ask(f, w, x, ++*last);
 	if (o != OUTCOME_OK)
 		return o;
 	if (f->bus && x->request->unit == 0) {
-		w->last_byte_us += BROADCAST_PAUSE_US;
+		wire_rest(w, BROADCAST_PAUSE_US);
 		return OUTCOME_OK;
 	}
 	return hear(f, w, x, *last);

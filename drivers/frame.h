@@ -25,6 +25,7 @@ enum frame_end {
 
 struct frame_look {
 	size_t want, used;
+	size_t glitches; /* RTU: of `used`, bytes before the frame */
 	uint8_t frame[PDU_MAX];
 	size_t len;
 	const char *reason; /* "crc", "lrc", "frame"; static */
@@ -40,6 +41,9 @@ struct framing {
 };
 
 const struct framing *framing_of(enum line_driver driver);
+
+/* Bytes that come before an RTU frame where somebody begins to drive the line: what no frame begins with, few of them. */
+size_t frame_glitches(const uint8_t *wire, size_t len);
 
 /* OUTCOME_OK also with an exception in x->reply; last: the number of
  * the last transaction; another one each time. */

@@ -102,7 +102,7 @@ static enum outcome ask(
 
 		sure = sure && !x->doubtful && !x->behind;
 		line_answered(m->line, device, sure ? x->first_us - x->sent_us : -1);
-		m->wire.last_byte_us += pause_us > 0 ? pause_us : 0;
+		wire_rest(&m->wire, pause_us > 0 ? pause_us : 0);
 	}
 	return o;
 }
@@ -212,7 +212,7 @@ static enum outcome ask_surely(
 	*x = (struct exchange){.request = q, .reply = &m->reply};
 	if (m->doubt && m->doubt->count > 0) {
 		/* What came late already is heard first. */
-		int quiet = wire_quiet(&m->wire, 0);
+		int quiet = wire_quiet(&m->wire);
 
 		if (quiet != 0)
 			return exchange_waited(x, quiet, true);

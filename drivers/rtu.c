@@ -5,7 +5,9 @@
  *   - bytes left over after an error spoil every later reply: the silence before the next request reads them away;
  *   - no silence is kept between frames: wire_quiet();
  *   - error recovery of its own loops for ever on an unplugged port: never switched on;
- *   - a broadcast is waited for: it is sent only.
+ *   - a broadcast is waited for: it is sent only;
+ *   - a byte before a reply, as transceivers make when a device begins to drive the line, spoils the reply. Once one has
+ *     come, the replies of this line are taken by the framing of our own, which knows what no frame begins with.
  */
 #include "drivers/rtu.h"
 
@@ -28,6 +30,7 @@ enum {
 struct rtu {
 	modbus_t *context; /* of a serial RTU line; NULL: all is done by framing */
 	const struct framing *framing;
+	bool glitches;   /* bytes come before replies here */
 	uint16_t number; /* of the last transaction in a framing of our own */
 };
 
@@ -171,6 +174,14 @@ static size_t frame_len(const uint8_t *frame, int n)
 	return n > 2 || (frame[len] == (uint8_t)crc && frame[len + 1] == crc >> 8) ? len : 0;
 }
 
+/* What was taken for a reply may be one behind a byte too much. */
+static bool begins_late(const struct exchange *x, const uint8_t *frame)
+{
+	size_t glitches = frame_glitches(frame, PDU_MAX);
+
+	return glitches > 0 && frame[glitches] == x->request->unit;
+}
+
 /* One frame off the line; is it the one that was waited for? */
 static enum outcome take_frame(struct rtu *r, struct wire *w, struct exchange *x, bool *answered)
 {
@@ -182,6 +193,7 @@ static enum outcome take_frame(struct rtu *r, struct wire *w, struct exchange *x
 	if (n != 0)
 		return exchange_waited(x, n, false);
 	n = modbus_receive_confirmation(r->context, frame);
+	r->glitches = r->glitches || begins_late(x, frame);
 	wire_heard(w);
 	if (n < 0)
 		return damaged(w, x, frame, errno);
@@ -194,7 +206,7 @@ static enum outcome exchange(struct rtu *r, struct wire *w, struct exchange *x)
 {
 	enum outcome o;
 	bool answered = false;
-	int quiet = wire_quiet(w, 0);
+	int quiet = wire_quiet(w);
 
 	if (quiet != 0)
 		return exchange_waited(x, quiet, false);
@@ -202,7 +214,7 @@ static enum outcome exchange(struct rtu *r, struct wire *w, struct exchange *x)
 	if (o != OUTCOME_OK)
 		return o;
 	if (x->request->unit == 0) {
-		w->last_byte_us += BROADCAST_PAUSE_US;
+		wire_rest(w, BROADCAST_PAUSE_US);
 		return OUTCOME_OK;
 	}
 	while (!answered) {
@@ -223,7 +235,7 @@ enum outcome rtu_exchange(struct rtu *r, struct wire *w, struct exchange *x)
 	enum outcome o;
 
 	exchange_begin(x);
-	if (!r->context || x->request->function == FC_IDENTIFY || x->request->function == FC_LOOPBACK) {
+	if (!r->context || r->glitches || x->request->function == FC_IDENTIFY || x->request->function == FC_LOOPBACK) {
 		o = frame_exchange(r->framing, w, x, &r->number);
 	} else {
 		modbus_set_socket(r->context, w->fd);

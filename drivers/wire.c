@@ -53,7 +53,7 @@ void wire_init(struct wire *w, const struct line_opts *l, int fd, struct waiter 
 		.char_us = wire_char_us(l),
 		.silence_us = wire_silence_us(l),
 		.noise_bytes = w->noise_bytes};
-	w->last_byte_us = wire_now(w);
+	w->last_byte_us = w->free_us = wire_now(w);
 }
 
 int64_t wire_now(const struct wire *w)
@@ -169,20 +169,20 @@ static int64_t longer(int64_t a_us, int64_t b_us)
 }
 
 /* Of a late or a damaged reply that comes in lumps the next is waited for. */
-static int64_t need_us(const struct wire *w, int64_t pause_us)
+static int64_t need_us(const struct wire *w)
 {
-	int64_t us = longer(w->silence_us, pause_us);
+	bool more = w->suspect || (w->doubt && doubt_hears(w->doubt, w->last_byte_us));
 
-	return w->suspect || (w->doubt && doubt_hears(w->doubt, w->last_byte_us)) ? longer(us, LUMP_US) : us;
+	return more ? longer(w->silence_us, LUMP_US) : w->silence_us;
 }
 
-int wire_quiet(struct wire *w, int64_t pause_us)
+int wire_quiet(struct wire *w)
 {
-	int64_t give_up_us = wire_now(w) + longer(w->silence_us, pause_us) + NOISE_LIMIT_US;
+	int64_t give_up_us = longer(wire_now(w), w->free_us) + w->silence_us + NOISE_LIMIT_US;
 	uint8_t stray[256];
 
 	for (;;) {
-		int r = await_sharply(w, w->last_byte_us + need_us(w, pause_us));
+		int r = await_sharply(w, longer(w->last_byte_us, w->free_us) + need_us(w));
 		ssize_t n;
 
 		w->suspect = w->suspect && r != WIRE_TIMEOUT;
@@ -200,10 +200,12 @@ int wire_quiet(struct wire *w, int64_t pause_us)
 /* The kernel takes the bytes at once; they leave one by one, behind those that still wait. */
 void wire_sent(struct wire *w, size_t len)
 {
-	int64_t now_us = wire_now(w);
-	int64_t from_us = w->last_byte_us > now_us ? w->last_byte_us : now_us;
+	w->last_byte_us = w->free_us = longer(w->free_us, wire_now(w)) + wire_span_us(w, len);
+}
 
-	w->last_byte_us = from_us + wire_span_us(w, len);
+void wire_rest(struct wire *w, int64_t us)
+{
+	w->free_us = longer(w->free_us, w->last_byte_us + us);
 }
 
 void wire_heard(struct wire *w)

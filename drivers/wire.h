@@ -32,6 +32,7 @@ struct wire {
 	double char_us; /* 0: a connection, which has no pace */
 	int64_t silence_us;
 	int64_t last_byte_us; /* heard, or (calculated) left */
+	int64_t free_us;      /* what was sent has left, and who it was sent to has had the rest it needs */
 	int64_t lead_us;      /* how much too late this thread is woken, mostly */
 	bool suspect;         /* what came last was no whole reply: the rest of it may come after a pause */
 	uint64_t noise_bytes; /* nobody had asked for */
@@ -46,8 +47,9 @@ int64_t wire_now(const struct wire *w);
 double wire_char_us(const struct line_opts *l); /* start, data, parity and stop bits at l->baud */
 int64_t wire_silence_us(const struct line_opts *l);
 
-/* Waits until the line has been silent for t3.5 and pause_us. WIRE_NOISY: it does not fall silent. */
-int wire_quiet(struct wire *w, int64_t pause_us);
+/* Waits until the line has been silent for t3.5, its rest over. WIRE_NOISY: it does not fall silent. */
+int wire_quiet(struct wire *w);
+void wire_rest(struct wire *w, int64_t us); /* from the last byte on: nothing is sent meanwhile, whatever is heard */
 int wire_await(struct wire *w, int64_t until_us);       /* until a byte can be read */
 int wire_await_reply(struct wire *w, int64_t until_us); /* the same; longer where this machine stood still meanwhile */
 int wire_drain(struct wire *w, int64_t until_us);       /* WIRE_TIMEOUT: what came is read away, as stray */

@@ -134,7 +134,7 @@ static size_t add_crc(uint8_t *a, size_t len)
 
 static void frame_and_queue(struct slave *s, uint8_t *a, size_t len)
 {
-	uint8_t text[ASCII_MAX], stale[8] = {STALE_UNIT, 3, 2, 0x12, 0x34}, noise[2] = {0xff, 0};
+	uint8_t text[ASCII_MAX], stale[8] = {STALE_UNIT, 3, 2, 0x12, 0x34}, noise[2] = {0x55, 0}, glitch[2] = {0xff, 0};
 
 	if (len == 0 || a[0] == 0 || s->fault == SLAVE_MUTE)
 		return;
@@ -144,6 +144,8 @@ static void frame_and_queue(struct slave *s, uint8_t *a, size_t len)
 	}
 	if (s->fault == SLAVE_NOISE)
 		queue(s, noise, sizeof(noise));
+	if (s->fault == SLAVE_GLITCH)
+		queue(s, glitch, sizeof(glitch));
 	if (s->fault == SLAVE_STALE)
 		queue(s, stale, add_crc(stale, 5));
 	len = add_crc(a, len);

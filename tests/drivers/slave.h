@@ -26,7 +26,8 @@ enum {
 enum slave_fault {
 	SLAVE_SOUND,
 	SLAVE_MUTE,
-	SLAVE_NOISE, /* two bytes before each reply */
+	SLAVE_NOISE,  /* two bytes before each reply */
+	SLAVE_GLITCH, /* two that no frame begins with */
 	SLAVE_EXCEPTION,
 	SLAVE_BAD_CRC,
 	SLAVE_STALE, /* a reply of another unit before each of its own */

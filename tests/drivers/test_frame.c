@@ -83,6 +83,39 @@ static void noise_before_the_colon_is_part_of_what_was_used(void **state)
 	assert_int_equal(look.used, len);
 }
 
+static void what_no_frame_begins_with_is_passed_over(void **state)
+{
+	static const uint8_t glitches[] = {0, 0xff, 0xfe};
+	const struct framing *f = framing_of(DRIVER_MODBUS_RTU);
+
+	(void)state;
+	for (size_t n = 0; n <= COUNT(glitches); n++) {
+		struct frame_look look = {0};
+		uint8_t wire[FRAME_WIRE_MAX];
+		size_t len = n + f->build(wire + n, REPLY, sizeof(REPLY), NUMBER);
+
+		memcpy(wire, glitches, n);
+		assert_int_equal(f->look(wire, len - 1, NUMBER, &look), FRAME_MORE);
+		assert_int_equal(look.want, len);
+		assert_int_equal(f->look(wire, len, NUMBER, &look), FRAME_WHOLE);
+		assert_int_equal(look.used, len);
+		assert_int_equal(look.glitches, n);
+		assert_memory_equal(look.frame, REPLY, sizeof(REPLY));
+	}
+}
+
+/* A line that is held low for long is no frame, and its end is not waited for for ever. */
+static void many_of_them_are_wrong(void **state)
+{
+	const struct framing *f = framing_of(DRIVER_MODBUS_RTU);
+	const uint8_t wire[FRAME_WIRE_MAX] = {0};
+	struct frame_look look = {0};
+
+	(void)state;
+	assert_int_equal(f->look(wire, sizeof(wire), NUMBER, &look), FRAME_WRONG);
+	assert_string_equal(look.reason, "crc");
+}
+
 static void only_modbus_has_a_framing(void **state)
 {
 	(void)state;
@@ -97,6 +130,8 @@ int main(void)
 		cmocka_unit_test(damaged_frame_is_wrong_and_says_why),
 		cmocka_unit_test(reply_of_another_number_is_foreign),
 		cmocka_unit_test(noise_before_the_colon_is_part_of_what_was_used),
+		cmocka_unit_test(what_no_frame_begins_with_is_passed_over),
+		cmocka_unit_test(many_of_them_are_wrong),
 		cmocka_unit_test(only_modbus_has_a_framing),
 	};
 

@@ -105,6 +105,26 @@ static void faults_never_become_values_and_pass(void **state)
 	}
 }
 
+/* Where a device begins to drive the line, each time: one reply is lost before that is known. */
+static void glitch_before_each_reply_is_passed_over(void **state)
+{
+	struct post *p = setup();
+	struct line_stats stats;
+	unsigned good;
+
+	(void)state;
+	UNTIL(p->rig.good >= 3);
+	p->slave.fault = SLAVE_GLITCH;
+	good = p->rig.good;
+	UNTIL(p->rig.good > good + 30);
+	line_stats(p->rig.line, &stats);
+	assert_int_equal(p->rig.bad, 0);
+	assert_int_equal(p->rig.state, DEVICE_UP);
+	assert_in_range(stats.count[COUNT_GARBLED], 0, 2);
+	assert_true(stats.count[COUNT_NOISE] > 10);
+	teardown(p);
+}
+
 /* It was quick and becomes slow, though not slower than reply_timeout: the wait is learned anew. */
 static void slave_that_becomes_slow_is_waited_for(void **state)
 {
@@ -273,6 +293,7 @@ int main(void)
 		cmocka_unit_test(points_are_read_with_their_values),
 		cmocka_unit_test(sample_is_offered_until_it_is_taken),
 		cmocka_unit_test(faults_never_become_values_and_pass),
+		cmocka_unit_test(glitch_before_each_reply_is_passed_over),
 		cmocka_unit_test(slave_that_becomes_slow_is_waited_for),
 		cmocka_unit_test(reply_of_another_unit_is_waited_through),
 		cmocka_unit_test(exception_makes_points_bad_and_not_the_device),

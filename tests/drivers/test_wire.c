@@ -79,7 +79,7 @@ static int64_t excess_us(struct machine *m, struct wire *w, int rounds)
 	for (int i = 0; i < rounds; i++) {
 		wire_heard(w);
 		due_us = w->last_byte_us + w->silence_us;
-		assert_int_equal(wire_quiet(w, 0), 0);
+		assert_int_equal(wire_quiet(w), 0);
 		assert_true(m->now_us >= due_us);
 	}
 	return m->now_us - due_us;
@@ -136,9 +136,39 @@ static void byte_in_the_silence_begins_it_anew(void **state)
 		excess_us(&m, &w, 100);
 		wire_heard(&w);
 		m.byte_us = w.last_byte_us + w.silence_us - before_us[i];
-		assert_int_equal(wire_quiet(&w, 0), 0);
+		assert_int_equal(wire_quiet(&w), 0);
 		assert_int_equal(w.noise_bytes, 1);
 		assert_true(m.now_us >= w.last_byte_us + w.silence_us);
+		end(&m);
+	}
+}
+
+/* Slaves that are given time after a broadcast, a request that still leaves: what is heard meanwhile changes nothing. */
+static void byte_ends_no_rest_and_no_request(void **state)
+{
+	static const struct {
+		size_t sent;
+		int64_t rest_us, free_us;
+	} cases[] = {{0, 50000, 50000}, {96, 0, 8333}, {96, 50000, 58333}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct machine m;
+		struct wire w;
+		struct line_opts o;
+		int64_t begun_us;
+
+		start(&m, &w, &o, 0);
+		begun_us = m.now_us;
+		if (cases[i].sent > 0)
+			wire_sent(&w, cases[i].sent);
+		wire_rest(&w, cases[i].rest_us);
+		m.byte_us = m.now_us + 3000;
+		assert_int_equal(wire_quiet(&w), 0);
+		assert_int_equal(w.noise_bytes, 1);
+		assert_true(m.now_us >= begun_us + cases[i].free_us + w.silence_us);
+		wire_sent(&w, 8);
+		assert_true(w.last_byte_us > m.now_us);
 		end(&m);
 	}
 }
@@ -202,6 +232,7 @@ int main(void)
 		cmocka_unit_test(late_wake_ups_are_learned_and_made_up_for),
 		cmocka_unit_test(what_was_learned_is_forgotten),
 		cmocka_unit_test(byte_in_the_silence_begins_it_anew),
+		cmocka_unit_test(byte_ends_no_rest_and_no_request),
 		cmocka_unit_test(time_that_the_machine_stood_still_is_not_the_reply_s),
 		cmocka_unit_test(reply_that_is_there_is_never_late),
 	};

@@ -111,7 +111,15 @@ def silence_is_kept_at_every_rate():
 
 
 def replies_in_lumps_are_whole():
-    return sit(19200, bus_judge.odd_chunks, bus_judge.lumps)
+    return sit(19200, bus_judge.odd_chunks, bus_judge.lumps, bus_judge.pause_inside)
+
+
+def latency_timer_of_an_adapter_is_no_fault():
+    return sit(19200, bus_judge.latency_timer, rarely=1)
+
+
+def bytes_before_and_behind_each_reply_are_passed_over():
+    return sit(38400, bus_judge.glitch, bus_judge.byte_too_much, rarely=1)
 
 
 def noise_around_replies_harms_nothing():
@@ -123,11 +131,15 @@ def replies_of_others_are_nobody_s():
 
 
 def damaged_replies_are_asked_for_again():
-    return sit(115200, bus_judge.wrong_crc, bus_judge.cut_short)
+    return sit(115200, bus_judge.wrong_crc, bus_judge.cut_short, bus_judge.byte_lost, bus_judge.other_baud)
+
+
+def twins_and_another_master_make_no_wrong_sample():
+    return sit(19200, bus_judge.twins, bus_judge.another_master)
 
 
 def late_replies_are_never_taken_for_others():
-    return sit(115200, bus_judge.late, bus_judge.mute) + "; " + sit(
+    return sit(115200, bus_judge.late, bus_judge.about_the_timeout, bus_judge.mute) + "; " + sit(
         19200, bus_judge.late, bus_judge.very_late, bus_judge.mute, dead=UNITS)
 
 
@@ -163,7 +175,7 @@ def dead_devices_harm_no_other_and_come_back():
 
 def broadcast_is_given_its_time():
     with Court() as court:
-        court.open(19200)
+        court.open(19200, answer_all=True)
         for value in range(5):
             said = court.weir_tell("write", "everybody", "command", str(value))
             if said.returncode != 0:
@@ -187,7 +199,9 @@ def adapter_that_comes_back_under_another_name_is_found():
 
 
 if __name__ == "__main__":
-    sys.exit(run([silence_is_kept_at_every_rate, replies_in_lumps_are_whole, noise_around_replies_harms_nothing,
+    sys.exit(run([silence_is_kept_at_every_rate, replies_in_lumps_are_whole,
+                  latency_timer_of_an_adapter_is_no_fault, bytes_before_and_behind_each_reply_are_passed_over,
+                  twins_and_another_master_make_no_wrong_sample, noise_around_replies_harms_nothing,
                   replies_of_others_are_nobody_s, damaged_replies_are_asked_for_again,
                   late_replies_are_never_taken_for_others, busy_devices_are_asked_again, echo_is_swallowed,
                   everything_at_once, dead_devices_harm_no_other_and_come_back, broadcast_is_given_its_time,

@@ -55,13 +55,16 @@ class Asked:
     def put(self, data, after_s, lump=None, unforeseen=False):
         """After so long of silence behind what was put before; a lump is handed over when its last byte has come: if
         nothing else is said, what comes within 4 ms."""
-        lump = lump or max(1, int(0.004 / self.judge.char_s))
-        at = self.out[-1][0] if self.out else self.ended
-        at += after_s
-        for i in range(0, len(data), lump):
-            piece = data[i:i + (lump)]
-            at += len(piece) * self.judge.char_s
+        at = (self.out[-1][0] if self.out else self.ended) + after_s
+        for i, (at, piece) in enumerate(self.lumps(data, at, lump)):
             self.out.append((at, piece, i > 0, unforeseen and i == 0))
+
+    def lumps(self, data, at, lump=None):
+        lump = lump or max(1, int(0.004 / self.judge.char_s))
+        for i in range(0, len(data), lump):
+            piece = data[i:i + lump]
+            at += len(piece) * self.judge.char_s
+            yield at, piece
 
     def reply(self):
         if self.function == 3:
@@ -89,6 +92,67 @@ def lumps(a, rng):
     if cut:
         a.put(data[:cut], a.judge.turnaround_s)
     a.put(data[cut:], a.judge.turnaround_s + 0.016)
+
+
+def latency_timer(a, rng):
+    """As an adapter does that hands over what it has every 16 ms, or 62 bytes at once when it has so many sooner."""
+    data, at = framed(a.reply()), a.ended + a.judge.turnaround_s
+    while data:
+        piece, data = data[:62], data[62:]
+        at += len(piece) * a.judge.char_s
+        if len(piece) < 62:
+            at = (int(at / 0.016) + 1) * 0.016
+        a.out.append((at, piece, bool(a.out), False))
+
+
+def pause_inside(a, rng):
+    """Longer than t1.5, and than t3.5."""
+    data = framed(a.reply())
+    cut = rng.randrange(1, len(data))
+    a.put(data[:cut], a.judge.turnaround_s)
+    a.out += [(at + rng.choice((2, 5, 12)) * a.judge.char_s, piece, True, False)
+              for at, piece in a.lumps(data[cut:], a.out[-1][0])]
+
+
+def glitch(a, rng):
+    """Somebody begins to drive the line, or leaves off: a byte that nobody sent, before the reply and behind it."""
+    a.put(rng.choice((b"\0", b"\xff", b"\xfe", b"\0\xff")) + framed(a.reply()) + rng.choice((b"", b"\0", b"\xff")),
+          a.judge.turnaround_s)
+
+
+def byte_too_much(a, rng):
+    a.put(framed(a.reply()) + bytes((rng.randrange(256),)), a.judge.turnaround_s)
+
+
+def byte_lost(a, rng):
+    data = bytearray(framed(a.reply()))
+    del data[rng.randrange(len(data))]
+    a.put(bytes(data), a.judge.turnaround_s)
+
+
+def other_baud(a, rng):
+    """What is left of a reply where the device was set to another rate."""
+    a.put(bytes(rng.choice((0, 0x80, 0xC0, 0xE0, 0xF8, 0xFE, 0xFF)) for _ in range(rng.randrange(2, 12))),
+          a.judge.turnaround_s)
+
+
+def twins(a, rng):
+    """Two have the same unit id, and both drive the line: what is low of either is low."""
+    data, shift = framed(a.reply()), rng.randrange(1, 4)
+    twin = bytes(shift) + framed(a.reply()[:3] + bytes(rng.randrange(256) for _ in a.reply()[3:]))
+    a.put(bytes(x & y for x, y in zip(data + b"\xff" * shift, b"\xff" * shift + twin[shift:])), a.judge.turnaround_s)
+
+
+def another_master(a, rng):
+    """It asks another unit, before ours has begun to answer; and is answered."""
+    unit = a.unit % 10 + 1
+    a.put(framed((unit, 3, 0, 0, 0, 6)), 0.0003, unforeseen=True)
+    a.put(framed(bytes((unit, 3, 12)) + bytes(12)), 2 * a.judge.t35_s)
+    a.put(framed(a.reply()), 2 * a.judge.t35_s)
+
+
+def about_the_timeout(a, rng):
+    a.put(framed(a.reply()), a.judge.timeout_s * rng.choice((0.9, 0.97, 0.99, 1, 1.01)), unforeseen=True)
 
 
 def noise_behind(a, rng):
@@ -153,8 +217,9 @@ def mute(a, rng):
 class Bench:
     """The judge at work, in a process of its own: nobody else's work makes it late."""
 
-    def __init__(self, path, baud, units, faults, rarely, timeout_s, turnaround_s, echo, seed):
+    def __init__(self, path, baud, units, faults, rarely, timeout_s, turnaround_s, echo, seed, answer_all):
         self.path, self.units, self.faults, self.rarely, self.echo = path, set(units), faults, rarely, echo
+        self.answer_all = answer_all
         self.timeout_s, self.turnaround_s = timeout_s, turnaround_s
         self.char_s = 11 / baud
         self.t35_s = (T35_US if baud > FAST_BAUD else 3.5e6 * self.char_s) / 1e6
@@ -220,6 +285,9 @@ class Bench:
         asked = Asked(self, frame, ended)
         if asked.unit == 0:
             self.busy_until = ended + BROADCAST_S - self.t35_s
+            if self.answer_all:
+                asked.put(framed(bytes((self.rng.choice(sorted(self.units)),)) + frame[1:6]), 0.005)
+                self.pending += asked.out
         if asked.unit in self.units and asked.unit not in self.dead:
             self.serve(asked)
 
@@ -235,6 +303,8 @@ class Bench:
             self.free[asked.unit] = asked.out[-1][0]
 
     def pick(self, asked):
+        if self.rarely == 1:
+            return self.rng.choice(self.faults)
         draw = self.faults and self.rng.randrange(self.rarely) == 0
         if not draw or self.failed.get(asked.unit, 0) > 0:
             self.failed[asked.unit] = self.failed.get(asked.unit, 0) - 1
@@ -312,12 +382,14 @@ def sit(ear, *how):
 
 class Judge:
     """units: who is there. faults: what may go wrong, drawn for one request in `rarely`, and for one unit rarely enough
-    that a master that tries again gets its answer, so that no point is to be told bad."""
+    that a master that tries again gets its answer, so that no point is to be told bad; 1: each time. answer_all: one
+    answers to a broadcast, which none may."""
 
-    def __init__(self, path, baud, units, faults=(), rarely=4, timeout_s=0.1, turnaround_s=0.002, echo=False, seed=1):
+    def __init__(self, path, baud, units, faults=(), rarely=4, timeout_s=0.1, turnaround_s=0.002, echo=False, seed=1,
+                 answer_all=False):
         self.mouth, ear = multiprocessing.Pipe()
         self.process = multiprocessing.Process(target=sit, daemon=True, args=(
-            ear, path, baud, units, faults, rarely, timeout_s, turnaround_s, echo, seed))
+            ear, path, baud, units, faults, rarely, timeout_s, turnaround_s, echo, seed, answer_all))
         self.process.start()
         self.mouth.recv()
 
