@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +25,17 @@ bool log_wants(enum log_level level)
 	return (int)level <= atomic_load_explicit(&wanted, memory_order_relaxed);
 }
 
+/* A terminal that a service has started hands JOURNAL_STREAM on to its shell: it counts where it names our own stderr. */
+static bool goes_to_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+	       st.st_dev == device && st.st_ino == inode;
+}
+
 static int stamp(char *out, size_t cap, enum log_level level)
 {
 	static const char *const word[] = {"error", "warn", "info", "debug"};
@@ -31,7 +43,7 @@ static int stamp(char *out, size_t cap, enum log_level level)
 	struct timespec t;
 	struct tm tm;
 
-	if (getenv("JOURNAL_STREAM"))
+	if (goes_to_journal())
 		return snprintf(out, cap, "<%d>", syslog_priority[level]);
 	clock_gettime(CLOCK_REALTIME, &t);
 	gmtime_r(&t.tv_sec, &tm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* log.h - one line per change, key=value, to stderr.
  *
- * Under systemd each line carries its priority as the journal expects it (<3>text); on a terminal or in a file it
+ * A line that goes to the journal carries its priority as that expects it (<3>text); on a terminal or in a file it
  * carries the wall time. A line is one write(2), so lines of several threads and processes never mix.
  * Callers write "device=%s state=offline after=..." and say what happens next; values that come from outside go
  * through log_text(), which quotes and escapes them.

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char caught[8192];
@@ -113,16 +114,36 @@ static void only_wanted_levels_are_written(void **state)
 static void the_journal_gets_priorities_and_no_time(void **state)
 {
 	struct capture c = capture_start();
+	char stream[64];
 	const char *text;
+	struct stat st;
 
 	(void)state;
-	setenv("JOURNAL_STREAM", "8:1", 1);
+	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
 	log_error("a=1");
 	log_warn("b=2");
 	log_info("c=3");
 	unsetenv("JOURNAL_STREAM");
 	text = capture_end(&c);
 	assert_string_equal(text, "<3>a=1\n<4>b=2\n<6>c=3\n");
+}
+
+/* A shell in a terminal that a service has started has the variable, and its stderr is the terminal. */
+static void the_journal_of_somebody_else_is_not_ours(void **state)
+{
+	static const char *const streams[] = {"8:1", "", "8", "none"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(streams); i++) {
+		struct capture c = capture_start();
+
+		setenv("JOURNAL_STREAM", streams[i], 1);
+		log_error("a=1");
+		unsetenv("JOURNAL_STREAM");
+		ROW(streams[i], strstr(capture_end(&c), "Z error a=1\n") != NULL);
+	}
 }
 
 static void a_line_too_long_is_cut_and_still_ends(void **state)
@@ -149,6 +170,7 @@ int main(void)
 		cmocka_unit_test(values_never_leave_their_buffer),
 		cmocka_unit_test(only_wanted_levels_are_written),
 		cmocka_unit_test(the_journal_gets_priorities_and_no_time),
+		cmocka_unit_test(the_journal_of_somebody_else_is_not_ours),
 		cmocka_unit_test(a_line_too_long_is_cut_and_still_ends),
 	};
 
