@@ -19,6 +19,7 @@ enum {
 	SCRUB_US = 1000 * 1000, /* after a start the blocks are looked at, so many bytes a time */
 	SCRUB_BYTES = 512 * 1024,
 	SWEEP_US = 10 * 1000 * 1000, /* history that has become too old is dropped this often */
+	SPARE_US = 1000 * 1000,      /* a queue that is full for the sake of others looks whether they are gone */
 	RETRY_US = 100 * 1000,
 	RETRY_MAX_US = 2 * 1000 * 1000,
 	FAREWELLS = 5,  /* tries to commit the last batch of a stop */
@@ -314,6 +315,9 @@ static int64_t due_us(const struct store *s)
 		due = least(due, s->acked_us + ACK_US);
 	if (s->queue && queue_unsaved(s->queue))
 		due = least(due, s->acked_us);
+	if (s->opts.keep_free > 0 && s->queue &&
+		atomic_load(&s->full)) /* nobody else can say that there is room again */
+		due = least(due, s->acked_us + SPARE_US);
 	if (s->opts.keep_ms > 0 && s->queue)
 		due = least(due, s->swept_us + SWEEP_US);
 	return s->failures > 0 ? s->retry_us : due;

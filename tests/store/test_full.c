@@ -3,6 +3,8 @@
  * user's; where there is none, the tests say so and are skipped. */
 #include "tests/store/store_rig.h"
 
+#include "tests/lib/until.h" /* wants test.h before it */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -299,6 +301,33 @@ static void room_that_is_not_needed_any_more_goes_back_to_others(void **state)
 	unmount();
 }
 
+/* With on_full: refuse and no upstream that takes anything: who was refused hears that there is room again. */
+static void what_was_refused_for_others_is_taken_when_they_leave(void **state)
+{
+	struct sender s;
+	int r = 0;
+
+	(void)state;
+	mount_small("size=24m");
+	subdir(&s);
+	s.opts.max_bytes = 16 << 20;
+	s.opts.keep_free = 8 << 20;
+	s.opts.on_full = STORE_REFUSE;
+	assert_int_equal(sender_open(&s), 0);
+	hog(8 << 20);
+	for (int i = 0; i < 100000 && r != STORE_FULL; i++) {
+		r = sender_send(&s, 200);
+		if (r == STORE_BUSY)
+			sender_wait(&s, 10000);
+	}
+	assert_int_equal(r, STORE_FULL);
+	release();
+	UNTIL(sender_send(&s, 200) == 0);
+	assert_true(sender_settle(&s, s.sent));
+	sender_close(&s);
+	unmount();
+}
+
 /* A file that has next to nothing may still grow a little, or nothing at all could be stored. */
 static void with_no_room_to_spare_there_is_a_small_queue(void **state)
 {
@@ -351,6 +380,7 @@ int main(void)
 		cmocka_unit_test(the_first_start_on_a_full_disk_waits_for_room),
 		cmocka_unit_test(room_that_is_left_to_others_is_not_grown_into),
 		cmocka_unit_test(room_that_is_not_needed_any_more_goes_back_to_others),
+		cmocka_unit_test(what_was_refused_for_others_is_taken_when_they_leave),
 		cmocka_unit_test(with_no_room_to_spare_there_is_a_small_queue),
 		cmocka_unit_test(a_file_system_that_is_mounted_read_only_is_an_error_at_the_start),
 	};
