@@ -22,7 +22,7 @@ enum {
 
 static void skip_blanks(struct cursor *c)
 {
-	while (cursor_left(c) > 0 && strchr(" \t\r\n", *c->at))
+	while (cursor_left(c) > 0 && *c->at && strchr(" \t\r\n", *c->at))
 		(void)cursor_u8(c);
 }
 

@@ -226,6 +226,7 @@ static void values_are_numbers_and_nothing_else(void **state)
 		assert_int_equal(thin_value(s, &v), cases[i].is);
 		assert_true(!cases[i].is || v == cases[i].value);
 	}
+	assert_false(thin_value((struct span){(const uint8_t *)"5", 2}, &v)); /* its end is a byte like any other */
 }
 
 int main(void)
