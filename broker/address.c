@@ -71,10 +71,11 @@ static int bind_to(const struct sockaddr *a, socklen_t len, bool both_families)
 	return fd;
 }
 
-/* A socket file that nobody listens on is left over from a crash. */
+/* A socket file that nobody listens on is left over from a crash. One whose listener takes nobody in says EAGAIN, and is
+ * not waited for. */
 static void remove_stale(const struct sockaddr_un *a)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/address.h"
+#include "tests/lib/tempdir.h"
 #include "tests/lib/test.h"
 
 #include <arpa/inet.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static bool has_ipv6(void)
@@ -97,6 +99,31 @@ static void a_number_is_one_socket(void **state)
 	}
 }
 
+/* As long as it lives it may take clients in again; that it takes none now is nothing to wait for. */
+static void a_unix_socket_whose_listener_hangs_is_taken(void **state)
+{
+	char *dir = tempdir_new(), bind_to[128];
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fds[ADDRESS_SOCKETS], clients[64], listener = socket(AF_UNIX, SOCK_STREAM, 0), count = 0;
+
+	(void)state;
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/mqtt.sock", dir);
+	snprintf(bind_to, sizeof(bind_to), "unix:%s", a.sun_path);
+	assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	do
+		clients[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	while (connect(clients[count++], (struct sockaddr *)&a, sizeof(a)) == 0 && count < (int)COUNT(clients));
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(address_open(fds, bind_to, 0), -EADDRINUSE);
+	assert_int_equal(access(a.sun_path, F_OK), 0);
+	close_all(clients, count);
+	close(listener);
+	assert_int_equal(address_open(fds, bind_to, 0), 1); /* and now it is left over */
+	close(fds[0]);
+	tempdir_free(dir);
+}
+
 static void what_is_no_address_is_refused(void **state)
 {
 	int fds[ADDRESS_SOCKETS];
@@ -114,6 +141,7 @@ int main(void)
 		cmocka_unit_test(localhost_is_both_families_at_one_port),
 		cmocka_unit_test(one_address_that_is_taken_takes_all_back),
 		cmocka_unit_test(a_number_is_one_socket),
+		cmocka_unit_test(a_unix_socket_whose_listener_hangs_is_taken),
 		cmocka_unit_test(what_is_no_address_is_refused),
 	};
 
