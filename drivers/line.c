@@ -24,11 +24,6 @@ enum {
 
 /* --- for the driver --- */
 
-struct tape *line_tape(const struct line *l)
-{
-	return l->tape;
-}
-
 int line_open_port(struct line *l, const struct line_opts *as, struct wire *w)
 {
 	int r = port_open(&l->port, as, l->waiter);

@@ -26,7 +26,6 @@ enum outcome {
 
 /* --- what the line does for its driver --- */
 
-struct tape *line_tape(const struct line *l);
 /* Opens the line's port and sets up w on it; as: the line's options, or others for a while. While no job runs the port
  * is watched: input() is called, or it is taken for lost. */
 int line_open_port(struct line *l, const struct line_opts *as, struct wire *w);

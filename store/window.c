@@ -18,11 +18,6 @@ void window_free(struct window *w)
 	free(w);
 }
 
-void window_empty(struct window *w)
-{
-	w->count = w->len = 0;
-}
-
 bool window_is_full(const struct window *w, const struct db_block *next)
 {
 	return w->count == WINDOW_ROWS || (w->count > 0 && w->len + next->data.len > WINDOW_BYTES);
