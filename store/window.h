@@ -29,7 +29,7 @@ struct window {
 };
 
 int window_new(struct window **out);
-void window_free(struct window *w); /* NULL is fine */
+void window_free(struct window *w);                                       /* NULL is fine */
 bool window_is_full(const struct window *w, const struct db_block *next); /* there is no room for this block as well */
 int window_add(struct window *w, struct db *d, uint64_t after); /* the first block behind `after`: 0, DB_END, -errno */
 
