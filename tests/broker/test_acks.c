@@ -2,6 +2,8 @@
 /* Answers and packets that wait for their commit. */
 #include "tests/broker/durable_rig.h"
 
+#include <sys/socket.h>
+
 static void connack_of_a_new_session_waits_for_its_commit(void **state)
 {
 	struct bench b;
@@ -66,6 +68,41 @@ static void a_refusal_waits_for_the_answers_before_it_and_keeps_its_words(void *
 	assert_int_equal(got[10], 0x1f);
 	assert_int_equal(n - 13, sizeof(words) - 1);
 	assert_memory_equal(got + 13, words, sizeof(words) - 1);
+	close_bench(&b);
+}
+
+/* One answer waits for its commit, and all the others for that one. */
+static void a_client_with_65536_answers_that_wait_is_not_read_until_they_leave(void **state)
+{
+	enum { MOST = 65536, ALL = MOST + 100, SIZE = 12 };
+	static uint8_t packets[ALL * SIZE], got[ALL * 4 + 1];
+	struct bench b;
+	size_t n = 0;
+	bool closed;
+
+	(void)state;
+	away(&b, 1);
+	publish(&b, "t/a", "x", Q1, 1);
+	for (unsigned i = 1; i < ALL; i++)
+		n += rig_publish(packets + n, 4, "$SYS/a", "", Q1, (uint16_t)(i % 65535 + 1));
+	rig_send(&b.rig, b.pub, packets, n / 2); /* in two, since the rest stays in the socket */
+	assert_false(sessions_find(&b.rig.broker->sessions, "pub", 3)->conn->held);
+	for (size_t sent = n / 2; sent < n;) {
+		ssize_t some = send(b.pub, packets + sent, n - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		assert_true(some > 0);
+		sent += (size_t)some;
+		rig_turn(&b.rig);
+	}
+	assert_true(sessions_find(&b.rig.broker->sessions, "pub", 3)->conn->held);
+	expect_nothing(&b, b.pub);
+	commit(&b);
+	n = rig_read(&b.rig, b.pub, got, sizeof(got), &closed);
+	assert_int_equal(n, ALL * 4);
+	for (size_t i = 0; i < ALL; i++) {
+		assert_int_equal(got[i * 4], 0x40);
+		assert_int_equal(got[i * 4 + 2] << 8 | got[i * 4 + 3], i % 65535 + 1);
+	}
 	close_bench(&b);
 }
 
@@ -240,6 +277,7 @@ int main(void)
 		cmocka_unit_test(connack_of_a_new_session_waits_for_its_commit),
 		cmocka_unit_test(a_session_that_ends_with_its_connection_waits_for_nothing_and_costs_no_entry),
 		cmocka_unit_test(a_refusal_waits_for_the_answers_before_it_and_keeps_its_words),
+		cmocka_unit_test(a_client_with_65536_answers_that_wait_is_not_read_until_they_leave),
 		cmocka_unit_test(a_clean_start_forgets_all_of_a_session_or_nothing),
 		cmocka_unit_test(connack_waits_for_its_session_on_the_second_connection_too),
 		cmocka_unit_test(connack_waits_for_the_will_of_a_session_that_is_kept),
