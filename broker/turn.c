@@ -139,7 +139,9 @@ void turn_serves(struct broker *b)
 
 void turn_read(struct conn *c, size_t n)
 {
-	if (n >= TURN_LARGE)
+	const struct turn *t = &c->broker->turn;
+
+	if (n >= TURN_LARGE || (!t->filling && t->work - t->began > TURN_QUANTUM))
 		c->greedy = TURN_PATIENCE;
 	else if (n < TURN_SMALL && c->greedy > 0)
 		c->greedy--;
