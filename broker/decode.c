@@ -31,7 +31,7 @@ int decode_frame(const uint8_t *at, size_t len, bool v5, struct frame *out)
 	return FRAME_BAD;
 }
 
-bool decode_flags_ok(uint8_t type, uint8_t flags)
+bool decode_flags_ok(uint8_t type, uint8_t flags, uint8_t version)
 {
 	static const uint8_t wanted[PKT_TYPES + 1] = {
 		[PKT_PUBREL] = 2,
@@ -39,7 +39,9 @@ bool decode_flags_ok(uint8_t type, uint8_t flags)
 		[PKT_UNSUBSCRIBE] = 2,
 	};
 
-	return type == PKT_PUBLISH || wanted[type] == flags; /* [MQTT-2.1.3-1] */
+	uint8_t fixed = version == MQTT_31 ? 6 : 15; /* what is sent again has DUP in 3.1 */
+
+	return type == PKT_PUBLISH || wanted[type] == (flags & fixed); /* [MQTT-2.1.3-1] */
 }
 
 /* --- CONNECT ------------------------------------------------------------------------------------------------ */

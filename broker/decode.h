@@ -24,7 +24,7 @@ struct frame {
 int decode_frame(const uint8_t *at, size_t len, bool v5, struct frame *out);
 
 /* Does this type come from a client, with these flags? PUBLISH flags are decode_publish()'s business. */
-bool decode_flags_ok(uint8_t type, uint8_t flags);
+bool decode_flags_ok(uint8_t type, uint8_t flags, uint8_t version);
 
 struct connect {
 	uint8_t version; /* as sent; set as soon as it was read, whatever the outcome */

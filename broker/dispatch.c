@@ -62,7 +62,7 @@ static int (*const handler[CONN_STATES][PKT_TYPES])(struct conn *c, struct packe
 
 int dispatch(struct conn *c, struct packet *p)
 {
-	if (p->type == 0 || p->type >= PKT_TYPES || !decode_flags_ok(p->type, p->flags))
+	if (p->type == 0 || p->type >= PKT_TYPES || !decode_flags_ok(p->type, p->flags, c->version))
 		return RC_MALFORMED;
 	if (!handler[c->state][p->type])
 		return RC_PROTOCOL;

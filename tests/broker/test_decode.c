@@ -45,7 +45,11 @@ static void only_publish_chooses_its_flags(void **state)
 		for (uint8_t flags = 0; flags < 16; flags++) {
 			uint8_t fixed = type == PKT_PUBREL || type == PKT_SUBSCRIBE || type == PKT_UNSUBSCRIBE ? 2 : 0;
 
-			assert_int_equal(decode_flags_ok(type, flags), type == PKT_PUBLISH || flags == fixed);
+			assert_int_equal(decode_flags_ok(type, flags, 0), type == PKT_PUBLISH || flags == fixed);
+			assert_int_equal(decode_flags_ok(type, flags, MQTT_311), type == PKT_PUBLISH || flags == fixed);
+			assert_int_equal(decode_flags_ok(type, flags, MQTT_5), type == PKT_PUBLISH || flags == fixed);
+			assert_int_equal(
+				decode_flags_ok(type, flags, MQTT_31), type == PKT_PUBLISH || (flags & 6) == fixed);
 		}
 	}
 }

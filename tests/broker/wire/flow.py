@@ -127,6 +127,17 @@ def answers_that_are_too_large_for_a_client_are_not_sent(b, v):
     asks.expect(CONNACK, reason=0)
 
 
+@test("MQTT-3.14.2-3", "MQTT-3.2.2-19", versions=(5,))
+def words_that_would_make_a_refusal_too_large_are_left_out(b, v):
+    c = b.client(v, properties=[(MAX_PACKET, 20)])
+    c.send(publish(v, "a/#", "x"))
+    c.closed(0x90)
+    s = b.socket(v).send(connect(v, fresh("c"), properties=[(MAX_PACKET, 10), (AUTH_METHOD, "x")]))
+    s.expect(CONNACK, reason=0x8C)
+    if len(s.last) > 10:
+        raise Wrong(f"{len(s.last)} bytes where 10 are taken")
+
+
 @test("MQTT-3.1.2-24", versions=(5,))
 def a_packet_of_exactly_the_maximum_fits(b, v):
     topic = fresh()
@@ -341,6 +352,21 @@ def an_expired_message_is_not_sent_and_the_rest_counts_down(b, v):
     if s.receive(topic, "ever", 1).prop(EXPIRY) is not None:
         raise Wrong("an expiry from nowhere")
     s.nothing()
+
+
+@test("MQTT-3.3.2-5", versions=(5,))
+def an_expiry_of_zero_is_for_who_is_there(b, v):
+    topic = fresh()
+    how = dict(clean=False, properties=[(SESSION_EXPIRY, 60)])
+    s, away, late = b.client(v), b.client(v, **how), b.client(v)
+    s.subscribe(topic, qos=1)
+    away.subscribe(topic, qos=1)
+    away.disconnect()
+    b.client(v).publish(topic, "x", 1, retain=True, properties=[(EXPIRY, 0)])
+    s.receive(topic, "x", 1)
+    late.subscribe(topic, qos=1)
+    late.nothing()
+    b.client(v, id=away.id, session=1, **how).nothing()
 
 
 @test("MQTT-3.3.2-5", "MQTT-3.3.2-6", versions=(5,))

@@ -102,6 +102,20 @@ def pubrel_for_an_unknown_id_is_completed(b, v):
     c.nothing()
 
 
+@rows([(f"QoS {qos} by {NAME[kind]}", qos, kind) for qos, kind in ((2, PUBACK), (2, PUBCOMP), (1, PUBREC), (1, PUBCOMP))],
+      "MQTT-4.3.2-3", "MQTT-4.3.3-5", versions=(4, 5))
+def an_acknowledgement_of_the_wrong_kind_ends_no_delivery(b, v, qos, kind):
+    how = dict(clean=False, properties=[(SESSION_EXPIRY, 60)] if v == 5 else ())
+    topic, s = fresh(), b.client(v, **how)
+    s.subscribe(topic, qos=2)
+    b.client(v).publish(topic, "x", qos)
+    got = s.expect(PUBLISH, payload="x", qos=qos)
+    s.send(ack(kind, got.pid), disconnect(v))
+    while s.read():
+        pass
+    b.client(v, id=s.id, session=1, **how).receive(topic, "x", qos, pid=got.pid, dup=True)
+
+
 @test("3.6.2.1")
 def pubrec_for_an_unknown_id_does_not_close(b, v):
     c = b.client(v)
@@ -195,6 +209,18 @@ def _in_order(s, first, end, qos):
             raise Wrong(f"got {p}")
 
 
+@test("MQTT-4.3.3-6")
+def an_id_is_free_again_at_once_when_it_was_released(b, v):
+    topic = fresh()
+    s, p = b.client(v), b.client(v)
+    s.subscribe(topic, qos=1)
+    for i in range(5):
+        p.send(publish(v, topic, str(i), 2, 1), ack(PUBREL, 1))
+        p.expect(PUBREC, pid=1)
+        p.expect(PUBCOMP, pid=1, reason=0)
+        s.receive(topic, str(i), 1)
+
+
 @test("MQTT-4.6.0-2", "MQTT-4.6.0-3")
 def acknowledgements_come_in_the_order_of_the_messages(b, v):
     topic = fresh()
@@ -206,6 +232,12 @@ def acknowledgements_come_in_the_order_of_the_messages(b, v):
     p.send(*[publish(v, topic, "x", 2, i) for i in ids])
     for i in ids:
         p.expect(PUBREC, pid=i)
+
+
+@rows([("SUBSCRIBE", b"\x8a" + subscribe(3, 5, ("a", 1))[1:], SUBACK), ("PUBREL", b"\x6a\x02\0\5", PUBCOMP),
+       ("UNSUBSCRIBE", b"\xaa" + unsubscribe(3, 5, "a")[1:], UNSUBACK)], "3.1, 2.1", versions=(3,))
+def what_3_1_sends_again_has_dup(b, v, data, answer):
+    b.client(v).send(data).expect(answer, pid=5)
 
 
 @test("MQTT-2.2.1-4")

@@ -345,6 +345,55 @@ def unacknowledged_qos_1_goes_to_another_member_when_one_leaves(b, v):
     two.nothing()
 
 
+@rows([("QoS 1", 1, PUBACK), ("QoS 2", 2, PUBREC)], "MQTT-4.8.2-6", versions=(5,))
+def what_a_member_refuses_goes_to_no_other(b, v, qos, kind):
+    topic = fresh()
+    one, two = b.client(v), b.client(v)
+    one.subscribe(f"$share/g/{topic}", qos=qos)
+    b.client(v).publish(topic, "x", qos)
+    got = one.expect(PUBLISH, payload="x", qos=qos)
+    two.subscribe(f"$share/g/{topic}", qos=qos)
+    one.send(ack(kind, got.pid, 0x80))
+    one.nothing()
+    one.disconnect()
+    two.nothing()
+
+
+@test("MQTT-4.8.2-5", versions=(5,))
+def qos_2_in_flight_ends_with_the_session_of_its_member(b, v):
+    topic = fresh()
+    one, two, p = b.client(v), b.client(v), b.client(v)
+    one.subscribe(f"$share/g/{topic}", qos=2)
+    p.publish(topic, "lost", 2)
+    one.expect(PUBLISH, payload="lost", qos=2)
+    two.subscribe(f"$share/g/{topic}", qos=2)
+    one.disconnect()
+    p.publish(topic, "next", 2)
+    two.receive(topic, "next", 2)
+    two.nothing()
+
+
+@test("MQTT-4.7.2-1")
+def a_share_of_a_wildcard_does_not_match_dollar_topics(b, v):
+    own = fresh()
+    s, p = b.client(v), b.client(v)
+    s.subscribe(f"$share/{own}/+/{own}", f"$share/{own}/+/{own}/#")
+    p.publish(f"$x/{own}", "no")
+    p.publish(f"x/{own}/y", "yes")
+    s.receive(f"x/{own}/y", "yes")
+    s.nothing()
+
+
+@test("MQTT-3.3.1-12", versions=(5,))
+def a_share_may_keep_the_retain_flag(b, v):
+    topic = fresh()
+    s = b.client(v)
+    s.subscribe((f"$share/g/{topic}", 1 | AS_PUBLISHED), properties=[(SUB_ID, 9)])
+    b.client(v).publish(topic, "x", 1, retain=True)
+    if s.receive(topic, "x", 1, retain=True).all(SUB_ID) != [9]:
+        raise Wrong("the identifier is missing")
+
+
 @test("MQTT-4.8.2-5", versions=(5,))
 def qos_2_of_a_member_that_comes_back_is_finished_with_it(b, v):
     topic = fresh()

@@ -131,6 +131,27 @@ def the_session_ending_sends_the_will_before_its_delay(b, v):
     w.receive(topic, "gone")
 
 
+@test("3.14.2.2.2", "3.1.3.2.2", versions=(5,))
+def a_disconnect_that_ends_the_session_sends_the_will_before_its_delay(b, v):
+    topic = fresh("will")
+    w = watcher(b, topic)
+    c = b.client(v, clean=False, properties=[(SESSION_EXPIRY, 60)], will=Will(topic, properties=[(WILL_DELAY, 30)]))
+    c.disconnect(4, [(SESSION_EXPIRY, 0)])
+    w.receive(topic, "gone")
+
+
+@test("3.1.3.2.2", versions=(5,))
+def a_takeover_with_clean_start_sends_the_delayed_will(b, v):
+    topic = fresh("will")
+    w = watcher(b, topic)
+    c = b.client(v, clean=False, properties=[(SESSION_EXPIRY, 0xFFFFFFFF)],
+                 will=Will(topic, properties=[(WILL_DELAY, 0xFFFFFFFF)]))
+    b.client(v, id=c.id, clean=True, session=0)
+    c.closed(0x8E)
+    w.receive(topic, "gone")
+    w.nothing()
+
+
 @rows([(f"{d} s", d) for d in (1, 2, 3)], "3.1.3.2.2", versions=(5,))
 def a_delayed_will_is_neither_early_nor_lost(b, v, delay):
     topic = fresh("will")
