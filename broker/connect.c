@@ -2,6 +2,7 @@
 /* CONNECT: everything that could refuse it is looked at before anything is changed, so that a refused client has no
  * effect on the running session of its name [MQTT-3.1.4-2]. */
 #include "base/log.h"
+#include "base/utf8.h"
 #include "broker/acks.h"
 #include "broker/alias.h"
 #include "broker/auth.h"
@@ -84,6 +85,9 @@ static int check(const struct conn *c, const struct connect *m)
 		return RC_NO_QOS;
 	if (m->will && m->will_retain && !o->retain_available)
 		return RC_NO_RETAIN;
+	if (m->will && o->check_payload_format && props_num(&m->will_props, PROP_PAYLOAD_FORMAT, 0) == 1 &&
+		!utf8_ok(m->will_payload.at, m->will_payload.len))
+		return RC_BAD_PAYLOAD;
 	return 0;
 }
 

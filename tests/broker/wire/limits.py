@@ -352,6 +352,11 @@ def a_payload_that_is_not_the_utf8_it_says_is_refused(_, v):
         p.publish(topic, b"\xff", 1, properties=[(FORMAT, 0)])
         s.receive(topic, b"\xff", 0)
         p.publish(topic, b"\xff", 1, properties=[(FORMAT, 1)], reasons=(0x99,))
+        for will, said in ((b"\xff", 0x99), ("größe".encode(), 0)):
+            c = b.socket(v).send(connect(v, fresh("c"), will=Will(topic, will, properties=[(FORMAT, 1)])))
+            c.expect(CONNACK, reason=said)
+            c.drop()
+        s.receive(topic, "größe")
         s.nothing()
 
 
