@@ -23,7 +23,7 @@ static bool put_in_queue(struct session *s, struct post *p, const struct terms *
 	struct delivery d = {.flags = (uint8_t)(t->qos | (t->retain ? DELIVERY_RETAIN : 0) | t->flags)};
 
 	if (!m || (!(t->flags & DELIVERY_SHARED) && !delivery_keep_ids(s->broker, &d, t->ids, t->id_count))) {
-		session_dropped(s);
+		session_starved(s);
 		return false;
 	}
 	if (t->flags & DELIVERY_SHARED)
@@ -47,7 +47,19 @@ static bool waits_for_ledger(struct session *s, struct post *p, const struct del
 	return true;
 }
 
-/* QoS 1, 2 with a place in the window: what would be needed to send it again is kept only when that can happen. */
+/* What would be needed to send it again. false: no memory. */
+static bool keep(struct session *s, struct post *p, const struct terms *t, struct delivery *d)
+{
+	struct msg *m = post_msg(s->broker, p);
+
+	if (t->flags & DELIVERY_SHARED)
+		d->ids = t->share;
+	else if (!delivery_keep_ids(s->broker, d, t->ids, t->id_count))
+		m = NULL;
+	return m && delivery_keep(s, d, m);
+}
+
+/* QoS 1, 2 with a place in the window: it is kept only where it may have to be sent again. */
 static void send_acked(struct conn *c, struct post *p, const struct terms *t, struct delivery *d)
 {
 	struct session *s = c->session;
@@ -55,15 +67,12 @@ static void send_acked(struct conn *c, struct post *p, const struct terms *t, st
 
 	d->flags = (uint8_t)(t->qos | (t->retain ? DELIVERY_RETAIN : 0) | t->flags);
 	if (session_persists(s) || t->flags & DELIVERY_SHARED) {
-		struct msg *m = post_msg(s->broker, p);
-
-		if (t->flags & DELIVERY_SHARED)
-			d->ids = t->share;
-		else if (!delivery_keep_ids(s->broker, d, t->ids, t->id_count))
-			m = NULL;
-		if (!m || !delivery_keep(s, d, m))
-			conn_doom(c, RC_UNSPECIFIED); /* it could not be sent again */
-		else if (waits_for_ledger(s, p, d))
+		if (!keep(s, p, t, d)) {
+			session_starved(s);
+			delivery_done(s, d);
+			return;
+		}
+		if (waits_for_ledger(s, p, d))
 			return;
 	}
 	if (!post_send(c, p, &w)) {

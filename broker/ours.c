@@ -54,9 +54,12 @@ static void place(struct broker *b, const struct route *r, struct post *p)
 {
 	struct msg *m = p->msg;
 	struct conn *choker;
+	int kept = 0;
 
-	if (m->retain && b->opts.retain_available && retain_set(&b->retain, m, p->unkept || shelf_is_late(b, m)) != 0)
-		b->stats.publish_dropped++;
+	if (m->retain && b->opts.retain_available)
+		kept = retain_set(&b->retain, m, p->unkept || shelf_is_late(b, m));
+	b->stats.publish_dropped += kept != 0;
+	b->starved += kept < 0;
 	deliver_route(b, r, p, &choker);
 	p->durable |= m->retain && !p->unkept;
 }
@@ -73,7 +76,7 @@ static void drop(struct broker *b, const struct waiting *w)
 /* false: not now; w->progress remembers how far it came. */
 static bool publish(struct broker *b, struct waiting *w)
 {
-	uint64_t failed = b->durable.failed;
+	uint64_t failed = b->durable.failed + b->starved;
 	int fault, room = durable_room(b);
 	const struct route *r;
 	struct post p;
@@ -95,7 +98,7 @@ static bool publish(struct broker *b, struct waiting *w)
 		place(b, r, &p);
 	post_fini(b, &p);
 	if (w->arrival)
-		arrival_had(b, w->arrival, p.durable, b->durable.failed != failed);
+		arrival_had(b, w->arrival, p.durable, b->durable.failed + b->starved != failed);
 	else
 		owed_placed(b, w->number, w->msg, w->progress.ticket, w->stored);
 	return true;

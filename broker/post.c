@@ -7,6 +7,7 @@
 #include "broker/expiry.h"
 #include "broker/mount.h"
 
+#include <errno.h>
 #include <string.h>
 
 void post_init(struct post *p, struct session *from)
@@ -85,7 +86,16 @@ static void count_sent(struct conn *c, size_t payload)
 	b->stats.publish_bytes_out += payload;
 }
 
-static bool make_layout(struct broker *b, struct post *p, struct layout *l, unsigned which, bool v5, uint8_t qos)
+/* At QoS 1, 2 the connection ends: it is sent again on the next, or the session has ended with this one. */
+static bool starved(struct conn *c, const struct want *w)
+{
+	if (w->qos > 0)
+		conn_doom(c, RC_UNSPECIFIED);
+	return w->qos > 0;
+}
+
+/* 0, -EMSGSIZE or -ENOMEM. */
+static int make_layout(struct broker *b, struct post *p, struct layout *l, unsigned which, bool v5, uint8_t qos)
 {
 	struct publish_head h = {.v5 = v5,
 		.qos = qos,
@@ -98,14 +108,14 @@ static bool make_layout(struct broker *b, struct post *p, struct layout *l, unsi
 	size_t n = bytes ? encode_publish_head(bytes, &h) : 0;
 
 	if (n == 0)
-		return false;
+		return bytes ? -EMSGSIZE : -ENOMEM;
 	if (inlined > 0)
 		memcpy(bytes + n, p->payload.at, inlined);
 	l->bytes = bytes;
 	l->len = (uint32_t)(n + inlined);
 	l->id_at = bytes[1] & 0x80 ? bytes[2] & 0x80 ? bytes[3] & 0x80 ? 5 : 4 : 3 : 2;
 	l->id_at += 2 + (uint32_t)p->topic.len;
-	return true;
+	return 0;
 }
 
 static void finish_payload(struct conn *c, struct post *p)
@@ -118,7 +128,7 @@ static void finish_payload(struct conn *c, struct post *p)
 		conn_doom(c, RC_OK); /* no words: a packet has begun */
 }
 
-/* A packet of its own. false: it does not fit the client, or no memory. */
+/* A packet of its own. false: it does not fit the client, or at QoS 0 no memory. */
 static bool send_own(struct conn *c, struct post *p, const struct want *w)
 {
 	struct broker *b = c->broker;
@@ -139,7 +149,9 @@ static bool send_own(struct conn *c, struct post *p, const struct want *w)
 	if (mount_is(c) && !mount_strip(c, &h))
 		return false;
 	bytes = broker_scratch(b, SCRATCH_HEAD, encode_publish_room(&h));
-	n = bytes ? encode_publish_head(bytes, &h) : 0;
+	if (!bytes)
+		return starved(c, w);
+	n = encode_publish_head(bytes, &h);
 	if (n == 0 || n + p->payload.len > c->max_packet)
 		return false;
 	/* told for the first time it makes the packet longer [MQTT-3.1.2-24] */
@@ -158,8 +170,11 @@ static bool send_layout(struct conn *c, struct post *p, const struct want *w)
 	bool v5 = c->version == MQTT_5;
 	unsigned which = (v5 ? 2u : 0u) + (w->qos > 0 ? 1u : 0u);
 	struct layout *l = &p->layout[which];
+	int r = l->bytes ? 0 : make_layout(c->broker, p, l, which, v5, w->qos);
 
-	if (!l->bytes && !make_layout(c->broker, p, l, which, v5, w->qos))
+	if (r == -ENOMEM)
+		return starved(c, w);
+	if (r < 0)
 		return false;
 	if (l->len > c->max_packet || (by_reference(p) && l->len + p->payload.len > c->max_packet))
 		return false;

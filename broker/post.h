@@ -63,8 +63,8 @@ struct want {
 	size_t id_count;
 };
 
-/* One PUBLISH to one client. false: it is too large for the client, which counts as delivered [MQTT-3.1.2-25], or there
- * is no memory. */
+/* One PUBLISH to one client. false: it is too large for the client, which counts as delivered [MQTT-3.1.2-25], or at
+ * QoS 0 there is no memory; at QoS 1, 2 the connection ends then. */
 bool post_send(struct conn *c, struct post *p, const struct want *w);
 
 #endif

@@ -147,12 +147,14 @@ static void retain(struct broker *b, struct post *post)
 {
 	struct msg *m = post_msg(b, post);
 
-	if (!m || retain_set(&b->retain, m, post->unkept) != 0)
-		b->stats.publish_dropped++;
+	int r = m ? retain_set(&b->retain, m, post->unkept) : -ENOMEM;
+
+	b->stats.publish_dropped += r != 0;
+	b->starved += r < 0;
 	post->durable |= durable_open(b) && !post->unkept;
 }
 
-/* QoS 2: known from now on, and for a session that is kept in the ledger, in the same commit as its effects. */
+/* QoS 2: its effects are there from now on, and for a session that is kept in the ledger, in the same commit as its effects. */
 static int remember(struct conn *c, const struct publish *pub, struct post *post)
 {
 	struct session *s = c->session;
@@ -181,13 +183,17 @@ static int deliver(struct conn *c, const struct route *r, const struct publish *
 {
 	struct broker *b = c->broker;
 	struct conn *choker;
-	uint64_t failed = b->durable.failed;
+	uint64_t failed = b->durable.failed, starved = b->starved;
 	unsigned taken;
 
+	if (pub->qos == 2 && idset_add(&c->session->received, pub->id, 0) < 0)
+		return RC_UNSPECIFIED;
 	if (pub->retain)
 		retain(b, post);
 	taken = deliver_route(b, r, post, &choker);
-	/* what the ledger did not take is not acknowledged: the client will send it again */
+	/* somebody who should have it has not, or the ledger: it is not acknowledged, and the client will send it again */
+	if (pub->qos > 0 && b->starved != starved)
+		return RC_UNSPECIFIED;
 	if ((pub->qos == 2 && remember(c, pub, post) < 0) || b->durable.failed != failed)
 		return RC_UNSPECIFIED;
 	if (choker && choker != c)

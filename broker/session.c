@@ -267,6 +267,12 @@ void session_dropped(struct session *s)
 	s->broker->stats.publish_dropped++;
 }
 
+void session_starved(struct session *s)
+{
+	session_dropped(s);
+	s->broker->starved++;
+}
+
 static bool make_room(struct session *s, struct queue *q)
 {
 	if (s->broker->opts.queue_policy == BROKER_DROP_NEWEST)
@@ -295,19 +301,24 @@ int session_queue(struct session *s, struct post *p, uint32_t ids, uint8_t flags
 {
 	struct delivery d = {.ids = ids, .flags = flags & (uint8_t)~DELIVERY_ID_LIST};
 	struct queue *q;
+	int r;
 
 	/* kept first: it may be the queue that is made, and room is made for others than this one */
 	if (!delivery_keep(s, &d, p->msg)) {
-		session_dropped(s);
-		return SESSION_DROPPED;
+		session_starved(s);
+		return -ENOMEM;
 	}
 	d.flags = flags;
 	q = flags & DELIVERY_QOS ? &s->queue->acked : &s->queue->plain;
-	if (!(flags & DELIVERY_REPLAY ? replay_room(s) : make_room(s, q)) || queue_push(q, &d) < 0) {
+	if (!(flags & DELIVERY_REPLAY ? replay_room(s) : make_room(s, q)))
+		r = SESSION_DROPPED;
+	else
+		r = queue_push(q, &d);
+	if (r != 0) {
 		d.flags &= (uint8_t)~DELIVERY_ID_LIST; /* the caller's still */
 		delivery_release(s, &d);
-		session_dropped(s);
-		return SESSION_DROPPED;
+		(r < 0 ? session_starved : session_dropped)(s);
+		return r;
 	}
 	s->queue->replays += flags & DELIVERY_REPLAY ? 1 : 0;
 	mark_put(s, &d, queue_last_mark(q), p);

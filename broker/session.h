@@ -101,10 +101,11 @@ static inline bool session_persists(const struct session *s)
 	return s->expiry_s > 0;
 }
 
-/* Puts p->msg into the queue under the bounds; takes its own reference. SESSION_DROPPED: counted. */
+/* Puts p->msg into the queue under the bounds; takes its own reference. SESSION_DROPPED or -ENOMEM: counted. */
 enum { SESSION_DROPPED = 1 };
 int session_queue(struct session *s, struct post *p, uint32_t ids, uint8_t flags);
 void session_dropped(struct session *s); /* counts one */
+void session_starved(struct session *s); /* counts one for which there was no memory */
 uint32_t session_queued(const struct session *s);
 void session_dequeue(struct session *s, struct queue *q); /* its head goes, and the message with it */
 

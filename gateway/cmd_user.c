@@ -96,10 +96,9 @@ static int copy_lines(FILE *in, FILE *out, struct change *c)
 {
 	char *text = NULL, name[USERS_NAME_MAX + 1];
 	size_t cap = 0;
-	ssize_t n;
 	struct user user;
 
-	while (in && (n = getline(&text, &cap, in)) > 0) {
+	while (in && getline(&text, &cap, in) > 0) {
 		size_t len = strcspn(text, "\n");
 
 		if (users_line(text, len, name, &user) == 0 && strcmp(name, c->name) == 0) {
@@ -113,7 +112,7 @@ static int copy_lines(FILE *in, FILE *out, struct change *c)
 	if (c->line && !c->found)
 		fputs(c->line, out);
 	free(text);
-	return (in && ferror(in)) || ferror(out) ? -EIO : 0;
+	return (in && !feof(in)) || ferror(out) ? -EIO : 0; /* also where memory for a line was missing */
 }
 
 /* The owner of the old file stays its owner: the service reads it, an administrator writes it. */
