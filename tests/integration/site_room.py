@@ -26,7 +26,7 @@ store:
   {store}
 upstreams:
   cloud:
-    address: ["mqtt://127.0.0.1:{link}"]
+    address: ["mqtt://{address}:{link}"]
     client_id: plant
     version: {version}
     keep_alive: 4s
@@ -59,7 +59,7 @@ class Site(harness.Room):
     """upstream: the stand-in, or mosquitto with a recording subscriber."""
 
     def build(self, upstream="stub", version=5, field=True, every="100ms", store="max_bytes: 256MiB", bridge="",
-              stop_timeout="10s", broken=None, more="", wrap=(), up_qos=1):
+              stop_timeout="10s", broken=None, more="", wrap=(), up_qos=1, address="127.0.0.1"):
         self.broker = harness.free_port()
         self.once, self.kills, self.restarts = lambda p: p % 2 == 0, 0, 0
         if field:
@@ -75,7 +75,7 @@ class Site(harness.Room):
             self.link.tell(broken)
         self.data = self.dir / "data"
         self.data.mkdir(exist_ok=True)
-        self.values = {"dir": self.dir, "data": self.data, "broker": self.broker, "link": self.link.port,
+        self.values = {"dir": self.dir, "data": self.data, "broker": self.broker, "address": address, "link": self.link.port,
                        "version": f'"{version}"', "store": store, "bridge": bridge, "stop_timeout": stop_timeout, "more": more, "up_qos": up_qos,
                        "field": FIELD.format(dir=self.dir, every=every) if field else ""}
         self.gateway = self.weir(CONFIG.format(**self.values), wrap=wrap)

@@ -19,8 +19,11 @@ static void do_accept(struct cloud *c, char *rest, FILE *to)
 {
 	(void)rest, (void)to;
 	c->refuse = c->puback = 0;
-	c->stalled = c->mute = c->lose_acks = false;
-	c->receive_maximum = c->max_packet = c->slow_ms = 0;
+	c->stalled = c->mute = c->lose_acks = c->amnesia = c->no_welcome = false;
+	c->receive_maximum = c->max_packet = c->slow_ms = c->shuffle_ms = c->per_s = c->ack_reset = 0;
+	c->hang_up_filter[0] = c->never_filter[0] = '\0';
+	for (struct conn *n = c->conns; n; n = n->next)
+		cloud_pay_all(n);
 }
 
 static void do_refuse(struct cloud *c, char *rest, FILE *to)
@@ -47,14 +50,60 @@ static void do_lose_acks(struct cloud *c, char *rest, FILE *to)
 	c->lose_acks = true;
 }
 
+static void read_filter(char out[256], char *rest)
+{
+	char *filter = strtok_r(rest, " \t\r\n", &rest);
+
+	snprintf(out, 256, "%s", filter ? filter : "#");
+}
+
 static void do_puback(struct cloud *c, char *rest, FILE *to)
 {
-	char *filter;
-
 	(void)to;
 	c->puback = (int)number(&rest, 0x97);
-	filter = strtok_r(rest, " \t\r\n", &rest);
-	snprintf(c->puback_filter, sizeof(c->puback_filter), "%s", filter ? filter : "#");
+	read_filter(c->puback_filter, rest);
+}
+
+static void do_hang_up(struct cloud *c, char *rest, FILE *to)
+{
+	(void)to;
+	read_filter(c->hang_up_filter, rest);
+}
+
+static void do_never(struct cloud *c, char *rest, FILE *to)
+{
+	(void)to;
+	read_filter(c->never_filter, rest);
+}
+
+static void do_shuffle(struct cloud *c, char *rest, FILE *to)
+{
+	(void)to;
+	c->shuffle_ms = number(&rest, 20);
+}
+
+static void do_pace(struct cloud *c, char *rest, FILE *to)
+{
+	(void)to;
+	c->per_s = number(&rest, 50);
+}
+
+static void do_ack_reset(struct cloud *c, char *rest, FILE *to)
+{
+	(void)to;
+	c->ack_reset = number(&rest, 1);
+}
+
+static void do_amnesia(struct cloud *c, char *rest, FILE *to)
+{
+	(void)rest, (void)to;
+	c->amnesia = true;
+}
+
+static void do_no_welcome(struct cloud *c, char *rest, FILE *to)
+{
+	(void)rest, (void)to;
+	c->no_welcome = true;
 }
 
 static void do_receive_maximum(struct cloud *c, char *rest, FILE *to)
@@ -144,6 +193,13 @@ static const struct {
 	{"mute", do_mute},
 	{"lose-acks", do_lose_acks},
 	{"puback", do_puback},
+	{"hang-up", do_hang_up},
+	{"never", do_never},
+	{"shuffle", do_shuffle},
+	{"pace", do_pace},
+	{"ack-reset", do_ack_reset},
+	{"amnesia", do_amnesia},
+	{"no-welcome", do_no_welcome},
 	{"receive-maximum", do_receive_maximum},
 	{"max-packet", do_max_packet},
 	{"slow", do_slow},

@@ -123,6 +123,11 @@ static void journal_refusal(struct conn *n, const struct publish *p)
 	log_end(l);
 }
 
+static bool is_named(const char *filter, struct span topic)
+{
+	return filter[0] && topic_matches(filter, strlen(filter), (const char *)topic.at, topic.len);
+}
+
 static int on_publish(struct conn *n, const struct packet *packet)
 {
 	struct cloud *c = n->cloud;
@@ -132,10 +137,11 @@ static int on_publish(struct conn *n, const struct packet *packet)
 
 	if (r < 0 || (p.qos && p.id == 0))
 		return -EPROTO;
-	if (c->puback &&
-		topic_matches(c->puback_filter, strlen(c->puback_filter), (const char *)p.topic.at, p.topic.len)) {
+	if (is_named(c->hang_up_filter, p.topic))
+		return -EPERM;
+	if (c->puback && is_named(c->puback_filter, p.topic)) {
 		journal_refusal(n, &p);
-		wire_ack(&n->out, p.qos == 2 ? PUBREC : PUBACK, p.id, n->version, (uint8_t)c->puback);
+		cloud_answer(n, p.qos == 2 ? PUBREC : PUBACK, p.id, (uint8_t)c->puback);
 		return 0;
 	}
 	journal_publish(n, again ? 'D' : 'P', &p);
@@ -145,7 +151,7 @@ static int on_publish(struct conn *n, const struct packet *packet)
 		cloud_deliver(c, p.topic, p.payload);
 	if (p.qos == 2)
 		session_take(n->session, p.id, true);
-	if (p.qos == 0)
+	if (p.qos == 0 || is_named(c->never_filter, p.topic))
 		return 0;
 	if (c->lose_acks)
 		return -ECONNABORTED;
@@ -154,7 +160,7 @@ static int on_publish(struct conn *n, const struct packet *packet)
 		c->overruns += c->receive_maximum && n->unacked > c->receive_maximum;
 		return 0;
 	}
-	wire_ack(&n->out, p.qos == 1 ? PUBACK : PUBREC, p.id, n->version, 0);
+	cloud_answer(n, p.qos == 1 ? PUBACK : PUBREC, p.id, 0);
 	return 0;
 }
 
@@ -170,7 +176,7 @@ static int on_pubrel(struct conn *n, const struct packet *packet)
 	log_number(n->cloud->log, id);
 	log_end(n->cloud->log);
 	if (!n->cloud->mute)
-		wire_ack(&n->out, PUBCOMP, id, n->version, known || n->version == 4 ? 0 : 0x92);
+		cloud_answer(n, PUBCOMP, id, known || n->version == 4 ? 0 : 0x92);
 	return cursor_ok(&c) ? 0 : -EPROTO;
 }
 
@@ -312,10 +318,12 @@ static int on_connect(struct conn *n, const struct packet *packet)
 		wire_connack(&n->out, n->version, false, (uint8_t)c->refuse, 0, 0);
 		return -ECONNREFUSED;
 	}
+	if (c->no_welcome)
+		return 0;
 	take_over(n);
 	s = log_find(c->log, n->client);
-	present = s && !p.clean;
-	if (s && p.clean)
+	present = s && !p.clean && !c->amnesia;
+	if (s && !present)
 		log_forget(c->log, s);
 	n->session = log_session(c->log, n->client);
 	n->persistent = p.version == 5 ? p.props.session_expiry > 0 : !p.clean;

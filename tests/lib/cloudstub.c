@@ -9,7 +9,7 @@
  * QoS 0, and what the command `publish` sends, at its QoS and with a session's patience.
  *
  * Commands, as arguments, on standard input and on the control socket:
- *   accept                  takes everything again: undoes the next eight
+ *   accept                  takes everything again: undoes all of these up to `disconnect`
  *   refuse CODE             answers CONNECT with this code
  *   stall                   reads nothing more; connections stay open
  *   mute                    takes and journals, but acknowledges nothing
@@ -18,6 +18,13 @@
  *   receive-maximum N       told in CONNACK; more in flight is counted as `overruns`
  *   max-packet N            told in CONNACK; drops a connection that sends a larger packet
  *   slow MS                 acknowledges so much later
+ *   shuffle MS              acknowledges each within this time, in any order
+ *   pace N                  acknowledges no more than N a second
+ *   ack-reset N             resets each connection right behind its Nth acknowledgement
+ *   hang-up FILTER          resets a connection that brings such a topic, and does not take it
+ *   never FILTER            takes and journals such topics, and never acknowledges them
+ *   amnesia                 has forgotten the session of whoever connects
+ *   no-welcome              answers no CONNECT
  *   disconnect [CODE]       drops every connection, on MQTT 5 with this reason
  *   forget                  drops every session
  *   publish QOS RETAIN TOPIC PAYLOAD
@@ -89,6 +96,7 @@ static void conn_free(struct conn *n)
 	bytes_free(&n->in);
 	bytes_free(&n->out);
 	bytes_free(&n->will);
+	free(n->owed);
 	free(n);
 }
 
@@ -134,6 +142,9 @@ static void flush(struct pace_timer *t)
 			soonest_us = n->release_us < soonest_us ? n->release_us : soonest_us;
 			continue;
 		}
+		cloud_pay(n, now_us);
+		if (n->owed_count > 0 && n->owed[0].due_us < soonest_us)
+			soonest_us = n->owed[0].due_us;
 		sent = n->out.len && !c->stalled ? send(n->watch.fd, n->out.at, n->out.len, MSG_NOSIGNAL | MSG_DONTWAIT)
 						 : 0;
 		if (sent < 0 && errno != EAGAIN) {
@@ -141,6 +152,10 @@ static void flush(struct pace_timer *t)
 			continue;
 		}
 		bytes_drop(&n->out, sent > 0 ? (size_t)sent : 0);
+		if (c->ack_reset && n->acked >= c->ack_reset && n->out.len == 0) {
+			cloud_hang_up(n, "reset behind an acknowledgement", true);
+			continue;
+		}
 		pace_rewatch(c->pace, &n->watch, c->stalled ? 0 : n->out.len ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	}
 	if (soonest_us < INT64_MAX)
@@ -183,7 +198,7 @@ static void run_packets(struct conn *n)
 		used += p.total;
 	}
 	bytes_drop(&n->in, used);
-	if (n->out.len && n->release_us < pace_now_us() && c->slow_ms)
+	if ((n->out.len || n->owed_count) && n->release_us < pace_now_us() && c->slow_ms)
 		n->release_us = pace_now_us() + c->slow_ms * 1000;
 	cloud_flush_soon(c);
 	if (r >= 0)

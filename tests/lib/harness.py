@@ -236,8 +236,8 @@ class Room:
         cloud.argv[cloud.argv.index("--port") + 1] = str(cloud.port)  # a restart comes back on the same one
         return cloud
 
-    def linkcut(self, to, name="link"):
-        link = self.add(Told(self, name, [build_dir() / "tests/lib/linkcut", "--listen", 0, "--to", to]))
+    def linkcut(self, to, name="link", listen=0):
+        link = self.add(Told(self, name, [build_dir() / "tests/lib/linkcut", "--listen", listen, "--to", to]))
         link.port = int(link.start(r"^ready port=(\d+)").group(1))
         return link
 

@@ -19,8 +19,6 @@ import os
 import pathlib
 import random
 import re
-import signal
-import struct
 import subprocess
 import sys
 import time
@@ -28,216 +26,18 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import site_room  # noqa: E402
 import harness  # noqa: E402
+import names  # noqa: E402
+from faults import FAULTS, HANGS_UP, NAMED, NEVER  # noqa: E402
 from harness import Failed, wait  # noqa: E402
 
 DISK_MB = 64
 
 
-# --- faults: each takes the site and the dice, and lets its time go by ------------------------------------------------
-
-
-def pause(dice, low=0.1, high=2.5):
-    time.sleep(dice.uniform(low, high))
-
-
-def link(mode):
-    def fault(site, dice):
-        site.link.tell(mode)
-        pause(dice)
-        site.link.tell("forward")
-    return fault
-
-
-def dead_cable(site, dice):
-    """Nothing is answered, not even by the kernel: TCP waits longer and longer, and a new call gets no answer."""
-    site.link.tell("dead")
-    pause(dice, 1, 9)
-    site.link.tell("forward")
-
-
-def freeze_cloud(site, dice):
-    """Its kernel takes what comes, and it does not."""
-    site.up.signal(signal.SIGSTOP)
-    pause(dice, 0.5, 5)
-    site.up.signal(signal.SIGCONT)
-
-
-def small_packets(site, dice):
-    """What is longer is set aside, which is no loss; so it is told, and nothing that long is sent."""
-    site.up.tell("max-packet 100000", "disconnect")
-    pause(dice, 0.1, 1.5)
-    site.up.tell("accept", "disconnect")
-
-
-def long_silence(site, dice):
-    """Longer than the watchdog needs, so that the gateway gives the connection up."""
-    site.link.tell(dice.choice(("silent", "silent up", "silent down")))
-    pause(dice, 4, 8)
-    site.link.tell("forward")
-
-
-def reset(site, dice):
-    for _ in range(dice.randint(1, 5)):
-        site.link.tell("reset")
-        pause(dice, 0.02, 0.5)
-
-
-def cut(site, dice):
-    for _ in range(dice.randint(1, 4)):
-        site.link.tell(f"cut {dice.randint(1, 20000)}")
-        pause(dice, 0.05, 0.8)
-    site.link.tell("forward")
-
-
-def delay(site, dice):
-    site.link.tell(f"delay {dice.randint(20, 400)}")
-    pause(dice)
-    site.link.tell("delay 0")
-
-
-def slow_link(site, dice):
-    site.link.tell("rate 8000")
-    pause(dice, 1, 4)
-    site.link.tell("rate 0")
-
-
-def kill_gateway(site, dice):
-    site.kill()
-    pause(dice, 0, 0.5)
-    site.restart()
-
-
-def kill_at_once(site, dice):
-    """Again while it is still starting."""
-    for _ in range(dice.randint(2, 4)):
-        site.kill()
-        site.gateway.start()
-        pause(dice, 0, 0.3)
-    site.kill()
-    site.restart()
-
-
-def stop_gateway(site, dice):
-    if site.gateway.stop(30) != 0:
-        raise Failed(f"SIGTERM: exit status {site.gateway.process.returncode}")
-    pause(dice, 0, 0.5)
-    site.restart()
-
-
-def kill_bridge(site, dice):
-    for _ in range(dice.randint(1, 3)):
-        pid = site.bridge_pid()
-        if pid:
-            os.kill(pid, signal.SIGKILL)
-        pause(dice, 0.05, 1)
-
-
-def freeze_gateway(site, dice):
-    site.gateway.signal(signal.SIGSTOP)
-    pause(dice)
-    site.gateway.signal(signal.SIGCONT)
-
-
-def kill_cloud(site, dice):
-    site.up.kill()
-    pause(dice, 0, 1.5)
-    site.up.start(r"^ready")
-
-
-def cloud(*modes):
-    def fault(site, dice):
-        site.up.tell(dice.choice(modes))
-        pause(dice, 0.1, 1.5)
-        site.up.tell("accept", "disconnect")
-    return fault
-
-
-def forget(site, dice):
-    site.up.tell("forget")
-    pause(dice, 0, 0.3)
-
-
-def full_disk(site, dice):
-    filler = site.data / "filler"
-    try:
-        with open(filler, "wb", buffering=0) as f:
-            while True:
-                f.write(bytes(65536))
-    except OSError:
-        pass
-    pause(dice, 0.3, 3)
-    if dice.random() < 0.3:
-        kill_gateway(site, dice)  # it must start on a full disk
-    filler.unlink()
-
-
-def full_disk_away(site, dice):
-    """While nothing can leave."""
-    site.link.tell(dice.choice(("silent", "refuse")))
-    pause(dice, 0, 0.5)
-    full_disk(site, dice)
-    site.link.tell("forward")
-
-
-def step_clock(site, dice):
-    step_ms = dice.choice((-86400000, -3600000, -5000, 5000, 3600000, 86400000, 0))
-    with open(site.dir / "clockstep", "r+b") as f:
-        f.write(struct.pack("<q", step_ms))
-    pause(dice, 0, 0.5)
-
-
-def reload(site, dice):
-    site.configure(bridge=site.bridge(dice.randint(1, 500)))
-    site.gateway.signal(signal.SIGHUP)
-    pause(dice, 0, 1)
-
-
-def dead_slaves(site, dice):
-    site.bus.tell(f"fault bus {dice.randint(1, 2)} {dice.choice(('dead', 'bad-crc every=3', 'late arg=150 every=5'))}")
-    pause(dice)
-    site.bus.tell("fault bus * none")
-
-
-def vanished_port(site, dice):
-    site.bus.tell("gone bus")
-    pause(dice, 0, 1)
-    site.bus.tell("back bus")
-
-
-FAULTS = {  # name: (weight, what, for mosquitto's bridge too)
-    "blackhole": (3, link("silent"), True),
-    "up-silent": (2, link("silent up"), True),
-    "down-silent": (2, link("silent down"), True),
-    "long-silence": (2, long_silence, True),
-    "dead": (2, dead_cable, True),
-    "freeze-cloud": (2, freeze_cloud, True),
-    "max-packet": (1, small_packets, True),
-    "refuse": (2, link("refuse"), True),
-    "reset": (3, reset, True),
-    "cut": (3, cut, True),
-    "delay": (2, delay, True),
-    "slow": (2, slow_link, True),
-    "kill": (4, kill_gateway, True),
-    "kill-starting": (1, kill_at_once, True),
-    "term": (2, stop_gateway, True),
-    "freeze": (1, freeze_gateway, True),
-    "kill-bridge": (3, kill_bridge, False),
-    "kill-cloud": (3, kill_cloud, True),
-    "stall": (1, cloud("stall"), True),
-    "no-acks": (2, cloud("mute", "lose-acks"), True),
-    "refused": (1, cloud("refuse 3", "refuse 0x89"), True),
-    "small-window": (1, cloud("receive-maximum 1", "receive-maximum 7", "slow 50"), True),
-    "forget": (2, forget, True),
-    "full-disk": (2, full_disk, True),
-    "full-disk-away": (1, full_disk_away, True),
-    "clock": (2, step_clock, False),
-    "reload": (1, reload, False),
-    "slaves": (1, dead_slaves, False),
-    "port": (1, vanished_port, False),
-}
-
-
 # --- what is tortured -------------------------------------------------------------------------------------------------
+
+
+def bad_number(payload):
+    return re.search(r'bad\D*(\d+)', str(payload)).group(1)
 
 
 class Weir(site_room.Site):
@@ -248,15 +48,51 @@ class Weir(site_room.Site):
         wrap = [] if self.sanitized() else ["env", f"LD_PRELOAD={harness.build_dir()}/tests/lib/clockstep.so",
                                             f"WEIR_CLOCKSTEP={self.clock}"]
         self.make_disk(dice)
-        self.version, self.order = dice.choice((5, 5, 5, "3.1.1")), dice.choice(("fifo", "fifo", "live-first"))
+        self.version = dice.choice((5, 5, 5, "3.1.1"))
+        self.order = dice.choice(("fifo", "fifo", "strict", "live-first"))
         self.up_qos = 2 if self.order == "fifo" and dice.random() < 0.4 else 1
         self.build(version=self.version, every=dice.choice(("20ms", "100ms", "1s")),
                    store=f"max_bytes: 32MiB\n  on_full: refuse\n  durability: {durability}\n  commit_ms: {dice.choice((0, 5, 10, 50))}",
-                   bridge=self.bridge(dice.choice((1, 10, 100, 500))), wrap=wrap, up_qos=self.up_qos)
+                   bridge=self.bridge(dice.choice((1, 10, 100, 500))), wrap=wrap, up_qos=self.up_qos,
+                   address=names.NAME if names.alone() else self.HERE)
+        self.name_links()
+
+    HERE, THERE = "127.0.0.1", "127.0.0.2"
+
+    def name_links(self):
+        """The upstream has a second address, where its name does not lead as long as all is well."""
+        self.bad = []
+        if names.alone():
+            self.link_there = self.linkcut(self.up.port, name="link-there", listen=f"{self.THERE}:{self.link.port}")
+            names.tell(self.HERE)
+
+    def heal(self):
+        self.link.tell("forward", "delay 0", "rate 0")
+        self.up.tell("accept")
+
+    def publish(self, topic):
+        """One record; what is acknowledged is to be accounted for."""
+        payload = f'{{"bad":{len(self.bad)}}}'
+        said = subprocess.run(["mosquitto_pub", "-p", str(self.broker), "-q", "1", "-t", topic, "-m", payload],
+                              capture_output=True, timeout=30, check=False)
+        if said.returncode == 0:
+            self.bad.append((topic, payload))
+
+    def check_quarantine(self):
+        """What the upstream does not like has arrived or is set aside; nothing else is."""
+        file = self.data / "quarantine-cloud.jsonl"
+        aside = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        wrongly = [a for a in aside if a["topic"] not in (HANGS_UP, NEVER)]
+        known = {a.topic + bad_number(a.payload) for a in self.arrivals() if a.topic in (HANGS_UP, NEVER)}
+        known |= {a["topic"] + bad_number(a["payload"]) for a in aside}
+        missing = [b for b in self.bad if b[0] + bad_number(b[1]) not in known]
+        if wrongly or missing:
+            raise Failed(f"set aside for nothing: {wrongly[:5]}; of what the upstream does not like {missing} is missing")
+        return len(aside)
 
     def exact(self, faults):
-        """Does what arrives arrive once? Not where the stand-in is told to forget the session."""
-        return self.up_qos == 2 and "forget" not in faults
+        """Does what arrives arrive once? Not where the stand-in is told to forget the session, or gives cause to drop it."""
+        return self.up_qos == 2 and not {"forget", "amnesia", "bad-records"} & set(faults)
 
     def freshness(self, since_ms):
         """How old readings were that arrived from then on and were not late: p99 in ms and how many; by the wall clock
@@ -282,7 +118,7 @@ class Weir(site_room.Site):
         """A real disk, or a small file system that can be filled: this process is in a mount namespace of its own."""
         self.data = self.dir / "data"
         self.data.mkdir()
-        self.small_disk = dice.random() < 0.4 and "WEIR_TORTURE_NAMESPACE" in os.environ
+        self.small_disk = dice.random() < 0.4 and names.alone()
         if self.small_disk:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "none", self.data], check=True)
 
@@ -300,7 +136,7 @@ autosave_interval 1
 max_queued_messages 0
 max_inflight_messages 0
 connection cloud
-address 127.0.0.1:{link}
+address {address}:{link}
 remote_clientid plant
 local_clientid plant-local
 cleansession false
@@ -321,7 +157,9 @@ topic plant/# out 1
         self.values = {"bridge": ""}
         version = dice.choice(("mqttv50", "mqttv50", "mqttv50", "mqttv311"))
         config = self.dir / "mosquitto.conf"
-        config.write_text(self.CONFIG.format(broker=self.broker, link=self.link.port, data=self.data, version=version))
+        config.write_text(self.CONFIG.format(broker=self.broker, link=self.link.port, data=self.data, version=version,
+                                             address=names.NAME if names.alone() else self.HERE))
+        self.name_links()
         self.gateway = self.add(harness.Program(self, "mosquitto", ["mosquitto", "-c", config]))
         self.restart()
 
@@ -365,10 +203,12 @@ def written_bytes(program):
 
 
 def draw(dice, count, mosquitto, small_disk, only):
-    names = [name for name, (_, _, both) in FAULTS.items() if (both or not mosquitto) and (not only or name in only)]
+    able = [name for name, (_, _, both) in FAULTS.items() if (both or not mosquitto) and (not only or name in only)]
     if not small_disk:
-        names = [name for name in names if not name.startswith("full-disk")]
-    return dice.choices(names, [FAULTS[name][0] for name in names], k=count)
+        able = [name for name in able if not name.startswith("full-disk")]
+    if not names.alone():
+        able = [name for name in able if name not in NAMED]
+    return dice.choices(able, [FAULTS[name][0] for name in able], k=count)
 
 
 def one(seed, kind, count, only, qos):
@@ -389,11 +229,10 @@ def one(seed, kind, count, only, qos):
             FAULTS[fault][1](site, dice)
             after = written_bytes(site.gateway)
             written += after - before if after >= before else after
-        site.link.tell("forward", "delay 0", "rate 0")
-        site.up.tell("accept")
+        site.heal()
         healed_ms = time.time() * 1000
         healed, backlog = time.monotonic(), site.to_send() if kind is Weir else None
-        site.settle(120)
+        site.settle(300)
         drained = time.monotonic() - healed
         complaint = re.search(r"^.*(runtime error:|Sanitizer|Assertion|signal (?:6|7|8|11)\b).*$", site.gateway.text(), re.M)
         if complaint:
@@ -403,24 +242,14 @@ def one(seed, kind, count, only, qos):
             site.check_readings(uncommitted=4 * site.kills)
         if kind is Weir and site.exact(faults) and account.marked:
             raise Failed(f"{account}: QoS 2 upward brought some twice")
-        fresh = site.freshness(healed_ms) if kind is Weir and "clock" not in faults else None
+        aside = site.check_quarantine() if kind is Weir else 0
+        fresh = site.freshness(healed_ms) if kind is Weir and not {"clock", "clock-walks"} & set(faults) else None
         peak = max(peak, site.gateway.rss_kib())
         per = written / max(1, len(account.acknowledged))
         print(f"  {account}\n  {healed - began:.0f} s of faults, drained in {drained:.1f} s (backlog {backlog}), "
-              f"peak rss {peak / 1024:.1f} MiB" + (f", fresh p99 {fresh[0]} ms of {fresh[1]}" if fresh else "") + ("" if site.small_disk else f", {per:.0f} bytes written a message"),
+              f"peak rss {peak / 1024:.1f} MiB" + (f", {aside} of {len(site.bad)} set aside" if site.bad else "") + (f", fresh p99 {fresh[0]} ms of {fresh[1]}" if fresh else "") + ("" if site.small_disk else f", {per:.0f} bytes written a message"),
               flush=True)
         return account
-
-
-def enter_namespace():
-    """A user and mount namespace, so that a disk can be filled; where there is none, that fault is left out."""
-    if os.environ.get("WEIR_TORTURE_NAMESPACE"):
-        return
-    if subprocess.run(["unshare", "-Urm", "true"], check=False, capture_output=True).returncode != 0:
-        print("no user and mount namespaces here: the disk is not filled")
-        return
-    os.environ["WEIR_TORTURE_NAMESPACE"] = "1"
-    os.execvp("unshare", ["unshare", "-Urm", sys.executable, *sys.argv])
 
 
 def main():
@@ -435,7 +264,9 @@ def main():
     words.add_argument("--qos", choices=("1", "2", "12"), default="12", help="of the publishers; 12: one half each")
     words = words.parse_args()
     os.environ["WEIR_BUILD"] = os.path.abspath(words.build)
-    enter_namespace()
+    names.enter()
+    if names.alone():
+        names.prepare()
     kind = {"weir": Weir, "mosquitto": Mosquitto}[words.bridge]
     end = time.monotonic() + words.minutes * 60
     seed, bad, sums = words.seed, [], dict.fromkeys(("acknowledged", "lost", "marked", "resent", "twice", "unmarked", "reordered"), 0)
