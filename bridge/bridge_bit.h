@@ -7,7 +7,7 @@
  *
  * Paho 1.3.12 knows no such level. What it sends passes two functions of other libraries, which are defined here once
  * more: the dynamic linker finds those of the executable first. All that they add is the bit in a CONNECT that was asked
- * for; without MQTT in a WebSocket, where it is masked already.
+ * for, also inside the masked frame of a WebSocket.
  *
  * Owner     the bridge's loop thread asks; Paho's threads send. One CONNECT at a time, as one process has one link.
  */

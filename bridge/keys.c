@@ -232,7 +232,7 @@ static const struct key keys[] = {
 	{"bridge_bit", KEY_ENUM, offsetof(struct bridge_opts, bridge_bit), .choices = bit_choices, .dflt = "auto",
 		.help = "tell a server of MQTT 3.1.1 that this is a bridge, as mosquitto's own does: it leaves the "
 			"retain flag "
-			"on what comes down, and sends none of what went up; not over WebSocket"},
+			"on what comes down, and sends none of what went up"},
 	{"status", KEY_TEXT, offsetof(struct bridge_opts, status), .max = 1024, .dflt = "{site}/weir/status",
 		.help = "topic of the retained online and offline; \"\" for none"},
 	{"rules", KEY_LIST, offsetof(struct bridge_opts, rules), .table = &bridge_rule_table, .required = true,

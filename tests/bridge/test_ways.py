@@ -258,13 +258,18 @@ def a_shared_access_signature_is_renewed_before_it_expires(rig):
 # --- the bridge bit ---------------------------------------------------------------------------------------------------
 
 
-def a_bridge_is_known_as_one(rig):
+def a_bridge_is_known_as_one(rig, way="mqtt"):
     """By mosquitto: what was published as retained says so on its way down too, and nothing comes back."""
-    broker = Mosquitto(rig.dir)
+    port = free_port()
+    extra = f"listener {port} 127.0.0.1\n" + ("protocol websockets\n" if way.startswith("ws") else "")
+    if way == "wss":
+        extra += f"certfile {rig.pki.file('server.pem')}\nkeyfile {rig.pki.file('server.key')}\n"
+    broker = Mosquitto(rig.dir, extra)
     watch = Subscriber(broker.port)
     try:
-        h = rig.begin(f"address: mqtt://127.0.0.1:{broker.port}\nversion: 3.1.1\nstatus: ''\n"
-                      "rules: [{both: 'plant/#'}, {in: 'down/#'}]\n")
+        h = rig.begin(f"address: {way}://localhost:{port}\nversion: 3.1.1\nstatus: ''\n"
+                      "rules: [{both: 'plant/#'}, {in: 'down/#'}]\n" +
+                      (f"tls: {{ca: {rig.pki.file('ca.pem')}}}\n" if way == "wss" else ""))
         until("up", lambda: h.ups() == 1)
         watch.publish("down/probe", "1")  # granted, since it is answered in order
         until("the probe", lambda: any(l.startswith("inbound down/probe") for l in h.lines))
@@ -279,6 +284,14 @@ def a_bridge_is_known_as_one(rig):
     finally:
         watch.close()
         broker.stop()
+
+
+def over_a_web_socket_too(rig):
+    a_bridge_is_known_as_one(rig, way="ws")
+
+
+def over_one_with_tls_too(rig):
+    a_bridge_is_known_as_one(rig, way="wss")
 
 
 def who_does_not_know_the_bit_is_asked_once(rig, hangs_up=False):
@@ -367,6 +380,8 @@ CASES = {
     a_shared_access_signature_is_renewed_before_it_expires: {"encrypted": True},
     a_web_token_is_renewed_before_it_expires: {"encrypted": True},
     a_bridge_is_known_as_one: {},
+    over_a_web_socket_too: {},
+    over_one_with_tls_too: {"encrypted": True},
     who_does_not_know_the_bit_is_asked_once: {"encrypted": True},
     who_hangs_up_at_the_bit_is_asked_once: {},
     nobody_is_asked_where_it_is_of_no_use: {},
