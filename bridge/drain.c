@@ -124,6 +124,8 @@ static void go_online(struct drain *d, const struct uplink_event *e)
 	d->up_ms = d->heard_ms = d->now_ms;
 	d->status_sent_ms = -1;
 	d->was_up = true;
+	suspect_link_up(d);
+	unanswered_link_up(d);
 	pump_link_up(d);
 	resume_link_up(d, choose_address(d));
 	tell_state(d, BRIDGE_UP, choose_address(d));
@@ -177,6 +179,7 @@ static void link_is_good(struct drain *d)
 
 static void status_answered(struct drain *d)
 {
+	unanswered_heard(d, d->status_sent_ms);
 	d->status_sent_ms = -1;
 	d->suspect.status_ends = 0;
 	suspect_answered(d);
@@ -276,8 +279,9 @@ static void watch(struct drain *d)
 		dial_anew(d);
 		return;
 	}
-	if (at < 0 || d->now_ms < at)
+	if (at < 0 || d->now_ms < at || unanswered_status(d) || unanswered_asks(d))
 		return;
+	unanswered_link_silent(d);
 	d->resume_silences += d->resuming;
 	snprintf(why, sizeof(why), "silent: nothing acknowledged for %" PRId64 " ms (ack_timeout)",
 		d->now_ms - d->heard_ms);

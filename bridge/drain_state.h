@@ -38,12 +38,24 @@ struct suspect {
 	uint64_t at_seq;
 	int64_t hold_ms;                /* how long a link has to hold before the next; 0: PROVEN_MS */
 	bool evidence;                  /* this link has brought an answer: the server takes what it likes */
+	bool asked;                     /* on this link, whether it still is one */
 	struct flight_slot *stood_back; /* until there is; NULL: none */
 	size_t stood_back_lane;
 	uint64_t stood_back_seq;
 	uint32_t topics[SUSPECT_TOPICS]; /* as hashes, of records that links were ended over; 0: none */
 	size_t topic_next;
 	int status_ends, resume_ends;
+};
+
+enum { UNANSWERED_TOPICS = 8 };
+
+/* What the upstream never answers; see unanswered.c. */
+struct unanswered {
+	int64_t later_ms; /* of all that was answered on this link, when the last was sent; -1: nothing was */
+	int64_t took_ms;  /* the longest that an answer took */
+	int64_t asked_ms; /* when the status was said for its answer; -1: not on this link */
+	uint32_t topics[UNANSWERED_TOPICS]; /* as hashes, of records that were set aside; 0: none */
+	size_t topic_next;
 };
 
 struct drain {
@@ -95,6 +107,7 @@ struct drain {
 	uint32_t condemned[CONDEMNED]; /* topics refused for good on this link, as hashes */
 	size_t condemned_count;
 	struct suspect suspect;
+	struct unanswered unanswered;
 
 	struct bridge_counts counts;
 	uint64_t unexpected;
@@ -122,6 +135,8 @@ const char *terms_take(struct drain *d, const struct uplink_limits *limits);
 bool terms_other_keep_alive(const struct drain *d); /* than this call has; it binds */
 
 /* --- vigil.c ------------------------------------------------------------------------------------------------------- */
+
+enum { VIGIL_LONE = 3 }; /* times ack_timeout, for one record that is not answered while others are */
 
 int64_t vigil_silent_ms(
 	const struct drain *d);                /* when the link has been silent for too long; -1: nothing is expected */
@@ -177,14 +192,25 @@ uint32_t pump_tags(const struct bridge_opts *opts);
 
 /* --- suspect.c ------------------------------------------------------------------------------------------------- */
 
+void suspect_link_up(struct drain *d);
 void suspect_link_ended(
-	struct drain *d, const struct uplink_event *e);     /* from the other side; before anybody else hears */
-bool suspect_alone(const struct drain *d);                  /* no two records may be in flight together */
-bool suspect_waits(const struct drain *d, int64_t *due_ms); /* none may be, until then at least */
+	struct drain *d, const struct uplink_event *e); /* from the other side; before anybody else hears */
+bool suspect_alone(const struct drain *d);              /* no two records may be in flight together */
+bool suspect_waits(struct drain *d, int64_t *due_ms);   /* none may be, until then at least */
 void suspect_sends(struct drain *d, size_t lane, struct flight_slot *slot);
 void suspect_taken(struct drain *d, struct flight_slot *slot);
 void suspect_answered(struct drain *d);           /* the status was taken, or a record */
 int64_t suspect_status_ms(const struct drain *d); /* when the status may be said on this link */
+
+/* --- unanswered.c ---------------------------------------------------------------------------------------------- */
+
+void unanswered_link_up(struct drain *d);
+void unanswered_heard(struct drain *d, int64_t sent_ms);          /* what was sent then is answered */
+void unanswered_taken(struct drain *d, struct flight_slot *slot); /* that record is */
+/* The link is silent for too long. */
+bool unanswered_status(struct drain *d);      /* true: it is only our status that is not answered, and given up */
+bool unanswered_asks(struct drain *d);        /* true: the status is said, and one more ack_timeout waited */
+void unanswered_link_silent(struct drain *d); /* it is given up now; before the lanes hear of it */
 
 /* --- judge.c --------------------------------------------------------------------------------------------------- */
 

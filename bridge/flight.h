@@ -31,7 +31,9 @@ struct flight_slot {
 	int64_t due_ms;                 /* WAITING: not before */
 	uint32_t topic;                 /* flight_topic(); 0: not asked yet */
 	uint16_t refusals;
-	uint8_t proofs; /* that the upstream ends the link over it (suspect.c) */
+	uint8_t proofs;      /* that the upstream ends the link over it (suspect.c) */
+	uint8_t silences;    /* links that were given up while it waited longest for an answer; */
+	uint8_t passed_over; /* of them, those that answered what was sent later (unanswered.c) */
 	uint8_t phase;
 	bool late;   /* it waited in the store while the link was down */
 	bool again;  /* given to an uplink before: the upstream may have it already */

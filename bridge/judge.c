@@ -67,7 +67,8 @@ static int set_part_aside(struct drain *d, struct crate *c, uint8_t code)
 /* It may be one record of a crate that is to blame, and not its topic. */
 static bool blames_content(uint8_t code)
 {
-	return code == 0x80 || code == 0x83 || code == 0x95 || code == 0x99 || code == VERDICT_HANGS_UP;
+	return code == 0x80 || code == 0x83 || code == 0x95 || code == 0x99 || code == VERDICT_HANGS_UP ||
+	       code == VERDICT_NEVER_ANSWERS;
 }
 
 void judge_aside(struct drain *d, struct lane *l, struct flight_slot *slot, uint8_t code)
@@ -127,6 +128,8 @@ bool judge_settled(struct drain *d, uint32_t tag)
 		return false;
 	d->counts.acknowledged += slot->crate ? crate_part(slot->crate) : 1;
 	suspect_taken(d, slot);
+	unanswered_heard(d, slot->sent_ms);
+	unanswered_taken(d, slot);
 	window_acked(&d->window, slot->sent_ms, d->now_ms, pump_window(d));
 	judge_done(l, slot);
 	return true;
@@ -140,6 +143,7 @@ bool judge_refused(struct drain *d, uint32_t tag, uint8_t code)
 
 	if (!slot)
 		return false;
+	unanswered_heard(d, slot->sent_ms);
 	if (verdict == VERDICT_HOLD) { /* it says nothing about this record */
 		if (d->hold_until_ms <= d->now_ms)
 			d->hold_until_ms = d->now_ms + HOLD_MS + (int64_t)d->env.random() % HOLD_MS;

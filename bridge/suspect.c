@@ -6,9 +6,9 @@
  * Suspicion: SUSPECT_ENDS links in a row were ended from the other side, and a lane got no further. Until all that was
  * in flight of it is answered, one record at a time is in flight, on a link that has held for a while.
  * Proof: SUSPECT_PROOFS links ended so under the same record, soon after it was sent, and each had held for longer than
- * the one before. A link that ends while nothing of ours is in flight ends by itself: then nothing is proven, and records
- * go as ever. A record that is proven is set aside. For the next one of its topic, one end is enough, until one of that
- * topic is taken.
+ * the one before, and just answered something else. A link that ends while nothing of ours is in flight ends by itself:
+ * then nothing is proven, and records go as ever. A record that is proven is set aside. For the next one of its topic,
+ * one end is enough, until one of that topic is taken.
  *
  * A server that ends every link, whatever is sent, has no record to blame: so none is set aside on a link that brought
  * no answer to anything else, be it the status. Where that is missing, the record stands back until another was taken.
@@ -135,10 +135,28 @@ bool suspect_alone(const struct drain *d)
 	return false;
 }
 
-bool suspect_waits(const struct drain *d, int64_t *due_ms)
+static int64_t held_until_ms(const struct drain *d)
 {
-	*due_ms = d->up_ms + (d->suspect.hold_ms > 0 ? d->suspect.hold_ms : PROVEN_MS);
-	return suspect_alone(d) && (d->status_sent_ms >= 0 || d->now_ms < *due_ms);
+	return d->up_ms + (d->suspect.hold_ms > 0 ? d->suspect.hold_ms : PROVEN_MS);
+}
+
+/* The way may have fallen silent since its welcome, and what ends such a link is not the record. So the status is said
+ * just before it, where it is known to be taken, and nothing goes until it is answered. */
+static bool lives(struct drain *d)
+{
+	struct suspect *s = &d->suspect;
+
+	if (!s->asked && d->status_topic[0] && s->status_ends == 0) {
+		s->asked = true;
+		greet_online(d, "reconnect");
+	}
+	return d->status_sent_ms < 0;
+}
+
+bool suspect_waits(struct drain *d, int64_t *due_ms)
+{
+	*due_ms = held_until_ms(d);
+	return suspect_alone(d) && (d->status_sent_ms >= 0 || d->now_ms < *due_ms || !lives(d));
 }
 
 /* --- proof --------------------------------------------------------------------------------------------------------- */
@@ -184,18 +202,26 @@ void suspect_answered(struct drain *d)
 		flight_retry(&d->lanes[s->stood_back_lane].flight, slot, 0);
 }
 
+static int64_t hold_for(const struct flight_slot *slot)
+{
+	static const int64_t times[SUSPECT_PROOFS + 1] = {1, 3, 6, 6};
+
+	return PROVEN_MS * times[slot->proofs];
+}
+
 static void strike(struct drain *d, struct flight_slot *slot, uint8_t code)
 {
 	struct suspect *s = &d->suspect;
 
-	slot->proofs++;
-	s->hold_ms = PROVEN_MS * (slot->proofs == 1 ? 3 : 6);
-	if (slot->proofs < SUSPECT_PROOFS && !known_topic(s, flight_topic(slot)))
-		return;
-	if (!s->evidence) {
+	if (!s->evidence || d->resuming) {
 		stand_back(d, slot);
 		return;
 	}
+	if (slot->sent_ms - d->up_ms >= hold_for(slot))
+		slot->proofs++;
+	s->hold_ms = hold_for(slot);
+	if (slot->proofs < SUSPECT_PROOFS && !known_topic(s, flight_topic(slot)))
+		return;
 	remember_topic(s, flight_topic(slot));
 	log_warn("upstream=%s ends the link over seq=%llu; it is set aside", d->opts->head.name,
 		(unsigned long long)slot->seq);
@@ -211,9 +237,15 @@ void suspect_taken(struct drain *d, struct flight_slot *slot)
 {
 	if (d->suspect.topic_next > 0)
 		forget_topic(&d->suspect, flight_topic(slot));
+	if (slot->proofs > 0) /* what others bring says nothing of it */
+		d->suspect.hold_ms = 0;
 	slot->proofs = 0;
-	d->suspect.hold_ms = 0;
 	suspect_answered(d);
+}
+
+void suspect_link_up(struct drain *d)
+{
+	d->suspect.evidence = d->suspect.asked = false;
 }
 
 /* --- the end of a link ---------------------------------------------------------------------------------------------- */
@@ -274,7 +306,6 @@ void suspect_link_ended(struct drain *d, const struct uplink_event *e)
 		else
 			count_ends(d);
 	}
-	d->suspect.evidence = false;
 }
 
 /* --- the status ----------------------------------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@ static const struct row {
 	{0x9c, VERDICT_RETRY, VERDICT_ELSEWHERE, "use another server"},
 	{0x9d, VERDICT_RETRY, VERDICT_ELSEWHERE, "server moved"},
 	{0x9f, VERDICT_RETRY, VERDICT_LATER, "connection rate exceeded"},
+	{VERDICT_NEVER_ANSWERS, VERDICT_QUARANTINE, VERDICT_SOON, "never acknowledged; the upstream may have it"},
 	{VERDICT_HANGS_UP, VERDICT_QUARANTINE, VERDICT_SOON, "the upstream ends the connection over it"},
 };
 

@@ -11,8 +11,8 @@ enum verdict {
 	VERDICT_QUARANTINE, /* no second try can help */
 };
 
-/* Not one of MQTT 5's: it gives no code, and ends the connection instead. */
-enum { VERDICT_HANGS_UP = 0xfe };
+/* Not MQTT 5's: it gives no code, and ends the connection instead; or it says nothing at all. */
+enum { VERDICT_HANGS_UP = 0xfe, VERDICT_NEVER_ANSWERS = 0xfd };
 
 enum verdict verdict_of_publish(uint8_t code);
 

@@ -2,6 +2,11 @@
 /* How long a link may be silent, and when it is to be looked after next. */
 #include "bridge/drain_state.h"
 
+static int64_t latest(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* Silence is measured from the last acknowledgement, so that a slow link that moves is not cut; a single record that
  * is never answered is given three times as long. */
 int64_t vigil_silent_ms(const struct drain *d)
@@ -14,8 +19,8 @@ int64_t vigil_silent_ms(const struct drain *d)
 		oldest = d->up_ms;
 	if (oldest < 0)
 		return -1;
-	quiet = (oldest > d->heard_ms ? oldest : d->heard_ms) + d->opts->ack_timeout_ms;
-	lone = oldest + 3 * d->opts->ack_timeout_ms;
+	quiet = latest(latest(oldest, d->heard_ms), d->unanswered.asked_ms) + d->opts->ack_timeout_ms;
+	lone = oldest + VIGIL_LONE * d->opts->ack_timeout_ms;
 	return quiet < lone ? quiet : lone;
 }
 
