@@ -10,9 +10,15 @@ int generation_new(struct generation **out, struct gateway_opts *opts)
 
 	if (!g)
 		return -ENOMEM;
-	*g = (struct generation){opts, 1};
+	*g = (struct generation){.opts = opts, .refs = 1};
 	*out = g;
 	return 0;
+}
+
+void generation_keep_fixed(struct generation *g, struct generation *running)
+{
+	gateway_keep_fixed(g->opts, running->opts);
+	g->fixed = generation_ref(running->fixed ? running->fixed : running);
 }
 
 struct generation *generation_ref(struct generation *g)
@@ -26,5 +32,6 @@ void generation_unref(struct generation *g)
 	if (!g || --g->refs > 0)
 		return;
 	gateway_opts_free(g->opts);
+	generation_unref(g->fixed);
 	free(g);
 }

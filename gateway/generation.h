@@ -11,10 +11,13 @@
 
 struct generation {
 	struct gateway_opts *opts;
+	struct generation *fixed; /* which its fixed part is of; NULL: it is its own */
 	unsigned refs;
 };
 
 int generation_new(struct generation **out, struct gateway_opts *opts); /* takes opts when it returns 0 */
+/* What only a start can change (gateway_fixed_text()) stays in g as it is in `running`. */
+void generation_keep_fixed(struct generation *g, struct generation *running);
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation *g); /* NULL is fine */
 

@@ -23,16 +23,18 @@ static void tell_reloading(const struct clock *clock)
 	notify_send(state);
 }
 
-static void warn_of_what_needs_a_restart(const struct gateway_opts *old, const struct gateway_opts *fresh, FILE *out)
+/* Upstreams that begin now have to find the store that is open, and lines the site that all others are of. */
+static void keep_what_needs_a_restart(struct generation *fresh, struct generation *running, FILE *out)
 {
 	static const char sentence[] =
 		"changed settings of site, control, store and what the broker keeps take effect at the next start";
-	char *was = gateway_fixed_text(old), *is = gateway_fixed_text(fresh);
+	char *was = gateway_fixed_text(running->opts), *is = gateway_fixed_text(fresh->opts);
 
-	if (was && is && strcmp(was, is) != 0) {
+	if (!was || !is || strcmp(was, is) != 0) {
 		log_warn("reload=partial; %s", sentence);
 		if (out != stderr)
 			fprintf(out, "%s\n", sentence);
+		generation_keep_fixed(fresh, running);
 	}
 	free(was);
 	free(is);
@@ -111,7 +113,7 @@ int gateway_reload(struct gateway *g, FILE *out)
 		r = -ENOMEM;
 		refused(g, strerror(ENOMEM));
 	} else {
-		warn_of_what_needs_a_restart(g->gen->opts, opts, out);
+		keep_what_needs_a_restart(gen, g->gen, out);
 		r = apply(g, gen);
 		log_info("reload=done lines=%zu upstreams=%zu result=\"%s\"", field_lines(g->field),
 			upstreams_count(g->upstreams), r < 0 ? strerror(-r) : "all is as the file says");

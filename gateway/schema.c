@@ -252,6 +252,18 @@ char *gateway_fixed_text(const struct gateway_opts *o)
 	return sheet_close_take(&s);
 }
 
+void gateway_keep_fixed(struct gateway_opts *o, const struct gateway_opts *running)
+{
+	o->site = running->site;
+	o->control = running->control;
+	o->store = running->store;
+	o->broker.state_dir = running->broker.state_dir;
+	o->broker.durable = running->broker.durable;
+	o->broker.state_bytes = running->broker.state_bytes;
+	o->broker.state_memory = running->broker.state_memory;
+	o->broker.state_preallocate = running->broker.state_preallocate;
+}
+
 void gateway_hash(const struct gateway_opts *o, char out[GATEWAY_HASH])
 {
 	uint64_t h = 14695981039346656037u;

@@ -55,10 +55,12 @@ size_t gateway_point_topic(char *out, size_t cap, const struct gateway_opts *o, 
 	const struct device_opts *d, const struct point_opts *p);
 
 /* YAML that is equal exactly when the part reads the same: a line with its devices, an upstream, and what a reload
- * cannot change (site, control, store). To be freed; NULL: no memory. */
+ * cannot change (site, control, store, where and how the broker keeps its state). To be freed; NULL: no memory. */
 char *gateway_line_text(const struct gateway_opts *o, const struct line_opts *l);
 char *gateway_upstream_text(const struct gateway_opts *o, const struct bridge_opts *u);
 char *gateway_fixed_text(const struct gateway_opts *o);
+/* That last part of o becomes what `running` has, in whose memory it then lies. */
+void gateway_keep_fixed(struct gateway_opts *o, const struct gateway_opts *running);
 
 /* Equal exactly when all of it reads the same: 16 digits, terminated; empty: no memory. */
 enum { GATEWAY_HASH = 17 };

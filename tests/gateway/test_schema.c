@@ -4,6 +4,7 @@
 #include "config/dump.h"
 #include "config/node.h"
 #include "config/report.h"
+#include "gateway/generation.h"
 #include "gateway/schema.h"
 
 #include <ctype.h>
@@ -339,6 +340,46 @@ static void text_of_a_part_changes_with_that_part_alone(void **state)
 	}
 }
 
+static struct generation *generation_of(const char *name, const char *store)
+{
+	char absolute[4096], named[4096], text[4096];
+	struct generation *g;
+	struct loaded l;
+
+	replace(absolute, sizeof(absolute), site, "secrets/cloud", "/s");
+	replace(named, sizeof(named), absolute, "plant-04", name);
+	replace(text, sizeof(text), named, "dir: data", store);
+	assert_int_equal(load(&l, text, ""), 0);
+	assert_int_equal(generation_new(&g, l.o), 0);
+	l.o = NULL;
+	unload(&l);
+	return g;
+}
+
+static char *cloud_of(const struct generation *g)
+{
+	return gateway_upstream_text(g->opts, g->opts->upstreams.items);
+}
+
+static void what_only_a_start_can_change_stays_over_reloads(void **state)
+{
+	struct generation *first = generation_of("plant-04", "dir: /d, thin: [{topics: \"p/#\"}]"),
+			  *second = generation_of("plant-05", "dir: /e"), *third = generation_of("plant-06", "dir: /f");
+	char *fixed = gateway_fixed_text(first->opts), *cloud = cloud_of(first);
+
+	(void)state;
+	generation_keep_fixed(second, first);
+	generation_unref(first);
+	assert_string_equal(second->opts->store.dir, "/d");
+	assert_false(differ(gateway_fixed_text(second->opts), strdup(fixed)));
+	assert_false(differ(cloud_of(second), cloud));
+	generation_keep_fixed(third, second);
+	generation_unref(second);
+	assert_string_equal(third->opts->site, "plant-04");
+	assert_false(differ(gateway_fixed_text(third->opts), fixed));
+	generation_unref(third);
+}
+
 static void upstream_arrives_in_its_process_as_it_left(void **state)
 {
 	struct loaded l;
@@ -376,6 +417,7 @@ int main(void)
 		cmocka_unit_test(paths_count_from_the_folder_of_the_file),
 		cmocka_unit_test(effective_configuration_loads_to_the_same),
 		cmocka_unit_test(text_of_a_part_changes_with_that_part_alone),
+		cmocka_unit_test(what_only_a_start_can_change_stays_over_reloads),
 		cmocka_unit_test(upstream_arrives_in_its_process_as_it_left),
 	};
 

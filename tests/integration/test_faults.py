@@ -179,6 +179,21 @@ def sighup_changes_what_changed_and_nothing_else():
         return site.check()
 
 
+def sighup_leaves_the_store_where_it_is():
+    with Site() as site:
+        site.build(field=False)
+        site.load(rate=100)
+        wait(lambda: site.acked() > 100, 30, "some are acknowledged")
+        mark = len(site.gateway.text())
+        site.configure(bridge="rate: 100000", data=site.dir / "elsewhere")
+        site.gateway.signal(signal.SIGHUP)
+        wait(lambda: "reload=done" in site.gateway.text(mark), 20, "it is read again")
+        if "reload=partial" not in site.gateway.text(mark):
+            raise Failed("nobody was told that the store stays")
+        site.settle()
+        return site.check()
+
+
 def on_small_disk(site, store):
     """A gateway whose store is on a file system of 24 MB of its own; where that can be filled."""
     inside = "mount -t tmpfs -o size=24m none \"$0\" && exec \"$@\""
@@ -240,5 +255,5 @@ if __name__ == "__main__":
                   dead_slave_does_not_slow_its_neighbour, replies_gone_wrong_never_become_values,
                   vanished_port_is_bad_and_comes_back, sigterm_drains_and_says_goodbye,
                   sigterm_without_a_link_ends_in_time_and_keeps_everything,
-                  sighup_changes_what_changed_and_nothing_else,
+                  sighup_changes_what_changed_and_nothing_else, sighup_leaves_the_store_where_it_is,
                   full_disk_is_not_even_noticed_by_a_preallocated_queue, full_disk_acknowledges_nothing_and_recovers]))
