@@ -58,6 +58,7 @@ struct bridge {
 };
 
 static void spawn(struct bridge *b);
+static void hear(struct bridge *b, const struct wire_word *word);
 
 static struct bridge *of_due(struct loop_timer *t)
 {
@@ -95,6 +96,13 @@ static void describe_end(const siginfo_t *info, char *out, size_t cap)
 		snprintf(out, cap, "its process was ended by signal %d", info->si_status);
 }
 
+/* From here on nobody says anything to it: its number may soon be that of a client. */
+static void close_words(struct bridge *b)
+{
+	close_watch(b, &b->sock);
+	b->wire.fd = -1;
+}
+
 static void reap(struct bridge *b, siginfo_t *info)
 {
 	memset(info, 0, sizeof(*info));
@@ -102,7 +110,7 @@ static void reap(struct bridge *b, siginfo_t *info)
 		;
 	b->pid = b->stats.pid = 0;
 	close_watch(b, &b->ended);
-	close_watch(b, &b->sock);
+	close_words(b);
 	intake_close(&b->intake);
 	loop_disarm(b->loop, &b->due);
 	b->phase = RESTING;
@@ -129,6 +137,15 @@ static bool renews_itself(const struct bridge *b, const siginfo_t *info)
 	return info->si_code == CLD_EXITED && info->si_status == 0 && loop_now_ms(b->loop) - b->started_ms >= STEADY_MS;
 }
 
+/* What it had said before it ended: an acknowledgement among it that was passed over would be a duplicate. */
+static void hear_last_words(struct bridge *b)
+{
+	struct wire_word word;
+
+	while (wire_receive(&b->wire, &word) == 0)
+		hear(b, &word);
+}
+
 static void on_ended(struct loop_watch *w, uint32_t events)
 {
 	struct bridge *b = (struct bridge *)((char *)w - offsetof(struct bridge, ended));
@@ -136,6 +153,7 @@ static void on_ended(struct loop_watch *w, uint32_t events)
 	char why[96];
 
 	(void)events;
+	hear_last_words(b);
 	reap(b, &info);
 	describe_end(&info, why, sizeof(why));
 	if (!b->stopping && renews_itself(b, &info)) {
@@ -297,7 +315,7 @@ static void on_sock(struct loop_watch *w, uint32_t events)
 		hear(b, &word);
 	}
 	if (r == WIRE_ENDED)
-		close_watch(b, &b->sock); /* the pidfd tells the rest */
+		close_words(b); /* the pidfd tells the rest */
 	else if (r < 0)
 		kill_process(b, "speaks nonsense");
 }
