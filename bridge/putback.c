@@ -106,6 +106,21 @@ static int each_line(const char *path, int (*each)(void *ctx, const char *text, 
 
 /* --- new files ------------------------------------------------------------------------------------------------------- */
 
+/* Made by us: the directory belongs to another where we are root, and a link of his is not written through. */
+static FILE *open_temp(const struct move *m)
+{
+	int fd;
+	FILE *f;
+
+	if (unlink(m->temp) < 0 && errno != ENOENT)
+		return NULL;
+	fd = open(m->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (fd >= 0 && !f)
+		close(fd);
+	return f;
+}
+
 /* Whoever puts back may be root; the bridge, which must be able to write it, is whom the directory belongs to. */
 static int give_away(const struct move *m, int fd)
 {
@@ -167,7 +182,7 @@ static int sift_line(void *ctx, const char *text, size_t len)
 
 static int take_out(const struct move *m, const char *path, const struct lines *moving)
 {
-	struct sift s = {moving, fopen(m->temp, "we"), 0, 0};
+	struct sift s = {moving, open_temp(m), 0, 0};
 	int r;
 
 	if (!s.to)
@@ -288,7 +303,7 @@ static int begin(const struct move *m, struct choice *c)
 		r = each_line(m->now, choose, c);
 	if (r < 0 || c->lines.count == 0)
 		return r;
-	f = fopen(m->temp, "we");
+	f = open_temp(m);
 	if (!f)
 		return -errno;
 	r = finish_file(m, f, write_run(f, c));

@@ -197,7 +197,7 @@ int quarantine_lock(const char *path, int flags, bool wait)
 {
 	for (;;) {
 		struct stat there, ours;
-		int fd = open(path, flags | O_CLOEXEC, 0640), r;
+		int fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0640), r;
 
 		if (fd < 0)
 			return -errno;

@@ -22,15 +22,16 @@ int quarantine_open(struct quarantine **out, const char *dir, const char *upstre
 void quarantine_close(struct quarantine *q); /* NULL is fine */
 int quarantine_keep(struct quarantine *q, const struct aside *a);
 
-/* Writes all lines to out (NULL: counts them), the older file first, and with `drop` removes them then, unless they could not be written.
- * Also while a bridge has the file: what it keeps meanwhile goes to a new one. The number of lines, or -errno. */
+/* Writes all lines to out (NULL: counts them), the older file first, and with `drop` removes them then, unless they
+ * could not be written. Also while a bridge has the file: what it keeps meanwhile goes to a new one. The number of
+ * lines, or -errno. */
 long quarantine_print(const char *dir, const char *upstream, FILE *out, bool drop);
 
 /* The path of the file, or with `old` of the one before it; false: it does not fit. */
 bool quarantine_path(char *out, size_t cap, const char *dir, const char *upstream, bool old);
 
 /* The file, opened with these flags and locked, so that it neither grows nor moves meanwhile: a descriptor, -ENOENT,
- * -EWOULDBLOCK where it is not to be waited for, or -errno. */
+ * -ELOOP for a link, which whoever is root must not follow, -EWOULDBLOCK where it is not to be waited for, or -errno. */
 int quarantine_lock(const char *path, int flags, bool wait);
 int quarantine_sync_dir(const char *path); /* what was renamed, made or removed beside path is so on the disk */
 

@@ -220,6 +220,29 @@ static void a_line_that_cannot_be_read_stays(void **state)
 	assert_int_equal(in_quarantine(b), 1);
 }
 
+/* Of a service that somebody took over, whose records root puts back. */
+static void no_link_is_written_through(void **state)
+{
+	struct bench *b = *state;
+	char path[256], target[256];
+	struct stat st;
+
+	snprintf(target, sizeof(target), "%s/target", b->dir);
+	close(open(target, O_WRONLY | O_CREAT, 0600));
+	assert_int_equal(truncate(target, 7), 0);
+	keep(b, 1);
+	keep(b, 2);
+	assert_true(requeue_path(path, sizeof(path), b->dir, "cloud", "temp"));
+	assert_int_equal(symlink(target, path), 0);
+	assert_int_equal(put_back(b, (const uint64_t[]){1}, 1), 1);
+	assert_int_equal(stat(target, &st), 0);
+	assert_int_equal(st.st_size, 7);
+	assert_true(quarantine_path(path, sizeof(path), b->dir, "cloud", false));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink(target, path), 0);
+	assert_int_equal(putback_move(b->dir, &b->opts, NULL, 0, &b->count), -ELOOP);
+}
+
 /* --- a move that was ended -------------------------------------------------------------------------------------------- */
 
 static void copy_file(const char *from, const char *to)
@@ -386,6 +409,7 @@ int main(void)
 		TEST(what_no_rule_sends_stays_and_a_gap_record_goes),
 		TEST(of_two_under_one_seq_one_stays_for_later),
 		TEST(a_line_that_cannot_be_read_stays),
+		TEST(no_link_is_written_through),
 		TEST(a_move_that_was_ended_anywhere_is_finished),
 		TEST(the_next_move_finishes_the_one_before_it_first),
 		TEST(while_another_moves_the_bridge_does_not_wait),
