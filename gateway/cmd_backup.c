@@ -19,6 +19,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <libgen.h>
@@ -111,11 +112,23 @@ static int add_config(FILE *to, const char *config, int64_t wall_ms)
 	return r == 0 ? add_all(to, conf_d, "", ".yaml", "etc/conf.d", wall_ms) : r;
 }
 
+/* For its owner alone: all that clients said is in it, and how they are known. */
+static int open_archive(FILE **out, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), r;
+
+	*out = fd < 0 ? NULL : fdopen(fd, "w");
+	r = *out ? 0 : -errno;
+	if (fd >= 0 && !*out)
+		close(fd);
+	return r;
+}
+
 static int pack(const struct job *j)
 {
 	int64_t wall_ms = clock_wall_ms(&clock_system);
-	FILE *to = fopen(j->file, "wxe");
-	int r = to ? 0 : -errno;
+	FILE *to;
+	int r = open_archive(&to, j->file);
 
 	for (int p = 0; r == 0 && p < N_PARTS; p++)
 		if (j->has[p])

@@ -87,6 +87,8 @@ def backup_under_load_has_all_that_was_acknowledged_before():
         before = site.account().acknowledged
         archive = site.dir / "archive.tar"
         said = tool(site, "backup", archive)
+        if archive.stat().st_mode & 0o077:
+            raise Failed(f"others may read the backup: {archive.stat().st_mode:o}")
         wait(lambda: load.stats()["acked"] > 2500, 30, "the publishers go on")
         load.kill()
         site.kill()
