@@ -29,35 +29,53 @@ bool durable_safe(const struct broker *b, struct tickets t)
 
 /* --- turns -------------------------------------------------------------------------------------------------- */
 
-static void turn_over(struct loop_task *t)
-{
-	struct durable *k = (struct durable *)((char *)t - offsetof(struct durable, turn_over));
-
-	k->ledger.ops->turn_over(k->ledger.ctx);
-}
-
 /* At the end of this turn, so that all of a packet is in one commit. */
 static void changed(struct broker *b)
 {
 	loop_later(b->loop, &b->durable.turn_over);
 }
 
-static void woke(struct loop_watch *w, uint32_t events)
+/* What waited for a commit, or for room. */
+static void go_on(struct broker *b)
 {
-	struct broker *b = (struct broker *)((char *)w - offsetof(struct broker, durable.watch));
-	struct durable *k = &b->durable;
-
-	(void)events;
-	k->committed = k->ledger.ops->committed(k->ledger.ctx);
 	owed_release(b);
 	orders_give(b);
 	acks_release(b);
 	arrivals_answer(b);
 	if (ours_waiting(b))
 		ours_retry(b);
-	hold_release(b, &k->waiters);
+	hold_release(b, &b->durable.waiters);
 	hold_release(b, &b->store_waiters); /* those whose answers were too many */
-	changed(b);                         /* the next batch may have waited for this one */
+}
+
+/* Is more safe than it was? */
+static bool hear(struct durable *k)
+{
+	uint64_t before = k->committed;
+
+	k->committed = k->ledger.ops->committed(k->ledger.ctx);
+	return k->committed != before;
+}
+
+/* What came back during the turn is heard in it: the next batch needs not wait for the next. */
+static void turn_over(struct loop_task *t)
+{
+	struct broker *b = (struct broker *)((char *)t - offsetof(struct broker, durable.turn_over));
+	struct durable *k = &b->durable;
+
+	if (hear(k))
+		go_on(b);
+	k->ledger.ops->turn_over(k->ledger.ctx);
+}
+
+static void woke(struct loop_watch *w, uint32_t events)
+{
+	struct broker *b = (struct broker *)((char *)w - offsetof(struct broker, durable.watch));
+
+	(void)events;
+	(void)hear(&b->durable);
+	go_on(b);   /* there may be room without a commit */
+	changed(b); /* the next batch may have waited for this one, or for its time */
 }
 
 /* --- entries ------------------------------------------------------------------------------------------------ */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Two gathers: one is filled while the writer commits the other. Each goes to the writer and comes back in a letter, so
  * nothing is shared but figures; the descriptor of the mailbox that they come back in is what wakes the broker. A mailbox
- * is readable exactly while letters wait, and the broker looks at what is committed only after it took them: no commit
- * can come between the two and be slept over. */
+ * is readable exactly while letters wait, and only committed(), whose caller acts on it, takes them: no commit is slept
+ * over. */
 #include "store/ledger.h"
 
 #include "base/log.h"
@@ -233,8 +233,6 @@ static void turn_over(void *ctx)
 	struct ledger_file *f = ctx;
 	int64_t now_us, due;
 
-	if (!f->idle && mailbox_waiting(&f->done) > 0)
-		committed(f);
 	atomic_store_explicit(&f->figures.waiting_bytes, gather_cost(f->now) + f->out_cost, memory_order_relaxed);
 	now_us = f->now->touched ? clock_mono_us(f->clock) : 0;
 	if (!look_at(f, now_us) || !f->idle)

@@ -105,6 +105,27 @@ static void what_is_dropped_before_it_is_handed_over_costs_no_commit(void **stat
 	assert_int_equal(s.elided, 100);
 }
 
+/* The end of a turn hands over, and takes nothing: who is woken by the commit has not been told of it yet. */
+static void a_commit_that_comes_back_during_a_turn_is_still_heard_after_it(void **state)
+{
+	struct ledger_rig *r = *state;
+	struct pollfd p = {.fd = r->seam.ops->wake_fd(r->seam.ctx), .events = POLLIN};
+	uint64_t ticket;
+
+	put(r, 1, 20);
+	ticket = r->seam.ops->ticket(r->seam.ctx);
+	ledger_rig_turn(r);
+	while (poll(&p, 1, 20000) == 1 && ledger_rig_committed(r) < ticket)
+		ledger_rig_turn(r); /* a letter that only said the time */
+	put(r, 2, 20);
+	ticket = r->seam.ops->ticket(r->seam.ctx);
+	ledger_rig_turn(r);
+	assert_int_equal(poll(&p, 1, 20000), 1);
+	ledger_rig_turn(r);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_true(ledger_rig_settle(r, ticket));
+}
+
 static void a_ticket_with_nothing_gathered_is_that_of_the_last_commit(void **state)
 {
 	struct ledger_rig *r = *state;
@@ -481,6 +502,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(numbers_ascend_and_are_never_given_out_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			what_is_dropped_before_it_is_handed_over_costs_no_commit, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_commit_that_comes_back_during_a_turn_is_still_heard_after_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_ticket_with_nothing_gathered_is_that_of_the_last_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_turn_is_committed_as_a_whole_or_not_at_all, setup, teardown),
