@@ -73,10 +73,25 @@ void log_line(enum log_level level, const char *fmt, ...)
 		return; /* nowhere left to say it */
 }
 
+/* How many bytes here are a character that is not seen, moves the cursor or turns round what follows: the control
+ * characters, U+0080 to U+009F among them, which some terminals obey, and the marks of direction and of no width. */
+static size_t unseen(const uint8_t *s, size_t left)
+{
+	if (s[0] < ' ' || s[0] == 0x7f)
+		return 1;
+	if (s[0] == 0xc2 && left >= 2 && s[1] < 0xa0)
+		return 2;
+	if (s[0] != 0xe2 || left < 3)
+		return 0;
+	if (s[1] == 0x80 && ((s[2] >= 0x8b && s[2] <= 0x8f) || (s[2] >= 0xa8 && s[2] <= 0xae)))
+		return 3;
+	return s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9 ? 3 : 0;
+}
+
 static bool plain(const uint8_t *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (s[i] <= ' ' || s[i] == '"' || s[i] == '\\' || s[i] == '=' || s[i] == 0x7f)
+		if (s[i] == ' ' || s[i] == '"' || s[i] == '\\' || s[i] == '=' || unseen(s + i, len - i) > 0)
 			return false;
 	return len > 0;
 }
@@ -85,7 +100,7 @@ const char *log_text(char *out, size_t cap, const void *text, size_t len)
 {
 	static const char hex[] = "0123456789abcdef";
 	const uint8_t *s = text;
-	size_t n = 0;
+	size_t n = 0, hidden = 0;
 
 	if (plain(s, len) && len < cap) {
 		memcpy(out, s, len);
@@ -99,7 +114,9 @@ const char *log_text(char *out, size_t cap, const void *text, size_t len)
 	}
 	out[n++] = '"';
 	for (size_t i = 0; i < len && n + 6 < cap; i++) {
-		if (s[i] < ' ' || s[i] == 0x7f) {
+		hidden = hidden > 0 ? hidden : unseen(s + i, len - i);
+		if (hidden > 0) {
+			hidden--;
 			out[n++] = '\\';
 			out[n++] = 'x';
 			out[n++] = hex[s[i] >> 4];

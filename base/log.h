@@ -21,7 +21,7 @@ bool log_wants(enum log_level level);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Writes text as a value into out (cut to fit, always terminated) and returns out: bare when it is plain, else in
- * double quotes with control bytes, quotes and backslashes escaped. */
+ * double quotes with what is not to be seen, quotes and backslashes escaped. */
 const char *log_text(char *out, size_t cap, const void *text, size_t len);
 
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)

@@ -55,3 +55,29 @@ bool utf8_ok(const void *text, size_t len)
 	}
 	return true;
 }
+
+static bool goes_on(uint8_t byte)
+{
+	return (byte & 0xc0) == 0x80;
+}
+
+size_t utf8_cut(const void *text, size_t len, size_t most)
+{
+	const uint8_t *s = text;
+
+	if (len <= most)
+		return len;
+	while (most > 0 && goes_on(s[most]))
+		most--;
+	return most;
+}
+
+size_t utf8_places(const void *text, size_t len)
+{
+	const uint8_t *s = text;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += !goes_on(s[i]);
+	return n;
+}

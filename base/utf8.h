@@ -11,5 +11,9 @@
 #include <stddef.h>
 
 bool utf8_ok(const void *text, size_t len);
+/* The most bytes of well-formed text, up to most, that do not end within a character. */
+size_t utf8_cut(const void *text, size_t len, size_t most);
+/* The places that well-formed text takes in a column, as far as that is one for each character. */
+size_t utf8_places(const void *text, size_t len);
 
 #endif

@@ -188,15 +188,14 @@ static int prove(struct auth *a, uint8_t out[CRYPTO_SHA256], const struct connec
 	return r;
 }
 
-/* Its address without the port: failures count for all ports of it. */
+/* Failures count for all ports of an address, and for all addresses of an IPv6 network, of which anybody has many. */
 static uint32_t address_of(const struct conn *c)
 {
+	uint64_t seed = c->broker->sessions.seed;
 	char text[PEER_ADDRESS_MAX];
-	const char *colon;
+	uint32_t key = census_key_of_text(seed, peer_address(c, text, sizeof(text)));
 
-	peer_address(c, text, sizeof(text));
-	colon = strncmp(text, "unix", 4) == 0 ? NULL : strrchr(text, ':');
-	return levels_hash(c->broker->sessions.seed, text, colon ? (size_t)(colon - text) : strlen(text));
+	return key != 0 ? key : levels_hash(seed, text, strlen(text));
 }
 
 static int start_job(struct auth *a, struct users *users, struct conn *c, const struct connect *m, const struct user *u,

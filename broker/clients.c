@@ -3,17 +3,20 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "broker/core.h"
 #include "broker/door.h"
+#include "broker/pace.h"
 #include "broker/page.h"
 #include "broker/peer.h"
+#include "broker/rate.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_MAX_LEN = 1024, ID_SHOWN = 40 };
+enum { LINE_MAX_LEN = 1024, NAME_SHOWN = 40, ID_COLUMN = 24, USER_COLUMN = 12 };
 
 struct clients {
 	broker_why_fn *done;
@@ -42,11 +45,6 @@ static const char *version_text(uint8_t version)
 	return version == 5 ? "5.0" : version == 4 ? "3.1.1" : "3.1";
 }
 
-static double rate(uint32_t count, int64_t ms)
-{
-	return ms > 0 ? count * 1000.0 / (double)ms : 0;
-}
-
 /* What the last column says: why this client gets less than it could. */
 static const char *remark(const struct session *s)
 {
@@ -54,6 +52,8 @@ static const char *remark(const struct session *s)
 
 	if (!c || c->doomed)
 		return "away";
+	if (rate_slows(c))
+		return "slowed: it publishes faster than it may (publish_rate, publish_byte_rate)";
 	if (c->held)
 		return "held back: what it publishes waits for others";
 	if (conn_choked(c))
@@ -63,22 +63,32 @@ static const char *remark(const struct session *s)
 	return "";
 }
 
-static void line(const struct broker *b, const struct session *s, FILE *out)
+/* A name in a column of so many characters, which a longer one passes. */
+static void column(FILE *out, const char *text, size_t len, int width)
+{
+	size_t cut = utf8_cut(text, len, NAME_SHOWN);
+	char shown[4 * NAME_SHOWN];
+	int places;
+
+	log_text(shown, sizeof(shown), text, cut);
+	places = (int)utf8_places(shown, strlen(shown)) + (cut < len ? 3 : 0);
+	fprintf(out, "%s%s%*s ", shown, cut < len ? "..." : "", places < width ? width - places : 0, "");
+}
+
+static void line(const struct session *s, FILE *out)
 {
 	const struct conn *c = s->conn;
-	int64_t up_ms = c ? broker_now_ms(b) - c->since_ms : 0;
-	char id[4 * ID_SHOWN], user[4 * ID_SHOWN] = "-", where[PEER_ADDRESS_MAX], in[32] = "-", to[32] = "-",
-					window[32] = "-";
+	struct pace pace = c ? pace_of(c) : (struct pace){0};
+	char where[PEER_ADDRESS_MAX], in[32] = "-", to[32] = "-", window[32] = "-";
 
-	log_text(id, sizeof(id), s->client_id, s->client_id_len < ID_SHOWN ? s->client_id_len : ID_SHOWN);
-	if (s->user)
-		log_text(user, sizeof(user), s->user, strnlen(s->user, ID_SHOWN));
 	if (c) {
-		snprintf(in, sizeof(in), "%.1f", rate(c->published, up_ms));
-		snprintf(to, sizeof(to), "%.1f", rate(c->delivered, up_ms));
+		snprintf(in, sizeof(in), "%.1f", pace.published);
+		snprintf(to, sizeof(to), "%.1f", pace.delivered);
 		snprintf(window, sizeof(window), "%u/%u", s->window.used, c->window_max);
 	}
-	fprintf(out, "%-24s %-12s %-5s %-22s %6u %9s %9s %11s %8u%c %8u  %s\n", id, user, version_text(s->version),
+	column(out, s->client_id, s->client_id_len, ID_COLUMN);
+	column(out, s->user ? s->user : "-", s->user ? strlen(s->user) : 1, USER_COLUMN);
+	fprintf(out, "%-5s %-22s %6u %9s %9s %11s %8u%c %8u  %s\n", version_text(s->version),
 		c ? peer_address(c, where, sizeof(where)) : "-", s->sub_count, in, to, window, session_queued(s),
 		page_kept(s) ? '*' : ' ', s->dropped, remark(s));
 }
@@ -86,7 +96,8 @@ static void line(const struct broker *b, const struct session *s, FILE *out)
 static void connection(const struct broker *b, const struct session *s, struct json *j)
 {
 	const struct conn *c = s->conn;
-	int64_t now_ms = broker_now_ms(b), up_ms = now_ms - c->since_ms;
+	struct pace pace = pace_of(c);
+	int64_t now_ms = broker_now_ms(b);
 	char where[PEER_ADDRESS_MAX];
 
 	json_key(j, "address");
@@ -100,7 +111,7 @@ static void connection(const struct broker *b, const struct session *s, struct j
 		json_text(j, c->door->mount, c->door->mount_len - 1);
 	}
 	json_key(j, "connected_ms");
-	json_int(j, up_ms);
+	json_int(j, now_ms - c->since_ms);
 	json_key(j, "silent_ms");
 	json_int(j, now_ms - c->last_rx_ms);
 	json_key(j, "keep_alive_s");
@@ -112,9 +123,9 @@ static void connection(const struct broker *b, const struct session *s, struct j
 	json_key(j, "delivered");
 	json_uint(j, c->delivered);
 	json_key(j, "published_per_s");
-	json_real32(j, (float)rate(c->published, up_ms));
+	json_real32(j, (float)pace.published);
 	json_key(j, "delivered_per_s");
-	json_real32(j, (float)rate(c->delivered, up_ms));
+	json_real32(j, (float)pace.delivered);
 	json_key(j, "remark");
 	json_str(j, remark(s));
 }
@@ -156,7 +167,7 @@ static void object(const struct broker *b, const struct session *s, struct json 
 static void write_json(const struct broker *b, const struct session *s, FILE *out)
 {
 	size_t cap = LINE_MAX_LEN + (size_t)s->client_id_len * 6; /* control bytes are escaped in six */
-	char small[LINE_MAX_LEN + 6 * ID_SHOWN], *buf = cap <= sizeof(small) ? small : malloc(cap);
+	char small[LINE_MAX_LEN + 6 * NAME_SHOWN], *buf = cap <= sizeof(small) ? small : malloc(cap);
 	struct json j = json_on(buf, buf ? cap : 0);
 
 	if (!buf)
@@ -184,7 +195,7 @@ static void write_all(const struct broker *b, const struct clients *q, FILE *out
 		if (q->json)
 			write_json(b, s, out);
 		else
-			line(b, s, out);
+			line(s, out);
 	}
 	if (count > shown)
 		fprintf(out, q->json ? "{\"more\":%u}\n" : "and %u more\n", count - shown);

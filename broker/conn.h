@@ -37,6 +37,10 @@ enum {
 	CONN_LINGER_BYTES = 16 * 1024 * 1024,
 };
 
+struct conn_tally {
+	uint32_t published, delivered;
+};
+
 struct conn {
 	struct loop_watch watch; /* fd -1: not watched, while held after a hang-up */
 	struct loop_timer timer; /* connect timeout, then keep alive and choking, then lingering */
@@ -61,9 +65,9 @@ struct conn {
 	};
 	uint32_t choked_ms; /* since when it does not drain: the clock's low bits, 0 it does */
 	uint32_t published, delivered;
-	uint32_t paced;      /* pace.c: what it had published a minute ago */
-	uint32_t address;    /* its key in broker->addresses; 0: not counted */
-	uint16_t window_max; /* the client's receive maximum, or ours */
+	struct conn_tally paced[2]; /* pace.c: of when all were looked at, and of the time before */
+	uint32_t address;           /* its key in broker->addresses; 0: not counted */
+	uint16_t window_max;        /* the client's receive maximum, or ours */
 	uint16_t keep_alive_s;
 	uint16_t in_flight; /* QoS 1, 2 from an MQTT 5 client, not answered in full */
 	uint8_t alias_max;  /* towards the client, at most ALIAS_OUT */

@@ -14,6 +14,7 @@
 #include "broker/mount.h"
 #include "broker/page.h"
 #include "broker/ration.h"
+#include "broker/refusal.h"
 #include "broker/unrest.h"
 #include "broker/will.h"
 #include "broker/words.h"
@@ -106,7 +107,6 @@ static int check_owner(const struct conn *c, const struct connect *m, const char
 	const struct session *s = known(c->broker, m->client_id);
 	size_t len = strlen(user);
 	bool same = m->client_id.len == len && memcmp(m->client_id.at, user, len) == 0;
-	char id[96];
 
 	if (c->door && c->door->client_id == BROKER_CLIENT_ID_USER && len > 0 && !same) {
 		words_say(words, "the client id must be the user name here, %.100s", user);
@@ -115,8 +115,6 @@ static int check_owner(const struct conn *c, const struct connect *m, const char
 	if (!s || !s->user || strcmp(s->user, user) == 0)
 		return 0;
 	words_say(words, "the session of this client id belongs to another user until it ends; take another client id");
-	log_warn("client=%s refused: its session belongs to user %s until it ends; take another client id",
-		log_text(id, sizeof(id), m->client_id.at, m->client_id.len), s->user);
 	return RC_NOT_AUTHORIZED;
 }
 
@@ -129,7 +127,7 @@ static int check_will(const struct conn *c, const struct connect *m, const char 
 	if (!m->will || (!bounds_reserve(m->will_topic) &&
 				acl_may(c->broker->acl, &who, BROKER_WRITE, topic, m->will_topic.len, NULL)))
 		return 0;
-	rights_refused(c->broker, &who, BROKER_WRITE, topic, m->will_topic.len);
+	rights_refused(c->broker, c, &who, BROKER_WRITE, m->will_topic);
 	words_deny(words, c, who.user, "leave a will to", m->will_topic);
 	return RC_NOT_AUTHORIZED;
 }
@@ -164,7 +162,8 @@ static int check_address(struct conn *c)
 		return 0;
 	key = census_key_of_text(b->sessions.seed, peer_address(c, text, sizeof(text)));
 	if (!conn_may_come(b, key)) {
-		unrest_saw(b, UNREST_CROWD, text, strlen(text));
+		peer_host(c, text, sizeof(text));
+		unrest_saw(b, UNREST_CROWD, NULL, (struct span){(const uint8_t *)text, strlen(text)}, "");
 		return RC_QUOTA;
 	}
 	c->address = key;
@@ -274,14 +273,17 @@ static void send_connack(struct conn *c, const struct connect *m, bool present, 
 
 /* The running connection of that name makes way. Its will goes out, unless the session is resumed and the will has
  * a delay (3.1.3.2.2). */
-static void take_over(struct session *s, bool clean)
+static void take_over(struct session *s, const struct conn *by, bool clean)
 {
 	bool resumed = !clean && session_persists(s);
 	struct conn *old = s->conn;
+	char address[PEER_ADDRESS_MAX], about[PEER_ADDRESS_MAX + 16];
 
 	log_debug("client=%s taken over by a new connection", s->client_id);
-	if (!old->doomed)
-		unrest_saw(s->broker, UNREST_TAKEN_OVER, s->client_id, s->client_id_len);
+	if (!old->doomed) {
+		snprintf(about, sizeof(about), ", now by %s", peer_address(by, address, sizeof(address)));
+		unrest_saw(s->broker, UNREST_TAKEN_OVER, old, session_name(s), about);
+	}
 	if (s->will && s->will->delay_s > 0 && !resumed)
 		s->will->delay_s = 0;
 	conn_close(old, RC_TAKEN_OVER, true);
@@ -349,7 +351,7 @@ static int open_session(struct conn *c, const struct connect *m, struct span id,
 	if (r < 0)
 		return r;
 	if (s && s->conn) {
-		take_over(s, m->clean);
+		take_over(s, c, m->clean);
 		s = known(b, id); /* it may have ended with its connection */
 	}
 	if (s && m->clean) {
@@ -406,8 +408,10 @@ static int let_in(struct conn *c, const struct connect *m, const char *user)
 		words_say(&words, "no more room for client ids and wills (session_memory)");
 	else if (!ledger_room(b, m, id))
 		words_say(&words, "what is kept on the disk is full (state_bytes)");
-	if (words.text[0] != '\0')
+	if (words.text[0] != '\0') {
+		refusal_tell(c, m, RC_QUOTA, &words);
 		return refuse(c, m, RC_QUOTA, &words);
+	}
 	set_terms(c, m);
 	if (open_session(c, m, id, user, &present) < 0) {
 		c->state = CONN_NEW;
@@ -419,7 +423,7 @@ static int let_in(struct conn *c, const struct connect *m, const char *user)
 	if (++b->stats.connected > b->stats.connected_max)
 		b->stats.connected_max = b->stats.connected;
 	if (m->client_id.len > 0)
-		unrest_saw(b, UNREST_COMES_BACK, c->session->client_id, c->session->client_id_len);
+		unrest_saw(b, UNREST_COMES_BACK, c, session_name(c->session), "");
 	send_connack(c, m, present && m->version != MQTT_31, m->client_id.len == 0 ? assigned : NULL);
 	conn_rearm(c);
 	if (present && !c->doomed)
@@ -450,9 +454,11 @@ int connect_packet(struct conn *c, struct packet *p)
 	if (r == 0)
 		r = check_owner(c, &m, user, &words);
 	if (r == 0)
-		r = check_will(c, &m, user, &words);
-	if (r == 0)
 		r = check_crowd(c, &m, user, &words);
+	if (r > 0)
+		refusal_tell(c, &m, (uint8_t)r, &words);
+	if (r == 0)
+		r = check_will(c, &m, user, &words); /* which is told as what may not be written */
 	if (r != 0)
 		return refuse(c, &m, r < 0 ? RC_UNAVAILABLE : (uint8_t)r, &words);
 	return let_in(c, &m, user);

@@ -122,7 +122,7 @@ struct broker {
 	uint32_t id_salt;
 	struct sys *sys;
 	struct unrest *unrest;
-	int64_t paced_ms;         /* pace.c: when all were looked at */
+	int64_t paced_ms[2];      /* pace.c: when all were looked at, and the time before */
 	broker_notice_fn *notice; /* NULL: nobody asked */
 	void *notice_ctx;
 	struct auth *auth;

@@ -103,7 +103,7 @@ static void refuse_address(struct broker *b, int fd, const struct sockaddr_stora
 	char host[NI_MAXHOST] = "unknown";
 
 	(void)getnameinfo((const struct sockaddr *)from, sizeof(*from), host, sizeof(host), NULL, 0, NI_NUMERICHOST);
-	unrest_saw(b, why, host, strlen(host));
+	unrest_saw(b, why, NULL, (struct span){(const uint8_t *)host, strlen(host)}, "");
 	turn_away(b, fd);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/orders.h"
 
+#include "base/utf8.h"
 #include "broker/core.h"
 #include "broker/entry.h"
 #include "broker/promise.h"
@@ -83,10 +84,7 @@ static void name(const struct broker *b, struct order *o)
 	size_t len;
 
 	broker_origin_name(b, o->msg, whole, sizeof(whole));
-	len = strlen(whole);
-	if (len >= sizeof(o->by))
-		for (len = sizeof(o->by) - 1; len > 0 && (whole[len] & 0xc0) == 0x80; len--)
-			;
+	len = utf8_cut(whole, strlen(whole), sizeof(o->by) - 1);
 	memcpy(o->by, whole, len);
 	o->by[len] = 0;
 }

@@ -24,7 +24,7 @@ static void judge(struct broker *b, struct session *s, uint32_t rate)
 	if (rate > PACE_LEAST * TENTHS && rate > (uint64_t)PACE_TIMES * usual) {
 		snprintf(about, sizeof(about), ": %u messages a second, where %s%u.%u are usual", rate / TENTHS,
 			s->usual > 0 ? "" : "of a new client at most ", usual / TENTHS, usual % TENTHS);
-		unrest_saw_about(b, UNREST_FLOODS, s->client_id, s->client_id_len, about);
+		unrest_saw(b, UNREST_FLOODS, s->conn, session_name(s), about);
 	}
 	s->usual = learn(s->usual, rate);
 }
@@ -32,16 +32,31 @@ static void judge(struct broker *b, struct session *s, uint32_t rate)
 /* A connection is judged by whole minutes: what it does in its first seconds says little. */
 void pace_look(struct broker *b)
 {
-	int64_t now_ms = broker_now_ms(b), since_ms = b->paced_ms;
+	int64_t now_ms = broker_now_ms(b), since_ms = b->paced_ms[0];
 
 	if (now_ms - since_ms < PACE_WINDOW_MS)
 		return;
-	b->paced_ms = now_ms;
+	b->paced_ms[1] = since_ms;
+	b->paced_ms[0] = now_ms;
 	for (struct conn *c = b->conns; c; c = c->next) {
-		uint32_t n = c->published - c->paced;
+		uint32_t n = c->published - c->paced[0].published;
 
-		c->paced = c->published;
+		c->paced[1] = c->paced[0];
+		c->paced[0] = (struct conn_tally){c->published, c->delivered};
 		if (c->state == CONN_LIVE && c->since_ms <= since_ms)
 			judge(b, c->session, (uint32_t)((uint64_t)n * 1000 * TENTHS / (uint64_t)(now_ms - since_ms)));
 	}
+}
+
+struct pace pace_of(const struct conn *c)
+{
+	int64_t since_ms = c->broker->paced_ms[1], ms;
+
+	if (c->since_ms > since_ms)
+		since_ms = c->since_ms;
+	ms = broker_now_ms(c->broker) - since_ms;
+	if (ms <= 0)
+		return (struct pace){0};
+	return (struct pace){(uint32_t)(c->published - c->paced[1].published) * 1000.0 / (double)ms,
+		(uint32_t)(c->delivered - c->paced[1].delivered) * 1000.0 / (double)ms};
 }

@@ -76,6 +76,17 @@ const char *peer_address(const struct conn *c, char *out, size_t cap)
 	return out;
 }
 
+const char *peer_host(const struct conn *c, char *out, size_t cap)
+{
+	char *colon;
+
+	peer_address(c, out, cap);
+	colon = strncmp(out, "unix", 4) == 0 ? NULL : strrchr(out, ':');
+	if (colon)
+		*colon = '\0';
+	return out;
+}
+
 /* The name that the system has for the uid: a look into /etc/passwd, once per CONNECT at a unix socket. */
 static bool user_of_uid(const struct conn *c, char *out, size_t cap)
 {

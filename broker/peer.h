@@ -15,6 +15,7 @@ enum { PEER_ADDRESS_MAX = 56, PEER_USER_MAX = 256 };
 /* "192.0.2.1:4711", "[2001:db8::1]:4711", "unix", "unix:1000" (its uid); what a trusted proxy says goes first. Returns
  * out. */
 const char *peer_address(const struct conn *c, char *out, size_t cap);
+const char *peer_host(const struct conn *c, char *out, size_t cap); /* the same without the port */
 /* The user that the connection itself proves: by its certificate, or by the uid at a unix socket. false: none. */
 bool peer_user(const struct conn *c, char *out, size_t cap);
 

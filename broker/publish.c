@@ -98,7 +98,7 @@ static int deny(struct conn *c, const struct publish *pub)
 {
 	struct acl_who who = rights_who(c->session);
 
-	rights_refused(c->broker, &who, BROKER_WRITE, (const char *)pub->topic.at, pub->topic.len);
+	rights_refused(c->broker, c, &who, BROKER_WRITE, pub->topic);
 	return deny_by_rule(c, pub);
 }
 

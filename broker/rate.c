@@ -48,11 +48,19 @@ bool rate_allows(struct conn *c, size_t bytes)
 		return true;
 	if (rate_take(&c->paid_us, &terms, bytes, broker_now_ms(b)))
 		return true;
-	unrest_saw(b, UNREST_SLOWED, c->session->client_id, c->session->client_id_len);
+	unrest_saw(b, UNREST_SLOWED, c, session_name(c->session), "");
 	hold_conn(c, &b->rate_waiters);
 	if (!b->rate_timer.armed)
 		loop_arm(b->loop, &b->rate_timer, broker_now_ms(b) + TICK_MS);
 	return false;
+}
+
+/* Whatever else it might be held for: it has used up more than it may. */
+bool rate_slows(const struct conn *c)
+{
+	struct rate_terms terms = terms_of(c);
+
+	return c->held && (terms.messages > 0 || terms.bytes > 0) && c->paid_us > broker_now_ms(c->broker) * 1000;
 }
 
 /* All of them try again; those still ahead of their time are held again, which arms the timer. */

@@ -24,6 +24,7 @@ struct rate_terms {
 bool rate_take(int64_t *paid_us, const struct rate_terms *terms, size_t bytes, int64_t now_ms);
 
 bool rate_allows(struct conn *c, size_t bytes); /* false: c is held, and goes on by itself */
+bool rate_slows(const struct conn *c);          /* is it held for that now? */
 void rate_tick(struct loop_timer *t);           /* broker->rate_timer */
 
 #endif

@@ -123,15 +123,17 @@ static bool is_news(struct broker *b, const struct acl_who *who, enum broker_rig
 	return true;
 }
 
-void rights_refused(struct broker *b, const struct acl_who *who, enum broker_right right, const char *topic, size_t len)
+void rights_refused(
+	struct broker *b, const struct conn *c, const struct acl_who *who, enum broker_right right, struct span at)
 {
+	const char *topic = (const char *)at.at;
+	size_t len = at.len;
 	const char *place = acl_has_places(b->acl) ? acl_place_name(b->acl, who->place) : NULL;
 	char id[128], name[128] = "anonymous", by_way[128] = "", where[512];
-	struct span at = {(const uint8_t *)topic, len};
 	const struct acl_rule *by;
 
 	b->stats.acl_refused++;
-	unrest_saw_topic(b, UNREST_REFUSED, who->client_id, who->client_id_len, name_of(right), at);
+	unrest_saw_topic(b, UNREST_REFUSED, c, who, name_of(right), at);
 	if (!is_news(b, who, right, topic, len))
 		return;
 	acl_may(b->acl, who, right, topic, len, &by);
@@ -181,7 +183,7 @@ bool rights_write_slow(struct session *s, const struct route *r, const char *top
 		}
 	}
 	if (!may)
-		rights_refused(s->broker, &who, BROKER_WRITE, topic, len);
+		rights_refused(s->broker, s->conn, &who, BROKER_WRITE, (struct span){(const uint8_t *)topic, len});
 	return may;
 }
 
@@ -191,6 +193,6 @@ bool rights_subscribe(struct session *s, const char *filter, size_t len)
 
 	if (acl_may(s->broker->acl, &who, BROKER_SUBSCRIBE, filter, len, NULL))
 		return true;
-	rights_refused(s->broker, &who, BROKER_SUBSCRIBE, filter, len);
+	rights_refused(s->broker, s->conn, &who, BROKER_SUBSCRIBE, (struct span){(const uint8_t *)filter, len});
 	return false;
 }

@@ -9,11 +9,13 @@
 #ifndef BROKER_RIGHTS_H
 #define BROKER_RIGHTS_H
 
+#include "base/cursor.h"
 #include "broker/acl.h"
 
 #include <stddef.h>
 
 struct broker;
+struct conn;
 struct route;
 struct session;
 struct rights; /* of a session: what was asked already */
@@ -29,9 +31,9 @@ void rights_came_by(struct session *s, const struct door *d);       /* its conne
 bool rights_read_slow(const struct session *s, const char *topic, size_t len);
 bool rights_write_slow(struct session *s, const struct route *r, const char *topic, size_t len);
 bool rights_subscribe(struct session *s, const char *filter, size_t len);
-/* Counts and tells: this client was refused this. */
+/* Counts and tells: this client was refused this, on this connection; NULL: it has none. */
 void rights_refused(
-	struct broker *b, const struct acl_who *who, enum broker_right right, const char *topic, size_t len);
+	struct broker *b, const struct conn *c, const struct acl_who *who, enum broker_right right, struct span topic);
 void rights_forget(struct session *s); /* at its end, and when it gets another user */
 
 #endif

@@ -11,6 +11,7 @@
 #ifndef BROKER_SESSION_H
 #define BROKER_SESSION_H
 
+#include "base/cursor.h"
 #include "base/loop.h"
 #include "broker/leave.h"
 #include "broker/queue.h"
@@ -95,6 +96,11 @@ void session_init_timer(struct session *s);
 void session_rearm(struct session *s);                       /* its timer, while it is away */
 void sessions_unname(struct sessions *t, struct session *s); /* nobody finds it any more */
 void session_free(struct session *s);                        /* it has nothing any more */
+
+static inline struct span session_name(const struct session *s)
+{
+	return (struct span){(const uint8_t *)s->client_id, s->client_id_len};
+}
 
 static inline bool session_persists(const struct session *s)
 {

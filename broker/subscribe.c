@@ -293,10 +293,22 @@ static bool unsubscribe_one(struct session *s, const struct filter *f)
 	return true;
 }
 
+/* Of the first filter that was not there. */
+static void explain_absence(struct words *w, const struct conn *c, const struct filter *f, uint8_t code)
+{
+	if (code == RC_OK || w->text[0] != '\0' || !c->wordy)
+		return;
+	if (code == RC_BAD_FILTER)
+		words_filter(w, c, f->filter);
+	else if (code == RC_NO_SUBSCRIPTION)
+		words_absent(w, c, f->group, f->filter);
+}
+
 int unsubscribe_packet(struct conn *c, struct packet *p)
 {
 	struct subscribe sub;
 	struct filter f;
+	struct words words = {{0}};
 	uint8_t *codes;
 	int r = decode_unsubscribe(p->body, c->version, &sub);
 
@@ -305,9 +317,11 @@ int unsubscribe_packet(struct conn *c, struct packet *p)
 	codes = r == 0 ? broker_scratch(c->broker, SCRATCH_REPLY, sub.count) : NULL;
 	if (!codes)
 		return r != 0 ? r : RC_UNSPECIFIED;
-	for (size_t i = 0; next_filter(c, &sub, false, &f); i++)
+	for (size_t i = 0; next_filter(c, &sub, false, &f); i++) {
 		codes[i] = f.refuse != 0 ? f.refuse : unsubscribe_one(c->session, &f) ? RC_OK : RC_NO_SUBSCRIPTION;
+		explain_absence(&words, c, &f, codes[i]);
+	}
 	c->broker->turn.work += (uint32_t)sub.count;
-	r = send_codes(c, PKT_UNSUBACK, &sub, codes, (struct span){0}, (struct span){0});
+	r = send_codes(c, PKT_UNSUBACK, &sub, codes, (struct span){0}, words_span(&words));
 	return r == SUBACK_WAITS ? 0 : r;
 }

@@ -2,13 +2,16 @@
 #include "broker/unrest.h"
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "broker/core.h"
+#include "broker/peer.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { ID_SHOWN = 60, TOPIC_SHOWN = 120, TEXT_MAX = 1024 };
+enum { ID_SHOWN = 60, TOPIC_SHOWN = 120, USER_SHOWN = 60, TEXT_MAX = 1024 };
 
 static const struct {
 	uint32_t count; /* within the window, before it is said */
@@ -21,11 +24,13 @@ static const struct {
 	[UNREST_SLOWED] = {1, "client-slowed", "client",
 		"published faster than publish_rate and publish_byte_rate allow", "it is slowed"},
 	[UNREST_REFUSED] = {1, "client-refused", "client", "was refused what it published or subscribed to",
-		"weir why says where it stops"},
+		"the log says what rule that would need"},
 	[UNREST_FLOODS] = {1, "client-floods", "client", "published many times what it usually does",
 		"publish_rate would slow it"},
 	[UNREST_STRANGER] = {1, "address-refused", "address", "came to a listener that is for load balancers alone",
 		"`proxies` names those"},
+	[UNREST_NOT_LET_IN] = {1, "connect-refused", "address", "was not let in",
+		"its next attempts within the minute are counted only"},
 	[UNREST_CROWD] = {1, "address-refused", "address", "was refused a connection",
 		"max_connections_per_address and connect_rate_per_address say how many it may have"},
 };
@@ -54,12 +59,12 @@ void unrest_free(struct unrest *u)
 }
 
 /* FNV-1a with the broker's seed, so that a client cannot choose whose place it takes. */
-static uint64_t hash_of(uint64_t seed, enum unrest_kind kind, const char *s, size_t len)
+static uint64_t hash_of(uint64_t seed, enum unrest_kind kind, struct span name)
 {
 	uint64_t h = seed ^ 14695981039346656037u ^ (uint64_t)kind << 32;
 
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)s[i]) * 1099511628211u;
+	for (size_t i = 0; i < name.len; i++)
+		h = (h ^ name.at[i]) * 1099511628211u;
 	return h ^ h >> 29;
 }
 
@@ -93,21 +98,34 @@ static bool may_say(struct broker *b)
 	return false;
 }
 
-static void say(struct broker *b, enum unrest_kind kind, struct span client, const struct slot *s, const char *about)
+/* "", or how often and within what time. */
+static void say_times(const struct broker *b, const struct slot *s, char *out, size_t cap)
 {
-	char id[4 * ID_SHOWN], text[TEXT_MAX];
 	long long seconds = (broker_now_ms(b) - s->since_ms + 999) / 1000;
 
-	log_text(id, sizeof(id), client.at, client.len < ID_SHOWN ? client.len : ID_SHOWN);
-	snprintf(text, sizeof(text), "%s %s %s %u time%s within %lld s%s; %s", kinds[kind].who, id, kinds[kind].what,
-		s->count, s->count == 1 ? "" : "s", seconds > 0 ? seconds : 1, about, kinds[kind].advice);
+	out[0] = '\0';
+	if (s->count > 1)
+		snprintf(out, cap, " %u times within %lld s", s->count, seconds > 0 ? seconds : 1);
+}
+
+static void say(struct broker *b, enum unrest_kind kind, const struct conn *c, struct span name, const struct slot *s,
+	const char *about)
+{
+	char id[4 * ID_SHOWN], text[TEXT_MAX], times[64], at[PEER_ADDRESS_MAX] = "";
+
+	if (c)
+		peer_address(c, at, sizeof(at));
+	say_times(b, s, times, sizeof(times));
+	log_text(id, sizeof(id), name.at, utf8_cut(name.at, name.len, ID_SHOWN));
+	snprintf(text, sizeof(text), "%s %s%s%s%s %s%s%s; %s", kinds[kind].who, id, name.len > ID_SHOWN ? "..." : "",
+		c ? " at " : "", at, kinds[kind].what, times, about, kinds[kind].advice);
 	tell(b, kinds[kind].event, text);
 }
 
 /* What is to be said of it now; NULL: nothing. */
-static const struct slot *saw(struct broker *b, enum unrest_kind kind, const char *client, size_t len)
+static const struct slot *saw(struct broker *b, enum unrest_kind kind, struct span name)
 {
-	uint64_t hash = hash_of(b->sessions.seed, kind, client, len);
+	uint64_t hash = hash_of(b->sessions.seed, kind, name);
 	struct slot *s = &b->unrest->slot[hash % UNREST_SLOTS];
 	int64_t now_ms = broker_now_ms(b);
 
@@ -117,28 +135,26 @@ static const struct slot *saw(struct broker *b, enum unrest_kind kind, const cha
 	return s->count == kinds[kind].count && may_say(b) ? s : NULL;
 }
 
-void unrest_saw_about(struct broker *b, enum unrest_kind kind, const char *client, size_t len, const char *about)
+void unrest_saw(struct broker *b, enum unrest_kind kind, const struct conn *c, struct span name, const char *about)
 {
-	const struct slot *s = saw(b, kind, client, len);
+	const struct slot *s = saw(b, kind, name);
 
 	if (s)
-		say(b, kind, (struct span){(const uint8_t *)client, len}, s, about);
+		say(b, kind, c, name, s, about);
 }
 
-void unrest_saw(struct broker *b, enum unrest_kind kind, const char *client, size_t len)
+void unrest_saw_topic(struct broker *b, enum unrest_kind kind, const struct conn *c, const struct acl_who *who,
+	const char *verb, struct span topic)
 {
-	unrest_saw_about(b, kind, client, len, "");
-}
-
-void unrest_saw_topic(
-	struct broker *b, enum unrest_kind kind, const char *client, size_t len, const char *verb, struct span topic)
-{
-	const struct slot *s = saw(b, kind, client, len);
-	char shown[4 * TOPIC_SHOWN], about[4 * TOPIC_SHOWN + 32];
+	struct span name = {(const uint8_t *)who->client_id, who->client_id_len};
+	const struct slot *s = saw(b, kind, name);
+	char shown[4 * TOPIC_SHOWN], user[4 * USER_SHOWN], about[sizeof(shown) + sizeof(user) + 64];
 
 	if (!s)
 		return;
-	log_text(shown, sizeof(shown), topic.at, topic.len < TOPIC_SHOWN ? topic.len : TOPIC_SHOWN);
-	snprintf(about, sizeof(about), ": %s %s", verb, shown);
-	say(b, kind, (struct span){(const uint8_t *)client, len}, s, about);
+	log_text(shown, sizeof(shown), topic.at, utf8_cut(topic.at, topic.len, TOPIC_SHOWN));
+	log_text(user, sizeof(user), who->user, who->user ? utf8_cut(who->user, strlen(who->user), USER_SHOWN) : 0);
+	snprintf(about, sizeof(about), ": %s %s, %s%s", verb, shown, who->user ? "as user " : "without a user name",
+		who->user ? user : "");
+	say(b, kind, c, name, s, about);
 }

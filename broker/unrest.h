@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* unrest.h - what is unusual about a client and nobody would otherwise hear of: it comes back again and again, two
  * clients fight for one id, an address has too many connections or comes where only load balancers may, it is slowed for
- * publishing too fast, it publishes many times what it usually does, it publishes or subscribes where it may not.
+ * publishing too fast, it publishes many times what it usually does, it publishes or subscribes where it may not, it is not
+ * let in.
  *
  * Owner     broker thread.
  * Memory    a fixed table, found by a hash of client id and kind; a newer client takes the place of an older one that
@@ -18,7 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct acl_who;
 struct broker;
+struct conn;
 
 enum unrest_kind {
 	UNREST_COMES_BACK,
@@ -28,6 +31,7 @@ enum unrest_kind {
 	UNREST_CROWD,
 	UNREST_FLOODS,
 	UNREST_STRANGER,
+	UNREST_NOT_LET_IN,
 	UNREST_KINDS
 };
 
@@ -37,11 +41,11 @@ struct unrest;
 
 int unrest_new(struct unrest **out);
 void unrest_free(struct unrest *u); /* NULL is fine */
-void unrest_saw(struct broker *b, enum unrest_kind kind, const char *client, size_t len);
-/* The same, with more of it for the sentence. */
-void unrest_saw_about(struct broker *b, enum unrest_kind kind, const char *client, size_t len, const char *about);
-/* The same with a verb, and a topic as the client wrote it. */
-void unrest_saw_topic(
-	struct broker *b, enum unrest_kind kind, const char *client, size_t len, const char *verb, struct span topic);
+/* name: its client id, or an address. c: its connection, whose address is said too; NULL: the name says it. about: more of
+ * it for the sentence, or "". */
+void unrest_saw(struct broker *b, enum unrest_kind kind, const struct conn *c, struct span name, const char *about);
+/* The same with a verb, a topic as the client wrote it and its user, NULL: it has none. */
+void unrest_saw_topic(struct broker *b, enum unrest_kind kind, const struct conn *c, const struct acl_who *who,
+	const char *verb, struct span topic);
 
 #endif

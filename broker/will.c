@@ -72,7 +72,8 @@ static bool may_write(const struct session *s, const struct msg *m)
 
 	if (acl_may(s->broker->acl, &who, BROKER_WRITE, msg_topic(m), m->topic_len, NULL))
 		return true;
-	rights_refused(s->broker, &who, BROKER_WRITE, msg_topic(m), m->topic_len);
+	rights_refused(
+		s->broker, s->conn, &who, BROKER_WRITE, (struct span){(const uint8_t *)msg_topic(m), m->topic_len});
 	return false;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/words.h"
 
+#include "base/utf8.h"
 #include "broker/core.h"
 #include "broker/mount.h"
 #include "broker/packet.h"
@@ -29,13 +30,8 @@ void words_say(struct words *w, const char *fmt, ...)
 static const char *shown(char *out, size_t most, const void *text, size_t len)
 {
 	const uint8_t *s = text;
-	size_t n = len;
+	size_t n = utf8_cut(text, len, most);
 
-	if (len > most) {
-		n = most;
-		while (n > 0 && (s[n] & 0xc0) == 0x80)
-			n--;
-	}
 	for (size_t i = 0; i < n; i++)
 		out[i] = s[i] < ' ' || s[i] == 0x7f ? '?' : (char)s[i];
 	strcpy(out + n, len > most ? "..." : "");
@@ -68,6 +64,17 @@ void words_filter(struct words *w, const struct conn *c, struct span filter)
 	char what[TOPIC_SHOWN + 4];
 
 	words_say(w, "no topic filter, or one too long or too deep: %s", shown_topic(what, c, filter));
+}
+
+void words_absent(struct words *w, const struct conn *c, struct span group, struct span filter)
+{
+	char name[USER_SHOWN + 4], what[TOPIC_SHOWN + 4];
+
+	shown_topic(what, c, filter);
+	if (group.len > 0)
+		words_say(w, "no subscription to %s in share %s", what, shown(name, USER_SHOWN, group.at, group.len));
+	else
+		words_say(w, "no subscription to %s", what);
 }
 
 /* --- goodbyes ----------------------------------------------------------------------------------------------- */
@@ -117,6 +124,7 @@ static void with_number(struct words *w, const struct conn *c, uint8_t reason, u
 }
 
 static const char *const of_reason[256] = {
+	[RC_UNSPECIFIED] = "the broker has no memory for this at the moment",
 	[RC_SPECIFIC] = "a packet began and did not arrive in time (packet_timeout)",
 	[RC_NOT_AUTHORIZED] = "this user, its password or its certificate is not let in any more",
 	[RC_SHUTTING_DOWN] = "the broker stops",

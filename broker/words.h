@@ -31,6 +31,7 @@ void words_say(struct words *w, const char *fmt, ...) __attribute__((format(prin
 /* "user NAME may not VERB TOPIC"; the topic as the broker knows it, told as the client does. user NULL: anonymous. */
 void words_deny(struct words *w, const struct conn *c, const char *user, const char *verb, struct span topic);
 void words_filter(struct words *w, const struct conn *c, struct span filter); /* it is none, or too long or deep */
+void words_absent(struct words *w, const struct conn *c, struct span group, struct span filter); /* no subscription */
 /* Why a connection that is in closes. type: of the packet that was wrong, of `total` bytes; 0: none was. */
 void words_goodbye(struct words *w, const struct conn *c, uint8_t reason, uint8_t type, uint32_t total);
 

@@ -57,6 +57,18 @@ static void values_are_bare_when_plain_and_quoted_otherwise(void **state)
 		{"NUL", "a\0b", 3, "\"a\\x00b\""},
 		{"escape sequence", "\x1b[31m", 5, "\"\\x1b[31m\""},
 		{"delete", "\x7f", 1, "\"\\x7f\""},
+		{"control character of two bytes",
+			"\xc2\x9b"
+			"2J",
+			4, "\"\\xc2\\x9b2J\""},
+		{"from right to left", "\xe2\x80\xaegnp", 6, "\"\\xe2\\x80\\xaegnp\""},
+		{"isolated", "a\xe2\x81\xa6", 4, "\"a\\xe2\\x81\\xa6\""},
+		{"of no width",
+			"a\xe2\x80\x8b"
+			"b",
+			5, "\"a\\xe2\\x80\\x8bb\""},
+		{"dash", "a\xe2\x80\x93", 4, "a\xe2\x80\x93"},
+		{"cut within", "a\xe2\x80", 3, "a\xe2\x80"},
 		{"UTF-8",
 			"\xc2\xb0"
 			"C",

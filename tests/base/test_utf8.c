@@ -98,9 +98,22 @@ static void every_code_point_passes_but_nul_and_surrogates(void **state)
 	}
 }
 
+static void a_cut_is_between_characters(void **state)
+{
+	static const char text[] = "a\xc3\xb6\xe2\x82\xac\xf0\x9f\x98\x80"; /* of 1, 2, 3 and 4 bytes */
+	static const size_t cut[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+
+	(void)state;
+	for (size_t most = 0; most < COUNT(cut); most++)
+		assert_int_equal(utf8_cut(text, 10, most), cut[most]);
+	assert_int_equal(utf8_places(text, 10), 4);
+	assert_int_equal(utf8_places("", 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_cut_is_between_characters),
 		cmocka_unit_test(text_is_judged_as_mqtt_wants_it),
 		cmocka_unit_test(a_zero_byte_is_refused_wherever_it_stands),
 		cmocka_unit_test(every_code_point_passes_but_nul_and_surrogates),

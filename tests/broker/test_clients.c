@@ -112,9 +112,107 @@ static void a_hostile_client_id_stays_on_its_line(void **state)
 	close(fd);
 }
 
+static void columns_stand_below_each_other_whatever_the_ids_are_made_of(void **state)
+{
+	static const char *const ids[] = {"plain",
+		"gr\xc3\xb6\xc3\x9f"
+		"e",
+		"with space",
+		"c\xc2\x9b"
+		"1"};
+	struct rig r;
+	int fd[COUNT(ids)];
+
+	(void)state;
+	rig_defaults(&r);
+	rig_start(&r, NULL);
+	for (size_t i = 0; i < COUNT(ids); i++)
+		fd[i] = rig_connect(&r, 4, ids[i], true);
+	ask(&r, false);
+	shows(answer, "\nplain                    -            3.1.1 ");
+	shows(answer, "\ngr\xc3\xb6\xc3\x9f"
+		      "e                    -            3.1.1 ");
+	shows(answer, "\n\"with space\"             -            3.1.1 ");
+	shows(answer, "\n\"c\\xc2\\x9b1\"             -            3.1.1 ");
+	rig_stop(&r);
+	for (size_t i = 0; i < COUNT(ids); i++)
+		close(fd[i]);
+}
+
+static void a_long_id_is_cut_between_characters_and_says_so(void **state)
+{
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_defaults(&r);
+	rig_start(&r, NULL);
+	fd = rig_connect(&r, 4, "123456789012345678901234567890123456789\xc3\xb6", true);
+	shows(ask(&r, false), "\n123456789012345678901234567890123456789... -            3.1.1 ");
+	shows(ask(&r, true), "\"123456789012345678901234567890123456789\xc3\xb6\"");
+	rig_stop(&r);
+	close(fd);
+}
+
+static void rates_are_those_of_the_last_minutes_and_not_of_all_its_life(void **state)
+{
+	struct rig r;
+	uint8_t p[64];
+	size_t n;
+	int fd;
+
+	(void)state;
+	rig_defaults(&r);
+	rig_start(&r, NULL);
+	fd = rig_connect(&r, 4, "meter", true);
+	rig_subscribed(&r, fd, 4, "a", 0);
+	for (int s = 0; s < 600; s++)
+		rig_pass_ms(&r, 1000); /* ten quiet minutes */
+	n = rig_publish(p, 4, "a", "x", 0, 0);
+	for (int s = 0; s < 180; s++) {
+		rig_send(&r, fd, p, n);
+		rig_send(&r, fd, p, n);
+		rig_pass_ms(&r, 1000);
+	}
+	shows(ask(&r, true), "\"published\":360,\"delivered\":360,\"published_per_s\":2,\"delivered_per_s\":2,");
+	for (int s = 0; s < 180; s++)
+		rig_pass_ms(&r, 1000);
+	shows(ask(&r, true), "\"published_per_s\":0,\"delivered_per_s\":0,");
+	rig_stop(&r);
+	close(fd);
+}
+
+static void one_that_is_slowed_is_remarked_as_that(void **state)
+{
+	struct rig r;
+	uint8_t p[64];
+	size_t n;
+	int fd;
+
+	(void)state;
+	rig_defaults(&r);
+	r.opts.publish_rate = 5;
+	rig_start(&r, NULL);
+	fd = rig_connect(&r, 4, "fast", true);
+	n = rig_publish(p, 4, "a", "x", 0, 0);
+	for (int i = 0; i < 20; i++)
+		rig_send(&r, fd, p, n);
+	shows(ask(&r, false), "  slowed: it publishes faster than it may (publish_rate, publish_byte_rate)\n");
+	rig_pass_ms(&r, 10000);
+	for (int i = 0; i < 200; i++)
+		rig_pass_ms(&r, 20);
+	assert_null(strstr(ask(&r, false), "slowed"));
+	rig_stop(&r);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(columns_stand_below_each_other_whatever_the_ids_are_made_of),
+		cmocka_unit_test(a_long_id_is_cut_between_characters_and_says_so),
+		cmocka_unit_test(rates_are_those_of_the_last_minutes_and_not_of_all_its_life),
+		cmocka_unit_test(one_that_is_slowed_is_remarked_as_that),
 		cmocka_unit_test(nobody_is_a_table_without_rows),
 		cmocka_unit_test(connected_and_away_are_told_apart),
 		cmocka_unit_test(a_client_that_does_not_acknowledge_is_remarked),

@@ -51,6 +51,20 @@ def refused_filters_are_explained_by_the_first_of_them(_, v):
 
 
 @test(versions=(5,))
+def what_is_unsubscribed_and_was_not_there_is_named(_, v):
+    with broker(RULES) as b:
+        c = b.client(v)
+        c.subscribe("open/1")
+        silent(c.unsubscribe("open/1"))
+        said(c.unsubscribe("open/1", codes=[0x11]), "no subscription to open/1")
+        said(c.unsubscribe("open/2", "$share/g/open/3", codes=[0x11, 0x11]), "no subscription to open/2")
+        said(c.unsubscribe("$share/g/open/3", codes=[0x11]), "no subscription to open/3 in share g")
+        said(c.unsubscribe("open/1/2/3/4", codes=[0x8F]), "no topic filter", "open/1/2/3/4")
+        silent(b.client(v, properties=[(WANT_PROBLEM, 0)]).unsubscribe("open/1", codes=[0x11]))
+        silent(b.client(v, properties=[(MAX_PACKET, 20)]).unsubscribe("open/1", codes=[0x11]))
+
+
+@test(versions=(5,))
 def a_goodbye_says_what_was_wrong(_, v):
     cases = [(0x95, publish(v, "open/x", "x" * 3000), "packet of 30", "at most 2048 (max_packet_size)"),
              (0x93, b"".join(publish(v, "open/x", "x", 2, i) for i in range(1, 7)), "more than 5 messages unanswered"),
@@ -108,6 +122,7 @@ def a_stranger_hears_nothing_and_one_whose_name_is_proven_why(_, v):
             silent(refused(b, 0x87))
             silent(refused(b, 0x86, user="anna", password="wrong"))
             silent(refused(b, 0x86, user="eve", password="x"))
+            eventually(lambda: "user none: it gives no user name" in b.said(), "the log says who was refused")
             anna = {"user": "anna", "password": "secret"}
             said(refused(b, 0x87, will=Will("plant"), **anna), "user anna may not leave a will to plant")
             silent(refused(b, 0x87, will=Will("plant"), properties=[(WANT_PROBLEM, 0)], **anna))
