@@ -192,7 +192,7 @@ static ssize_t write_some(struct transport *t, const struct iovec *v, int count)
 	for (move_on(&p, 0); p.count > 0 && (size_t)n == tried && announce(w, p); move_on(&p, payload)) {
 		n = write_frame(w, p, &tried);
 		if (n < 0)
-			return done > 0 && errno == EAGAIN ? (ssize_t)done : -1;
+			return done > 0 && (errno == EAGAIN || errno == EINTR) ? (ssize_t)done : -1;
 		payload = written(w, (size_t)n);
 		done += payload;
 	}
