@@ -12,27 +12,53 @@ static bool is(struct span s, const char *text)
 	return s.len == strlen(text) && memcmp(s.at, text, s.len) == 0;
 }
 
-bool hops_passed(const void *props, size_t len, const char *site)
+bool hops_is(const void *name, size_t len)
 {
-	struct cursor c = cursor_on(props, len);
-	int hops = 0;
+	return is((struct span){name, len}, HOPS_NAME);
+}
 
-	while (cursor_left(&c) > 0) {
-		uint32_t code = cursor_varint(&c);
-		struct span name, value;
+/* The next gateway; false: there is none behind this. */
+static bool next(struct cursor *c, struct span *gateway)
+{
+	while (cursor_left(c) > 0) {
+		uint32_t code = cursor_varint(c);
+		struct span name;
 
 		if (code == FORMAT_INDICATOR) {
-			cursor_u8(&c);
+			cursor_u8(c);
 			continue;
 		}
-		name = cursor_span16(&c);
+		name = cursor_span16(c);
 		if (code != USER_PROPERTY)
 			continue;
-		value = cursor_span16(&c);
-		if (cursor_ok(&c) && is(name, HOPS_NAME) && (is(value, site) || ++hops >= HOPS_MAX))
+		*gateway = cursor_span16(c);
+		if (cursor_ok(c) && is(name, HOPS_NAME))
 			return true;
 	}
 	return false;
+}
+
+bool hops_passed(const void *props, size_t len, const char *site)
+{
+	struct cursor c = cursor_on(props, len);
+	struct span gateway;
+	int hops = 0;
+
+	while (next(&c, &gateway))
+		if (is(gateway, site) || ++hops >= HOPS_MAX)
+			return true;
+	return false;
+}
+
+size_t hops_count(const void *props, size_t len)
+{
+	struct cursor c = cursor_on(props, len);
+	struct span gateway;
+	size_t hops = 0;
+
+	while (next(&c, &gateway))
+		hops++;
+	return hops;
 }
 
 static uint8_t *put(uint8_t *at, const char *text, size_t len)

@@ -17,6 +17,9 @@ enum { HOPS_MAX = 8 };
 /* props as in base/msg.h. Malformed ones end the search. */
 bool hops_passed(const void *props, size_t len, const char *site);
 
+bool hops_is(const void *name, size_t len); /* the name of such a property */
+size_t hops_count(const void *props, size_t len);
+
 /* The properties with our name behind them: their length, or 0 where cap is not enough. */
 size_t hops_add(const void *props, size_t len, const char *site, uint8_t *out, size_t cap);
 

@@ -12,11 +12,12 @@
 
 enum { PAHO_PROPS_MAX = 64 };
 
-/* Those of a parcel: its notes, its expiry, and the message's own up to the first that is none of a PUBLISH. */
+/* Those of a parcel: its notes, its expiry, and the message's own up to the first that is none of a PUBLISH, as far as
+ * there is room; the gateways that it passed (hops.h) in any case. */
 void paho_props_fill(MQTTProperties *out, MQTTProperty *room, const struct parcel *parcel); /* room[PAHO_PROPS_MAX] */
 
 /* Those of an incoming message that go on with it, as they stand on the wire. Their length; what does not fit into cap
- * is left out from there on. */
+ * is left out from there on, but for the gateways that it passed. */
 size_t paho_props_write(const MQTTProperties *props, uint8_t *out, size_t cap, uint32_t *expiry_s);
 
 /* The Server Reference of a CONNACK or DISCONNECT, terminated; empty: none, too long, or no text. */
