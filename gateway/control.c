@@ -223,7 +223,7 @@ static void accept_call(struct loop_watch *w, uint32_t events)
 	}
 }
 
-static int connect_to(const char *path)
+static int connect_to(const char *path, int flags)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	int fd;
@@ -231,7 +231,7 @@ static int connect_to(const char *path)
 	if (strlen(path) >= sizeof(at.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(at.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
@@ -243,17 +243,25 @@ static int connect_to(const char *path)
 	return fd;
 }
 
+/* One that has no time for another caller is there as well. */
+static bool is_taken(const char *path)
+{
+	int fd = connect_to(path, SOCK_NONBLOCK);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || fd == -EAGAIN;
+}
+
 static int listen_at(const char *path)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int fd = connect_to(path), r;
+	int fd, r;
 
-	if (fd >= 0) {
-		close(fd);
+	if (strlen(path) >= sizeof(at.sun_path))
+		return -ENAMETOOLONG;
+	if (is_taken(path))
 		return -EADDRINUSE;
-	}
-	if (fd == -ENAMETOOLONG)
-		return fd;
 	strcpy(at.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -356,7 +364,7 @@ static int copy_answer(int fd, FILE *out, FILE *err)
 
 int control_ask(const char *path, int count, const char *const *words, FILE *out, FILE *err)
 {
-	int fd = connect_to(path), r;
+	int fd = connect_to(path, 0), r;
 
 	if (fd < 0)
 		return fd;

@@ -34,7 +34,7 @@ struct control_verb {
 
 int control_open(struct control **out, struct loop *loop, const char *path, const struct control_verb *verbs,
 	size_t count, void *ctx); /* a stale socket file is replaced; -EADDRINUSE when another weir answers there */
-void control_close(struct control *c);                 /* answers what waits with "error"; NULL is fine */
+void control_close(struct control *c);                 /* hangs up on who waits for an answer; NULL is fine */
 void *control_ctx(const struct control_call *call);    /* what control_open() was given */
 unsigned control_uid(const struct control_call *call); /* of who asks; (unsigned)-1: not known */
 void control_reply(struct control_call *call, bool ok, const char *text, size_t len);

@@ -8,7 +8,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -188,6 +190,26 @@ static void a_second_gateway_at_the_same_path_is_refused(void **state)
 	assert_null(second);
 }
 
+/* Its main thread is busy, and as many wait as the kernel lets. */
+static void a_second_gateway_does_not_wait_for_the_first(void **state)
+{
+	struct site *s = *state;
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct control *second = NULL;
+	int calls[64], count = 0;
+
+	strcpy(at.sun_path, s->path);
+	while (count < 64) {
+		calls[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (connect(calls[count++], (struct sockaddr *)&at, sizeof(at)) < 0)
+			break;
+	}
+	assert_in_range(count, 2, 63);
+	assert_int_equal(control_open(&second, s->loop, s->path, verbs, 3, s), -EADDRINUSE);
+	while (count > 0)
+		close(calls[--count]);
+}
+
 static void nobody_there_is_an_error_for_the_client(void **state)
 {
 	const char *words[] = {"echo"};
@@ -205,6 +227,7 @@ int main(void)
 		with_site(an_answer_larger_than_the_socket_arrives_whole),
 		with_site(an_answer_may_come_later_and_be_an_error),
 		with_site(a_second_gateway_at_the_same_path_is_refused),
+		with_site(a_second_gateway_does_not_wait_for_the_first),
 		cmocka_unit_test(nobody_there_is_an_error_for_the_client),
 	};
 
