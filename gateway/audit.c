@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TOPIC_CAP = 512, PAYLOAD_CAP = 1024, SHOWN_MAX = 128 };
+enum { TOPIC_CAP = 512, PAYLOAD_CAP = 6144, SHOWN_MAX = 128 };
 
 static void put_shown(struct json *j, const char *key, struct span text)
 {

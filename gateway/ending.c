@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REPLY_CAP = 1024, TOPIC_CAP = 512, PROPS_CAP = 256, RESPONSE_TOPIC = 0x08, CORRELATION_DATA = 0x09 };
+enum { REPLY_CAP = 1024, PROPS_CAP = 256, RESPONSE_TOPIC = 0x08, CORRELATION_DATA = 0x09 };
+enum { TOPIC_CAP = 512 + sizeof("/set/result") }; /* of the longest topic of a point (schema.h) */
 
 const char *ending_name(enum ending e)
 {

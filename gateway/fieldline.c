@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOPIC_CAP = 512 };
-
 /* --- on the line's thread ----------------------------------------------------------------------------------- */
 
 static struct fieldline_device *device_of(struct fieldline *fl, const struct device_opts *d)
@@ -151,7 +149,7 @@ static int device_init(struct fieldline_device *fd, const struct gateway_opts *g
 	const struct device_opts *d)
 {
 	const struct point_opts *points = d->points.items;
-	char topic[TOPIC_CAP];
+	char topic[GATEWAY_TOPIC];
 
 	fd->opts = d;
 	fd->points = calloc(d->points.count ? d->points.count : 1, sizeof(*fd->points));

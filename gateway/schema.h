@@ -50,7 +50,8 @@ int gateway_opts_check(struct gateway_opts **out, const char *path, FILE *errors
 void gateway_opts_free(struct gateway_opts *o); /* NULL is fine */
 
 /* Topic of a point: the template of the point, else of its device, else of the site. Length; 0: longer than cap, or
- * a brace that names nothing. */
+ * a brace that names nothing. `weir check` refuses one that does not fit into GATEWAY_TOPIC bytes with its end. */
+enum { GATEWAY_TOPIC = 512 };
 size_t gateway_point_topic(char *out, size_t cap, const struct gateway_opts *o, const struct line_opts *l,
 	const struct device_opts *d, const struct point_opts *p);
 

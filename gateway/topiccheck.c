@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOPIC_CAP = 1200, MANY_LEVELS = 8 };
+enum { MANY_LEVELS = 8 };
 
 struct named {
 	const char *topic;
@@ -130,7 +130,7 @@ static int add_device(struct topics *t, const struct gateway_opts *o, const stru
 	struct key_report *report)
 {
 	const struct point_opts *points = d->points.items;
-	char topic[TOPIC_CAP];
+	char topic[GATEWAY_TOPIC];
 
 	for (size_t i = 0; i < d->points.count; i++) {
 		const struct point_opts *p = &points[i];
@@ -140,7 +140,7 @@ static int add_device(struct topics *t, const struct gateway_opts *o, const stru
 		check_event(p, report);
 		if (gateway_point_topic(topic, sizeof(topic), o, d->line_opts, d, p) == 0) {
 			key_fault(report, p, p->topic ? "topic" : NULL,
-				"its topic is longer than %d bytes; shorten the names", TOPIC_CAP);
+				"its topic is longer than %d bytes; shorten the names", GATEWAY_TOPIC - 1);
 			continue;
 		}
 		t->all[t->count] = (struct named){arena_strndup(a, topic, strlen(topic)), p};

@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUE_CAP = 256, TOPIC_CAP = 512, SHOWN_CAP = 600 };
+enum { VALUE_CAP = 256, SHOWN_CAP = 600 };
 
 struct writing {
 	struct asker asker; /* first */
 	struct gateway *gateway;
 	struct point_opts own; /* of a register that is in no map */
-	char value[VALUE_CAP + 1], topic[TOPIC_CAP], what[64], by[40];
+	char value[VALUE_CAP + 1], topic[GATEWAY_TOPIC], what[64], by[40];
 	char said[300];     /* why not */
 	struct msg *before; /* what the point held; NULL: nothing yet, or no point */
 };

@@ -198,6 +198,14 @@ static void unload(struct loaded *l)
 	free(l->said);
 }
 
+static void replace(char *out, size_t cap, const char *text, const char *from, const char *to)
+{
+	const char *hit = strstr(text, from);
+
+	assert_non_null(hit);
+	snprintf(out, cap, "%.*s%s%s", (int)(hit - text), text, to, hit + strlen(from));
+}
+
 static const struct device_opts *device(const struct gateway_opts *o, size_t i)
 {
 	return (const struct device_opts *)o->devices.items + i;
@@ -238,6 +246,28 @@ static void topic_is_that_of_point_device_or_site(void **state)
 	assert_string_equal(topic, "pumps/pump/speed");
 	assert_int_equal(gateway_point_topic(topic, 8, l.o, d->line_opts, d, d->points.items), 0);
 	unload(&l);
+}
+
+/* What is accepted here, its line runs. */
+static void a_topic_that_is_too_long_is_refused(void **state)
+{
+	char point[GATEWAY_TOPIC], topic[GATEWAY_TOPIC + 100], named[8192];
+	struct loaded l;
+
+	(void)state;
+	for (int longer = 0; longer <= 1; longer++) {
+		memset(topic, 'x', sizeof(topic));
+		topic[GATEWAY_TOPIC - 1 + longer] = 0;
+		replace(named, sizeof(named), site, "pumps/{device}/{point}", topic);
+		assert_int_equal(load(&l, named, ""), longer ? GATEWAY_OPTS_WRONG : 0);
+		if (longer)
+			assert_non_null(strstr(l.said, "longer than 511 bytes"));
+		else
+			assert_int_equal(gateway_point_topic(point, sizeof(point), l.o, line(l.o, 0), device(l.o, 2),
+						 device(l.o, 2)->points.items),
+				GATEWAY_TOPIC - 1);
+		unload(&l);
+	}
 }
 
 static void paths_count_from_the_folder_of_the_file(void **state)
@@ -295,14 +325,6 @@ static const struct {
 	{"site: plant-04", "site: plant-04\ntopic: \"{site}/{device}/{point}\"", true, false, false},
 	{"  pump:", "  bump:", true, false, false},
 };
-
-static void replace(char *out, size_t cap, const char *text, const char *from, const char *to)
-{
-	const char *hit = strstr(text, from);
-
-	assert_non_null(hit);
-	snprintf(out, cap, "%.*s%s%s", (int)(hit - text), text, to, hit + strlen(from));
-}
 
 static bool differ(char *a_take, char *b_take)
 {
@@ -414,6 +436,7 @@ int main(void)
 		cmocka_unit_test(every_default_passes_its_own_check),
 		cmocka_unit_test(devices_are_joined_to_their_lines),
 		cmocka_unit_test(topic_is_that_of_point_device_or_site),
+		cmocka_unit_test(a_topic_that_is_too_long_is_refused),
 		cmocka_unit_test(paths_count_from_the_folder_of_the_file),
 		cmocka_unit_test(effective_configuration_loads_to_the_same),
 		cmocka_unit_test(text_of_a_part_changes_with_that_part_alone),
