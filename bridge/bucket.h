@@ -18,12 +18,15 @@ struct bucket {
 
 static inline bool bucket_allows(struct bucket *b, int64_t now_ms)
 {
+	int64_t most = b->per_s * 100;
+
 	if (b->per_s == 0)
 		return true;
-	if (b->at_ms > 0)
+	/* Not multiplied where it is more than enough: a link may have been idle for years. */
+	if (b->at_ms == 0 || now_ms - b->at_ms > (most - b->credit) / b->per_s)
+		b->credit = most;
+	else
 		b->credit += (now_ms - b->at_ms) * b->per_s;
-	if (b->at_ms == 0 || b->credit > b->per_s * 100)
-		b->credit = b->per_s * 100;
 	b->at_ms = now_ms;
 	return b->credit > 0;
 }
