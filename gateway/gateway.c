@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { INBOX_CAP = 256, HEALTH_EVERY_MS = 30000, COMMAND_LEVELS = 10, SWEEP_MS = 10 };
+/* The inbox has room for a letter of each command and of each write, of each question of the control socket, and of each
+ * upstream: none of them, which somebody waits for, is ever turned away. */
+enum { INBOX_CAP = 1024, HEALTH_EVERY_MS = 30000, COMMAND_LEVELS = 10, SWEEP_MS = 10 };
 
 #define of(member, ptr) ((struct gateway *)(void *)((char *)(ptr)-offsetof(struct gateway, member)))
 
