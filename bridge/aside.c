@@ -73,13 +73,16 @@ int aside_write(char **line, size_t *len, const struct aside *a)
 	size_t cap = 6 * ((size_t)m->topic_len + m->payload_len + strlen(a->reason)) + 2 * (size_t)m->props_len + 512;
 	char *scratch = malloc(2 * ((size_t)m->payload_len + m->props_len) + 8);
 
+	int r;
+
 	*line = malloc(cap);
-	*len = *line && scratch ? write_line(*line, cap - 1, scratch, a) : 0;
+	r = *line && scratch ? 0 : -ENOMEM;
+	*len = r == 0 ? write_line(*line, cap - 1, scratch, a) : 0;
 	free(scratch);
 	if (*len == 0) {
 		free(*line);
 		*line = NULL;
-		return scratch ? -EMSGSIZE : -ENOMEM;
+		return r < 0 ? r : -EMSGSIZE;
 	}
 	(*line)[(*len)++] = '\n';
 	return 0;

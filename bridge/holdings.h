@@ -3,7 +3,7 @@
  *
  * Owner     the bridge's loop thread; what of exact and inbox another may call, their headers say.
  * Past      a file that the options do not ask for is removed, so that nothing old is taken for the truth when they do
- *           again.
+ *           again; but for the meter's, which says of which day it is.
  */
 #ifndef BRIDGE_HOLDINGS_H
 #define BRIDGE_HOLDINGS_H

@@ -50,9 +50,7 @@ static bool retained(const struct bridge_rule *rule, const struct msg *m)
 	return rule->retain == BRIDGE_RETAIN_KEEP ? m->retain : rule->retain == BRIDGE_RETAIN_SET;
 }
 
-enum { NOT_NOW = 1, NEVER_HAD = 2 };
-
-/* The answer to word id: 0 taken, NOT_NOW, NEVER_HAD, or -errno. */
+/* The answer to word id: 0 taken, BRIDGE_NOT_NOW, BRIDGE_NEVER_HAD, or -errno. */
 static int answer(struct inbound *in, uint32_t id, int64_t until_ms)
 {
 	struct wire_word word;
@@ -63,7 +61,7 @@ static int answer(struct inbound *in, uint32_t id, int64_t until_ms)
 		int r = wire_receive(&in->wire, &word);
 
 		if (r == 0 && word.kind == WIRE_TAKEN && word.id == id)
-			return word.code <= NEVER_HAD ? word.code : -EPROTO;
+			return word.code <= BRIDGE_NEVER_HAD ? word.code : -EPROTO;
 		if (r == WIRE_ENDED)
 			return -ECONNRESET;
 		if (r < 0)
@@ -95,7 +93,7 @@ static int ask(struct inbound *in, const struct wire_word *word)
 			return r;
 		if (r == 0)
 			r = answer(in, word->id, until_ms);
-		if (r <= 0 || r == NEVER_HAD)
+		if (r <= 0 || r == BRIDGE_NEVER_HAD)
 			return r;
 		if (clock_mono_ms(&clock_system) + in->again_ms >= until_ms)
 			return -ETIMEDOUT;
@@ -117,7 +115,7 @@ static int settle_offer(struct inbound *in, uint16_t but)
 	r = ask(in, &word);
 	if (r == 0)
 		inbox_taken(in->inbox, id);
-	else if (r == NEVER_HAD)
+	else if (r == BRIDGE_NEVER_HAD)
 		inbox_release(in->inbox, id);
 	return r < 0 ? r : 0;
 }

@@ -4,9 +4,9 @@
  * Owner     Paho's receive thread. It has a socketpair to main of its own, so that it can wait for the answer while it
  *           holds Paho's lock: main answers from its loop and needs nothing of this process for that.
  * Once      at QoS 2, by what the inbox remembers and main answers: a message that was taken is not handed on again.
- * Waiting   PATIENCE_MS for main to take a message, asked again every AGAIN_MS. Main answers when it is safe. One that main does not take is never
- *           acknowledged: the only way to that with Paho is to end the connection, and the caller does it by ending
- *           the process. The upstream then sends the message again.
+ * Waiting   PATIENCE_MS for main to take a message, asked again every AGAIN_MS. Main answers when it is safe. One that
+ *           main does not take is never acknowledged: the only way to that with Paho is to end the connection, and the
+ *           caller does it by ending the process. The upstream then sends the message again.
  */
 #ifndef BRIDGE_INBOUND_H
 #define BRIDGE_INBOUND_H
@@ -36,8 +36,8 @@ struct inbound {
 int inbound_new(struct inbound **out, const struct bridge_opts *opts, const char *site, struct echo *echo, int fd);
 void inbound_free(struct inbound *in); /* the descriptor stays the caller's; NULL is fine */
 
-/* INBOUND_UNFIT: no rule lets it in, it has been here before, it has no valid topic here, or it is too long for the wire: acknowledge and
- * forget. 0: main has it. -ETIMEDOUT, -ECONNRESET and the like: main has it not. */
+/* INBOUND_UNFIT: no rule lets it in, it has been here before, it has no valid topic here, or it is too long for the
+ * wire: acknowledge and forget. 0: main has it. -ETIMEDOUT, -ECONNRESET and the like: main has it not. */
 enum { INBOUND_UNFIT = 1 };
 int inbound_deliver(struct inbound *in, const struct msg *m, uint16_t id); /* id: its packet's */
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/meter.h"
 
+#include "bridge/mapped.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { LINE = 48 }; /* day and bytes, filled up with blanks: always as long */
@@ -38,13 +39,9 @@ static void read_line(int fd, int64_t *day, int64_t *bytes)
 int meter_open(int *fd, const char *dir, const char *upstream, int64_t *day, int64_t *bytes)
 {
 	char path[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s/day-%s", dir, upstream);
 
-	if (n < 0 || (size_t)n >= sizeof(path))
+	if (!mapped_path(path, sizeof(path), "day", dir, upstream))
 		return -ENAMETOOLONG;
-	for (char *name = path + strlen(dir) + 1; *name; name++) /* the name of an upstream is no path */
-		if (*name == '/')
-			*name = '_';
 	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (*fd < 0)
 		return -errno;

@@ -35,6 +35,8 @@ int roll_open(struct roll **out, const char *dir, const char *upstream)
 		return result;
 	}
 	r->file = (struct file *)(void *)r->map.at;
+	if (r->file->used > ROLL_BYTES)
+		r->file->used = 0;
 	*out = r;
 	return 0;
 }
