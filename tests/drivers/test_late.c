@@ -160,9 +160,76 @@ static void no_sample_carries_the_answer_to_an_earlier_request(void **state)
 	}
 }
 
+/* A slave that is one answer behind, from a request on that it leaves without any: what is asked before function 8 has
+ * an older answer, function 8 none, and then the answer to what was asked before it comes. At the second function 8 it
+ * has caught up. */
+struct laggard {
+	struct slave slave;
+	struct rig rig;
+	_Atomic enum { SOUND, MUTE, BEHIND, ASKED } lag;
+	_Atomic uint16_t number;
+	_Atomic unsigned wrong;
+};
+
+static size_t lag_behind(struct slave *s, const uint8_t *q, uint8_t *a)
+{
+	struct laggard *l = s->ctx;
+	bool loopback = q[1] == FC_LOOPBACK;
+	uint16_t number;
+
+	memcpy(a, q, 8);
+	l->number = (uint16_t)(l->number + !loopback);
+	if (l->lag == MUTE || (l->lag == BEHIND && loopback)) {
+		l->lag = l->lag == MUTE ? BEHIND : ASKED;
+		return 0;
+	}
+	if (loopback) {
+		l->lag = SOUND;
+		return 6;
+	}
+	number = (uint16_t)(l->number - (l->lag != SOUND));
+	a[2] = 2;
+	a[3] = (uint8_t)(number >> 8);
+	a[4] = (uint8_t)number;
+	return 5;
+}
+
+static void look_whether_it_is_the_last(struct rig *r, const struct sample *s)
+{
+	struct laggard *l = r->ctx;
+
+	l->wrong += s->quality != QUALITY_BAD && (uint16_t)s->value.u != l->number;
+}
+
+static void answer_that_may_be_late_ends_no_doubt(void **state)
+{
+	struct laggard *l = calloc(1, sizeof(*l));
+	unsigned good;
+
+	(void)state;
+	assert_non_null(l);
+	l->slave.answer = lag_behind;
+	l->slave.ctx = l;
+	slave_start(&l->slave);
+	rig_init(&l->rig, DRIVER_MODBUS_RTU, l->slave.path, 1);
+	l->rig.look = look_whether_it_is_the_last;
+	l->rig.ctx = l;
+	rig_run(&l->rig);
+	UNTIL(l->rig.good >= 3);
+	l->lag = MUTE;
+	UNTIL(l->lag == SOUND || l->wrong > 0);
+	good = l->rig.good;
+	UNTIL(l->rig.good >= good + 3);
+	rig_stop(&l->rig);
+	slave_stop(&l->slave);
+	assert_int_equal(l->wrong, 0);
+	free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answer_that_may_be_late_ends_no_doubt),
 		cmocka_unit_test(no_sample_carries_the_answer_to_an_earlier_request),
 	};
 

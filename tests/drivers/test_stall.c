@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A line's own thread that does not run while its reply comes, until long after the time of that is up. */
+/* A line's own thread that does not run until long after the time of its reply is up, on a machine that stands still as a
+ * whole: the reply comes a moment after the thread does.
+ *
+ * A slave that the machine keeps from its line at that moment says nothing, and the same is tried again. */
 #include "base/log.h"
 #include "drivers/line_state.h"
 
@@ -10,9 +13,14 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 
-enum { TIMEOUT_MS = 300, STALL_MS = 400 };
+enum {
+	TIMEOUT_MS = 150,
+	STALL_MS = TIMEOUT_MS + 45, /* from when the slave has the request: it has left a little sooner */
+	MOMENT_MS = 5,
+	SOON_US = 25000, /* the slave is there so soon */
+	TRIES = 50,
+};
 
 struct stall {
 	struct rig rig;
@@ -21,20 +29,26 @@ struct stall {
 	_Atomic pthread_t thread;
 	_Atomic bool begun;
 	_Atomic bool over;
+	_Atomic int64_t over_us, answered_us;
 	_Atomic uint64_t timeouts; /* when the first values came */
 };
 
 static struct stall *present; /* for the handler */
 
-/* Keeps the thread from what it does, until bytes wait at its port. */
+static int64_t now_us(void)
+{
+	return clock_mono_us(&clock_system);
+}
+
+/* Keeps the thread from what it does. */
 static void hold(int signal)
 {
-	int n = 0;
+	int64_t until_us = now_us() + 1000 * STALL_MS;
 
 	(void)signal;
-	present->begun = true;
-	while (ioctl(present->line->port.fd, FIONREAD, &n) == 0 && n == 0)
+	while (now_us() < until_us)
 		sleep_ms(1);
+	present->over_us = now_us();
 	present->over = true;
 }
 
@@ -43,10 +57,12 @@ static size_t answer(struct slave *s, const uint8_t *q, uint8_t *a)
 	struct stall *p = s->ctx;
 
 	if (!p->begun) {
+		p->begun = true;
 		UNTIL(p->line);
 		assert_int_equal(pthread_kill(p->thread, SIGUSR1), 0);
-		UNTIL(p->begun);
-		sleep_ms(STALL_MS);
+		UNTIL(p->over);
+		sleep_ms(MOMENT_MS);
+		p->answered_us = now_us();
 	}
 	return slave_answer(s, q, a);
 }
@@ -63,10 +79,12 @@ static void look(struct rig *r, const struct sample *s)
 	p->timeouts = stats.count[COUNT_TIMEOUTS] + stats.count[COUNT_GARBLED];
 }
 
-static void reply_that_came_meanwhile_counts(enum line_driver driver)
+/* False: nothing can be said. */
+static bool reply_counts(enum line_driver driver)
 {
 	struct stall *p = calloc(1, sizeof(*p));
 	const struct sigaction held = {.sa_handler = hold};
+	bool judged;
 
 	assert_non_null(p);
 	present = p;
@@ -83,38 +101,49 @@ static void reply_that_came_meanwhile_counts(enum line_driver driver)
 	p->thread = p->rig.line->thread;
 	p->line = p->rig.line;
 	UNTIL(p->rig.good >= 2);
-	assert_true(p->over);
-	assert_int_equal(p->timeouts, 0);
-	assert_int_equal(p->rig.bad, 0);
+	judged = p->timeouts == 0 || p->answered_us - p->over_us < SOON_US;
+	if (judged) {
+		assert_int_equal(p->timeouts, 0);
+		assert_int_equal(p->rig.bad, 0);
+	}
 	rig_stop(&p->rig);
 	slave_stop(&p->slave);
 	free(p);
+	return judged;
+}
+
+static void reply_behind_the_stall_counts(enum line_driver driver)
+{
+	for (int i = 0; i < TRIES; i++)
+		if (reply_counts(driver))
+			return;
+	fail_msg("the machine never let the slave run");
 }
 
 static void on_rtu(void **state)
 {
 	(void)state;
-	reply_that_came_meanwhile_counts(DRIVER_MODBUS_RTU);
+	reply_behind_the_stall_counts(DRIVER_MODBUS_RTU);
 }
 
 static void on_ascii(void **state)
 {
 	(void)state;
-	reply_that_came_meanwhile_counts(DRIVER_MODBUS_ASCII);
+	reply_behind_the_stall_counts(DRIVER_MODBUS_ASCII);
 }
 
 static void on_rtu_over_tcp(void **state)
 {
 	(void)state;
-	reply_that_came_meanwhile_counts(DRIVER_RTU_OVER_TCP);
+	reply_behind_the_stall_counts(DRIVER_RTU_OVER_TCP);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		{"reply_that_came_meanwhile_counts_on_rtu", on_rtu, NULL, NULL, NULL},
-		{"reply_that_came_meanwhile_counts_on_ascii", on_ascii, NULL, NULL, NULL},
-		{"reply_that_came_meanwhile_counts_on_rtu_over_tcp", on_rtu_over_tcp, NULL, NULL, NULL},
+		{"reply_behind_the_stall_counts_on_rtu", on_rtu, NULL, NULL, NULL},
+		{"reply_behind_the_stall_counts_on_ascii", on_ascii, NULL, NULL, NULL},
+		{"reply_behind_the_stall_counts_on_rtu_over_tcp", on_rtu_over_tcp, NULL, NULL, NULL},
 	};
 
 	log_set_level(LOG_ERROR);
