@@ -150,6 +150,13 @@ static bool somebody_is_up(const struct line *l)
 	return false;
 }
 
+static bool is_away(const struct line *l, size_t device)
+{
+	enum device_state state = l->devices[device].health.state;
+
+	return state == DEVICE_OFFLINE || state == DEVICE_PROBING;
+}
+
 /* A question to a unit that is no device of the line says nothing about the health of any. */
 static void run_read(struct line *l, struct errand *e)
 {
@@ -158,6 +165,10 @@ static void run_read(struct line *l, struct errand *e)
 
 	if (e->port_as && somebody_is_up(l)) {
 		finish(l, e, ERRAND_REFUSED, "devices answer on this line as it is set up");
+		return;
+	}
+	if (e->kind == ERRAND_RELAY && e->unit < 0 && is_away(l, e->device)) {
+		finish(l, e, ERRAND_FAILED, "offline");
 		return;
 	}
 	o = l->ops->read(l->driver, e, &reason);
@@ -178,10 +189,47 @@ static struct errand *take(struct line *l)
 	return !l->berth && mailbox_take(&l->inbox, &letter, 1) > 0 ? letter.ptr : NULL;
 }
 
+static void put_last(struct errand **list, struct errand *e)
+{
+	while (*list)
+		list = &(*list)->next;
+	e->next = NULL;
+	*list = e;
+}
+
+/* NULL: none, or it is a poll's turn. */
+static struct errand *take_relay(struct line *l)
+{
+	struct errand *e = l->relayed && l->port_up ? NULL : l->relays;
+
+	if (!e)
+		return NULL;
+	l->relays = e->next;
+	l->relayed = true;
+	return e;
+}
+
+static struct errand *take_next(struct line *l)
+{
+	struct errand *e = take(l);
+
+	while (e && e->kind == ERRAND_RELAY) {
+		put_last(&l->relays, e);
+		e = take(l);
+	}
+	return e ? e : take_relay(l);
+}
+
+bool line_pass_turn(struct line *l)
+{
+	l->relayed = false;
+	return l->relays != NULL;
+}
+
 bool line_run_errand(struct line *l)
 {
 	/* What came before the port was opened for the first time waits for that: nothing is known to be wrong. */
-	struct errand *e = l->port_up || l->port_told ? take(l) : NULL;
+	struct errand *e = l->port_up || l->port_told ? take_next(l) : NULL;
 	int64_t begun_us = line_now_us(l);
 
 	if (!e)
@@ -203,6 +251,9 @@ bool line_run_errand(struct line *l)
 
 void line_drop_errands(struct line *l)
 {
-	for (struct errand *e = take(l); e; e = take(l))
+	l->relayed = false;
+	for (struct errand *e = take_next(l); e; e = take_next(l)) {
+		l->relayed = false;
 		finish(l, e, ERRAND_STOPPED, "stopped");
+	}
 }

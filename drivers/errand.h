@@ -3,7 +3,8 @@
  *
  * Owner     whoever made it, but for the time between line_submit() and done(), when it is the line's.
  * Order     errands go before polls, one at a time, in the order they were posted: on the wire within one
- *           transaction of their arrival.
+ *           transaction of their arrival. Those that relay what others ask go behind all of these, and take turns with
+ *           the polls that are due: of a line that is full they get half of the transactions at most.
  * Promise   done() is called once for each errand that line_submit() took, on the line's thread, also when the line
  *           stops. It must only post. An errand past expires_us is never begun.
  */
@@ -14,8 +15,10 @@
 #include "drivers/value.h"
 
 struct line;
+struct reply;
+struct request;
 
-enum errand_kind { ERRAND_WRITE, ERRAND_READ, ERRAND_IDENTIFY };
+enum errand_kind { ERRAND_WRITE, ERRAND_READ, ERRAND_IDENTIFY, ERRAND_RELAY };
 enum errand_end {
 	ERRAND_OK,       /* a write: and it reads back as written */
 	ERRAND_MISMATCH, /* written, but it reads back as something else: `back` */
@@ -45,6 +48,10 @@ struct errand {
 	int unit; /* -1: the device's */
 	enum point_source source;
 	uint16_t address, count;
+	/* ERRAND_RELAY: somebody else's request to a unit; the caller keeps it, and has room for the reply. One to a
+	 * device that is offline fails at once. */
+	const struct request *request;
+	struct reply *reply;
 	int64_t timeout_us; /* 0: the device's */
 	/* The port is set up so for this errand alone; only while no device of the line is up. NULL: as it is. */
 	const struct line_opts *port_as;

@@ -50,6 +50,8 @@ struct line {
 	struct line_device *devices; /* opts->device_count */
 	struct mailbox inbox;        /* errands, of a line with a thread of its own; any thread posts */
 	struct errand *errands;      /* of one without: the engine has put them here, oldest first */
+	struct errand *relays;       /* those that take turns with polls, oldest first */
+	bool relayed;                /* the last turn was one of theirs */
 	struct blackbox blackbox;
 	struct tape *tape; /* owned; any thread reads it */
 	pthread_t thread;
@@ -104,6 +106,7 @@ void line_settle(struct line *l, size_t device, enum outcome o, const char *reas
 
 /* drivers/errand.c: begins the next errand, if one waits; false when none does. */
 bool line_run_errand(struct line *l);
+bool line_pass_turn(struct line *l); /* a poll had its turn, or none is due. True: a relay waits for its own */
 void line_drop_errands(struct line *l); /* the line stops: each is done with ERRAND_STOPPED */
 
 #endif

@@ -280,9 +280,22 @@ static enum outcome identify(struct modbus *m, struct errand *e, struct exchange
 	return o;
 }
 
+static enum outcome relay(struct modbus *m, struct errand *e, struct exchange *x)
+{
+	enum outcome o = modbus_exchange_with(m, e->request, x, timeout_of(m, e));
+
+	if (o == OUTCOME_OK || o == OUTCOME_REFUSED)
+		*e->reply = m->reply;
+	return o;
+}
+
 static enum outcome ask(struct modbus *m, struct errand *e, struct exchange *x)
 {
-	return e->kind == ERRAND_IDENTIFY ? identify(m, e, x) : read_table(m, e, x);
+	switch (e->kind) {
+	case ERRAND_IDENTIFY: return identify(m, e, x);
+	case ERRAND_RELAY: return relay(m, e, x);
+	default: return read_table(m, e, x);
+	}
 }
 
 /* The port set up in another way for this one errand, and back. */

@@ -114,6 +114,11 @@ static bool is_bus(const void *item)
 	return line_is_bus(item);
 }
 
+static bool is_modbus(const void *item)
+{
+	return line_is_modbus(item);
+}
+
 static bool is_text(const void *item)
 {
 	return ((const struct line_opts *)item)->driver == DRIVER_SERIAL;
@@ -126,10 +131,12 @@ static bool has_port(const void *item)
 
 #define SERIAL_LINES                                                                                                   \
 	.applies = is_serial_port, .applies_to = "lines on a serial port (modbus-rtu, modbus-ascii, serial)"
-#define TCP_LINES  .applies = is_tcp, .applies_to = "lines over TCP (modbus-tcp, rtu-over-tcp)"
-#define NUMBERED   .applies = is_modbus_tcp, .applies_to = "lines with driver modbus-tcp"
-#define RTU_LINES  .applies = is_rtu, .applies_to = "lines with driver modbus-rtu"
-#define BUS_LINES  .applies = is_bus, .applies_to = "Modbus on a serial port (modbus-rtu, modbus-ascii)"
+#define TCP_LINES .applies = is_tcp, .applies_to = "lines over TCP (modbus-tcp, rtu-over-tcp)"
+#define NUMBERED  .applies = is_modbus_tcp, .applies_to = "lines with driver modbus-tcp"
+#define RTU_LINES .applies = is_rtu, .applies_to = "lines with driver modbus-rtu"
+#define BUS_LINES .applies = is_bus, .applies_to = "Modbus on a serial port (modbus-rtu, modbus-ascii)"
+#define MODBUS_LINES                                                                                                   \
+	.applies = is_modbus, .applies_to = "Modbus lines (modbus-rtu, modbus-ascii, modbus-tcp, rtu-over-tcp)"
 #define TEXT_LINES .applies = is_text, .applies_to = "lines with driver serial"
 #define REAL_LINES .applies = has_port, .applies_to = "lines with a port or an address"
 
@@ -180,6 +187,8 @@ static const struct key line_keys[] = {
 	{"end", KEY_ENUM, AT(end), .choices = ends, .dflt = "lf", TEXT_LINES, .help = "what ends a line of text"},
 	{"max_line", KEY_INT, AT(max_line), .min = 8, .max = 65536, .dflt = "1024", TEXT_LINES,
 		.help = "longest line in bytes; a longer one is dropped and counted"},
+	{"share", KEY_TABLE, AT(share), .table = &share_table, MODBUS_LINES,
+		.help = "Modbus TCP clients that may ask its devices"},
 };
 
 static const struct key device_keys[] = {
@@ -412,6 +421,7 @@ void line_check(struct line_opts *l, struct key_report *report)
 		for (size_t k = 0; k < d->points.count; k++)
 			check_point(l, d, &points[k], report);
 	}
+	share_units(l);
 	if (l->device_count == 0)
 		key_advice(report, l, NULL, "has no devices; give a device `line: %s`", l->head.name);
 }

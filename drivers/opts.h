@@ -10,6 +10,7 @@
 #define DRIVERS_OPTS_H
 
 #include "config/key.h"
+#include "drivers/share_opts.h"
 
 enum line_driver {
 	DRIVER_MODBUS_RTU,
@@ -191,6 +192,7 @@ struct line_opts {
 	int64_t probe_min_ms, probe_max_ms; /* back-off of an offline device or a missing port */
 	int end;                            /* enum line_end; serial: what ends a line */
 	int64_t max_line;                   /* serial: bytes of one line */
+	struct share_opts share;            /* with others' masters */
 
 	/* resolved, by gateway/schema.c */
 	const struct device_opts **devices;

@@ -360,7 +360,8 @@ int64_t line_turn(struct line *l)
 		run_probe(l, device, has_idle_time(l, device, now_us, l->job_due_us));
 	else if (j && j->due_us <= now_us)
 		run_job(l, j, schedule_late(&l->schedule, is_ready, l, now_us) <= 1);
-	else
+	else if (!line_pass_turn(l))
 		return next_us(l, j, due_us, now_us);
+	line_pass_turn(l);
 	return 0;
 }

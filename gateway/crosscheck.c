@@ -332,6 +332,42 @@ static void check_listeners(const struct gateway_opts *o, struct key_report *rep
 	}
 }
 
+/* Who has the address of this share already: a listener, or a line before it. NULL: nobody. */
+static const struct key_head *owner_of(const struct gateway_opts *o, const struct line_opts *l)
+{
+	const struct broker_listener *listeners = o->broker.listeners.items;
+
+	for (size_t i = 0; i < o->broker.listeners.count; i++)
+		if (listeners[i].bind && collide(l->share.bind, listeners[i].bind))
+			return &listeners[i].head;
+	for (const struct line_opts *other = o->lines.items; other < l; other++)
+		if (other->share.bind && collide(l->share.bind, other->share.bind))
+			return &other->share.head;
+	return NULL;
+}
+
+static void check_share(const struct gateway_opts *o, const struct line_opts *l, struct key_report *report)
+{
+	const struct key_head *owner = owner_of(o, l);
+	char at[96];
+
+	if (owner)
+		key_fault(report, &l->share, "bind", "%s is taken already (%s); give each its own port", l->share.bind,
+			place(at, owner));
+	else if (share_writes(&l->share) && !broker_bind_is_local(l->share.bind))
+		key_advice(report, &l->share, "functions",
+			"lets anybody who can reach %s write to the devices: Modbus knows no passwords", l->share.bind);
+}
+
+static void check_shares(const struct gateway_opts *o, struct key_report *report)
+{
+	const struct line_opts *lines = o->lines.items;
+
+	for (size_t i = 0; i < o->lines.count; i++)
+		if (lines[i].share.bind && !lines[i].share.head.wrong)
+			check_share(o, &lines[i], report);
+}
+
 /* Both would throw each other off the server for ever. */
 static void check_client_ids(const struct gateway_opts *o, struct key_report *report)
 {
@@ -366,6 +402,7 @@ int crosscheck(struct gateway_opts *o, struct arena *a, struct key_report *repor
 	check_lines(o, report);
 	check_devices(o, report);
 	check_listeners(o, report);
+	check_shares(o, report);
 	check_client_ids(o, report);
 	r = check_endpoints(o, a, report);
 	if (r == 0)

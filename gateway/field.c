@@ -14,13 +14,13 @@ struct field {
 	uint32_t next_id;
 };
 
-int field_new(struct field **out, struct route *route, const struct clock *clock)
+int field_new(struct field **out, struct route *route, struct loop *loop, const struct clock *clock)
 {
 	struct field *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return -ENOMEM;
-	f->site = (struct fieldline_site){.route = route, .clock = clock};
+	f->site = (struct fieldline_site){.route = route, .loop = loop, .clock = clock};
 	*out = f;
 	return 0;
 }

@@ -12,7 +12,7 @@
 
 struct field;
 
-int field_new(struct field **out, struct route *route, const struct clock *clock);
+int field_new(struct field **out, struct route *route, struct loop *loop, const struct clock *clock);
 void field_free(struct field *f); /* stops what runs; NULL is fine */
 
 /* Starts, keeps, replaces and stops lines until they are as gen says. The first failure is returned after everything

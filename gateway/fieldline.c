@@ -131,6 +131,7 @@ void fieldline_free(struct fieldline *fl)
 		return;
 	if (fl->line)
 		line_stop(fl->line);
+	share_free(fl->share);
 	line_free(fl->line);
 	if (fl->feed && !feed_engine(fl->feed))
 		feed_free(fl->feed);
@@ -196,6 +197,8 @@ int fieldline_new(struct fieldline **out, struct fieldline_site *site, uint32_t 
 		r = line_new(&fl->line, opts, &sink, site->clock);
 	if (r == 0)
 		r = opts->address ? line_start_on(fl->line, feed_engine(fl->feed)) : line_start(fl->line);
+	if (r == 0 && opts->share.bind)
+		r = share_new(&fl->share, site->loop, fl->line, opts);
 	if (r < 0) {
 		log_error("line=%s error=\"%s\"; it does not run", opts->head.name, strerror(-r));
 		fieldline_free(fl);

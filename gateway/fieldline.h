@@ -12,6 +12,7 @@
 #include "gateway/feed.h"
 #include "gateway/generation.h"
 #include "gateway/route.h"
+#include "gateway/share.h"
 
 /* One point as it stands, for `weir status` and `weir points`. newest: NULL before the first sample. */
 struct field_point {
@@ -43,7 +44,8 @@ struct fieldline {
 	const struct line_opts *opts;
 	struct generation *gen;
 	struct line *line;
-	struct feed *feed; /* owned, unless it is an engine's */
+	struct feed *feed;   /* owned, unless it is an engine's */
+	struct share *share; /* NULL: others may not ask its devices */
 	const struct clock *clock;
 	struct fieldline_device *devices;
 	struct msg *port_health;
@@ -57,6 +59,7 @@ struct fieldline {
 /* What all lines share. */
 struct fieldline_site {
 	struct route *route;
+	struct loop *loop; /* main's */
 	const struct clock *clock;
 	struct feed *engines; /* a feed each */
 };

@@ -237,7 +237,7 @@ static int open_field(struct gateway *g)
 {
 	int r = setter_new(&g->setter, &g->inbox, LETTER_COMMAND, LETTER_WRITTEN, g->clock);
 
-	r = r < 0 ? r : field_new(&g->field, g->route, g->clock);
+	r = r < 0 ? r : field_new(&g->field, g->route, g->loop, g->clock);
 	return r < 0 ? r : identity_new(&g->identity, g);
 }
 

@@ -6,6 +6,7 @@
 #include "tests/lib/test.h"
 #include "tests/lib/until.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { POINTS = 3, WRITTEN = 41 };
@@ -116,6 +117,124 @@ static void on_done(struct errand *e)
 	atomic_store((_Atomic bool *)e->ctx, true);
 }
 
+/* --- relays: what others' masters ask --- */
+
+struct relays {
+	struct errand errands[12];
+	struct reply replies[12];
+	_Atomic bool done[12];
+};
+
+static const struct request foreign = {.unit = 1, .function = FC_READ_HOLDING, .address = 100, .count = 5};
+
+/* A loaded line, and so many relays that wait at the same time. */
+static struct relays *relay_many(struct post *p, size_t count)
+{
+	struct relays *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	for (size_t i = 0; i < count; i++) {
+		r->errands[i] = (struct errand){.kind = ERRAND_RELAY,
+			.unit = -1,
+			.request = &foreign,
+			.reply = &r->replies[i],
+			.done = on_done,
+			.ctx = &r->done[i]};
+		assert_int_equal(line_submit(p->rig.line, &r->errands[i]), 0);
+	}
+	return r;
+}
+
+static void relay_brings_the_reply(void **state)
+{
+	struct post *p = setup();
+	struct relays *r = relay_many(p, 1);
+
+	(void)state;
+	UNTIL(r->done[0]);
+	assert_int_equal(r->errands[0].end, ERRAND_OK);
+	assert_int_equal(r->replies[0].count, 5);
+	assert_int_equal(r->replies[0].regs[4], 104);
+	post_free(p);
+	free(r);
+}
+
+static void relays_take_turns_with_polls(void **state)
+{
+	struct post *p = setup_idle(DRIVER_MODBUS_RTU);
+	struct relays *r;
+	unsigned before;
+
+	(void)state;
+	for (int i = 0; i < POINTS; i++)
+		p->rig.points[i].every_ms = 1;
+	post_run(p);
+	UNTIL(p->rig.good >= 30);
+	before = p->slave.requests;
+	r = relay_many(p, COUNT(r->errands));
+	for (size_t i = 0; i < COUNT(r->errands); i++)
+		UNTIL(r->done[i]);
+	assert_true(p->slave.requests >= before + 2 * COUNT(r->errands) - 1);
+	post_free(p);
+	free(r);
+}
+
+/* Though they were there before it. */
+static void write_passes_relays(void **state)
+{
+	struct post *p = setup();
+	struct errand e = rig_write(&p->rig, 1, rig_int(777));
+	struct relays *r;
+
+	(void)state;
+	UNTIL(p->rig.good >= 3);
+	p->slave.late_ms = 5;
+	r = relay_many(p, COUNT(r->errands));
+	rig_errand(&p->rig, &e);
+	assert_false(r->done[COUNT(r->errands) - 1]);
+	for (size_t i = 0; i < COUNT(r->errands); i++)
+		UNTIL(r->done[i]);
+	post_free(p);
+	free(r);
+}
+
+/* Who is known to be silent costs the line nothing, however often others ask. */
+static void relay_to_a_device_that_is_offline_fails_at_once(void **state)
+{
+	struct post *p = post_new(DRIVER_MODBUS_RTU, POINTS);
+	struct relays *r;
+
+	(void)state;
+	p->slave.fault = SLAVE_MUTE;
+	post_run(p);
+	UNTIL(p->rig.state == DEVICE_OFFLINE);
+	r = relay_many(p, COUNT(r->errands));
+	for (size_t i = 0; i < COUNT(r->errands); i++)
+		UNTIL(r->done[i]);
+	for (size_t i = 0; i < COUNT(r->errands); i++) {
+		assert_int_equal(r->errands[i].end, ERRAND_FAILED);
+		assert_string_equal(r->errands[i].reason, "offline");
+	}
+	post_free(p);
+	free(r);
+}
+
+static void relays_of_a_stopping_line_are_done(void **state)
+{
+	struct post *p = setup();
+	struct relays *r;
+
+	(void)state;
+	p->slave.fault = SLAVE_MUTE;
+	r = relay_many(p, COUNT(r->errands));
+	rig_stop(&p->rig);
+	for (size_t i = 0; i < COUNT(r->errands); i++)
+		assert_true(r->done[i]);
+	assert_int_equal(r->errands[COUNT(r->errands) - 1].end, ERRAND_STOPPED);
+	post_free(p);
+	free(r);
+}
+
 static void errand_of_a_stopping_line_is_done_too(void **state)
 {
 	struct post *p = setup();
@@ -214,6 +333,11 @@ int main(void)
 		cmocka_unit_test(device_says_who_it_is_over_several_replies),
 		cmocka_unit_test(device_without_identification_refuses_and_stays_up),
 		cmocka_unit_test(port_is_set_otherwise_only_where_nobody_is_up),
+		cmocka_unit_test(relay_brings_the_reply),
+		cmocka_unit_test(relays_take_turns_with_polls),
+		cmocka_unit_test(write_passes_relays),
+		cmocka_unit_test(relay_to_a_device_that_is_offline_fails_at_once),
+		cmocka_unit_test(relays_of_a_stopping_line_are_done),
 	};
 
 	log_set_level(LOG_ERROR);
