@@ -106,7 +106,7 @@ void line_settle(struct line *l, size_t device, enum outcome o, const char *reas
 
 /* drivers/errand.c: begins the next errand, if one waits; false when none does. */
 bool line_run_errand(struct line *l);
-bool line_pass_turn(struct line *l); /* a poll had its turn, or none is due. True: a relay waits for its own */
+bool line_pass_turn(struct line *l);    /* a poll had its turn, or none is due. True: a relay waits for its own */
 void line_drop_errands(struct line *l); /* the line stops: each is done with ERRAND_STOPPED */
 
 #endif
