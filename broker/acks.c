@@ -48,6 +48,14 @@ static void send_answer(struct conn *c, const struct ack *a)
 	c->broker->stats.packets_out++;
 }
 
+static void replay(struct conn *c, uint8_t *wanted, size_t len)
+{
+	int r = replay_begin(c, wanted, len);
+
+	if (r != 0)
+		conn_doom(c, (uint8_t)r);
+}
+
 static void send_flight(struct conn *c, const struct ack *a)
 {
 	uint8_t bytes[ENCODE_ANSWER_MAX];
@@ -55,7 +63,7 @@ static void send_flight(struct conn *c, const struct ack *a)
 	if (a->bytes) {
 		conn_send(c, a->bytes->bytes, a->bytes->len);
 		if (a->bytes->sent > 0 && !c->doomed)
-			subscribe_replay(c, (struct span){a->bytes->bytes + a->bytes->len, a->bytes->sent});
+			replay(c, a->bytes->bytes + a->bytes->len, a->bytes->sent);
 	} else if (a->type == PKT_PUBLISH) {
 		delivery_send_now(c->session, a->id);
 		return; /* counted there */

@@ -30,7 +30,7 @@ void acks_answer(struct conn *c, uint8_t type, uint16_t id, uint8_t reason, stru
 void acks_refuse(struct conn *c, uint8_t type, uint16_t id, uint8_t reason, const struct words *w);
 /* PUBREL, or the PUBLISH that is in the window under this id, when the ledger has committed it. */
 void acks_flight(struct conn *c, uint8_t type, uint16_t id, uint64_t ticket);
-/* A packet, in the same order. true: it waits; once it has left, subscribe_replay() gets what stands behind it. */
+/* A packet, in the same order. true: it waits; once it has left, replay_begin() gets what stands behind it. */
 bool acks_bytes(struct conn *c, const uint8_t *bytes, size_t len, size_t behind, uint64_t ticket);
 /* What is sent to c from now on stays in its output until this is committed. 0 or -ENOMEM. */
 int acks_gate(struct conn *c, uint64_t ticket);

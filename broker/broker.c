@@ -241,6 +241,7 @@ int broker_new(
 	b->inbox_watch.run = inbox_ready;
 	turn_start(b);
 	leave_start(b);
+	replay_start(b);
 	b->pending_timer.run = input_read_pending;
 	b->rate_timer.run = rate_tick;
 	b->id_salt = backoff_random();

@@ -6,6 +6,7 @@
 #include "broker/alias.h"
 #include "broker/core.h"
 #include "broker/delivery.h"
+#include "broker/dispatch.h"
 #include "broker/door.h"
 #include "broker/encode.h"
 #include "broker/hold.h"
@@ -160,6 +161,8 @@ static void detach(struct conn *c, bool will)
 		session_disconnected(c->session, will);
 	hold_leave(c);
 	hold_release(c->broker, &c->waiters);
+	replay_forget(c);
+	subscribe_forget(c);
 	acks_forget(c);
 	alias_forget(c);
 	input_drop(c);

@@ -23,6 +23,8 @@ struct door;
 struct session;
 struct acks;
 struct aliases;
+struct listing;
+struct replay;
 
 enum conn_state { CONN_NEW, CONN_LIVE, CONN_LINGER, CONN_CLOSED, CONN_STATES };
 
@@ -54,6 +56,8 @@ struct conn {
 	struct conn *waiters;                   /* publishers held until this one has drained */
 	struct acks *acks;                      /* answers that wait for the store; NULL: none ever did */
 	struct aliases *aliases;
+	struct listing *listing; /* subscribe.c: how far a packet of many filters has come */
+	struct replay *replay;   /* retained messages that are still to come */
 	int64_t last_rx_ms, since_ms;
 	int64_t paid_us;             /* rate.c: what it published is paid for until then */
 	struct transport *transport; /* owned; NULL: plain */

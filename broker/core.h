@@ -20,6 +20,7 @@
 #include "broker/orders.h"
 #include "broker/owed.h"
 #include "broker/post.h"
+#include "broker/replay.h"
 #include "broker/retain.h"
 #include "broker/rights.h"
 #include "broker/route.h"
@@ -84,6 +85,8 @@ struct broker {
 	struct levels levels;
 	struct subs subs;
 	struct retain retain;
+	struct replays replays;
+	uint64_t listed_bytes; /* subscribe.c: packets that are under way */
 	struct sessions sessions;
 	struct routes routes;
 	struct shares shares;

@@ -20,10 +20,10 @@ struct packet {
 
 int dispatch(struct conn *c, struct packet *p);
 
-int connect_packet(struct conn *c, struct packet *p);    /* connect.c */
-int publish_packet(struct conn *c, struct packet *p);    /* publish.c */
-int subscribe_packet(struct conn *c, struct packet *p);  /* subscribe.c */
-void subscribe_replay(struct conn *c, struct span kept); /* its SUBACK had to wait, and has left */
+int connect_packet(struct conn *c, struct packet *p);   /* connect.c */
+int publish_packet(struct conn *c, struct packet *p);   /* publish.c */
+int subscribe_packet(struct conn *c, struct packet *p); /* subscribe.c */
+void subscribe_forget(struct conn *c);                  /* a packet of filters that is under way */
 int unsubscribe_packet(struct conn *c, struct packet *p);
 int answer_packet(struct conn *c, struct packet *p); /* answer.c: PUBACK, PUBREC, PUBREL, PUBCOMP */
 

@@ -177,93 +177,155 @@ struct msg *retain_get(const struct retain *r, const char *topic, size_t len, in
 	return node != 0 ? live(r, node, now_ms) : NULL;
 }
 
-/* --- matching a filter -------------------------------------------------------------------------------------- */
+/* --- a walk through what matches ---------------------------------------------------------------------------- */
 
-struct walk {
-	const struct retain *r;
-	retain_fn *fn;
-	void *ctx;
-	int64_t now_ms;
-	size_t depth;
-	size_t looked_at;
+/* A filter as numbers of levels, which hold until something is retained or cleared. */
+struct pattern {
+	const struct tree *tree;
+	size_t depth, hash_at; /* hash_at: from this depth on everything matches */
 	uint32_t level[TOPIC_MAX_LEVELS];
 };
 
-static void report(struct walk *w, uint32_t node)
+static void split(struct pattern *p, const struct retain *r, struct span filter)
 {
-	struct msg *m = live(w->r, node, w->now_ms);
-
-	w->looked_at++;
-	if (m)
-		w->fn(w->ctx, m);
+	p->tree = &r->tree;
+	p->depth = levels_split(r->tree.levels, (const char *)filter.at, filter.len, p->level);
+	p->hash_at = p->level[p->depth - 1] == LEVEL_HASH ? p->depth - 1 : SIZE_MAX;
 }
 
-static bool hidden(const struct walk *w, uint32_t node)
+static bool is_wild(const struct pattern *p, size_t depth)
 {
-	const struct tree_node *n = tree_node(&w->r->tree, node);
+	return depth >= p->hash_at || (depth < p->depth && p->level[depth] == LEVEL_PLUS);
+}
+
+static bool matches(const struct pattern *p, size_t depth)
+{
+	return depth == p->depth || depth >= p->hash_at;
+}
+
+static bool hidden(const struct tree *t, const struct tree_node *n)
+{
 	size_t len;
-	const char *text = levels_text(w->r->tree.levels, n->level, &len);
+	const char *text = levels_text(t->levels, n->level, &len);
 
 	return n->parent == TREE_ROOT && len > 0 && text[0] == '$'; /* [MQTT-4.7.2-1] */
 }
 
-/* Everything under node and node itself, without recursion. */
-static void report_all(struct walk *w, uint32_t top)
+/* This one of those that a wildcard stands for, or the next. */
+static uint32_t visible(const struct tree *t, uint32_t node)
 {
-	const struct tree *t = &w->r->tree;
-	uint32_t at = top;
-
-	for (;;) {
-		const struct tree_node *n = tree_node(t, at);
-
-		report(w, at);
-		if (n->first != 0) {
-			at = n->first;
-			continue;
-		}
-		while (at != top && tree_node(t, at)->next == 0)
-			at = tree_node(t, at)->parent;
-		if (at == top)
-			return;
-		at = tree_node(t, at)->next;
-	}
+	while (node != 0 && hidden(t, tree_node(t, node)))
+		node = tree_node(t, node)->next;
+	return node;
 }
 
-static void walk(struct walk *w, uint32_t node, size_t at)
+static uint32_t below(const struct pattern *p, uint32_t node, size_t depth)
 {
-	const struct tree *t = &w->r->tree;
-	uint32_t child;
-
-	w->looked_at++;
-	if (at == w->depth) {
-		report(w, node);
-		return;
-	}
-	if (w->level[at] != LEVEL_PLUS && w->level[at] != LEVEL_HASH) {
-		child = tree_child(t, node, w->level[at]);
-		if (child != 0)
-			walk(w, child, at + 1);
-		return;
-	}
-	if (w->level[at] == LEVEL_HASH)
-		report(w, node); /* a/# matches a */
-	for (child = tree_node(t, node)->first; child != 0; child = tree_node(t, child)->next) {
-		if (hidden(w, child))
-			continue;
-		if (w->level[at] == LEVEL_HASH)
-			report_all(w, child);
-		else
-			walk(w, child, at + 1);
-	}
+	if (is_wild(p, depth))
+		return visible(p->tree, tree_node(p->tree, node)->first);
+	return depth < p->depth ? tree_child(p->tree, node, p->level[depth]) : 0;
 }
 
-size_t retain_each(const struct retain *r, const char *filter, size_t len, int64_t now_ms, retain_fn *fn, void *ctx)
+static uint32_t beside(const struct pattern *p, uint32_t node, size_t depth)
 {
-	struct walk w = {.r = r, .fn = fn, .ctx = ctx, .now_ms = now_ms};
+	return is_wild(p, depth - 1) ? visible(p->tree, tree_node(p->tree, node)->next) : 0;
+}
 
-	w.depth = levels_split(r->tree.levels, filter, len, w.level);
-	walk(&w, TREE_ROOT, 0);
-	return w.looked_at;
+/* First down, then to the side, then up until there is a way to the side. */
+static uint32_t after(const struct pattern *p, uint32_t node, size_t *depth)
+{
+	uint32_t next = below(p, node, *depth);
+
+	if (next != 0)
+		++*depth;
+	for (; next == 0 && node != TREE_ROOT; node = tree_node(p->tree, node)->parent, --*depth) {
+		next = beside(p, node, *depth);
+		if (next != 0)
+			break;
+	}
+	return next;
+}
+
+static size_t depth_of(const struct tree *t, uint32_t node)
+{
+	size_t depth = 0;
+
+	for (; node != TREE_ROOT; node = tree_node(t, node)->parent)
+		depth++;
+	return depth;
+}
+
+static void stand(struct retain *r, struct retain_walk *w)
+{
+	tree_node(&r->tree, w->node)->pinned = 1;
+	w->next = r->walks;
+	w->pprev = &r->walks;
+	if (w->next)
+		w->next->pprev = &w->next;
+	r->walks = w;
+}
+
+/* Its node may be removed again, unless another one stands there. */
+static void leave(struct retain *r, struct retain_walk *w)
+{
+	const struct retain_walk *other;
+
+	if (!w->pprev)
+		return;
+	*w->pprev = w->next;
+	if (w->next)
+		w->next->pprev = w->pprev;
+	w->pprev = NULL;
+	for (other = r->walks; other && other->node != w->node; other = other->next)
+		;
+	tree_node(&r->tree, w->node)->pinned = other != NULL;
+}
+
+void retain_walk_begin(struct retain_walk *w)
+{
+	*w = (struct retain_walk){.node = TREE_ROOT};
+}
+
+void retain_walk_end(struct retain *r, struct retain_walk *w)
+{
+	leave(r, w);
+	if (w->node != 0)
+		tree_prune(&r->tree, w->node);
+	w->node = 0;
+}
+
+void retain_walk_move(struct retain *r, struct retain_walk *to, struct retain_walk *from)
+{
+	*to = (struct retain_walk){.node = from->node};
+	if (!from->pprev)
+		return;
+	stand(r, to);
+	leave(r, from);
+}
+
+size_t retain_walk_on(struct retain *r, struct retain_walk *w, struct span filter, int64_t now_ms, size_t places,
+	retain_fn *fn, void *ctx)
+{
+	struct pattern p;
+	uint32_t from = w->node;
+	size_t depth, looked_at = 0;
+
+	if (from == 0)
+		return 0;
+	leave(r, w);
+	split(&p, r, filter);
+	for (depth = depth_of(p.tree, from); w->node != 0 && looked_at < places; looked_at++) {
+		struct msg *m = matches(&p, depth) ? live(r, w->node, now_ms) : NULL;
+
+		if (m)
+			fn(ctx, m);
+		w->node = after(&p, w->node, &depth);
+	}
+	if (w->node != 0)
+		stand(r, w);
+	if (from != w->node)
+		tree_prune(&r->tree, from); /* what it held may have been cleared while it was stood on */
+	return looked_at;
 }
 
 void retain_sweep(struct retain *r, int64_t now_ms, uint32_t steps)

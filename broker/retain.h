@@ -10,12 +10,21 @@
 #ifndef BROKER_RETAIN_H
 #define BROKER_RETAIN_H
 
+#include "base/cursor.h"
 #include "base/msg.h"
 #include "broker/tree.h"
 
+/* A walk through what matches a filter. It may stop anywhere and go on later, whatever was retained or cleared meanwhile:
+ * the node that it stands on stays. What is retained while it goes may be found, or not. */
+struct retain_walk {
+	uint32_t node; /* 0: it is at its end */
+	struct retain_walk *next, **pprev;
+};
+
 struct retain {
 	struct tree tree;
-	struct msg **all; /* by number; a free one holds the next free number */
+	struct retain_walk *walks; /* those that have stopped */
+	struct msg **all;          /* by number; a free one holds the next free number */
 	uint32_t used, cap, spare, sweep_at;
 	uint32_t count, ours, max_count; /* ours: those under $SYS/ */
 	uint64_t bytes, max_bytes;
@@ -37,9 +46,13 @@ uint32_t retain_place(const struct retain *r, const char *topic, size_t len); /*
 bool retain_fits(const struct retain *r, const char *topic, size_t len, size_t bytes);
 struct msg *retain_get(const struct retain *r, const char *topic, size_t len, int64_t now_ms); /* borrowed */
 
-typedef void retain_fn(void *ctx, struct msg *m);
-/* Returns how many places were looked at: what it cost. */
-size_t retain_each(const struct retain *r, const char *filter, size_t len, int64_t now_ms, retain_fn *fn, void *ctx);
+typedef void retain_fn(void *ctx, struct msg *m); /* which neither keeps nor clears any */
+void retain_walk_begin(struct retain_walk *w);
+/* Looks at so many places, at most; how many it were. The filter is the same each time. */
+size_t retain_walk_on(struct retain *r, struct retain_walk *w, struct span filter, int64_t now_ms, size_t places,
+	retain_fn *fn, void *ctx);
+void retain_walk_end(struct retain *r, struct retain_walk *w); /* before its end; at its end is fine */
+void retain_walk_move(struct retain *r, struct retain_walk *to, struct retain_walk *from); /* it goes on as `to` */
 void retain_sweep(struct retain *r, int64_t now_ms, uint32_t steps); /* looks at the next few, drops the expired */
 
 #endif

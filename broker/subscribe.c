@@ -7,15 +7,28 @@
 #include "broker/hold.h"
 #include "broker/mount.h"
 #include "broker/page.h"
-#include "broker/promise.h"
 #include "broker/ration.h"
 #include "broker/sublist.h"
 #include "broker/words.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { MUCH_WORK = 10000, MAX_FILTERS = 50000, SUBACK_HEAD = ENCODE_WORDS_ROOM + WORDS_MAX, SUBACK_WAITS = 1 };
+enum { MAX_FILTERS = 50000, SUBACK_HEAD = ENCODE_WORDS_ROOM + WORDS_MAX, SUBACK_WAITS = 1, AT_ONCE = 16 };
+
+/* A packet of filters, gone through in pieces of AT_ONCE: between two of them its client may have to wait for its turn, held
+ * with the packet. */
+struct listing {
+	struct subscribe sub;
+	size_t next; /* where the filters go on in the packet */
+	size_t done;
+	size_t held_bytes;
+	struct words words;
+	uint8_t *wanted; /* of which filters retained messages are to follow: replay_put() */
+	size_t wanted_len, wanted_cap;
+	uint8_t codes[]; /* of those done */
+};
 
 /* The next filter of a packet, as the broker knows it. false: no more. */
 static bool next_filter(struct conn *c, struct subscribe *sub, bool options, struct filter *out)
@@ -132,25 +145,22 @@ static uint8_t subscribe_one(struct session *s, struct filter *f, uint32_t id, b
 	return qos;
 }
 
-struct replay {
-	struct session *session;
-	uint32_t opts;
-};
-
-static void replay_one(void *ctx, struct msg *m)
+/* Retained messages follow, unless the subscription is shared or asked not to (3.8.3.1). */
+static int want(struct listing *l, uint32_t opts, struct span filter)
 {
-	const struct replay *r = ctx;
+	size_t need = l->wanted_len + REPLAY_HEAD + filter.len;
 
-	deliver_retained(r->session, m, r->opts);
-}
+	if (need > l->wanted_cap) {
+		size_t cap = l->wanted_cap * 2 > need ? l->wanted_cap * 2 : need;
+		uint8_t *more = realloc(l->wanted, cap);
 
-/* Retained messages follow, unless the subscription is shared or asked not to (3.8.3.1). What it cost. */
-static size_t replay(struct session *s, const struct filter *f, uint32_t id, uint8_t qos)
-{
-	struct broker *b = s->broker;
-	struct replay r = {s, sub_of(s, f, id, qos).opts};
-
-	return retain_each(&b->retain, (const char *)f->filter.at, f->filter.len, broker_now_ms(b), replay_one, &r);
+		if (!more)
+			return -ENOMEM;
+		l->wanted = more;
+		l->wanted_cap = cap;
+	}
+	l->wanted_len += replay_put(l->wanted + l->wanted_len, opts, filter);
+	return 0;
 }
 
 /* Of a session that outlives its connection only when its subscriptions do. */
@@ -176,89 +186,115 @@ static int send_codes(struct conn *c, uint8_t type, const struct subscribe *sub,
 		       : 0;
 }
 
-/* All filters of one packet. Each may look at all that is retained, so a packet of many `#` is cut short (and that is
- * counted), and a client that was given much waits a moment before its next packet: others have a turn in between. */
-static void replay_all(struct conn *c, struct subscribe *sub, const uint8_t *codes)
+/* --- packets of filters -------------------------------------------------------------------------------------- */
+
+void subscribe_forget(struct conn *c)
+{
+	if (!c->listing)
+		return;
+	c->broker->listed_bytes -= c->listing->held_bytes;
+	free(c->listing->wanted);
+	free(c->listing);
+	c->listing = NULL;
+}
+
+static int begin(struct conn *c, struct packet *p, int (*decode)(struct span, uint8_t, struct subscribe *))
+{
+	struct subscribe sub;
+	int r = decode(p->body, c->version, &sub);
+
+	if (r != 0)
+		return r;
+	if (sub.count > MAX_FILTERS)
+		return RC_QUOTA;
+	c->listing = calloc(1, sizeof(*c->listing) + sub.count);
+	if (!c->listing)
+		return RC_UNSPECIFIED;
+	c->listing->sub = sub;
+	c->listing->next = (size_t)(sub.filters.at - p->body.at);
+	return 0;
+}
+
+/* The packets that are held so count together: they are whole, and input_memory knows nothing of them. */
+static int stop(struct conn *c, const struct packet *p)
 {
 	struct broker *b = c->broker;
-	size_t most = 4 * (size_t)b->retain.tree.live + MUCH_WORK, work = 0;
+	struct listing *l = c->listing;
+
+	l->next = (size_t)(l->sub.filters.at - p->body.at);
+	if (l->held_bytes == 0) {
+		l->held_bytes = p->total + l->sub.count;
+		b->listed_bytes += l->held_bytes;
+	}
+	if (b->listed_bytes <= (uint64_t)b->opts.input_memory)
+		return DISPATCH_HOLD;
+	b->stats.refused++;
+	return RC_QUOTA;
+}
+
+/* 0: all filters are done. The packet may stand elsewhere each time. */
+static int go_through(struct conn *c, const struct packet *p, bool options, int (*one)(struct conn *, struct filter *))
+{
+	struct listing *l = c->listing;
 	struct filter f;
+	int r = 0;
 
-	for (size_t i = 0; next_filter(c, sub, true, &f); i++) {
-		if (!codes[sub->count + i])
-			continue;
-		if (work < most)
-			work += replay(c->session, &f, sub->subscription_id, codes[i]);
-		else
-			session_dropped(c->session);
+	l->sub.filters = cursor_on(p->body.at + l->next, p->body.len - l->next);
+	while (r == 0 && next_filter(c, &l->sub, options, &f)) {
+		r = one(c, &f);
+		c->broker->turn.work++;
+		if (r == 0 && ++l->done % AT_ONCE == 0 && l->done < l->sub.count && turn_holds(c))
+			return stop(c, p);
 	}
-	b->turn.work += (uint32_t)(work / TURN_STEPS);
-	if (work + sub->count > MUCH_WORK) {
-		hold_conn(c, &b->tap_waiters); /* those are asked again after a moment */
-		promise_retry_later(b);
-	}
+	return r;
 }
 
-/* A SUBACK that waits keeps its retained messages waiting behind it: how many filters, their codes, the packet. */
-static struct span keep_for_replay(uint8_t *kept, const struct subscribe *sub, struct span body)
+/* What comes to be retained from now on is delivered as it comes. */
+static bool finds_nothing(const struct broker *b, struct span filter)
 {
-	uint32_t count = (uint32_t)sub->count;
-	uint8_t *codes = kept + sizeof(count);
-
-	if (!memchr(codes + count, 1, count))
-		return (struct span){0};
-	memcpy(kept, &count, sizeof(count));
-	memcpy(codes + 2 * (size_t)count, body.at, body.len);
-	return (struct span){kept, sizeof(count) + 2 * (size_t)count + body.len};
+	return b->retain.count == 0 || (!memchr(filter.at, '+', filter.len) && !memchr(filter.at, '#', filter.len) &&
+					       retain_place(&b->retain, (const char *)filter.at, filter.len) == 0);
 }
 
-void subscribe_replay(struct conn *c, struct span kept)
+static int subscribe_next(struct conn *c, struct filter *f)
 {
-	uint32_t count;
-	struct subscribe sub;
-	const uint8_t *codes = kept.at + sizeof(count);
-	size_t head;
+	struct listing *l = c->listing;
+	uint32_t id = l->sub.subscription_id;
+	bool fresh = false;
+	uint8_t code = subscribe_one(c->session, f, id, &fresh);
 
-	memcpy(&count, kept.at, sizeof(count));
-	head = sizeof(count) + 2 * (size_t)count;
-	if (decode_subscribe((struct span){kept.at + head, kept.len - head}, c->version, &sub) == 0)
-		replay_all(c, &sub, codes);
+	explain(&l->words, c, f, code);
+	l->codes[l->done] = code >= 0x80 && c->version != MQTT_5 ? 0x80 : code;
+	if (code >= 0x80 || f->group.len > 0 || !(f->retain_handling == 0 || (f->retain_handling == 1 && fresh)))
+		return 0;
+	if (finds_nothing(c->broker, f->filter))
+		return 0;
+	return want(l, sub_of(c->session, f, id, code).opts, f->filter) < 0 ? RC_UNSPECIFIED : 0;
 }
 
 int subscribe_packet(struct conn *c, struct packet *p)
 {
-	struct subscribe sub;
-	struct filter f;
-	struct cursor start;
-	struct words words = {{0}};
-	uint8_t *kept, *codes;
-	int r = decode_subscribe(p->body, c->version, &sub);
+	struct listing *l;
+	int r = 0;
 
-	if (r == 0 && sub.count > MAX_FILTERS)
-		return RC_QUOTA;
+	if (replay_holds(c))
+		return DISPATCH_HOLD;
+	if (!c->listing)
+		r = begin(c, p, decode_subscribe);
 	if (r == 0 && page_kept(c->session) && durable_room(c->broker) == LEDGER_BUSY) {
 		hold_conn(c, &c->broker->durable.waiters);
 		return DISPATCH_HOLD;
 	}
-	kept = r == 0 ? broker_scratch(c->broker, SCRATCH_REPLY, sizeof(uint32_t) + 2 * sub.count + p->body.len) : NULL;
-	if (!kept)
-		return r != 0 ? r : RC_UNSPECIFIED;
-	codes = kept + sizeof(uint32_t);
-	start = sub.filters;
-	for (size_t i = 0; next_filter(c, &sub, true, &f); i++) {
-		bool fresh = false;
-		uint8_t code = subscribe_one(c->session, &f, sub.subscription_id, &fresh);
-
-		explain(&words, c, &f, code);
-		codes[sub.count + i] = code < 0x80 && f.group.len == 0 &&
-				       (f.retain_handling == 0 || (f.retain_handling == 1 && fresh));
-		codes[i] = code >= 0x80 && c->version != MQTT_5 ? 0x80 : code;
-	}
-	c->broker->turn.work += (uint32_t)sub.count;
-	r = send_codes(c, PKT_SUBACK, &sub, codes, keep_for_replay(kept, &sub, p->body), words_span(&words));
-	sub.filters = start;
 	if (r == 0)
-		replay_all(c, &sub, codes);
+		r = go_through(c, p, true, subscribe_next);
+	if (r != 0)
+		return r;
+	l = c->listing;
+	r = send_codes(
+		c, PKT_SUBACK, &l->sub, l->codes, (struct span){l->wanted, l->wanted_len}, words_span(&l->words));
+	if (r == 0 && l->wanted_len > 0)
+		r = replay_begin(c, l->wanted, l->wanted_len);
+	subscribe_forget(c);
 	return r == SUBACK_WAITS ? 0 : r;
 }
 
@@ -304,24 +340,29 @@ static void explain_absence(struct words *w, const struct conn *c, const struct 
 		words_absent(w, c, f->group, f->filter);
 }
 
+static int unsubscribe_next(struct conn *c, struct filter *f)
+{
+	struct listing *l = c->listing;
+
+	l->codes[l->done] = f->refuse != 0 ? f->refuse : unsubscribe_one(c->session, f) ? RC_OK : RC_NO_SUBSCRIPTION;
+	explain_absence(&l->words, c, f, l->codes[l->done]);
+	return 0;
+}
+
 int unsubscribe_packet(struct conn *c, struct packet *p)
 {
-	struct subscribe sub;
-	struct filter f;
-	struct words words = {{0}};
-	uint8_t *codes;
-	int r = decode_unsubscribe(p->body, c->version, &sub);
+	int r = 0;
 
-	if (r == 0 && sub.count > MAX_FILTERS)
-		return RC_QUOTA;
-	codes = r == 0 ? broker_scratch(c->broker, SCRATCH_REPLY, sub.count) : NULL;
-	if (!codes)
-		return r != 0 ? r : RC_UNSPECIFIED;
-	for (size_t i = 0; next_filter(c, &sub, false, &f); i++) {
-		codes[i] = f.refuse != 0 ? f.refuse : unsubscribe_one(c->session, &f) ? RC_OK : RC_NO_SUBSCRIPTION;
-		explain_absence(&words, c, &f, codes[i]);
-	}
-	c->broker->turn.work += (uint32_t)sub.count;
-	r = send_codes(c, PKT_UNSUBACK, &sub, codes, (struct span){0}, words_span(&words));
+	if (replay_holds(c))
+		return DISPATCH_HOLD;
+	if (!c->listing)
+		r = begin(c, p, decode_unsubscribe);
+	if (r == 0)
+		r = go_through(c, p, false, unsubscribe_next);
+	if (r != 0)
+		return r;
+	r = send_codes(
+		c, PKT_UNSUBACK, &c->listing->sub, c->listing->codes, (struct span){0}, words_span(&c->listing->words));
+	subscribe_forget(c);
 	return r == SUBACK_WAITS ? 0 : r;
 }

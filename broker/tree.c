@@ -110,7 +110,7 @@ static uint32_t add_child(struct tree *t, uint32_t parent, uint32_t level)
 		return 0;
 	n = &t->nodes[id];
 	p = &t->nodes[parent];
-	*n = (struct tree_node){.parent = parent, .level = level & 0x3fffffff, .next = p->first};
+	*n = (struct tree_node){.parent = parent, .level = level & 0x1fffffff, .next = p->first};
 	if (p->first)
 		t->nodes[p->first].prev = id;
 	p->first = id;
@@ -211,7 +211,7 @@ static void remove_node(struct tree *t, uint32_t id)
 
 void tree_prune(struct tree *t, uint32_t node)
 {
-	while (node != TREE_ROOT && t->nodes[node].value == 0 && t->nodes[node].first == 0) {
+	while (node != TREE_ROOT && t->nodes[node].value == 0 && t->nodes[node].first == 0 && !t->nodes[node].pinned) {
 		uint32_t parent = t->nodes[node].parent;
 
 		remove_node(t, node);

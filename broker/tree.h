@@ -16,7 +16,7 @@ enum { TREE_ROOT = 1 };
 
 struct tree_node {
 	uint32_t parent;
-	uint32_t level : 30, has_plus : 1, has_hash : 1; /* a child `+`, a child `#` */
+	uint32_t level : 29, has_plus : 1, has_hash : 1, pinned : 1; /* a child `+`, a child `#`; it is not removed */
 	uint32_t first, next, prev; /* children; siblings. A free node: next is the next free one */
 	uint32_t value;
 };

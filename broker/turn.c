@@ -309,12 +309,28 @@ static void serve_leavers(struct turn *t)
 		stock_give_back(&of(t)->stock);
 }
 
+/* --- retained messages ---------------------------------------------------------------------------------------- */
+
+static bool replay_time_is_up(struct broker *b)
+{
+	return time_is_up(&b->turn, true);
+}
+
+static void serve_replays(struct turn *t)
+{
+	slice_begins(t);
+	replay_serve(of(t), replay_time_is_up);
+	slice_begins(t);
+}
+
+/* --- the end of a turn ---------------------------------------------------------------------------------------- */
+
 static bool is_left(struct turn *t)
 {
 	for (int list = TURN_WIDE_ONES; list < TURN_LISTS; list++)
 		if (t->lists[list].first)
 			return true;
-	return !is_empty(&t->greedy) || !is_empty(&t->newcomers) || of(t)->stock.spent;
+	return !is_empty(&t->greedy) || !is_empty(&t->newcomers) || of(t)->stock.spent || replay_waits(of(t));
 }
 
 static void end(struct loop_task *task)
@@ -348,7 +364,8 @@ static void serve_greedy(struct turn *t)
 
 static void serve_others(struct turn *t)
 {
-	static void (*const serve[])(struct turn * t) = {serve_greedy, serve_leavers, serve_newcomers, serve_wide};
+	static void (*const serve[])(struct turn * t) = {
+		serve_greedy, serve_leavers, serve_newcomers, serve_wide, serve_replays};
 	enum { KINDS = sizeof(serve) / sizeof(serve[0]) };
 	int64_t until_us = clock_mono_us(of(t)->clock) + TURN_SPARE_US;
 	uint32_t served = 0;

@@ -16,6 +16,7 @@
  *           as it goes. Deliveries see at once that they are gone.
  * Wide      what goes to many costs a write for each of them. These outputs wait in a queue and have a slice of each
  *           turn, too: one message may name thousands, and the wills of a crowd that leaves, many times as many.
+ * Replays   of retained messages to new subscribers have a slice as well (replay.h).
  * Rotation  the slices of a turn begin with another of these kinds each time, and end when a socket has become ready after
  *           the first of them took its time. So a turn is about as long as one of them, however many kinds want theirs.
  */
@@ -40,7 +41,7 @@ enum {
 	TURN_STEPS = 2,          /* places of a tree looked at */
 	TURN_CHEAP = 4,          /* packets that cost as much as one delivery */
 	TURN_QUANTUM = 256,      /* deliveries, after which a connection is greedy; half as many */
-	TURN_QUANTUM_LEAST = 16, /* with each slice that went to polite ones already */
+	TURN_QUANTUM_LEAST = 4,  /* with each slice that went to polite ones already */
 	TURN_LARGE = 65536,      /* bytes read at once: it is greedy, too */
 	TURN_SMALL = 4096,       /* less, */
 	TURN_PATIENCE = 15,      /* and that so many times, and it is polite again */

@@ -200,6 +200,17 @@ static void see(void *ctx, struct msg *m)
 		fail_msg("%s for %s", msg_topic(m), s->filter);
 }
 
+/* Stops after so many places. */
+static void walk(struct retain *r, const char *filter, int64_t now_ms, struct seen *s, size_t places)
+{
+	struct span text = {(const uint8_t *)filter, strlen(filter)};
+	struct retain_walk w;
+
+	retain_walk_begin(&w);
+	while (w.node != 0)
+		assert_true(retain_walk_on(r, &w, text, now_ms, places, see, s) <= places);
+}
+
 static void retained_messages_are_found_by_every_filter_that_matches(void **state)
 {
 	static char topic[TOPICS][TEXT];
@@ -220,7 +231,7 @@ static void retained_messages_are_found_by_every_filter_that_matches(void **stat
 		unsigned want = 0;
 
 		random_path(filter, &seed, true);
-		retain_each(&r, filter, strlen(filter), 0, see, &s);
+		walk(&r, filter, 0, &s, (size_t)i % 7 + 1);
 		for (int k = 0; k < TOPICS; k++) {
 			bool first = true;
 
@@ -234,6 +245,67 @@ static void retained_messages_are_found_by_every_filter_that_matches(void **stat
 		assert_int_equal(keep(&r, topic[i], "", MSG_NEVER_EXPIRES), 0);
 	assert_int_equal(r.count, 0);
 	assert_int_equal(r.bytes, 0);
+	assert_int_equal(r.tree.live, 0);
+	retain_fini(&r);
+	levels_fini(&l);
+}
+
+static void see_what_stays(void *ctx, struct msg *m)
+{
+	struct seen *s = ctx;
+
+	s->count += strstr(msg_topic(m), "/x/") == NULL;
+}
+
+/* Others come and go under the feet of two walks, of which one may end early. */
+static void a_walk_that_stops_finds_what_stays_whatever_else_changes(void **state)
+{
+	enum { STAY = 200, ROUNDS = 300 };
+	struct levels l;
+	struct retain r;
+	uint64_t seed = 9;
+	int whole = 0;
+
+	(void)state;
+	assert_int_equal(levels_init(&l, 1), 0);
+	assert_int_equal(retain_init(&r, &l, 1000, 1 << 20), 0);
+	for (int i = 0; i < STAY; i++) {
+		char topic[TEXT];
+
+		snprintf(topic, sizeof(topic), "s/%d/%d", i % 10, i);
+		assert_int_equal(keep(&r, topic, "x", MSG_NEVER_EXPIRES), 0);
+	}
+	for (int round = 0; round < ROUNDS; round++) {
+		static const struct span all = {(const uint8_t *)"s/#", 3}, some = {(const uint8_t *)"s/+/#", 5};
+		struct seen s = {"s/#", 0}, t = {"s/+/#", 0};
+		struct retain_walk walks[2];
+
+		retain_walk_begin(&walks[0]);
+		retain_walk_begin(&walks[1]);
+		while (walks[0].node != 0 || walks[1].node != 0) {
+			char topic[TEXT];
+
+			snprintf(topic, sizeof(topic), "s/%d/x/%d", (int)(test_random(&seed) % 10),
+				(int)(test_random(&seed) % 3));
+			assert_int_equal(keep(&r, topic, test_random(&seed) % 2 ? "" : "x", MSG_NEVER_EXPIRES), 0);
+			retain_walk_on(&r, &walks[0], all, 0, 1 + test_random(&seed) % 4, see_what_stays, &s);
+			retain_walk_on(&r, &walks[1], some, 0, 1 + test_random(&seed) % 4, see_what_stays, &t);
+			if (round % 3 == 0 && test_random(&seed) % 200 == 0)
+				retain_walk_end(&r, &walks[1]);
+		}
+		assert_int_equal(s.count, STAY);
+		assert_true(t.count <= STAY);
+		whole += t.count == STAY;
+	}
+	assert_true(whole > ROUNDS / 2);
+	assert_null(r.walks);
+	for (int i = 0; i < STAY + 30; i++) {
+		char topic[TEXT];
+
+		snprintf(topic, sizeof(topic), i < STAY ? "s/%d/%d" : "s/%d/x/%d", i % 10,
+			i < STAY ? i : (i - STAY) / 10);
+		assert_int_equal(keep(&r, topic, "", MSG_NEVER_EXPIRES), 0);
+	}
 	assert_int_equal(r.tree.live, 0);
 	retain_fini(&r);
 	levels_fini(&l);
@@ -272,7 +344,7 @@ static void expired_messages_are_not_handed_out_and_are_swept(void **state)
 	assert_int_equal(keep(&r, "late", "1", 20), 0);
 	assert_non_null(retain_get(&r, "soon", 4, 1999));
 	assert_null(retain_get(&r, "soon", 4, 2000));
-	retain_each(&r, "#", 1, 2000, see, &s);
+	walk(&r, "#", 2000, &s, SIZE_MAX);
 	assert_int_equal(s.count, 1);
 	retain_sweep(&r, 2000, 10);
 	assert_int_equal(r.count, 1);
@@ -285,6 +357,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(matching_agrees_with_the_rules_filter_by_filter),
+		cmocka_unit_test(a_walk_that_stops_finds_what_stays_whatever_else_changes),
+		cmocka_unit_test(a_walk_that_stops_finds_what_stays_whatever_else_changes),
 		cmocka_unit_test(setting_again_replaces_and_clearing_twice_is_told),
 		cmocka_unit_test(a_change_moves_the_generation_of_what_it_may_touch),
 		cmocka_unit_test(many_subscribers_of_one_filter_come_and_go),

@@ -20,7 +20,7 @@ import threading
 import site_room
 from harness import Failed, Program, Room, Skipped, build_dir, free_port, listens, run, wait
 from certs import Authority
-from mqttwire import Will, connect, publish, subscribe
+from mqttwire import Will, connect, publish, subscribe, unsubscribe
 from turns import Meter, told
 
 TRIES, PARTS, LEAST_NS = 4, 5, 3_000_000
@@ -56,6 +56,10 @@ class Client:
     def subscribe(self, *filters):
         self.sock.sendall(subscribe(4, 1, *[(f, 0) for f in filters]))
         self.take(4 + len(filters) + (len(filters) > 125) + (len(filters) > 16381))
+
+    def unsubscribe(self, *filters):
+        self.sock.sendall(unsubscribe(4, 1, *filters))
+        self.take(4)
 
     def vanish(self):
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABRUPTLY)
@@ -271,6 +275,34 @@ def client_with_many_subscriptions_is_cleared_over_many_turns(site):
             c.subscribe(*[f"many/{n}/x" for n in range(first, first + 10000)])
         return c
     site.spreads(prepare, lambda c: c.vanish())
+
+
+FILTERS = [f"many/{n}/x" for n in range(20000)]
+
+
+@measured
+def subscribe_of_many_filters_is_gone_through_over_many_turns(site):
+    c = site.client("many")
+    site.spreads(lambda: None, lambda _: c.subscribe(*FILTERS), lambda _: c.unsubscribe(*FILTERS))
+
+
+@measured
+def unsubscribe_of_many_filters_is_gone_through_over_many_turns(site):
+    c = site.client("many")
+    site.spreads(lambda: c.subscribe(*FILTERS), lambda _: c.unsubscribe(*FILTERS))
+
+
+@measured
+def what_is_retained_goes_to_a_new_subscription_over_many_turns(site):
+    c, topics = site.client("keeper"), [f"kept/{n % 100}/{n}" for n in range(100000)]
+    for topic in topics:
+        c.sock.sendall(publish(4, topic, b"k", retain=True))
+    size = sum(len(publish(4, topic, b"k", retain=True)) for topic in topics)
+
+    def act(c):
+        c.subscribe("kept/#")
+        c.take(size)
+    site.spreads(lambda: site.client("reader"), act)
 
 
 if __name__ == "__main__":
