@@ -87,6 +87,15 @@ class Link:
         body = w.u16(p.pid) + (bytes([reason]) if reason and self.version == 5 else b"")
         self.send(w.packet(0x40, body))
 
+    def pubrec(self, p, reason=0):
+        self.unacked -= 1
+        if reason < 0x80:
+            self.server.accepted.append(p)
+        self.send(w.packet(0x50, w.u16(p.pid) + (bytes([reason]) if reason and self.version == 5 else b"")))
+
+    def pubcomp(self, pid, reason=0):
+        self.send(w.packet(0x70, w.u16(pid) + (bytes([reason]) if reason and self.version == 5 else b"")))
+
     def send_away(self, code, tail=b""):
         """DISCONNECT, and an end that lets it arrive: a close over what was not read yet would reset the connection."""
         self.send(bytes([0xE0, 1 + len(tail), code]) + tail)
@@ -105,6 +114,8 @@ class Link:
                     self.connect(body)
                 elif kind == 3:
                     self.publish(first, body, size)
+                elif kind == 6:
+                    self.server.released(self, int.from_bytes(body[:2], "big"))
                 elif kind == 8:
                     self.send(w.packet(0x90, body[:2] + (b"\0" if self.version == 5 else b"") + b"\1"))
                 elif kind == 12:
@@ -160,6 +171,9 @@ class StandIn:
 
     def answer(self, link, packet):
         link.puback(packet)
+
+    def released(self, link, pid):
+        link.pubcomp(pid)
 
     def close(self):
         self.listener.close()
