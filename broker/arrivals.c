@@ -44,6 +44,11 @@ void arrival_free(struct arrival *a)
 	free(a);
 }
 
+bool arrival_same_source(const struct arrival *a, const struct arrival *b)
+{
+	return strcmp(a->from.source, b->from.source) == 0;
+}
+
 /* --- sources -------------------------------------------------------------------------------------------------- */
 
 static struct source *find(struct arrivals *all, const char *name, size_t len)

@@ -36,6 +36,8 @@ int arrival_new(struct arrival **out, const struct broker_arrival *from);
 void arrival_free(struct arrival *a); /* NULL is fine */
 void arrival_take(struct broker *b, struct arrival *a);
 
+bool arrival_same_source(const struct arrival *a, const struct arrival *b);
+
 /* Its turn has come. true: it was had before, or is only a question, and is answered. */
 bool arrival_settled(struct broker *b, struct arrival *a);
 

@@ -104,6 +104,28 @@ static bool publish(struct broker *b, struct waiting *w)
 	return true;
 }
 
+static struct waiting *pop(struct lane_queue *q)
+{
+	struct waiting *w = q->first;
+
+	q->first = w->next;
+	if (!q->first)
+		q->last = NULL;
+	q->count--;
+	return w;
+}
+
+static void push(struct lane_queue *q, struct waiting *w)
+{
+	w->next = NULL;
+	if (q->last)
+		q->last->next = w;
+	else
+		q->first = w;
+	q->last = w;
+	q->count++;
+}
+
 static void wait_turn(struct broker *b, const struct waiting *what)
 {
 	struct lane_queue *q;
@@ -121,19 +143,49 @@ static void wait_turn(struct broker *b, const struct waiting *what)
 	*w = *what;
 	if (w->msg)
 		msg_ref(w->msg);
-	if (q->last)
-		q->last->next = w;
-	else
-		q->first = w;
-	q->last = w;
-	q->count++;
+	push(q, w);
 	promise_retry_later(b);
+}
+
+static bool behind_its_own(const struct lane_queue *kept, const struct waiting *w)
+{
+	const struct waiting *before = kept->first;
+
+	while (before && !arrival_same_source(before->arrival, w->arrival))
+		before = before->next;
+	return before;
+}
+
+/* Each in its turn, and none waits for another's upstream: a command whose line has no room holds up its own alone. */
+static void retry_upstreams(struct broker *b, struct lane_queue *q)
+{
+	struct lane_queue kept = {NULL, NULL, 0};
+
+	while (q->first) {
+		struct waiting *w = pop(q);
+
+		if (behind_its_own(&kept, w) || !publish(b, w)) {
+			push(&kept, w);
+			continue;
+		}
+		msg_unref(w->msg);
+		free(w);
+	}
+	*q = kept;
+	if (q->first)
+		promise_retry_later(b);
 }
 
 static void start(struct broker *b, struct waiting w)
 {
-	if (lane_waits(b, lane_of(&w)) || !publish(b, &w))
-		wait_turn(b, &w);
+	enum lane lane = lane_of(&w);
+	bool others_wait = lane_waits(b, lane);
+
+	if (!others_wait && publish(b, &w))
+		return;
+	wait_turn(b, &w);
+	if (others_wait && lane == LANE_UPSTREAM)
+		retry_upstreams(b, &b->ours->lanes[lane]); /* behind theirs, so that none is passed over */
 }
 
 void ours_publish(struct broker *b, struct msg *m)
@@ -163,19 +215,12 @@ void ours_resume(struct broker *b, struct msg *m, uint64_t number, bool placed, 
 			     .progress = {.taps = placed ? UINT16_MAX : 0}});
 }
 
-static struct waiting *pop(struct lane_queue *q)
-{
-	struct waiting *w = q->first;
-
-	q->first = w->next;
-	if (!q->first)
-		q->last = NULL;
-	q->count--;
-	return w;
-}
-
 static void retry(struct broker *b, struct lane_queue *q)
 {
+	if (q == &b->ours->lanes[LANE_UPSTREAM]) {
+		retry_upstreams(b, q);
+		return;
+	}
 	while (q->first) {
 		struct waiting *w;
 

@@ -2,7 +2,8 @@
 /* ours.h - messages that no connection sent: wills, the gateway's, $SYS, those of upstreams.
  *
  * Owner     broker thread.
- * Order     among the gateway's, among those of upstreams, among wills; none waits for another kind.
+ * Order     among the gateway's, among those of one upstream, among wills; none waits for another kind. Of several
+ *           upstreams each has its turn at what there is room for, and none waits for what another's waits for.
  * Memory    one that the store, a tap or (a will of a kept session, an upstream's) the ledger does not take now waits, at
  *           most OURS_MAX of a kind; then it is dropped and counted, or refused. The gateway's mailbox is not read while
  *           any of the gateway's wait, so that it fills and says BROKER_BUSY.

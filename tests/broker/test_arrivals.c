@@ -281,6 +281,86 @@ static void values_pass_what_a_busy_ledger_holds_back(void **state)
 	close_bench(&b);
 }
 
+/* --- several upstreams ---------------------------------------------------------------------------------------- */
+
+/* A line that has room for so many commands, and what it got. */
+struct line {
+	int room;
+	char got[16];
+	size_t count;
+};
+
+static bool command(void *ctx, struct msg *m)
+{
+	struct line *l = ctx;
+
+	if (l->room == 0)
+		return false;
+	l->room--;
+	l->got[l->count++] = *(const char *)msg_payload(m);
+	return true;
+}
+
+static void send_to(struct bench *b, const char *source, uint64_t number, const char *topic, const char *text)
+{
+	struct broker_arrival a = {
+		.source = source, .epoch = 9, .number = number, .done = done, .ctx = b, .token = number};
+
+	a.msg = msg_new(&(struct msg_spec){.topic = topic,
+		.topic_len = (uint32_t)strlen(topic),
+		.payload = text,
+		.payload_len = 1,
+		.origin = MSG_FROM_BRIDGE,
+		.expiry_s = MSG_NEVER_EXPIRES});
+	assert_int_equal(broker_arrive(b->rig.broker, &a), 0);
+	msg_unref(a.msg);
+	rig_turn(&b->rig);
+}
+
+static void a_command_that_has_no_room_holds_up_no_other_upstream(void **state)
+{
+	struct line line = {0};
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	assert_int_equal(broker_tap(b.rig.broker, "set/#", command, &line), 0);
+	send_to(&b, "one", 1, "set/a", "1");
+	assert_int_equal(b.answers, 0);
+	send_to(&b, "two", 2, "t/a", "x"); /* no command */
+	commit(&b);
+	expect_answer(&b, 2, true);
+	send_to(&b, "one", 3, "t/a", "y"); /* behind its own */
+	commit(&b);
+	assert_int_equal(b.answers, 0);
+	line.room = 1;
+	rig_pass_ms(&b.rig, 50);
+	commit(&b);
+	assert_int_equal(b.answers, 2);
+	close_bench(&b);
+}
+
+static void room_goes_to_each_upstream_in_turn(void **state)
+{
+	struct line line = {0};
+	struct bench b;
+
+	(void)state;
+	open_bench(&b);
+	assert_int_equal(broker_tap(b.rig.broker, "set/#", command, &line), 0);
+	send_to(&b, "one", 1, "set/a", "1");
+	send_to(&b, "two", 2, "set/a", "2");
+	for (int i = 0; i < 3; i++) {
+		line.room = 1;
+		rig_pass_ms(&b.rig, 50);
+		send_to(&b, i % 2 ? "two" : "one", (uint64_t)(3 + i), "set/a",
+			i % 2 ? "2" : "1"); /* who was answered */
+	}
+	line.got[line.count] = '\0';
+	assert_string_equal(line.got, "121");
+	close_bench(&b);
+}
+
 static void what_the_ledger_fails_to_take_comes_again(void **state)
 {
 	struct bench b;
@@ -308,6 +388,8 @@ int main(void)
 		cmocka_unit_test(a_busy_ledger_holds_it_back_and_a_full_one_does_not),
 		cmocka_unit_test(values_pass_what_a_busy_ledger_holds_back),
 		cmocka_unit_test(what_the_ledger_fails_to_take_comes_again),
+		cmocka_unit_test(a_command_that_has_no_room_holds_up_no_other_upstream),
+		cmocka_unit_test(room_goes_to_each_upstream_in_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
