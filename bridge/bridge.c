@@ -70,7 +70,8 @@ static void tell_state(struct bridge *b, enum bridge_state state, const char *re
 	if (state != b->stats.state || b->stats.since_ms == 0)
 		b->stats.since_ms = clock_wall_ms(loop_clock(b->loop));
 	b->stats.state = state;
-	snprintf(b->reason, sizeof(b->reason), "%s", reason);
+	if (state != BRIDGE_CONNECTING) /* why the last call ended is of use until the next one has come up or ended */
+		snprintf(b->reason, sizeof(b->reason), "%s", reason);
 	if (state != BRIDGE_DOWN)
 		snprintf(b->address, sizeof(b->address), "%s", reason);
 	if (b->events.state)

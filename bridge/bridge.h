@@ -190,12 +190,13 @@ void bridge_free(struct bridge *b); /* kills what still runs; NULL is fine */
 
 struct bridge_stats {
 	enum bridge_state state;
-	int64_t since_ms;             /* wall clock: when the state began */
-	const char *address, *reason; /* the last dialled; what was said with the state; valid until the next turn */
-	int pid;                      /* 0: no process now */
-	uint64_t starts;              /* of the process */
-	uint64_t acknowledged;        /* the upstream has everything up to this seq */
-	struct bridge_counts counts;  /* quarantined, expired, looped, settled, superseded: of all its processes */
+	int64_t since_ms; /* wall clock: when the state began */
+	const char *address,
+		*reason; /* the last dialled; what was said of the last that ended, or is up; valid until the next turn */
+	int pid;         /* 0: no process now */
+	uint64_t starts;             /* of the process */
+	uint64_t acknowledged;       /* the upstream has everything up to this seq */
+	struct bridge_counts counts; /* quarantined, expired, looped, settled, superseded: of all its processes */
 };
 const struct bridge_stats *bridge_stats(const struct bridge *b);
 

@@ -4,6 +4,7 @@
 #include "bridge/drain_state.h"
 
 #include "base/log.h"
+#include "bridge/cause.h"
 #include "bridge/rules.h"
 #include "bridge/status.h"
 #include "bridge/verdict.h"
@@ -68,10 +69,13 @@ static void dial(struct drain *d, const struct uplink_event *e)
 
 static void give_up_dialing(struct drain *d, const struct uplink_event *e)
 {
-	char why[96];
+	char why[192];
 
 	(void)e;
-	snprintf(why, sizeof(why), "no answer within %" PRId64 " ms (connect_timeout)", d->opts->connect_timeout_ms);
+	snprintf(why, sizeof(why),
+		"no answer within %" PRId64 " ms (connect_timeout): look at the way there, its firewalls, and whether "
+		"an MQTT server has that port",
+		d->opts->connect_timeout_ms);
 	go_down(d, why, 0);
 }
 
@@ -137,12 +141,14 @@ static void go_online(struct drain *d, const struct uplink_event *e)
 static void back_off(struct drain *d, const struct uplink_event *e)
 {
 	char why[448];
+	const char *look = d->was_up ? "" : cause_of_code(e->code);
 	int64_t wait = choose_wait_ms(d, e);
 
 	pump_link_lost(d);
 	d->status_sent_ms = -1;
 	d->phase_due_ms = d->now_ms + wait;
-	snprintf(why, sizeof(why), "%s; next try in %" PRId64 " ms", e->text ? e->text : verdict_text(e->code), wait);
+	snprintf(why, sizeof(why), "%s%s; next try in %" PRId64 " ms", e->text ? e->text : verdict_text(e->code),
+		e->text ? "" : look, wait);
 	tell_state(d, BRIDGE_DOWN, why);
 }
 

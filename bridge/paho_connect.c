@@ -155,13 +155,3 @@ void paho_connect_reason(char *out, size_t cap, const char *line)
 	to = strpbrk(from, ":\n");
 	snprintf(out, cap, "%.*s", to ? (int)(to - from) : (int)strlen(from), from);
 }
-
-const char *paho_connect_hint(const struct bridge_opts *o, const char *text)
-{
-	if (strncmp(text, "connect", 7) != 0)
-		return "";
-	if (!o->tls.cert)
-		return " (nobody answers there, the server's certificate is not for the name in the address, or it "
-		       "wants a client certificate: tls.cert and tls.key)";
-	return " (nobody answers there, or the server's certificate is not for the name in the address)";
-}

@@ -33,8 +33,7 @@ void paho_connect_options(struct paho_connect *c, const struct bridge_opts *o, c
 int paho_connect_credentials(
 	struct paho_connect *c, const struct bridge_opts *o, bool tls, const struct token_facts *facts, char *why);
 
-/* For people: what OpenSSL's line says, and what a failure that Paho does not tell apart can be over TLS. */
+/* For people: what OpenSSL's line says. */
 void paho_connect_reason(char *out, size_t cap, const char *line);
-const char *paho_connect_hint(const struct bridge_opts *o, const char *text);
 
 #endif

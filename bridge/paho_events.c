@@ -203,6 +203,11 @@ void paho_distrusted(void *paho, const char *why)
 		paho_post(&p->tickets[p->o.tags + call % PAHO_CALL_TICKETS], L_DISTRUSTED, 0, strdup(why));
 }
 
+void paho_trusted(void *paho)
+{
+	atomic_store(&((struct paho *)paho)->trusted, true);
+}
+
 /* A message that nobody took must not be acknowledged, and Paho does that when its callback returns, whatever it returns:
  * 0 only makes it keep the message in memory and ask again. So this does not return then. */
 static void hand_on(struct paho *p, const struct msg *m, uint16_t id)

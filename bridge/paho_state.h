@@ -52,6 +52,8 @@ struct paho {
 	struct paho_session *session; /* NULL: no QoS 2 */
 	struct ticket *tickets;       /* tags, then PAHO_CALL_TICKETS */
 	struct paho_trust *trust;
+	char host[256];      /* that this call is for; Paho's threads may read it while it lasts */
+	atomic_bool trusted; /* its server has shown a certificate that is believed */
 	struct knock knock;
 	bool tls; /* this call is encrypted */
 	bool up;  /* it got as far as a welcome */
@@ -68,6 +70,7 @@ struct ending *paho_ending(const char *what, int number, const char *said);
 
 /* The callbacks of a handle, a connection, a parcel, a subscription and a goodbye; their context is set already, or t. */
 void paho_distrusted(void *paho, const char *why); /* of paho_trust.h */
+void paho_trusted(void *paho);                     /* the same */
 int paho_hear_handle(struct paho *p, struct ticket *t);
 void paho_hear_connect(struct paho_connect *c, bool v5, struct ticket *t);
 void paho_hear_publish(MQTTAsync_responseOptions *o, bool v5);

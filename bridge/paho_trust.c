@@ -4,12 +4,16 @@
  * server's certificate in place of X509_verify_cert(). What Paho sets afterwards (SSL_CTX_set_verify) leaves it alone. */
 #include "bridge/paho_trust.h"
 
+#include "base/log.h"
+#include "bridge/cause.h"
 #include "bridge/keypin.h"
 
 #include <errno.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct paho_trust {
 	struct paho_trust_opts o;
@@ -18,13 +22,22 @@ struct paho_trust {
 
 static int refuse(const struct paho_trust *t, X509_STORE_CTX *handshake, const char *why, const char *which)
 {
-	char text[192];
+	char text[384];
 
 	snprintf(text, sizeof(text), "the server's %s%s", why, which);
 	t->o.refused(t->o.ctx, text);
 	if (X509_STORE_CTX_get_error(handshake) == X509_V_OK)
 		X509_STORE_CTX_set_error(handshake, X509_V_ERR_APPLICATION_VERIFICATION);
 	return 0;
+}
+
+static int refuse_chain(const struct paho_trust *t, X509_STORE_CTX *handshake)
+{
+	int error = X509_STORE_CTX_get_error(handshake);
+	char text[160];
+
+	snprintf(text, sizeof(text), "%s%s", X509_verify_cert_error_string(error), cause_of_certificate(error));
+	return refuse(t, handshake, "certificate is not trusted: ", text);
 }
 
 /* Only a chain that was verified vouches for the keys above the server's own: anybody may send certificates along. */
@@ -41,18 +54,41 @@ static bool any_listed(const struct bridge_tls *tls, X509_STORE_CTX *handshake)
 	return false;
 }
 
+/* Paho looks at it too, after the handshake, and tells nobody. */
+static int is_for_another(const struct paho_trust *t, X509_STORE_CTX *handshake)
+{
+	X509 *cert = X509_STORE_CTX_get0_cert(handshake);
+	char name[128] = "", shown[256], text[512];
+
+	if (X509_check_host(cert, t->o.host, 0, 0, NULL) == 1 || X509_check_ip_asc(cert, t->o.host, 0) == 1)
+		return 0;
+	X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name, sizeof(name));
+	snprintf(text, sizeof(text), "%s, and is not for %s (look at the address)",
+		log_text(shown, sizeof(shown), name, strlen(name)), t->o.host);
+	refuse(t, handshake, "certificate names ", text);
+	return 1;
+}
+
+static int accept_it(const struct paho_trust *t)
+{
+	t->o.trusted(t->o.ctx);
+	return 1;
+}
+
 static int on_certificate(X509_STORE_CTX *handshake, void *ctx)
 {
 	const struct paho_trust *t = ctx;
 	const struct bridge_tls *tls = t->o.tls;
 	uint8_t seen[KEYPIN_BYTES];
 	char text[KEYPIN_TEXT];
+	bool by_chain = tls->verify && (tls->pin.count == 0 || tls->ca);
 
-	if (tls->verify && (tls->pin.count == 0 || tls->ca) && X509_verify_cert(handshake) != 1)
-		return refuse(t, handshake, "certificate is not trusted: ",
-			X509_verify_cert_error_string(X509_STORE_CTX_get_error(handshake)));
+	if (by_chain && X509_verify_cert(handshake) != 1)
+		return refuse_chain(t, handshake);
+	if (by_chain && is_for_another(t, handshake))
+		return 0;
 	if (tls->pin.count == 0 || any_listed(tls, handshake))
-		return 1;
+		return accept_it(t);
 	if (keypin_of(seen, X509_STORE_CTX_get0_cert(handshake)) < 0)
 		return refuse(t, handshake, "certificate has no key that could be read", "");
 	keypin_write(text, seen);

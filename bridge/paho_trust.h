@@ -17,7 +17,9 @@ struct paho_trust;
 
 struct paho_trust_opts {
 	const struct bridge_tls *tls;
+	const char *host;                            /* that the certificate has to be for; read at each handshake */
 	void (*refused)(void *ctx, const char *why); /* a sentence; the handshake then fails */
+	void (*trusted)(void *ctx);                  /* the server's certificate is believed */
 	void *ctx;
 };
 

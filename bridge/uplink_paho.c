@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "bridge/address.h"
 #include "bridge/bridge_bit.h"
+#include "bridge/cause.h"
 #include "bridge/knock.h"
 #include "bridge/paho_state.h"
 #include "bridge/preset.h"
@@ -58,7 +59,8 @@ static void deliver_down(struct paho *p, uint8_t code, const struct ending *endi
 		snprintf(whole, sizeof(whole), "tls: %s", p->tls_text);
 		e.text = whole;
 	} else if (text) {
-		snprintf(whole, sizeof(whole), "%s%s", text, p->tls ? paho_connect_hint(p->o.opts, text) : "");
+		cause_write(whole, sizeof(whole),
+			&(struct cause){text, p->host, p->tls, atomic_load(&p->trusted), p->o.opts->tls.cert != NULL});
 	}
 	p->base.ops->hang_up(&p->base);
 	p->base.event(p->base.ctx, &e);
@@ -177,8 +179,8 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 	uint32_t number = ++p->calls ? p->calls : ++p->calls; /* never 0 */
 	struct ticket *t = &p->tickets[p->o.tags + number % PAHO_CALL_TICKETS];
 	struct paho_connect *c = calloc(1, sizeof(*c));
-	char uri[512], host[256], why[PAHO_WHY];
-	struct token_facts facts = {host, p->o.client_id, clock_wall_ms(&clock_system) / 1000};
+	char uri[512], why[PAHO_WHY];
+	struct token_facts facts = {p->host, p->o.client_id, clock_wall_ms(&clock_system) / 1000};
 	bool tls = false;
 	int r = c ? 0 : -ENOMEM;
 
@@ -189,9 +191,10 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 		inbox_forget(p->o.inbox);
 	p->tls_text[0] = 0;
 	p->distrusted = false;
+	atomic_store(&p->trusted, false);
 	if (r == 0)
 		r = address_uri(call->address, uri, sizeof(uri), &tls);
-	if (r == 0 && !address_host(call->address, host, sizeof(host)))
+	if (r == 0 && !address_host(call->address, p->host, sizeof(p->host)))
 		r = -EINVAL;
 	if (r == 0)
 		r = make_handle(p, uri, t);
@@ -366,7 +369,8 @@ int paho_new(struct paho **out, const struct paho_opts *opts)
 	p->knock.fd = -1;
 	p->o = *opts;
 	if (r == 0)
-		r = paho_trust_new(&p->trust, &(struct paho_trust_opts){&opts->opts->tls, paho_distrusted, p});
+		r = paho_trust_new(&p->trust,
+			&(struct paho_trust_opts){&opts->opts->tls, p->host, paho_distrusted, paho_trusted, p});
 	p->tickets = calloc(opts->tags + PAHO_CALL_TICKETS, sizeof(*p->tickets));
 	if (!p->tickets)
 		r = -ENOMEM;

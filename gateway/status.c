@@ -82,7 +82,7 @@ static void upstream_state(FILE *out, const struct bridge_stats *st)
 	if (st && st->address)
 		fprintf(out, " %s", st->address);
 	if (st && st->state != BRIDGE_UP && st->reason && st->reason[0])
-		fprintf(out, " (%s)", st->reason);
+		fprintf(out, st->state == BRIDGE_CONNECTING ? " (before: %s)" : " (%s)", st->reason);
 }
 
 /* What its rules and limits do; nothing where they do nothing. */

@@ -4,8 +4,11 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LOG_AGAIN_MS = 60000 };
 
 struct upstream {
 	struct upstreams *all;
@@ -16,6 +19,8 @@ struct upstream {
 	char *text;      /* its options; the same text: nothing changed */
 	uint32_t serial; /* no other has it, nor had it before a reload */
 	bool told, told_up;
+	char logged[512]; /* why it is down, or where it is up; and when that was said */
+	int64_t logged_ms;
 	struct upstream *next;
 };
 
@@ -75,13 +80,35 @@ void upstreams_arrived(struct upstreams *u, const struct letter *l)
 
 /* Every attempt to connect is a change for the bridge; the site hears of the link only when it comes or goes, or an
  * outage of weeks would fill the queue with its own story. */
+/* Its cause is what stands before the time of the next try. A list of addresses has one for each, in turn. */
+static void log_state(struct upstream *up, bool is_up, const char *reason)
+{
+	int64_t now_ms = loop_now_ms(up->all->deps.loop);
+	bool changed = !up->told || up->told_up != is_up;
+	const char *end = strstr(reason, "; next try");
+	size_t len = end ? (size_t)(end - reason) : strlen(reason);
+
+	if (!changed && (is_up || now_ms - up->logged_ms < LOG_AGAIN_MS ||
+				(strlen(up->logged) == len && memcmp(up->logged, reason, len) == 0)))
+		return;
+	up->logged_ms = now_ms;
+	snprintf(up->logged, sizeof(up->logged), "%.*s", (int)len, reason);
+	if (is_up)
+		log_info("upstream=%s state=up address=%s", up->opts->head.name, reason);
+	else
+		log_warn("upstream=%s state=down reason=\"%s\"", up->opts->head.name, reason);
+}
+
 static void state_changed(void *ctx, struct bridge *b, enum bridge_state state, const char *reason)
 {
 	struct upstream *up = ctx;
 	bool is_up = state == BRIDGE_UP;
 
 	(void)b;
-	if (state == BRIDGE_CONNECTING || (up->told && up->told_up == is_up))
+	if (state == BRIDGE_CONNECTING)
+		return;
+	log_state(up, is_up, reason);
+	if (up->told && up->told_up == is_up)
 		return;
 	up->told = true;
 	up->told_up = is_up;

@@ -6,6 +6,7 @@
 import base64
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def says(*words):
         reason = h.said("state down")[0]
         assert all(w in reason for w in words), reason
         print(f"    {reason[len('state down '):]}")
-    case.__name__ = "says_" + "_".join(words).replace(" ", "_").replace("/", "_")
+    case.__name__ = "says_" + re.sub(r"\W+", "_", "_".join(words))
     return case
 
 
@@ -195,16 +196,17 @@ CASES = {
     with_name(refused_by_name_of_the_key, "without_ca_the_key_of_the_authority_vouches_for_nobody"):
         {"tls": {}, "pins": ("ca",)},
     with_name(says("not trusted"), "with_a_listed_key_the_ca_has_to_hold"): {"tls": {"ca": "other.pem"}, "pins": ("server",)},
-    with_name(says("not for the name"), "with_ca_and_pin_the_name_has_to_hold"):
+    with_name(says("and is not for 127.0.0.1"), "with_ca_and_pin_the_name_has_to_hold"):
         {"tls": {"ca": "ca.pem"}, "pins": ("server",), "host": "127.0.0.1"},
-    says("tls: the server's certificate is not trusted: self-signed certificate in certificate chain; next try"): {"tls": {"ca": "other.pem"}},
+    says("tls: the server's certificate is not trusted: self-signed certificate in certificate chain "
+         "(tls.ca has to hold who signed it); next try"): {"tls": {"ca": "other.pem"}},
     says("key:", "does not belong to the certificate"): {"tls": {"ca": "ca.pem", "cert": "client.pem",
                                                                  "key": "server.key"}},
     says("cert:", "has expired"): {"tls": {"ca": "ca.pem", "cert": "expired.pem", "key": "expired.key"}},
     says("ca:", "no certificate in it"): {"tls": {"ca": "ca.key"}},
     says("ca:", "No such file"): {"tls": {"ca": "missing.pem"}},
-    says("not for the name"): {"tls": {"ca": "ca.pem"}, "host": "127.0.0.1"},
-    says("client certificate"): {"tls": {"ca": "ca.pem"}, "client_certificates": True},
+    says("names server, and is not for 127.0.0.1 (look at the address)"): {"tls": {"ca": "ca.pem"}, "host": "127.0.0.1"},
+    says("it may want one of ours (tls.cert, tls.key)"): {"tls": {"ca": "ca.pem"}, "client_certificates": True},
 }
 
 if __name__ == "__main__":
