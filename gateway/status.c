@@ -294,8 +294,9 @@ static void answer_reload(void *ctx, struct control_call *call, int count, char 
 	(void)words;
 	if (out && r < 0)
 		fprintf(out, "%s\n", strerror(-r));
-	else if (out && r == 0)
-		fputs("all is as the file says\n", out);
+	else if (out)
+		fputs(r == 0 ? "all is as the file says\n" : "nothing was changed: the gateway runs on as before\n",
+			out);
 	if (out && fclose(out) == 0)
 		control_reply(call, r == 0, text, len);
 	else

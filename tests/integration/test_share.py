@@ -16,7 +16,7 @@ from pymodbus.client import ModbusTcpClient
 from test_judge import UNITS, Court
 
 READ = bytes((0, 1, 0, 0, 0, 6, 3, 3, 0, 0, 0, 6))  # of unit 3, six registers
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, NO_ANSWER = 1, 2, 11
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, NO_PORT, NO_ANSWER = 1, 2, 10, 11
 
 
 class Shared(Court):
@@ -156,6 +156,25 @@ def unit_that_is_silent_is_told_and_harms_no_other():
         return room.verdict({4})
 
 
+def line_that_is_gone_and_a_reload_are_told():
+    with Shared() as room:
+        room.open()
+        client = room.client()
+        room.judge.tell("unplug")
+        wait(lambda: getattr(client.read_holding_registers(0, 6, slave=4), "exception_code", None) == NO_PORT, 20,
+             "the port is said to be gone")
+        room.judge.tell("plug in")
+        wait(lambda: not client.read_holding_registers(0, 6, slave=4).isError(), 20, "it is read again")
+        config = room.gateway.config.read_text()
+        room.gateway.config.write_text(config.replace("baud:", "bawd:"))
+        said = room.weir_tell("reload")
+        if said.returncode == 0 or "nothing was changed" not in said.stdout + said.stderr:
+            raise Failed(f"what a reload of mistakes says: {said}")
+        check_read(client, 4)
+        client.close()
+        return room.verdict(UNITS)
+
+
 def clients_that_mean_harm_disturb_nobody():
     rng = random.Random(1)
     with Shared() as room:
@@ -207,4 +226,4 @@ def requests_in_one_piece_are_answered_in_order():
 if __name__ == "__main__":
     sys.exit(run([masters_that_others_wrote_read_while_weir_polls, what_is_not_allowed_does_not_reach_the_line,
                   what_is_allowed_is_written_and_told, unit_that_is_silent_is_told_and_harms_no_other,
-                  clients_that_mean_harm_disturb_nobody, requests_in_one_piece_are_answered_in_order]))
+                  line_that_is_gone_and_a_reload_are_told, clients_that_mean_harm_disturb_nobody, requests_in_one_piece_are_answered_in_order]))
