@@ -104,6 +104,57 @@ static void hours_are_local_where_it_says_so(void **state)
 	tzset();
 }
 
+/* Minutes that it is open within three days from then. */
+static int open_minutes(const char *schedule, int64_t from_ms)
+{
+	struct bench b = {.opts = {.schedule = schedule}};
+	int n = 0;
+
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	begin(&b);
+	b.opts.time_zone = BRIDGE_LOCAL_TIME;
+	for (int64_t at = from_ms; at < from_ms + 3 * day; at += MINUTE)
+		n += open_at(&b, at);
+	unsetenv("TZ");
+	tzset();
+	return n;
+}
+
+static void hours_follow_the_change_to_summer_time_and_back(void **state)
+{
+	const int64_t march_29 = INT64_C(1743202800000), october_25 = INT64_C(1761343200000); /* 2025, local midnight */
+
+	(void)state;
+	assert_int_equal(
+		open_minutes("22:00-06:00", march_29), (3 * 8 - 1) * 60 + 60); /* and into the 1st, 00:00 to 01:00 */
+	assert_int_equal(open_minutes("22:00-06:00", october_25), (3 * 8 + 1) * 60 - 60);
+	assert_int_equal(open_minutes("02:15-02:45", march_29), 2 * 30);   /* there is no such time on the 30th, */
+	assert_int_equal(open_minutes("02:15-02:45", october_25), 4 * 30); /* and it comes twice on the 26th */
+}
+
+static void a_day_of_bytes_is_a_local_day_over_that_change(void **state)
+{
+	const int64_t march_30 = INT64_C(1743289200000); /* 23 hours long */
+	struct bench b = {.opts = {.day_bytes = 10000}};
+
+	(void)state;
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	begin(&b);
+	b.opts.time_zone = BRIDGE_LOCAL_TIME;
+	assert_true(open_at(&b, march_30 + MINUTE));
+	gate_spend(&b.gate, 10000);
+	for (int64_t at = march_30 + 2 * MINUTE; at < march_30 + 23 * HOUR; at += 10 * MINUTE) {
+		open_at(&b, at);
+		assert_false(gate_fits(&b.gate, 1));
+	}
+	open_at(&b, march_30 + 23 * HOUR);
+	assert_true(gate_fits(&b.gate, 10000));
+	unsetenv("TZ");
+	tzset();
+}
+
 static void it_says_when_to_look_again(void **state)
 {
 	struct bench b = {.opts = {.schedule = "22:00-06:00"}};
@@ -193,6 +244,8 @@ int main(void)
 		cmocka_unit_test(what_is_a_schedule),
 		cmocka_unit_test(schedule_over_midnight_is_open_at_its_hours_to_the_minute),
 		cmocka_unit_test(hours_are_local_where_it_says_so),
+		cmocka_unit_test(hours_follow_the_change_to_summer_time_and_back),
+		cmocka_unit_test(a_day_of_bytes_is_a_local_day_over_that_change),
 		cmocka_unit_test(it_says_when_to_look_again),
 		cmocka_unit_test(a_day_takes_its_bytes_and_not_one_more),
 		cmocka_unit_test(what_was_spent_is_written_down_before_and_survives),
