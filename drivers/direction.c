@@ -63,8 +63,16 @@ int direction_listen(int fd, const struct line_opts *l)
 	if (l->direction != DIRECTION_RTS)
 		return 0;
 	while (tcdrain(fd) < 0)
-		if (errno != EINTR)
-			return -errno;
+		if (errno != EINTR) {
+			direction_hush(fd, l);
+			return -EIO;
+		}
 	pause_ms(l->rts_after_ms);
 	return set_rts(fd, l->rts_inverted);
+}
+
+void direction_hush(int fd, const struct line_opts *l)
+{
+	if (l->direction == DIRECTION_RTS)
+		(void)set_rts(fd, l->rts_inverted);
 }

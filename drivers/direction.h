@@ -19,5 +19,8 @@ int direction_set(int fd, const struct line_opts *l);
  * written has left. */
 int direction_talk(int fd, const struct line_opts *l);
 int direction_listen(int fd, const struct line_opts *l);
+/* In its place where a request did not leave: at once, for a port that goes on driving the pair is in everybody's way, and
+ * closing it changes nothing. */
+void direction_hush(int fd, const struct line_opts *l);
 
 #endif

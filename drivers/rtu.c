@@ -127,8 +127,12 @@ static enum outcome send(struct rtu *r, struct wire *w, struct exchange *x)
 	modbus_set_slave(r->context, x->request->unit);
 	if (direction_talk(w->fd, w->line) < 0)
 		return exchange_fail(x, OUTCOME_GONE, "port");
-	if (modbus_send_raw_request(r->context, frame, (int)len) < 0)
-		return of_errno(x, errno);
+	if (modbus_send_raw_request(r->context, frame, (int)len) < 0) {
+		int error = errno;
+
+		direction_hush(w->fd, w->line);
+		return of_errno(x, error);
+	}
 	wire_sent(w, len + 2);
 	if (direction_listen(w->fd, w->line) < 0)
 		return exchange_fail(x, OUTCOME_GONE, "port");

@@ -228,14 +228,9 @@ static ssize_t put(const struct wire *w, const char *at, size_t len)
 	return w->char_us > 0 ? write(w->fd, at, len) : send(w->fd, at, len, MSG_NOSIGNAL);
 }
 
-int wire_put(struct wire *w, const void *buf, size_t len)
+static int put_all(const struct wire *w, const char *at, size_t left, int64_t until_us)
 {
-	const char *at = buf;
-	size_t left = len;
-	int64_t until_us = wire_now(w) + WRITE_LIMIT_US + wire_span_us(w, len);
-	int r = direction_talk(w->fd, w->line);
-
-	while (r == 0 && left > 0) {
+	while (left > 0) {
 		ssize_t n = put(w, at, left);
 		int ready;
 
@@ -252,8 +247,21 @@ int wire_put(struct wire *w, const void *buf, size_t len)
 		if (ready < 0)
 			return ready;
 	}
-	if (r < 0)
+	return 0;
+}
+
+int wire_put(struct wire *w, const void *buf, size_t len)
+{
+	int64_t until_us = wire_now(w) + WRITE_LIMIT_US + wire_span_us(w, len);
+	int r;
+
+	if (direction_talk(w->fd, w->line) < 0)
 		return -ENODEV; /* a port that no longer takes RTS is gone */
+	r = put_all(w, buf, len, until_us);
+	if (r != 0) {
+		direction_hush(w->fd, w->line);
+		return r;
+	}
 	wire_sent(w, len);
 	return direction_listen(w->fd, w->line) < 0 ? -ENODEV : 0;
 }

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -204,6 +205,35 @@ static void rts_is_up_while_a_request_leaves(void **state)
 	}
 }
 
+/* A stop, while the port takes no more: nobody would lower it later. */
+static void rts_is_down_after_a_request_that_did_not_leave(void **state)
+{
+	static const char request[65536];
+	struct adapter a = {0};
+	struct port p;
+	struct wire wire = {0};
+	struct waiter_alone w, stopped;
+	struct line_opts o;
+	int stop = eventfd(1, EFD_CLOEXEC);
+
+	(void)state;
+	waiter_alone_init(&w, -1, &clock_system);
+	waiter_alone_init(&stopped, stop, &clock_system);
+	ttyshim = (struct ttyshim){0};
+	plug_in(&a);
+	o = options(&a);
+	o.direction = DIRECTION_RTS;
+	assert_int_equal(port_init(&p, &o), 0);
+	assert_int_equal(port_open(&p, &o, &w.waiter), 0);
+	wire_init(&wire, &o, p.fd, &stopped.waiter, &clock_system);
+	assert_int_equal(wire_put(&wire, request, sizeof(request)), -ECANCELED);
+	assert_string_equal(ttyshim.events, "rRr");
+	port_close(&p, &w.waiter);
+	port_fini(&p);
+	unplug(&a);
+	close(stop);
+}
+
 /* --- unplugged and plugged in again ------------------------------------------------------------------------------ */
 
 struct plant {
@@ -272,6 +302,7 @@ int main(void)
 		cmocka_unit_test(kernel_is_told_to_drive_the_pair),
 		cmocka_unit_test(adapter_without_that_mode_is_refused_with_the_remedy),
 		cmocka_unit_test(rts_is_up_while_a_request_leaves),
+		cmocka_unit_test(rts_is_down_after_a_request_that_did_not_leave),
 		cmocka_unit_test(port_that_comes_and_goes_leaves_no_descriptor_behind),
 	};
 
