@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* drain_state.h - what drain.c (the link), walk.c and pump.c (the records) and judge.c (the answers) share. Nobody else includes it. */
+/* drain_state.h - what drain.c (the link), walk.c and pump.c (the records) and judge.c (the answers) share. Nobody else
+ * includes it.
+ */
 #ifndef BRIDGE_DRAIN_STATE_H
 #define BRIDGE_DRAIN_STATE_H
 
@@ -138,8 +140,8 @@ bool terms_other_keep_alive(const struct drain *d); /* than this call has; it bi
 
 enum { VIGIL_LONE = 3 }; /* times ack_timeout, for one record that is not answered while others are */
 
-int64_t vigil_silent_ms(
-	const struct drain *d);                /* when the link has been silent for too long; -1: nothing is expected */
+/* When the link has been silent for too long; -1: nothing is expected. */
+int64_t vigil_silent_ms(const struct drain *d);
 int64_t vigil_token_ms(const struct drain *d); /* when it is to be dialled anew for a fresh token; -1: never */
 bool vigil_has_call(const struct drain *d);
 int64_t vigil_due_ms(const struct drain *d); /* as drain_due_ms() */

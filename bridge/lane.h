@@ -4,8 +4,8 @@
  * Owner     the bridge's loop thread.
  * Memory    the slots of its flight, and one batch of records read ahead (BATCH_BYTES, but at least a few records).
  *
- * A drain has several lanes, most of them over the same records; whoever walks asks `wants` of each record whether it belongs to this
- * lane. flight.seen is how far it has walked.
+ * A drain has several lanes, most of them over the same records; whoever walks asks `wants` of each record whether it
+ * belongs to this lane. flight.seen is how far it has walked.
  */
 #ifndef BRIDGE_LANE_H
 #define BRIDGE_LANE_H

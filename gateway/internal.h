@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* internal.h - what struct gateway is made of, for the files that are parts of it: gateway.c, stop.c, reload.c,
- * status.c.
+/* internal.h - what struct gateway is made of, for the files that are parts of it: gateway.c, stop.c, reload.c, and
+ * those that answer questions (status.c, figures.c, reader.c, writer.c, prober.c, trace.c, asker.c, identity.c).
  */
 #ifndef GATEWAY_INTERNAL_H
 #define GATEWAY_INTERNAL_H
