@@ -3,7 +3,9 @@
  * or out of order, and what the broker and the generator itself spent on it. One thread, so that on two cores the
  * broker has the other.
  *
- *   brokerload PORT PID SCENARIO [SECONDS]      PID is the broker's; without arguments: the scenarios
+ *   brokerload PORT PID SCENARIO [SECONDS [FROM]]      PID is the broker's; without arguments: the scenarios
+ *
+ * With FROM, the address its clients come from, they stay: each line on standard input is for one measurement more.
  */
 #include "tests/bench/holding.h"
 #include "tests/bench/meter.h"
@@ -123,9 +125,30 @@ static void print_held(const char *name, const struct held *h)
 		name, h->count, h->bytes_each, h->made_per_cpu_s, h->used_per_cpu_s);
 }
 
+static void run_traffic(const struct traffic *t, struct net *net, pid_t broker, double seconds)
+{
+	struct result r = {0};
+	char line[16];
+
+	if (!net->from) {
+		traffic_run(t, net, broker, seconds, &r);
+		print_traffic(t, &r);
+		return;
+	}
+	traffic_open(t, net);
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		traffic_window(net, broker, seconds, &r);
+		print_traffic(t, &r);
+		fflush(stdout);
+	}
+	traffic_close();
+}
+
 static int usage(void)
 {
-	fputs("usage: brokerload PORT PID SCENARIO [SECONDS]\nscenarios:", stderr);
+	fputs("usage: brokerload PORT PID SCENARIO [SECONDS [FROM]]\nscenarios:", stderr);
 	for (size_t i = 0; i < COUNT(traffics); i++)
 		fprintf(stderr, " %s", traffics[i].name);
 	for (size_t i = 0; i < COUNT(holdings); i++)
@@ -151,13 +174,11 @@ int main(int argc, char **argv)
 	net_init(&net, (uint16_t)atoi(argv[1]));
 	broker = atoi(argv[2]);
 	seconds = argc > 4 ? atof(argv[4]) : 3;
+	net.from = argc > 5 ? argv[5] : NULL;
 	for (size_t i = 0; i < COUNT(traffics); i++) {
-		struct result r = {0};
-
 		if (strcmp(traffics[i].name, argv[3]) != 0)
 			continue;
-		traffic_run(&traffics[i], &net, broker, seconds, &r);
-		print_traffic(&traffics[i], &r);
+		run_traffic(&traffics[i], &net, broker, seconds);
 		return 0;
 	}
 	for (size_t i = 0; i < COUNT(holdings); i++) {

@@ -54,11 +54,13 @@ static void watch(struct conn *c, int op, uint32_t events)
 }
 
 /* Source addresses vary, so that the ports of one do not run out. */
-static void bind_source(int fd, uint32_t id)
+static void bind_source(int fd, uint32_t id, const char *from)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + id / 20000)};
 	int one = 1;
 
+	if (from && inet_pton(AF_INET, from, &a.sin_addr) != 1)
+		die("%s is no address", from);
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		die("bind: %s", strerror(errno));
@@ -74,8 +76,8 @@ void conn_open(struct net *n, struct conn *c, uint32_t id, conn_packet_fn *packe
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
 		die("socket: %s", strerror(errno));
-	if (id >= 20000)
-		bind_source(c->fd, id);
+	if (id >= 20000 || n->from)
+		bind_source(c->fd, id, n->from);
 	if (connect(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		die("connect: %s", strerror(errno));
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));

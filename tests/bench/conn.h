@@ -21,6 +21,7 @@ typedef void conn_packet_fn(struct conn *c, const uint8_t *packet, size_t header
 struct net {
 	int epoll_fd;
 	uint16_t port;
+	const char *from;      /* the address to connect from; NULL: whichever */
 	uint8_t *rx;           /* shared input buffer */
 	struct conn *listener; /* NULL, or what accept() is called for when it is readable */
 	void (*accept)(struct net *n, int fd);

@@ -138,7 +138,7 @@ static void put_message(struct pub *p, int64_t due_ns)
 	at[1] = (uint8_t)(len - 2);
 	at[2] = 0;
 	at[3] = TOPIC_LEN;
-	at[4] = 'b';
+	at[4] = (uint8_t)t->name[0]; /* those of two scenarios do not meet */
 	at[5] = '/';
 	at[6] = (uint8_t)('0' + p->conn.id / 1000 % 10);
 	at[7] = (uint8_t)('0' + p->conn.id / 100 % 10);
@@ -203,7 +203,7 @@ static void fill_ready(struct run *r)
 static void set_up(struct run *r, struct net *net)
 {
 	const struct traffic *t = r->t;
-	char name[32];
+	char name[32], root = t->name[0];
 
 	r->fanout = t->wiring == ONE_TO_ALL ? t->subs : 1;
 	r->pub = calloc(t->pubs, sizeof(*r->pub));
@@ -220,15 +220,18 @@ static void set_up(struct run *r, struct net *net)
 		if (!s->next)
 			die("no memory");
 		conn_open(net, &s->conn, i, sub_packet);
-		snprintf(name, sizeof(name), "s%u", i);
+		snprintf(name, sizeof(name), "%c-s%u", root, i);
 		conn_hello(&s->conn, name, !t->kept);
-		snprintf(name, sizeof(name), "b/%04u", t->wiring == PAIRS ? i : 0);
-		conn_subscribe(&s->conn, t->wiring == ALL_TO_ONE ? "b/+" : name, t->qos);
+		if (t->wiring == ALL_TO_ONE)
+			snprintf(name, sizeof(name), "%c/+", root);
+		else
+			snprintf(name, sizeof(name), "%c/%04u", root, t->wiring == PAIRS ? i : 0);
+		conn_subscribe(&s->conn, name, t->qos);
 	}
 	for (uint32_t i = 0; i < t->pubs; i++) {
 		r->pub[i].run = r;
 		conn_open(net, &r->pub[i].conn, i, pub_packet);
-		snprintf(name, sizeof(name), "p%u", i);
+		snprintf(name, sizeof(name), "%c-p%u", root, i);
 		conn_hello(&r->pub[i].conn, name, true);
 	}
 }
@@ -311,16 +314,22 @@ static void drain(struct run *r, struct net *net)
 	}
 }
 
-void traffic_run(const struct traffic *t, struct net *net, pid_t broker, double seconds, struct result *out)
+static struct run run;
+
+void traffic_open(const struct traffic *t, struct net *net)
 {
-	void (*go)(struct run *, struct net *, int64_t) = t->per_s ? pace : saturate;
-	static struct run run;
+	run = (struct run){.t = t};
+	set_up(&run, net);
+}
+
+void traffic_window(struct net *net, pid_t broker, double seconds, struct result *out)
+{
 	struct run *r = &run;
+	void (*go)(struct run *, struct net *, int64_t) = r->t->per_s ? pace : saturate;
 	int64_t start_ns, broker_ns, own_ns;
 	uint64_t before;
 
-	*r = (struct run){.t = t};
-	set_up(r, net);
+	r->spread = (struct meter_spread){0};
 	go(r, net, now_ns() + (int64_t)WARM_UP_MS * 1000000);
 	start_ns = now_ns();
 	broker_ns = meter_cpu_ns(broker);
@@ -328,16 +337,27 @@ void traffic_run(const struct traffic *t, struct net *net, pid_t broker, double 
 	before = r->received;
 	r->measuring = true;
 	go(r, net, start_ns + (int64_t)(seconds * 1e9));
-	r->measuring = false;
 	out->seconds = (double)(now_ns() - start_ns) / 1e9;
 	out->broker_cpu_s = (double)(meter_cpu_ns(broker) - broker_ns) / 1e9;
 	out->own_cpu_s = (double)(meter_cpu_ns(getpid()) - own_ns) / 1e9;
 	out->deliveries = r->received - before;
+	drain(r, net); /* what is late at the end was late, too */
+	r->measuring = false;
 	out->p50_us = meter_quantile_us(&r->spread, 0.5);
 	out->p99_us = meter_quantile_us(&r->spread, 0.99);
-	drain(r, net);
 	out->duplicate = r->duplicate;
 	out->reordered = r->reordered;
 	out->lost = r->sent * r->fanout + r->duplicate + r->reordered - r->received;
-	tear_down(r);
+}
+
+void traffic_close(void)
+{
+	tear_down(&run);
+}
+
+void traffic_run(const struct traffic *t, struct net *net, pid_t broker, double seconds, struct result *out)
+{
+	traffic_open(t, net);
+	traffic_window(net, broker, seconds, out);
+	traffic_close();
 }

@@ -31,6 +31,11 @@ struct result {
 	double seconds, broker_cpu_s, own_cpu_s, p50_us, p99_us;
 };
 
+/* One at a time: its clients connect, are measured as often as is wanted, and leave. */
+void traffic_open(const struct traffic *t, struct net *net);
+void traffic_window(struct net *net, pid_t broker, double seconds, struct result *out);
+void traffic_close(void);
+/* All three. */
 void traffic_run(const struct traffic *t, struct net *net, pid_t broker, double seconds, struct result *out);
 
 #endif

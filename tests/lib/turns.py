@@ -22,7 +22,7 @@ def told(turn):
 
 
 class Span:
-    """Of the turns between two looks: how many, their time in all, the p99, the longest."""
+    """Of the turns between two looks: how many, their time in all, the longest."""
 
     def __init__(self, before, after):
         counts = [b - a for a, b in zip(before[2:-1], after[2:-1])]
@@ -31,12 +31,11 @@ class Span:
         self.counts, self.longs = counts, after[-1] - before[-1]
 
     def quantile_ns(self, part):
-        """Of the turns, each counted as often as it is long: what somebody meets who comes at any time."""
-        left = self.ns * part
-        for i, n in enumerate(self.counts):
-            left -= n * top(i)
-            if left <= 0:
-                return top(i)
+        """How long at most this part of those waits for the end of a turn who come while the broker is busy."""
+        steps = [(top(i), n) for i, n in enumerate(self.counts) if n]
+        for wait, _ in steps:
+            if sum(n * (ns - wait) for ns, n in steps if ns > wait) <= (1 - part) * self.ns:
+                return wait
         return self.longest_ns
 
 
