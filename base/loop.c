@@ -203,15 +203,9 @@ int loop_rewatch(struct loop *l, struct loop_watch *w, uint32_t events)
 
 void loop_unwatch(struct loop *l, struct loop_watch *w)
 {
-	if (w->fd >= 0)
-		epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
-	loop_forget(l, w);
-}
-
-void loop_forget(struct loop *l, struct loop_watch *w)
-{
 	if (w->fd < 0)
 		return;
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	w->fd = -1;
 	for (int i = l->ready_at; i < l->ready_count; i++)
 		if (l->ready[i].data.ptr == w)

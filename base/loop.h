@@ -57,10 +57,9 @@ const struct clock *loop_clock(const struct loop *l);
 
 int loop_watch(struct loop *l, struct loop_watch *w, int fd, uint32_t events); /* w->run is set by the caller */
 int loop_rewatch(struct loop *l, struct loop_watch *w, uint32_t events);       /* no system call if unchanged */
-void loop_unwatch(struct loop *l, struct loop_watch *w);                       /* before closing fd; -1 is fine */
-/* The same without the system call, for a descriptor that the caller closes now and that is nowhere duplicated:
- * the kernel drops the watch with it. */
-void loop_forget(struct loop *l, struct loop_watch *w);
+/* Before closing fd; -1 is fine. Closing alone is not enough: while another thread starts a process, that has a duplicate,
+ * for which the kernel would go on telling of events. */
+void loop_unwatch(struct loop *l, struct loop_watch *w);
 
 void loop_arm(struct loop *l, struct loop_timer *t, int64_t due_ms); /* armed already: moves it */
 void loop_disarm(struct loop *l, struct loop_timer *t);              /* not armed is fine */

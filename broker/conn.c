@@ -235,7 +235,7 @@ static void conn_free(struct conn *c)
 	struct broker *b = c->broker;
 
 	turn_forget(c);
-	loop_forget(b->loop, &c->watch);
+	loop_unwatch(b->loop, &c->watch);
 	loop_disarm(b->loop, &c->timer);
 	input_forget(c->transport);
 	transport_free(c->transport);

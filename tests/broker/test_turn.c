@@ -315,6 +315,26 @@ static void one_that_hangs_up_while_it_waits_leaves_nothing_behind(void **state)
 	rig_stop(&r);
 }
 
+/* A process that another thread starts has duplicates of all descriptors, until it is what it is to become. */
+static void an_ended_connection_is_not_heard_of_again_while_a_new_process_shares_its_socket(void **state)
+{
+	struct rig r;
+	int fd, shared;
+
+	(void)state;
+	start(&r);
+	fd = rig_connect(&r, 4, "c", true);
+	shared = dup(r.broker->conns->fd);
+	assert_true(shared >= 0);
+	rig_send(&r, fd, "\xe0\x00", 2); /* DISCONNECT */
+	assert_int_equal(r.broker->conn_count, 0);
+	close(fd);
+	assert_false(loop_has_ready(r.broker->loop));
+	rig_turn(&r);
+	close(shared);
+	rig_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +346,7 @@ int main(void)
 		cmocka_unit_test(floods_share_what_there_is_and_keep_their_order),
 		cmocka_unit_test(newcomers_wait_for_each_other_and_all_get_in),
 		cmocka_unit_test(one_that_hangs_up_while_it_waits_leaves_nothing_behind),
+		cmocka_unit_test(an_ended_connection_is_not_heard_of_again_while_a_new_process_shares_its_socket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
