@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "broker/core.h"
 #include "broker/dispatch.h"
+#include "broker/refusal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -255,6 +256,7 @@ size_t input_read(struct conn *c)
 		turn_read(c, (size_t)n);
 		read_on(c);
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		refusal_tell_hand_shake(c);
 		conn_close(c, RC_OK, true);
 	} else if (c->transport) { /* a hand-shake goes on: it may want to write */
 		read_on(c);

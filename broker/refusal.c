@@ -6,6 +6,7 @@
 #include "broker/core.h"
 #include "broker/packet.h"
 #include "broker/peer.h"
+#include "broker/tls.h"
 #include "broker/unrest.h"
 
 #include <stdio.h>
@@ -41,19 +42,37 @@ static void say_names(char *out, size_t cap, const struct connect *m, uint8_t re
 
 	out[0] = '\0';
 	if (m->client_id.at && reason != RC_MALFORMED && reason != RC_PROTOCOL)
-		snprintf(out, cap, " client id %s, user %s:", name(id, sizeof(id), m->client_id),
+		snprintf(out, cap, " (client id %s, user %s)", name(id, sizeof(id), m->client_id),
 			name(user, sizeof(user), m->user));
+}
+
+static void tell(const struct conn *c, const char *because, const char *names)
+{
+	char host[PEER_ADDRESS_MAX];
+
+	peer_host(c, host, sizeof(host));
+	unrest_saw_because(
+		c->broker, UNREST_NOT_LET_IN, (struct span){(const uint8_t *)host, strlen(host)}, because, names);
 }
 
 void refusal_tell(const struct conn *c, const struct connect *m, uint8_t reason, const struct words *words)
 {
 	const char *because = words->text[0] != '\0' ? words->text : why[reason];
-	char host[PEER_ADDRESS_MAX], names[8 * NAME_SHOWN + 64], about[sizeof(names) + WORDS_MAX + 8];
+	char names[8 * NAME_SHOWN + 64];
 
 	if (!because)
 		return; /* RC_QUOTA alone was told as a crowd of its address */
-	peer_host(c, host, sizeof(host));
 	say_names(names, sizeof(names), m, reason);
-	snprintf(about, sizeof(about), ":%s %s", names, because);
-	unrest_saw(c->broker, UNREST_NOT_LET_IN, NULL, (struct span){(const uint8_t *)host, strlen(host)}, about);
+	tell(c, because, names);
+}
+
+void refusal_tell_hand_shake(const struct conn *c)
+{
+	const char *fault = c->state == CONN_NEW ? tls_fault(c->transport) : NULL;
+	char because[128];
+
+	if (!fault)
+		return;
+	snprintf(because, sizeof(because), "its TLS hand-shake failed: %s", fault);
+	tell(c, because, "");
 }

@@ -2,7 +2,6 @@
 /* OpenSSL reads and writes through a BIO of ours, which goes to the layer below or to the socket. */
 #include "broker/tls.h"
 
-#include "base/log.h"
 #include "broker/tls_terms.h"
 
 #include <errno.h>
@@ -11,15 +10,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { ROOM = 16 * 1024, TELL_EVERY_MS = 1000 };
+enum { ROOM = 16 * 1024 };
 
 struct tls {
 	unsigned refs;
 	SSL_CTX *ctx;
 	BIO_METHOD *method;
-	int user; /* enum broker_tls_user */
-	int64_t told_ms;
-	unsigned untold;
+	int user;           /* enum broker_tls_user */
 	uint8_t room[ROOM]; /* where small writes become one record */
 };
 
@@ -28,7 +25,8 @@ struct layer {
 	struct tls *tls;
 	struct tls_budget *budget;
 	SSL *ssl;
-	bool open, dead, full; /* full: the last read stopped for want of room */
+	const char *fault;            /* why the hand-shake failed; NULL: it did not, or nobody began one */
+	bool open, dead, full, heard; /* full: the last read stopped for want of room; heard: something came at all */
 };
 
 static struct layer *of(struct transport *t)
@@ -86,6 +84,7 @@ static int bio_read(BIO *bio, char *to, int len)
 	ssize_t n = l->t.below ? l->t.below->ops->read(l->t.below, to, (size_t)len)
 			       : recv(l->t.fd, to, (size_t)len, MSG_DONTWAIT);
 
+	l->heard |= n > 0;
 	BIO_clear_retry_flags(bio);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		BIO_set_retry_read(bio);
@@ -102,23 +101,17 @@ static long bio_ctrl(BIO *bio, int what, long number, void *at)
 
 /* --- reading ------------------------------------------------------------------------------------------------ */
 
-/* Why hand-shakes fail is worth a line, but not one for each that a scanner makes fail. */
-static void tell(struct layer *l)
+/* Who hangs up before a first byte, as a load balancer that looks whether somebody listens, has not begun one. */
+static const char *fault_of(const struct layer *l)
 {
 	unsigned long e = ERR_peek_last_error();
 	long verified = SSL_get_verify_result(l->ssl);
-	int64_t now_ms = loop_now_ms(l->budget->loop);
 	const char *why = verified != X509_V_OK ? X509_verify_cert_error_string(verified)
 			  : e != 0              ? ERR_reason_error_string(e)
-						: "the client hung up";
+			  : l->heard            ? "the client hung up"
+						: NULL;
 
-	l->tls->untold++;
-	if (l->tls->told_ms != 0 && now_ms < l->tls->told_ms + TELL_EVERY_MS)
-		return;
-	log_info("broker: TLS hand-shake failed: %s (%u since the last such line)", why ? why : "unknown",
-		l->tls->untold);
-	l->tls->told_ms = now_ms;
-	l->tls->untold = 0;
+	return why || e == 0 ? why : "unknown";
 }
 
 /* What SSL said as recv() says it. */
@@ -133,7 +126,7 @@ static ssize_t outcome(struct layer *l, int r)
 	if (e == SSL_ERROR_ZERO_RETURN)
 		return 0;
 	if (!l->open)
-		tell(l);
+		l->fault = fault_of(l);
 	l->dead = true;
 	ERR_clear_error();
 	errno = EPROTO;
@@ -309,13 +302,26 @@ int tls_wrap(struct tls *t, struct transport **io, int fd, struct tls_budget *bu
 
 /* --- what connections share -------------------------------------------------------------------------------------------------- */
 
-bool tls_revokes(const struct tls *t, const struct transport *top)
+/* NULL: there is none among these. */
+static const struct layer *find(const struct transport *top)
 {
-	const X509 *cert;
-
 	while (top && top->ops != &ops)
 		top = top->below;
-	cert = t && top ? SSL_get0_peer_certificate(((const struct layer *)(const void *)top)->ssl) : NULL;
+	return (const struct layer *)(const void *)top;
+}
+
+const char *tls_fault(const struct transport *top)
+{
+	const struct layer *l = find(top);
+
+	return l ? l->fault : NULL;
+}
+
+bool tls_revokes(const struct tls *t, const struct transport *top)
+{
+	const struct layer *l = find(top);
+	const X509 *cert = t && l ? SSL_get0_peer_certificate(l->ssl) : NULL;
+
 	return cert && tls_terms_revoke(t->ctx, cert);
 }
 

@@ -36,4 +36,7 @@ int tls_wrap(struct tls *t, struct transport **io, int fd, struct tls_budget *bu
 /* Does t list the certificate as revoked that a connection with these layers came in with? false without one. */
 bool tls_revokes(const struct tls *t, const struct transport *top);
 
+/* Why the hand-shake of a connection with these layers failed, in OpenSSL's words; NULL: it did not. */
+const char *tls_fault(const struct transport *top);
+
 #endif

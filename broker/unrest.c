@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ID_SHOWN = 60, TOPIC_SHOWN = 120, USER_SHOWN = 60, TEXT_MAX = 1024 };
+enum { ID_SHOWN = 60, TOPIC_SHOWN = 120, USER_SHOWN = 60, ABOUT_MAX = 800, TEXT_MAX = 1024 };
 
 static const struct {
 	uint32_t count; /* within the window, before it is said */
@@ -59,12 +59,14 @@ void unrest_free(struct unrest *u)
 }
 
 /* FNV-1a with the broker's seed, so that a client cannot choose whose place it takes. */
-static uint64_t hash_of(uint64_t seed, enum unrest_kind kind, struct span name)
+static uint64_t hash_of(uint64_t seed, enum unrest_kind kind, struct span name, const char *because)
 {
 	uint64_t h = seed ^ 14695981039346656037u ^ (uint64_t)kind << 32;
 
 	for (size_t i = 0; i < name.len; i++)
 		h = (h ^ name.at[i]) * 1099511628211u;
+	for (; *because; because++)
+		h = (h ^ (uint8_t)*because) * 1099511628211u;
 	return h ^ h >> 29;
 }
 
@@ -123,9 +125,9 @@ static void say(struct broker *b, enum unrest_kind kind, const struct conn *c, s
 }
 
 /* What is to be said of it now; NULL: nothing. */
-static const struct slot *saw(struct broker *b, enum unrest_kind kind, struct span name)
+static const struct slot *saw(struct broker *b, enum unrest_kind kind, struct span name, const char *because)
 {
-	uint64_t hash = hash_of(b->sessions.seed, kind, name);
+	uint64_t hash = hash_of(b->sessions.seed, kind, name, because);
 	struct slot *s = &b->unrest->slot[hash % UNREST_SLOTS];
 	int64_t now_ms = broker_now_ms(b);
 
@@ -137,17 +139,29 @@ static const struct slot *saw(struct broker *b, enum unrest_kind kind, struct sp
 
 void unrest_saw(struct broker *b, enum unrest_kind kind, const struct conn *c, struct span name, const char *about)
 {
-	const struct slot *s = saw(b, kind, name);
+	const struct slot *s = saw(b, kind, name, "");
 
 	if (s)
 		say(b, kind, c, name, s, about);
+}
+
+void unrest_saw_because(
+	struct broker *b, enum unrest_kind kind, struct span name, const char *because, const char *names)
+{
+	const struct slot *s = saw(b, kind, name, because);
+	char about[ABOUT_MAX];
+
+	if (!s)
+		return;
+	snprintf(about, sizeof(about), ": %s%s", because, names);
+	say(b, kind, NULL, name, s, about);
 }
 
 void unrest_saw_topic(struct broker *b, enum unrest_kind kind, const struct conn *c, const struct acl_who *who,
 	const char *verb, struct span topic)
 {
 	struct span name = {(const uint8_t *)who->client_id, who->client_id_len};
-	const struct slot *s = saw(b, kind, name);
+	const struct slot *s = saw(b, kind, name, "");
 	char shown[4 * TOPIC_SHOWN], user[4 * USER_SHOWN], about[sizeof(shown) + sizeof(user) + 64];
 
 	if (!s)

@@ -44,6 +44,9 @@ void unrest_free(struct unrest *u); /* NULL is fine */
 /* name: its client id, or an address. c: its connection, whose address is said too; NULL: the name says it. about: more of
  * it for the sentence, or "". */
 void unrest_saw(struct broker *b, enum unrest_kind kind, const struct conn *c, struct span name, const char *about);
+/* The same of an address, each of several reasons apart; names: the rest of the sentence, or "". */
+void unrest_saw_because(
+	struct broker *b, enum unrest_kind kind, struct span name, const char *because, const char *names);
 /* The same with a verb, a topic as the client wrote it and its user, NULL: it has none. */
 void unrest_saw_topic(struct broker *b, enum unrest_kind kind, const struct conn *c, const struct acl_who *who,
 	const char *verb, struct span topic);

@@ -192,6 +192,20 @@ def what_was_revoked_is_out_and_after_a_reload_what_was_revoked_since(_, v):
 
 
 @test(versions=(4,))
+def who_fails_to_shake_hands_is_told_with_the_reason_and_who_only_looks_is_not(_, v):
+    devices = Authority(tempfile.mkdtemp(dir=FOLDER.name), "devices")
+    lost = devices.issue("lost")
+    with broker(f", ca: {devices.cert}, crl: {devices.revoke(lost[0])}") as b:
+        for _ in range(5):  # as a load balancer looks whether somebody listens
+            Socket(b, v).sock.close()
+        for ctx, words in ((context(), "peer did not return a certificate"), (context(lost), "certificate revoked")):
+            refused(b, v, ctx)
+            eventually(lambda: f"address 127.0.0.1 was not let in: its TLS hand-shake failed: {words};" in b.said(), words)
+        if b.said().count("hand-shake") != 2:
+            raise Wrong(b.said())
+
+
+@test(versions=(4,))
 def a_reload_changes_the_certificate_and_drops_nobody(_, v):
     with tempfile.TemporaryDirectory() as folder:
         pair = [str(pathlib.Path(folder, n)) for n in ("cert", "key")]

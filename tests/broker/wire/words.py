@@ -122,7 +122,7 @@ def a_stranger_hears_nothing_and_one_whose_name_is_proven_why(_, v):
             silent(refused(b, 0x87))
             silent(refused(b, 0x86, user="anna", password="wrong"))
             silent(refused(b, 0x86, user="eve", password="x"))
-            eventually(lambda: "user none: it gives no user name" in b.said(), "the log says who was refused")
+            eventually(lambda: "was not let in: it gives no user name, and one is needed there" in b.said(), "the log says who was refused")
             anna = {"user": "anna", "password": "secret"}
             said(refused(b, 0x87, will=Will("plant"), **anna), "user anna may not leave a will to plant")
             silent(refused(b, 0x87, will=Will("plant"), properties=[(WANT_PROBLEM, 0)], **anna))
