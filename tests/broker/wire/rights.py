@@ -126,6 +126,43 @@ def a_reload_takes_and_gives_rights_at_once(_, v):
         raise Wrong("; ".join(faults))
 
 
+@test()
+def what_waits_when_a_right_is_taken_away_is_asked_for_again(_, v):
+    """Wills, retained messages, what a member of a share has in its queue and what would be sent again."""
+    ours = {"clean": False, **({"properties": [(SESSION_EXPIRY, 60)]} if v == 5 else {})}
+    rules = 'broker:\n  acl:\n    - {allow: all, topic: "#"}\n'
+    b = Broker(rules)
+    try:
+        p, watch, slow = b.client(v), b.client(v), b.client(v, id=fresh("slow"), **ours)
+        watch.subscribe("w")
+        slow.subscribe("a", qos=1)
+        dying = b.client(v, will=Will("w", "gone"))
+        member = b.client(v, id=fresh("member"), **ours)
+        member.subscribe("$share/g/a", qos=1)
+        member.disconnect()
+        p.publish("kept", "r", 1, retain=True)
+        p.publish("a", "1", 1)
+        slow.expect(PUBLISH, topic="a", payload="1")  # and no PUBACK
+        slow.drop()
+        pathlib.Path(b.dir.name, "weir.yaml").write_text(
+            rules + '    - {deny: read, topic: "a"}\n    - {deny: read, topic: "kept"}\n    - {deny: write, topic: "w"}\n')
+        b.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "reload=done" in b.said(), "the reload is done")
+        dying.drop()
+        eventually(lambda: f"client={dying.id} user=anonymous refused=write topic=w" in b.said(), "the will is refused")
+        p.publish("w", "x", 1, reasons=(0x87,) if v == 5 else (0,))
+        for c in (watch, Client(b, v, id=slow.id, session=None if v == 3 else 1, clean=False),
+                  Client(b, v, id=member.id, session=None if v == 3 else 1, clean=False)):
+            c.nothing(rounds=4)
+        asking = b.client(v)
+        asking.subscribe("kept", "a", "#", qos=1)
+        asking.nothing(rounds=4)
+    finally:
+        faults = b.stop()
+    if faults:
+        raise Wrong("; ".join(faults))
+
+
 LISTENERS = """  listeners:
     - {bind: "127.0.0.1:{port}"}
     - {bind: "127.0.0.1:{other}"}
