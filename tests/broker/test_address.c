@@ -135,9 +135,29 @@ static void what_is_no_address_is_refused(void **state)
 	assert_string_equal(address_path("unix:/run/x"), "/run/x");
 }
 
+static void a_path_that_is_too_long_for_a_socket_is_refused_and_no_other_is_made_of_it(void **state)
+{
+	char *folder = tempdir_new(), bind[512], path[512];
+	int fds[ADDRESS_SOCKETS], room = (int)sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+	(void)state;
+	for (int len = room; len <= room + 1; len++) {
+		int fill = len - (int)strlen(folder) - 1, count;
+
+		snprintf(path, sizeof(path), "%s/%0*d", folder, fill, 0);
+		snprintf(bind, sizeof(bind), "unix:%s", path);
+		count = address_open(fds, bind, 0);
+		assert_int_equal(count, len == room ? 1 : -ENAMETOOLONG);
+		close_all(fds, count);
+		assert_int_equal(unlink(path), len == room ? 0 : -1);
+	}
+	tempdir_free(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_path_that_is_too_long_for_a_socket_is_refused_and_no_other_is_made_of_it),
 		cmocka_unit_test(localhost_is_both_families_at_one_port),
 		cmocka_unit_test(one_address_that_is_taken_takes_all_back),
 		cmocka_unit_test(a_number_is_one_socket),

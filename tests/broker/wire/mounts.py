@@ -170,6 +170,14 @@ def a_listener_has_users_of_its_own(_, v):
 
 
 @test(versions=(5,))
+def users_of_a_listener_are_enough_where_the_broker_has_none(_, v):
+    with tempfile.TemporaryDirectory() as folder:
+        with broker(f'broker:\n  listeners: [{{bind: "127.0.0.1:{{port}}", users: {users_file(folder, anna="secret")}}}]\n') as b:
+            enter(b.socket(v), v, user="anna", password="secret")
+            enter(b.socket(v), v, reason=0x86, user="anna", password="wrong")
+
+
+@test(versions=(5,))
 def a_listener_has_a_packet_size_of_its_own(_, v):
     other = free_port()
     config = ('broker:\n  listeners:\n    - {bind: "127.0.0.1:{port}"}\n'
