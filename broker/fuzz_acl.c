@@ -37,16 +37,18 @@ static unsigned stars(const char *s)
 /* Into out, which has room for each byte of the filter as a whole name. false: the name has no place in a filter. */
 static bool put_names(char *out, const char *filter, const char *user, const char *client)
 {
-	*out = '\0';
 	while (*filter) {
 		bool named = filter[0] == '%' && (filter[1] == 'u' || filter[1] == 'c');
-		const char *name = !named ? NULL : filter[1] == 'u' ? user : client;
+		const char *text = !named ? filter : filter[1] == 'u' ? user : client;
+		size_t len = named ? strlen(text) : 1;
 
-		if (named && (!*name || strpbrk(name, "+#/")))
+		if (named && (len == 0 || strpbrk(text, "+#/")))
 			return false;
-		strncat(out, named ? name : filter, named ? strlen(name) : 1);
+		memcpy(out, text, len);
+		out += len;
 		filter += named ? 2 : 1;
 	}
+	*out = '\0';
 	return true;
 }
 
