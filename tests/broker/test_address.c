@@ -137,7 +137,7 @@ static void what_is_no_address_is_refused(void **state)
 
 static void a_path_that_is_too_long_for_a_socket_is_refused_and_no_other_is_made_of_it(void **state)
 {
-	char *folder = tempdir_new(), bind[512], path[512];
+	char *folder = tempdir_new(), bind[512], path[500];
 	int fds[ADDRESS_SOCKETS], room = (int)sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 
 	(void)state;
