@@ -29,8 +29,7 @@ static const struct {
 		"publish_rate would slow it"},
 	[UNREST_STRANGER] = {1, "address-refused", "address", "came to a listener that is for load balancers alone",
 		"`proxies` names those"},
-	[UNREST_NOT_LET_IN] = {1, "connect-refused", "address", "was not let in",
-		"each reason is told once a minute"},
+	[UNREST_NOT_LET_IN] = {1, "connect-refused", "address", "was not let in", "each reason is told once a minute"},
 	[UNREST_CROWD] = {1, "address-refused", "address", "was refused a connection",
 		"max_connections_per_address and connect_rate_per_address say how many it may have"},
 };
