@@ -295,6 +295,19 @@ def retained_messages_past_the_bound_are_refused_with_0x97(_, v):
         p.nothing()
 
 
+@test(versions=(5,))
+def a_retained_message_makes_way_for_a_larger_one_within_the_bound_alone(_, v):
+    with broker("max_retained_bytes: 64KiB", "sys_interval: 0ms") as b:
+        p, topic = b.client(v), fresh()
+        p.publish(topic, "x" * 1000, 1, retain=True)
+        p.publish(topic, "y" * 70000, 1, retain=True, reasons=(0x97,))
+        p.publish(topic, "z" * 40000, 1, retain=True)
+        p.publish(topic, "w" * 41000, 1, retain=True)  # in its place, not beside it
+        s = b.client(v)
+        s.subscribe(topic)
+        s.receive(topic, "w" * 41000, retain=True)
+
+
 @test(versions=(4, 5))
 def subscriptions_of_one_client_are_bounded(_, v):
     with broker("max_subscriptions: 3") as b:
