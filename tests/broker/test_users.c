@@ -4,9 +4,10 @@
 
 #include <string.h>
 
-#define HASH7                                                                                                          \
-	"$7$101$X5IR3KADhNy/9Ovi$Ur/TH/CNhQPOytQySpY58iny/"                                                            \
+#define HASH7_REST                                                                                                     \
+	"$X5IR3KADhNy/9Ovi$Ur/TH/CNhQPOytQySpY58iny/"                                                                  \
 	"IGHcqMw9IdqjU0Da+MRbqopt8GzdMRod0PMLNAeYaOTLpE088TJ6xhB4Rs32w=="
+#define HASH7 "$7$101" HASH7_REST
 #define HASH6                                                                                                          \
 	"$6$AAECAwQFBgcICQoL$JqsxEv/ucyxjA5DKsQ+Y8CDWaQDNQI9FpAkmfwAqWfwZLk/JEGgM0EpylrJHAZKKyFQjJeZ3nFaHjPzOzPPmPw=="
 
@@ -34,8 +35,15 @@ static void lines_are_taken_or_told_apart(void **state)
 		{"anna:" HASH6 "$", USERS_BAD},
 		{"anna:" HASH6 "AA==", USERS_BAD},
 		{"anna:$6$AAECAwQFBgcICQoL$JqsxEv/u", USERS_BAD},
-		{"anna:$7$0$X5IR3KADhNy/9Ovi$Ur/T", USERS_BAD},
-		{"anna:$7$99999999999$X5IR3KADhNy/9Ovi$Ur/T", USERS_BAD},
+		{"anna:$7$10000000" HASH7_REST, 0},
+		{"anna:$7$10000001" HASH7_REST, USERS_BAD},
+		{"anna:$7$99999999999999999999" HASH7_REST, USERS_BAD},
+		{"anna:$7$0" HASH7_REST, USERS_BAD},
+		{"anna:$7$" HASH7_REST, USERS_BAD},
+		{"anna:$7$1x1" HASH7_REST, USERS_BAD},
+		{"anna:$7$-1" HASH7_REST, USERS_BAD},
+		{"an\x01na:" HASH6, USERS_BAD},
+		{"anna\x7f:" HASH6, USERS_BAD},
 		{"anna:$7$$$", USERS_BAD},
 		{"anna:$5$AAAA$AAAA", USERS_BAD},
 		{"an\xffna:" HASH6, USERS_BAD},

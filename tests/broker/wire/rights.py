@@ -250,6 +250,23 @@ def a_refusal_is_told_once_with_what_would_have_been_needed(b, v):
 
 
 @test(versions=(4,))
+def a_refusal_names_the_rule_that_denies_and_what_is_the_brokers(_, v):
+    b = Broker('broker:\n  acl:\n    - {allow: all, topic: "#"}\n    - {deny: write, topic: "no"}\n')
+    try:
+        c = b.client(v)
+        for topic in ("no", "$SYS/x"):
+            c.publish(topic, "x", 1)
+        for line in ("refused=write topic=no; the rule in weir.yaml:4 denies it",
+                     "refused=write topic=$SYS/x; only the broker itself writes there"):
+            if line not in b.said():
+                raise Wrong(f"no {line} in {b.said()}")
+    finally:
+        faults = b.stop()
+    if faults:
+        raise Wrong("; ".join(faults))
+
+
+@test(versions=(4,))
 def a_client_that_tries_topic_after_topic_does_not_fill_the_log(_, v):
     b = Broker('broker:\n  acl: [{allow: all, topic: "open"}]\n')
     try:
