@@ -22,7 +22,7 @@ struct paho_trust {
 
 static int refuse(const struct paho_trust *t, X509_STORE_CTX *handshake, const char *why, const char *which)
 {
-	char text[384];
+	char text[640];
 
 	snprintf(text, sizeof(text), "the server's %s%s", why, which);
 	t->o.refused(t->o.ctx, text);
@@ -58,7 +58,7 @@ static bool any_listed(const struct bridge_tls *tls, X509_STORE_CTX *handshake)
 static int is_for_another(const struct paho_trust *t, X509_STORE_CTX *handshake)
 {
 	X509 *cert = X509_STORE_CTX_get0_cert(handshake);
-	char name[128] = "", shown[256], text[512];
+	char name[128] = "", shown[256], text[544];
 
 	if (X509_check_host(cert, t->o.host, 0, 0, NULL) == 1 || X509_check_ip_asc(cert, t->o.host, 0) == 1)
 		return 0;
