@@ -2,7 +2,9 @@
 #include "bridge/bridge.h"
 
 #include "base/topic.h"
+#include "bridge/address.h"
 #include "bridge/gate.h"
+#include "bridge/jargon.h"
 #include "bridge/keypin.h"
 #include "bridge/preset.h"
 #include "bridge/rules.h"
@@ -239,31 +241,16 @@ static const struct key keys[] = {
 		.help = "what goes up and comes down"},
 };
 
-static bool known_scheme(const char *address)
-{
-	static const char *const schemes[] = {"mqtt://", "mqtts://", "ws://", "wss://"};
-
-	for (size_t i = 0; i < KEY_COUNT(schemes); i++) {
-		size_t len = strlen(schemes[i]);
-
-		if (strncmp(address, schemes[i], len) == 0 && address[len] && strlen(address) < 400)
-			return true;
-	}
-	return false;
-}
-
 static void check_addresses(const struct bridge_opts *o, struct key_report *report)
 {
 	const char *const *address = o->address.items;
+	char trouble[ADDRESS_TROUBLE];
 
 	if (o->address.count == 0)
 		key_fault(report, o, "address", "is empty; name the broker, mqtts://broker.example:8883");
 	for (size_t i = 0; i < o->address.count; i++)
-		if (!known_scheme(address[i]))
-			key_fault(report, o, "address",
-				"\"%s\" is not an address of a broker; use mqtt://, mqtts://, ws:// or wss:// and a "
-				"host",
-				address[i]);
+		if (address_trouble(trouble, address[i]))
+			key_fault(report, o, "address", "%s", trouble);
 }
 
 /* Exactly once needs a session that outlasts the link, and one order. */
@@ -358,5 +345,6 @@ static void check_upstream(void *item, struct key_report *report)
 			"without seq the receiver cannot tell a record that was sent again after a lost link");
 }
 
-const struct key_table bridge_table = KEY_TABLE_OF("upstream", struct bridge_opts, keys, .check = check_upstream,
-	.help = "A broker in the cloud to which records are forwarded, by a process of its own.");
+const struct key_table bridge_table =
+	KEY_TABLE_OF("upstream", struct bridge_opts, keys, .check = check_upstream, .jargon = upstream_jargon,
+		.help = "A broker in the cloud to which records are forwarded, by a process of its own.");

@@ -2,6 +2,7 @@
 /* The keys of a rule, and what is wrong with some of them together. */
 #include "bridge/bridge.h"
 
+#include "bridge/jargon.h"
 #include "bridge/rules.h"
 
 #include <math.h>
@@ -224,4 +225,4 @@ static void check_rule(void *item, struct key_report *report)
 }
 
 const struct key_table bridge_rule_table = KEY_TABLE_OF("rule", struct bridge_rule, rule_keys, .check = check_rule,
-	.help = "What goes up, comes down, or both. The first rule that wants a topic decides.");
+	.jargon = rule_jargon, .help = "What goes up, comes down, or both. The first rule that wants a topic decides.");

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -202,4 +204,66 @@ int address_open(int fds[ADDRESS_SOCKETS], const char *bind, unsigned mode)
 		return open_tcp(fds, bind);
 	fds[0] = path ? open_unix(path, mode) : inherit_socket(bind + sizeof(inherit_prefix) - 1);
 	return fds[0] < 0 ? fds[0] : 1;
+}
+
+/* --- before it is opened ------------------------------------------------------------------------------------ */
+
+static bool trouble(char out[ADDRESS_TROUBLE], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static bool trouble(char out[ADDRESS_TROUBLE], const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(out, ADDRESS_TROUBLE, fmt, ap);
+	va_end(ap);
+	return true;
+}
+
+/* 0 is any free port. */
+static bool is_port(const char *s)
+{
+	return *s && strlen(s) <= 5 && s[strspn(s, "0123456789")] == '\0' && atoi(s) <= 65535;
+}
+
+/* Digits and dots alone are meant as an address: the resolver would look for a name, in vain. */
+static bool is_wrong_ipv4(const char *host)
+{
+	struct in_addr a;
+
+	return *host && host[strspn(host, "0123456789.")] == '\0' && inet_aton(host, &a) == 0;
+}
+
+static bool tcp_trouble(char out[ADDRESS_TROUBLE], const char *bind)
+{
+	const char *colon = strrchr(bind, ':');
+	char host[100] = "";
+
+	if (strstr(bind, "://"))
+		return trouble(out, "`%.100s` has a scheme; write host and port alone, as %s", bind, "0.0.0.0:1883");
+	if (!colon)
+		return trouble(out, "`%.100s` has no %s; write 127.0.0.1:1883, or :1883 for every address", bind,
+			is_port(bind) ? "colon before the port" : "port");
+	if (!is_port(colon + 1))
+		return trouble(out, "`%.100s` is not a port; use 1 .. 65535", colon + 1);
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - bind), bind);
+	if (strcmp(host, "*") == 0)
+		return trouble(out, "`*` is not an address; write :%s for every address", colon + 1);
+	if (strchr(host, ':') && (host[0] != '[' || !strchr(host, ']')))
+		return trouble(out, "an IPv6 address stands in brackets; write [%.60s]:%s", host, colon + 1);
+	if (is_wrong_ipv4(host))
+		return trouble(out, "`%.60s` is not an IPv4 address; use four numbers of 0 .. 255", host);
+	return false;
+}
+
+bool address_bind_trouble(char out[ADDRESS_TROUBLE], const char *bind)
+{
+	const char *path = address_path(bind);
+	size_t longest = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+	if (path && (!*path || strlen(path) > longest))
+		return trouble(
+			out, "the path of a unix socket has 1 to %zu bytes; this one has %zu", longest, strlen(path));
+	if (path || strncmp(bind, inherit_prefix, sizeof(inherit_prefix) - 1) == 0)
+		return false;
+	return tcp_trouble(out, bind);
 }

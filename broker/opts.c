@@ -3,6 +3,8 @@
 
 #include "base/topic.h"
 #include "broker/acl.h"
+#include "broker/address.h"
+#include "broker/jargon.h"
 #include "broker/nets.h"
 
 #include <string.h>
@@ -138,7 +140,8 @@ static const struct key listener_keys[] = {
 	{"peer_user", KEY_BOOL, AT(peer_user), .dflt = "false", .applies = is_unix, .applies_to = "unix sockets",
 		.help = "the user of the process that connects is the user of the client; no password is asked for"},
 	{"tls", KEY_TABLE, AT(tls), .table = &tls_table, .help = "speak TLS here"},
-	{"protocol", KEY_ENUM, AT(protocol), .choices = protocols, .dflt = "mqtt", .help = "what is spoken here"},
+	{"protocol", KEY_ENUM, AT(protocol), .choices = protocols, .jargon = protocol_jargon, .dflt = "mqtt",
+		.help = "what is spoken here"},
 	{"path", KEY_TEXT, AT(path), .min = 1, .max = 200, .dflt = "/mqtt", .applies = is_websocket,
 		.applies_to = "WebSocket listeners", .help = "path that clients ask for"},
 	{"origins", KEY_LIST, AT(origins), .applies = is_websocket, .applies_to = "WebSocket listeners",
@@ -183,7 +186,10 @@ static void check_mount(const struct broker_listener *l, struct key_report *repo
 static void check_listener(void *item, struct key_report *report)
 {
 	struct broker_listener *l = item;
+	char trouble[ADDRESS_TROUBLE];
 
+	if (address_bind_trouble(trouble, l->bind))
+		key_fault(report, l, "bind", "%s", trouble);
 	check_mount(l, report);
 	check_proxies(l, report);
 	if (!key_given(l, "allow_anonymous"))
@@ -196,7 +202,7 @@ static void check_listener(void *item, struct key_report *report)
 }
 
 static const struct key_table listener_table = KEY_TABLE_OF("listener", struct broker_listener, listener_keys,
-	.help = "Where on-site clients connect.", .check = check_listener);
+	.help = "Where on-site clients connect.", .check = check_listener, .jargon = listener_jargon);
 
 #undef AT
 #define AT(member) offsetof(struct broker_rule, member)
@@ -224,8 +230,9 @@ static const struct key rule_keys[] = {
 	{"client", KEY_LIST, AT(clients), .help = "only with these client ids, `*` for any text in them"},
 	{"listener", KEY_LIST, AT(listeners),
 		.help = "only for who came in by these listeners, named by their `bind`, `*` for any text in it"},
-	{"allow", KEY_FLAGS, AT(allow), .choices = rights, .help = "what they may"},
-	{"deny", KEY_FLAGS, AT(deny), .choices = rights, .help = "or what they may not, whatever other rules allow"},
+	{"allow", KEY_FLAGS, AT(allow), .choices = rights, .jargon = right_jargon, .help = "what they may"},
+	{"deny", KEY_FLAGS, AT(deny), .choices = rights, .jargon = right_jargon,
+		.help = "or what they may not, whatever other rules allow"},
 	{"topic", KEY_LIST, AT(topics), .required = true,
 		.help = "topic filters; %u in them is the user name, %c the client id"},
 };
@@ -445,4 +452,4 @@ static void check_broker(void *item, struct key_report *report)
 }
 
 const struct key_table broker_table = KEY_TABLE_OF("broker", struct broker_opts, keys,
-	.help = "The local MQTT broker, for MQTT 3.1, 3.1.1 and 5.0.", .check = check_broker);
+	.help = "The local MQTT broker, for MQTT 3.1, 3.1.1 and 5.0.", .check = check_broker, .jargon = broker_jargon);

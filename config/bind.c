@@ -14,6 +14,7 @@ struct binder {
 	struct arena *arena;
 	struct key_report *report;
 	const struct key_table *root;
+	bool broken; /* the tree lacks parts: nothing that is missing is told */
 	bool no_memory;
 };
 
@@ -108,7 +109,7 @@ static bool check_count(struct binder *b, const struct key *key, const struct ke
 {
 	const char *what = key->table ? key->table->name : "value";
 
-	if (key->max <= 0 || ((int64_t)count >= key->min && (int64_t)count <= key->max))
+	if (key->max <= 0 || b->broken || ((int64_t)count >= key->min && (int64_t)count <= key->max))
 		return true;
 	if (key->min == key->max)
 		return fault(b, n, "holds %zu; give exactly %lld (%s)", count, (long long)key->min, what);
@@ -139,7 +140,7 @@ static bool check_name(struct binder *b, const struct key_table *table, const st
 
 	if (strlen(n->key) > LONGEST_NAME)
 		return fault(b, n, "the name is longer than %d bytes; shorten it", LONGEST_NAME);
-	return stray_check_name(b->report, table, n);
+	return stray_check_name(b->report, b->root, table, n);
 }
 
 /* The children of a list or a map, one struct each. */
@@ -362,7 +363,7 @@ static bool bind_key(struct binder *b, const struct key_table *table, const stru
 	void *item, bool sure)
 {
 	const struct key_node *value = node_find(n, key->name);
-	bool applies = !key->applies || !sure || key->applies(item);
+	bool applies = !key->applies || !sure || b->broken || key->applies(item);
 	void *member = (char *)item + key->offset;
 
 	if (value && !value->bad && applies)
@@ -370,7 +371,7 @@ static bool bind_key(struct binder *b, const struct key_table *table, const stru
 	if (!bind_default(b, key, n, member))
 		return false;
 	if (!value)
-		return !(key->required && applies && sure && !n->absent) || missing(b, table, key, n);
+		return !(key->required && applies && sure && !n->absent && !b->broken) || missing(b, table, key, n);
 	if (!value->bad) /* else it was reported when it was read */
 		fault(b, value, "is only for %s; remove it here", key->applies_to ? key->applies_to : "something else");
 	return false;
@@ -407,21 +408,35 @@ static bool bind_table(struct binder *b, const struct key_table *table, const st
 	if (!bind_keys(b, table, n, item) || b->no_memory)
 		return false;
 	before = report_count(b->report, REPORT_FAULT);
-	if (table->check && !n->absent)
+	if (table->check && !n->absent && !b->broken)
 		table->check(item, b->report);
 	head->wrong = report_count(b->report, REPORT_FAULT) != before;
 	return !head->wrong;
+}
+
+static int bind_root(struct binder *b, const struct key_node *root, void *item)
+{
+	bool fine = bind_table(b, b->root, root, item);
+
+	if (b->no_memory)
+		return -ENOMEM;
+	return fine ? 0 : BIND_WRONG;
 }
 
 int bind_tree(
 	void *item, const struct key_table *table, const struct key_node *root, struct arena *a, struct key_report *r)
 {
 	struct binder b = {.arena = a, .report = r, .root = table};
-	bool fine = bind_table(&b, table, root, item);
 
-	if (b.no_memory)
-		return -ENOMEM;
-	return fine ? 0 : BIND_WRONG;
+	return bind_root(&b, root, item);
+}
+
+int bind_broken(
+	void *item, const struct key_table *table, const struct key_node *root, struct arena *a, struct key_report *r)
+{
+	struct binder b = {.arena = a, .report = r, .root = table, .broken = true};
+
+	return bind_root(&b, root, item);
 }
 
 int bind_defaults(void *item, const struct key_table *table, struct arena *a, struct key_report *r)

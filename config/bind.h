@@ -20,6 +20,10 @@ enum { BIND_WRONG = 1 };
 /* item: table->size bytes. root: a map, or an empty scalar as an empty file gives it. 0, BIND_WRONG or -ENOMEM. */
 int bind_tree(
 	void *item, const struct key_table *table, const struct key_node *root, struct arena *a, struct key_report *r);
+/* The same of a tree that lacks parts: tells what is wrong in itself, and nothing of what is missing or does not fit
+ * together. item is not to be used. */
+int bind_broken(
+	void *item, const struct key_table *table, const struct key_node *root, struct arena *a, struct key_report *r);
 /* As if nobody had written anything: no key is asked for, nothing is checked. WRONG: a default that its own key would
  * refuse. */
 int bind_defaults(void *item, const struct key_table *table, struct arena *a, struct key_report *r);

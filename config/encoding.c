@@ -3,8 +3,18 @@
 
 #include "base/utf8.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Of the character that begins here; 0: none does. */
+static size_t char_len(const char *text, size_t len)
+{
+	for (size_t n = 1; n <= 4 && n <= len; n++)
+		if (utf8_ok(text, n))
+			return n;
+	return 0;
+}
 
 /* The first line that is not well-formed, then the first character in it. */
 static size_t first_bad_byte(const char *text, size_t len)
@@ -20,11 +30,9 @@ static size_t first_bad_byte(const char *text, size_t len)
 		begin = end;
 	}
 	for (good = begin; good < len;) {
-		size_t n = 1;
+		size_t n = char_len(text + good, len - good);
 
-		while (n < 4 && good + n < len && !utf8_ok(text + good, n))
-			n++;
-		if (!utf8_ok(text + good, n))
+		if (n == 0)
 			break;
 		good += n;
 	}
@@ -60,4 +68,19 @@ bool encoding_check(const char **text, size_t *len, char *out, size_t cap, struc
 			"the byte 0x%02x is not UTF-8; save the file as UTF-8, not as Latin-1 or Windows-1252",
 			(unsigned char)(*text)[bad]);
 	return false;
+}
+
+bool encoding_mend(char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < ' ' && !isspace((unsigned char)text[i]))
+			return false;
+	for (size_t i = 0; i < len;) {
+		size_t n = char_len(text + i, len - i);
+
+		if (n == 0)
+			text[i] = '?';
+		i += n ? n : 1;
+	}
+	return true;
 }

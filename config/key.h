@@ -107,7 +107,8 @@ struct key {
 	size_t offset;
 	int64_t min, max;
 	double rmin, rmax;
-	const char *dflt; /* as it would stand in YAML; NULL: zero, NULL, empty */
+	const char *beyond; /* behind the range, of a number that is too large or none: what was meant; may be NULL */
+	const char *dflt;   /* as it would stand in YAML; NULL: zero, NULL, empty */
 	bool required;
 	const struct key_choice *choices; /* ends with a NULL name */
 	const struct key_jargon *jargon;  /* words in the place of a choice; ends with a NULL word; NULL: none */

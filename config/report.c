@@ -106,6 +106,21 @@ void report_at(struct key_report *r, enum report_kind kind, const struct key_nod
 	va_end(ap);
 }
 
+struct report_mark report_mark(const struct key_report *r)
+{
+	return (struct report_mark){r->count, {r->total[0], r->total[1]}};
+}
+
+void report_forget(struct key_report *r, struct report_mark since)
+{
+	while (r->count > since.count) {
+		r->count--;
+		free(r->entries[r->count].where);
+		free(r->entries[r->count].text);
+	}
+	memcpy(r->total, since.total, sizeof(r->total));
+}
+
 size_t report_count(const struct key_report *r, enum report_kind kind)
 {
 	return r->total[kind];

@@ -31,6 +31,13 @@ void report_at(struct key_report *r, enum report_kind kind, const struct key_nod
 	__attribute__((format(printf, 4, 5)));
 void report_atv(struct key_report *r, enum report_kind kind, const struct key_node *at, const char *fmt, va_list ap);
 
+/* Takes back what was added since the mark, for a text that is read again. */
+struct report_mark {
+	size_t count, total[2];
+};
+struct report_mark report_mark(const struct key_report *r);
+void report_forget(struct key_report *r, struct report_mark since);
+
 size_t report_count(const struct key_report *r, enum report_kind kind); /* places, also those past the cap */
 bool report_full(const struct key_report *r);                           /* what comes now is only counted */
 

@@ -78,16 +78,18 @@ const char *scalar_choices(char *out, size_t cap, const struct key *key)
 
 /* --- numbers ------------------------------------------------------------------------------------------------- */
 
+enum { USE_CAP = 160 };
+
 /* "; use 1 .. 247" */
-static const char *use_range(char out[80], const struct key *key)
+static const char *use_range(char out[USE_CAP], const struct key *key)
 {
 	char range[64];
 
 	scalar_range(range, sizeof(range), key);
 	if (*range)
-		snprintf(out, 80, "; use %s", range);
+		snprintf(out, USE_CAP, "; use %s%s", range, key->beyond ? key->beyond : "");
 	else
-		snprintf(out, 80, "; write digits, such as %s", key->type == KEY_REAL ? "0.1" : "10");
+		snprintf(out, USE_CAP, "; write digits, such as %s", key->type == KEY_REAL ? "0.1" : "10");
 	return out;
 }
 
@@ -106,19 +108,21 @@ static bool is_default(const struct key *key, int64_t v)
 /* The default may lie outside (0 for "off"), and may then be written, too. */
 static bool check_range(int64_t v, const struct key *key, struct scalar_fault *f)
 {
-	char value[40], range[80];
+	char value[40], use[USE_CAP];
 
 	if ((key->min == 0 && key->max == 0) || (v >= key->min && v <= key->max) || is_default(key, v))
 		return true;
-	return scalar_refuse(f, "%s is too %s; use %s", number_text(value, sizeof(value), key, v),
-		v < key->min ? "small" : "large", scalar_range(range, sizeof(range), key));
+	number_text(value, sizeof(value), key, v);
+	if (v > key->max)
+		return scalar_refuse(f, "%s is too large%s", value, use_range(use, key));
+	return scalar_refuse(f, "%s is too small; use %s", value, scalar_range(use, sizeof(use), key));
 }
 
 static bool parse_int(void *member, const struct key *key, const struct key_node *n, struct scalar_fault *f)
 {
 	const char *s = n->text;
 	struct node_quote q;
-	char use[80];
+	char use[USE_CAP];
 	int64_t v;
 
 	if (!number_check(key, n, use_range(use, key), f))
@@ -136,7 +140,7 @@ static bool parse_int(void *member, const struct key *key, const struct key_node
 static bool parse_real(void *member, const struct key *key, const struct key_node *n, struct scalar_fault *f)
 {
 	struct node_quote q;
-	char use[80];
+	char use[USE_CAP];
 	double v;
 
 	if (!number_check(key, n, use_range(use, key), f))
@@ -156,7 +160,7 @@ static bool units_fault(int r, const char *s, const char *fix, const struct key 
 	bool time = key->type == KEY_TIME;
 	const char *like = time ? "200ms, 5s, 10m, 6h or 7d" : "4096, 64KiB, 10MB or 2GiB";
 	struct node_quote q;
-	char use[80];
+	char use[USE_CAP];
 
 	node_quote(&q, s);
 	use_range(use, key);

@@ -127,19 +127,39 @@ static bool glued(const struct key_table *table, const struct key_node *n)
 	return find_key(table, name) != NULL;
 }
 
+/* A map with keys of an entry of one of table's maps: `temp: {holding: 1}` beside `points:` and not below it. */
+static const struct key *child_of(const struct key_table *table, const struct key_node *n)
+{
+	for (size_t i = 0; n->kind == NODE_MAP && i < table->count; i++) {
+		const struct key *k = &table->keys[i];
+
+		for (const struct key_node *c = k->type == KEY_MAP ? n->first : NULL; c; c = c->next)
+			if (find_key(k->table, c->key) && !find_key(table, c->key))
+				return k;
+	}
+	return NULL;
+}
+
 static bool unknown_key(struct key_report *r, const struct key_table *root, const struct key_table *table,
 	const struct key_node *before, const struct key_node *n)
 {
 	struct suggestion s = suggest_for(n->key);
 	const struct key_table *owner = owner_of(root, table, n->key, 0);
 	const char *instead = suggest_instead(table->jargon, n->key);
+	const struct key *below = child_of(table, n);
 	char where[256], a[64], b[64], keys[240];
 
 	for (size_t i = 0; i < table->count; i++)
 		suggest_try(&s, table->keys[i].name);
+	if (!instead && s.distance > 1)
+		instead = suggest_near(table->jargon, n->key);
 	node_path(where, sizeof(where), n);
 	article(a, sizeof(a), table->name);
-	if (cut_by_comma(before, n))
+	if (below)
+		report_add(r, REPORT_FAULT, n->key_mark, where,
+			"is %s by the keys in it; begin it further to the right, below `%s:`",
+			article(b, sizeof(b), below->table->name), below->name);
+	else if (cut_by_comma(before, n))
 		report_add(r, REPORT_FAULT, n->key_mark, where,
 			"a comma separates keys here; write the number as %s.%s", before->text, n->key);
 	else if (glued(table, n))
@@ -195,11 +215,18 @@ bool stray_stands_for(const struct key_table *table, const struct key_node *n, c
 
 /* --- names and maps ------------------------------------------------------------------------------------------ */
 
-bool stray_check_name(struct key_report *r, const struct key_table *table, const struct key_node *n)
+bool stray_check_name(
+	struct key_report *r, const struct key_table *root, const struct key_table *table, const struct key_node *n)
 {
 	char where[256], a[64];
-	const struct key *key = find_key(table, n->key);
+	const struct key *key = find_key(table, n->key), *part = find_key(root, n->key);
 
+	if (part && part->type == KEY_MAP && root != table && n->kind == NODE_MAP) {
+		report_add(r, REPORT_FAULT, n->key_mark, node_path(where, sizeof(where), n),
+			"is a part of the %s, not the name of %s; begin it in the first column", root->name,
+			article(a, sizeof(a), table->name));
+		return false;
+	}
 	if (!key || key->table || n->kind != NODE_SCALAR || node_is_null(n))
 		return true;
 	article(a, sizeof(a), table->name);

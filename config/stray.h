@@ -13,8 +13,9 @@ bool stray_check_keys(
 	struct key_report *r, const struct key_table *root, const struct key_table *table, const struct key_node *n);
 /* A misspelled key of n was told to mean this one. */
 bool stray_stands_for(const struct key_table *table, const struct key_node *n, const struct key *key);
-/* n is an entry of a map of table: its key is a name, not a key of table that slid out of its place. */
-bool stray_check_name(struct key_report *r, const struct key_table *table, const struct key_node *n);
+/* n is an entry of a map of table: its key is a name, not a key of table or of root that slid out of its place. */
+bool stray_check_name(
+	struct key_report *r, const struct key_table *root, const struct key_table *table, const struct key_node *n);
 /* n is a text or a list where the keys of table should be. */
 bool stray_not_a_map(struct key_report *r, const struct key_table *table, const struct key_node *n);
 

@@ -67,6 +67,14 @@ const char *suggest_instead(const struct key_jargon *list, const char *word)
 	return NULL;
 }
 
+const char *suggest_near(const struct key_jargon *list, const char *word)
+{
+	for (const struct key_jargon *j = list; j && j->word; j++)
+		if (strlen(j->word) > 5 && suggest_distance(word, j->word, 1) <= 1)
+			return j->instead;
+	return NULL;
+}
+
 /* A third of the letters may be wrong: `no` suggests nothing, `pairty` suggests `parity`. */
 struct suggestion suggest_for(const char *word)
 {

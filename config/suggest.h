@@ -16,6 +16,9 @@ struct key_jargon;
 /* What to write in place of a word of others; NULL: it is none of the list, or there is no list. */
 const char *suggest_instead(const struct key_jargon *list, const char *word);
 
+/* The same for a long word of others with one letter wrong (`adress`). */
+const char *suggest_near(const struct key_jargon *list, const char *word);
+
 /* Feed candidates one by one; best is the nearest so far that is near enough, or NULL. */
 struct suggestion {
 	const char *word;

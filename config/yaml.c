@@ -8,6 +8,7 @@
 #include "config/yaml.h"
 
 #include "config/encoding.h"
+#include "config/mend.h"
 #include "config/merge.h"
 #include "config/problem.h"
 #include "config/report.h"
@@ -30,6 +31,13 @@ struct anchor {
 	const struct key_node *node;
 };
 
+/* A mistake of syntax. */
+struct tear {
+	struct problem_place at;
+	int line; /* to take out */
+	char text[320];
+};
+
 struct reader {
 	yaml_parser_t parser;
 	struct arena *arena;
@@ -43,6 +51,9 @@ struct reader {
 	size_t nodes_left, copies_left;
 	struct anchor anchors[YAML_MAX_ANCHORS];
 	size_t anchor_count;
+	struct tear tears[YAML_MAX_TEARS];
+	size_t tear_count;
+	bool torn; /* this reading ended at a tear */
 	bool wrong, broken;
 	int error; /* -ENOMEM */
 	bool done;
@@ -403,8 +414,8 @@ static void on_syntax(struct reader *rd)
 {
 	const yaml_parser_t *p = &rd->parser;
 	struct problem problem = {p->context, p->problem, place_of(p->problem_mark), place_of(p->context_mark)};
-	struct problem_place at;
-	char text[320];
+	bool in_flow = p->context && strncmp(p->context, "while parsing a flow", 20) == 0;
+	struct tear *t = &rd->tears[rd->tear_count];
 
 	rd->done = true;
 	if (p->error == YAML_MEMORY_ERROR) {
@@ -415,12 +426,34 @@ static void on_syntax(struct reader *rd)
 		problem.at = problem_place(rd->text, p->problem_offset < rd->len ? p->problem_offset : rd->len);
 	if (!p->context)
 		problem.from = problem.at;
-	at = problem_explain(text, sizeof(text), &problem, rd->text, rd->len);
-	report_add(rd->report, REPORT_FAULT, (struct key_mark){rd->file, at.line, at.column}, "", "%s", text);
-	rd->broken = true;
+	t->at = problem_explain(t->text, sizeof(t->text), &problem, rd->text, rd->len);
+	t->line = in_flow ? problem.from.line : t->at.line;
+	rd->tear_count++;
+	rd->torn = rd->broken = true;
 }
 
 /* --- the bytes ----------------------------------------------------------------------------------------------- */
+
+/* A copy of the text, to take spoiled lines and bytes out of. False: none, the text is too long to be read twice. */
+static char *own_text(struct reader *rd)
+{
+	char *copy = rd->len <= YAML_MAX_AGAIN ? arena_alloc(rd->arena, rd->len + 1) : NULL;
+
+	if (copy)
+		memcpy(copy, rd->text, rd->len);
+	return copy;
+}
+
+/* What is left to read is not in UTF-8 everywhere: the bytes that are not become question marks. */
+static bool mend_bytes(struct reader *rd)
+{
+	char *copy = own_text(rd);
+
+	if (!copy || !encoding_mend(copy, rd->len))
+		return false;
+	rd->text = copy;
+	return rd->broken = true;
+}
 
 static bool check_bytes(struct reader *rd)
 {
@@ -435,7 +468,7 @@ static bool check_bytes(struct reader *rd)
 	if (encoding_check(&rd->text, &rd->len, text, sizeof(text), &at))
 		return true;
 	wrong(rd, (struct key_mark){rd->file, at.line, at.column}, "%s", text);
-	return false;
+	return at.line > 0 && mend_bytes(rd);
 }
 
 static void read_events(struct reader *rd)
@@ -453,6 +486,68 @@ static void read_events(struct reader *rd)
 	}
 }
 
+static int read_once(struct reader *rd)
+{
+	rd->depth = rd->anchor_count = 0;
+	rd->root = NULL;
+	rd->nodes_left = YAML_MAX_NODES;
+	rd->copies_left = YAML_MAX_COPIES;
+	rd->done = rd->torn = false;
+	if (!yaml_parser_initialize(&rd->parser))
+		return -ENOMEM;
+	yaml_parser_set_encoding(&rd->parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&rd->parser, (const unsigned char *)rd->text, rd->len);
+	read_events(rd);
+	yaml_parser_delete(&rd->parser);
+	return rd->error;
+}
+
+/* Whoever indents by tabs does it in many lines: told once. */
+static bool mend_all_tabs(char *text, size_t len, struct tear *t)
+{
+	size_t at = problem_offset(text, len, t->at), said = strlen(t->text);
+	int more;
+
+	if (at == len || text[at] != '\t')
+		return false;
+	more = mend_tabs(text, len) - 1;
+	if (more > 0)
+		snprintf(
+			t->text + said, sizeof(t->text) - said, " (and in %d more line%s)", more, more == 1 ? "" : "s");
+	return more >= 0;
+}
+
+/* The text without what the last tear spoils. */
+static bool mend(struct reader *rd)
+{
+	struct tear *t = &rd->tears[rd->tear_count - 1];
+	char *copy =
+		rd->tear_count < YAML_MAX_TEARS && rd->len * rd->tear_count <= YAML_MAX_AGAIN ? own_text(rd) : NULL;
+
+	if (!copy || (!mend_all_tabs(copy, rd->len, t) && !mend_line(copy, rd->len, t->line)))
+		return false;
+	rd->text = copy;
+	return true;
+}
+
+static int read_all(struct reader *rd)
+{
+	struct report_mark before = report_mark(rd->report);
+	int r = read_once(rd);
+
+	while (r == 0 && rd->torn && mend(rd)) {
+		report_forget(rd->report, before);
+		r = read_once(rd);
+	}
+	for (size_t i = 0; i < rd->tear_count; i++) {
+		const struct tear *t = &rd->tears[i];
+
+		report_add(rd->report, REPORT_FAULT, (struct key_mark){rd->file, t->at.line, t->at.column}, "", "%s",
+			t->text);
+	}
+	return r;
+}
+
 int yaml_read(
 	struct key_node **out, struct arena *a, struct key_report *r, const char *file, const void *text, size_t len)
 {
@@ -461,25 +556,14 @@ int yaml_read(
 	*out = NULL;
 	if (!rd)
 		return -ENOMEM;
-	*rd = (struct reader){.arena = a,
-		.report = r,
-		.text = text,
-		.len = len,
-		.nodes_left = YAML_MAX_NODES,
-		.copies_left = YAML_MAX_COPIES};
+	*rd = (struct reader){.arena = a, .report = r, .text = text, .len = len};
 	rd->file = arena_strndup(a, file, strlen(file));
 	if (!rd->file)
 		return -ENOMEM;
 	if (!check_bytes(rd))
 		return YAML_BROKEN;
-	if (!yaml_parser_initialize(&rd->parser))
+	if (read_all(rd) < 0)
 		return -ENOMEM;
-	yaml_parser_set_encoding(&rd->parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&rd->parser, (const unsigned char *)rd->text, rd->len);
-	read_events(rd);
-	yaml_parser_delete(&rd->parser);
-	if (rd->error < 0)
-		return rd->error;
 	if (!rd->root)
 		rd->root = node_new(a, NODE_MAP, (struct key_mark){rd->file, 1, 1});
 	if (!rd->root)

@@ -127,12 +127,17 @@ static bool from_signal(const void *item)
 #define POLLED    .applies = is_polled, .applies_to = "points that are read one by one (Modbus, sim)"
 #define SIGNALS   .applies = from_signal, .applies_to = "points with a signal"
 
+#define PRINTED ", or `ref: 40101` for the number of a manual that counts from 1"
+
 static const struct key point_keys[] = {
-	{"holding", KEY_INT, AT(holding), .min = 0, .max = 65535, .help = "a holding register, counted from 0"},
-	{"input", KEY_INT, AT(input), .min = 0, .max = 65535, .help = "an input register, counted from 0"},
-	{"coil", KEY_INT, AT(coil), .min = 0, .max = 65535, .help = "a coil, counted from 0"},
-	{"discrete", KEY_INT, AT(discrete), .min = 0, .max = 65535, .help = "a discrete input, counted from 0"},
-	{"ref", KEY_TEXT, AT(ref), .min = 5, .max = 6,
+	{"holding", KEY_INT, AT(holding), .min = 0, .max = 65535, .beyond = PRINTED,
+		.help = "a holding register, counted from 0"},
+	{"input", KEY_INT, AT(input), .min = 0, .max = 65535, .beyond = PRINTED,
+		.help = "an input register, counted from 0"},
+	{"coil", KEY_INT, AT(coil), .min = 0, .max = 65535, .beyond = PRINTED, .help = "a coil, counted from 0"},
+	{"discrete", KEY_INT, AT(discrete), .min = 0, .max = 65535, .beyond = PRINTED,
+		.help = "a discrete input, counted from 0"},
+	{"ref", KEY_TEXT, AT(ref), .min = 1, .max = 1000,
 		.help = "the number printed in many manuals: 40101 is holding register 100, 30001 input register 0"},
 	{"field", KEY_INT, AT(field), .min = 1, .max = 200, .help = "serial: the field of the line, counted from 1"},
 	{"match", KEY_TEXT, AT(match), .min = 1, .max = 400,
@@ -189,7 +194,7 @@ static const struct key point_keys[] = {
 		.help = "the holding register it is written to, counted from 0, when it is read elsewhere"},
 	{"write_coil", KEY_INT, AT(write_coil), .min = 0, .max = 65535, TABLES,
 		.help = "the coil it is written to, counted from 0, when it is read elsewhere"},
-	{"write_ref", KEY_TEXT, AT(write_ref), .min = 5, .max = 6, TABLES,
+	{"write_ref", KEY_TEXT, AT(write_ref), .min = 1, .max = 1000, TABLES,
 		.help = "the same as the number printed in many manuals: 40101, 00017"},
 	{"min", KEY_REAL, AT(min), .help = "least value that may be written"},
 	{"max", KEY_REAL, AT(max), .help = "greatest value that may be written"},

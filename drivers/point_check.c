@@ -53,9 +53,8 @@ static bool check_source(struct point_opts *p, struct key_report *report)
 	}
 	if (p->ref && !ref_parse(p->ref, &p->source, &p->address)) {
 		key_fault(report, p, "ref",
-			"`%s` is not a reference; use five or six digits: 0xxxx coils, 1xxxx discrete inputs, 3xxxx "
-			"input "
-			"registers, 4xxxx holding registers",
+			"`%.40s` is not a reference; use five or six digits: 0xxxx coils, 1xxxx discrete inputs, 3xxxx "
+			"input registers, 4xxxx holding registers",
 			p->ref);
 		return false;
 	}
@@ -77,10 +76,11 @@ static enum point_type default_type(const struct point_opts *p)
 static void check_field(struct point_opts *p, struct key_report *report)
 {
 	int64_t bits = 16 * (int64_t)point_words(p);
+	const char *what = p->type == TYPE_BOOL ? "a register" : type_name((enum point_type)p->type);
 
 	if (p->bit >= bits)
 		key_fault(report, p, "bit", "%lld is not in the %lld bits of %s; use 0 .. %lld", (long long)p->bit,
-			(long long)bits, type_name((enum point_type)p->type), (long long)bits - 1);
+			(long long)bits, what, (long long)bits - 1);
 	else if (p->bit + p->width > bits)
 		key_fault(report, p, "width", "bits %lld to %lld pass the end of the register; use at most %lld",
 			(long long)p->bit, (long long)(p->bit + p->width - 1), (long long)(bits - p->bit));
@@ -153,6 +153,9 @@ static void check_numbers(struct point_opts *p, struct key_report *report)
 		refuse_each(p, report, of_numbers, KEY_COUNT(of_numbers), "this is bool");
 	if (p->type == TYPE_STRING)
 		refuse_each(p, report, of_numbers, KEY_COUNT(of_numbers), "this is string");
+	if (p->scale == 0)
+		key_fault(report, p, "scale",
+			"0 makes every value the same; write what one count of the register is worth");
 	if (parts && key_given(p, "null_values"))
 		key_fault(report, p, "null_values", "are numbers; this is %s", type_name((enum point_type)p->type));
 }
@@ -280,7 +283,7 @@ static void check_write_place(struct point_opts *p, struct key_report *report)
 	if (p->write_ref && (!ref_parse(p->write_ref, &p->write_source, &p->write_address) ||
 				    (p->write_source != SOURCE_COIL && p->write_source != SOURCE_HOLDING)))
 		key_fault(report, p, "write_ref",
-			"`%s` is no reference that can be written; use 0xxxx (coils) or 4xxxx (holding registers)",
+			"`%.40s` is no reference that can be written; use 0xxxx (coils) or 4xxxx (holding registers)",
 			p->write_ref);
 	if (!p->writable)
 		key_fault(report, p, given, "says where it is written, and the point is not writable");
@@ -309,8 +312,6 @@ static void check_write(struct point_opts *p, struct key_report *report)
 		key_fault(report, p, "min", "%g is above max; use at most %g", p->min, p->max);
 	if (!p->writable && p->repeat_write)
 		key_fault(report, p, "repeat_write", "says how it is written, and the point is not writable");
-	if (p->writable && p->scale == 0)
-		key_fault(report, p, "scale", "0 cannot be undone for a write");
 }
 
 static void check_match(struct point_opts *p, struct key_report *report)

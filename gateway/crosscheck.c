@@ -4,6 +4,7 @@
 #include "config/node.h"
 #include "config/suggest.h"
 #include "gateway/busplan.h"
+#include "gateway/filecheck.h"
 #include "gateway/topiccheck.h"
 
 #include <ctype.h>
@@ -404,6 +405,7 @@ int crosscheck(struct gateway_opts *o, struct arena *a, struct key_report *repor
 	check_listeners(o, report);
 	check_shares(o, report);
 	check_client_ids(o, report);
+	filecheck(o, report);
 	r = check_endpoints(o, a, report);
 	if (r == 0)
 		r = busplan_check(o, report);

@@ -82,6 +82,8 @@ static int read_all(
 			r = bind_tree(o, &gateway_table, root, o->arena, report);
 		if (r >= 0)
 			r = crosscheck(o, o->arena, report);
+	} else {
+		r = bind_broken(o, &gateway_table, root, o->arena, report);
 	}
 	return r < 0 ? r : 0;
 }

@@ -33,6 +33,14 @@ def clear(root):
         path.rmdir() if path.is_dir() else path.unlink()
 
 
+def put_files(root, text):
+    """What a configuration names besides: `check` says which is not there."""
+    for name in re.findall(r"\b(?:cert|key|ca|crl|users|password_file): ([a-z][\w/.-]*)", text):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("something\n", encoding="utf-8")
+        (root / name).chmod(0o600)
+
+
 def check_examples(weir, write, name, least):
     wrong = commands = 0
     page = DOCS / name
@@ -48,6 +56,7 @@ def check_examples(weir, write, name, least):
                     clear(root)
                 (root / name).parent.mkdir(exist_ok=True)
                 (root / name).write_text(text, encoding="utf-8")
+                put_files(root, text)
             elif first.startswith("$ weir "):
                 done = subprocess.run([weir, *shlex.split(first)[2:]], cwd=root, capture_output=True, text=True,
                                       timeout=20)

@@ -124,6 +124,43 @@ static void mistakes_are_told_with_their_place(void **state)
 	}
 }
 
+static void mistakes_behind_one_of_syntax_are_told_too(void **state)
+{
+	const struct key_node *n;
+	struct bench b;
+
+	(void)state;
+	bench_set(&b);
+	n = bench_tree(&b, YAML_BROKEN, "a: 1\na: 2\nb = 3\nc: [1\nd: \"x\ne: 5\ne: 6\n");
+	assert_string_equal(bench_said(&b),
+		"t.yaml:2:4: a: this key is given twice, first in line 1; keep one of them\n"
+		"t.yaml:3:1: this line is not `key: value`; a colon and a space are missing\n"
+		"t.yaml:5:2: a `,` or the closing `]` is missing before this (the list begins in line 4)\n"
+		"t.yaml:5:4: the quote that opens here is never closed; add the closing quote\n"
+		"t.yaml:7:4: e: this key is given twice, first in line 6; keep one of them\n");
+	assert_string_equal(node_find(n, "e")->text, "5");
+	bench_clear(&b);
+}
+
+static void mistakes_of_syntax_without_end_are_told_up_to_a_bound(void **state)
+{
+	struct bench b;
+	struct key_node *root;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	(void)state;
+	bench_set(&b);
+	for (int i = 0; i < 1000; i++)
+		fputs("a: b: c\n", f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(yaml_read(&root, b.arena, b.report, "t.yaml", text, len), YAML_BROKEN);
+	assert_int_equal(report_count(b.report, REPORT_FAULT), YAML_MAX_TEARS);
+	free(text);
+	bench_clear(&b);
+}
+
 static void first_of_two_equal_keys_stays(void **state)
 {
 	const struct key_node *n;
@@ -234,6 +271,8 @@ int main(void)
 		cmocka_unit_test(every_node_knows_where_it_stands),
 		cmocka_unit_test(copy_of_an_alias_stands_where_it_was_written),
 		cmocka_unit_test(mistakes_are_told_with_their_place),
+		cmocka_unit_test(mistakes_behind_one_of_syntax_are_told_too),
+		cmocka_unit_test(mistakes_of_syntax_without_end_are_told_up_to_a_bound),
 		cmocka_unit_test(first_of_two_equal_keys_stays),
 		cmocka_unit_test(billion_laughs_end_at_the_budget),
 		cmocka_unit_test(nesting_ends_at_its_bound),
