@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The documents of the configuration are true.
 
-configuration.md, security.md: each ```yaml block is a file, named in its first line (`# weir.yaml` begins a new site); each ```text
+configuration.md, security.md, hmi.md: each ```yaml block is a file, named in its first line (`# weir.yaml` begins a new site); each ```text
 block that begins with `$ weir ...` is what weir says of the files so far. reference.md and weir.yaml.5: what
 `weir check --reference` and `--manual` print. README.md: its examples are fine.
 
@@ -100,6 +100,7 @@ def main(args):
     weir = str(pathlib.Path(args[0]).resolve())
     write = "--write" in args
     wrong = check_examples(weir, write, "configuration.md", 4) + check_examples(weir, write, "security.md", 2)
+    wrong += check_examples(weir, write, "hmi.md", 1)
     wrong += check_readme(weir)
     wrong += check_reference(weir, write, "--reference", "reference.md", "\n| `")
     wrong += check_reference(weir, write, "--manual", "weir.yaml.5", "\n.TP\n")
