@@ -80,7 +80,8 @@ do_test() {
 	fi
 	want_browser
 	build build
-	run_tests build "$@"
+	# Most tests of whole gateways wait, for time-outs and devices, and take a tenth of a core: two more than there are cores.
+	run_tests build --num-processes "$(($(nproc) + 2))" "$@"
 }
 
 # sanitize DIR OPTIONS MESON-ARGUMENTS...: builds with a sanitizer and runs the tests. Reports go to files, since a process
