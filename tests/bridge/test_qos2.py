@@ -116,9 +116,7 @@ def another_address_is_another_session(rig):
         rig.broker.send(signal.SIGCONT)
         other.stop(signal.SIGKILL)
         until("it is back, and through", lambda: host.acked() >= 2000, 60)
-        both = watch.records() + rig.watch.records()
         until("all arrived", lambda: len({r[1] for r in watch.records() + rig.watch.records()}) == 2000)
-        assert len(both) >= 2000
     finally:
         watch.close()
         other.stop()
