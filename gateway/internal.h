@@ -68,6 +68,7 @@ struct gateway {
 	atomic_bool news_posted;   /* a LETTER_NEWS is on its way: one at a time */
 
 	enum stop_phase phase;
+	struct outbox_mark goodbye; /* of a stop: the last health */
 	int64_t drain_until_ms, stop_until_ms;
 };
 

@@ -10,15 +10,29 @@
 
 enum { STEP_MS = 20 };
 
+/* All that there is to send is in the log: what the sources left, and the goodbye. The newest of it is asked for last, since
+ * the writer tells of a record before it no longer waits. */
+static bool all_written(struct gateway *g, uint64_t *newest)
+{
+	struct store_stats s;
+
+	store_stats(g->store, &s);
+	if (s.waiting > 0 || outbox_fate(&g->outbox, &g->goodbye) == OUTBOX_WAITS)
+		return false;
+	store_stats(g->store, &s);
+	*newest = s.last_seq;
+	return true;
+}
+
 /* An upstream that is not there now is not waited for. */
 static bool all_sent(struct gateway *g)
 {
-	uint64_t last = atomic_load(&g->last_seq);
+	uint64_t newest = 0;
 
 	for (size_t i = 0; i < g->gen->opts->upstreams.count; i++) {
 		const struct bridge_stats *st = upstreams_stats(g->upstreams, i);
 
-		if (st && st->state == BRIDGE_UP && store_cursor(g->store, i) < last)
+		if (st && st->state == BRIDGE_UP && (!all_written(g, &newest) || store_cursor(g->store, i) < newest))
 			return false;
 	}
 	return true;
@@ -33,6 +47,7 @@ void gateway_stop(struct gateway *g, const char *reason)
 	log_info("state=stopping reason=%s; what is queued stays and is sent after the next start", reason);
 	notify_send("STOPPING=1");
 	outbox_post_take(&g->outbox, health_of_gateway(gateway_site(g), false, reason, g->clock));
+	g->goodbye = outbox_mark(&g->outbox);
 	g->phase = DRAINING;
 	g->drain_until_ms = now_ms + timeout_ms / 2;
 	g->stop_until_ms = now_ms + timeout_ms;

@@ -36,22 +36,30 @@ static int rename_in(int dir_fd, const char *from, const char *to)
 	return 0;
 }
 
-/* "broker-20261121T080000Z", or with a number behind it, when one of that second is there already. */
+static bool is_taken(int dir_fd, const char *stem)
+{
+	char name[NAME_LEN + 8];
+
+	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
+		snprintf(name, sizeof(name), "%s%s", stem, whole[i]);
+		if (is_there(dir_fd, name))
+			return true;
+	}
+	return false;
+}
+
+/* "broker-20261121T080000Z", or with a number behind it, when something of that second is there already. */
 static void kept_stem(char out[NAME_LEN], int dir_fd, const struct aside *a)
 {
-	char when[32], name[NAME_LEN + 8];
+	char when[32];
 	time_t t = (time_t)(a->wall_ms / 1000);
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
 	strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
 	snprintf(out, NAME_LEN, "%s-%s", a->stem, when);
-	for (int i = 2; i < TRIES; i++) {
-		snprintf(name, sizeof(name), "%s.db", out);
-		if (!is_there(dir_fd, name))
-			return;
+	for (int i = 2; i < TRIES && is_taken(dir_fd, out); i++)
 		snprintf(out, NAME_LEN, "%s-%s-%d", a->stem, when, i);
-	}
 }
 
 static int set_aside(int dir_fd, const struct aside *a, const char *const *ends, size_t count)

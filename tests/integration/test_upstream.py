@@ -3,10 +3,12 @@
 """What an upstream may do: refuse, choke on a message, be several, send commands."""
 
 import json
+import socket
 import sys
 
 import site_room
 from site_room import Site
+import mqttwire
 from harness import Failed, read_arrivals, run, unescape, wait
 
 OTHER = """\
@@ -132,7 +134,22 @@ def commands_from_the_cloud_reach_the_site():
         return f"60 commands, {again} again"
 
 
+def stop_waits_for_what_is_not_in_the_log_yet():
+    """A record may wait two seconds for others to share its flush: a stop before that sends it all the same."""
+    with Site() as site:
+        site.build(field=False, store="max_bytes: 256MiB\n  commit_ms: 2000")
+        below = site.recorder(site.broker, name="hmi", topic="load/#", mqtt=5)
+        wait(lambda: site.upstream_is("up"), 20, "the link is up")
+        with socket.create_connection(("127.0.0.1", site.broker), 5) as client:
+            client.sendall(mqttwire.connect(4, "hasty") + b"".join(mqttwire.publish(4, f"load/{n}", b"{}") for n in range(20)))
+            wait(lambda: below.stats()["received"] == 20, 20, "the site has them")
+            site.gateway.stop()
+        there = [a.topic for a in site.arrivals() if a.topic.startswith("load/")]
+        if len(there) != 20:
+            raise Failed(f"{len(there)} of 20 in the cloud after the stop")
+
+
 if __name__ == "__main__":
     sys.exit(run([message_too_large_for_the_upstream_blocks_nothing,
                   refusal_for_good_is_quarantined_and_a_passing_one_is_not, dead_upstreams_leave_another_alone,
-                  commands_from_the_cloud_reach_the_site]))
+                  commands_from_the_cloud_reach_the_site, stop_waits_for_what_is_not_in_the_log_yet]))

@@ -62,6 +62,10 @@ static void a_log_that_lies_beside_a_file_that_was_closed_is_set_aside(void **st
 	expect(r, 2 * SOME, last);
 	assert_int_equal(kept_aside_as(r->dir, ".db-wal"), 1);
 	assert_int_equal(kept_aside(r->dir), 0);
+	ledger_rig_close(r);
+	copy_file(killed, r->dir, "broker.db-wal");
+	assert_int_equal(ledger_rig_open(r), 0);
+	assert_int_equal(kept_aside_as(r->dir, ".db-wal"), 2); /* those of one second too */
 	tempdir_free(killed);
 	ledger_rig_free(r);
 }
