@@ -231,7 +231,7 @@ static void on_due(struct loop_timer *t)
 	loop_arm(b->loop, &b->due, now + BEAT_MS);
 }
 
-/* --- words from the process ------------------------------------------------------------------------------------------ */
+/* --- words from the process --------------------------------------------------------------------------------------- */
 
 static void hear_ready(struct bridge *b)
 {
@@ -321,7 +321,7 @@ static void on_sock(struct loop_watch *w, uint32_t events)
 		kill_process(b, "speaks nonsense");
 }
 
-/* --- starting ---------------------------------------------------------------------------------------------------------- */
+/* --- starting ----------------------------------------------------------------------------------------------------- */
 
 static int open_watch(struct bridge *b, struct loop_watch *w, int fd)
 {
@@ -382,7 +382,7 @@ static void spawn(struct bridge *b)
 	loop_arm(b->loop, &b->due, now + BEAT_MS);
 }
 
-/* --- the outside --------------------------------------------------------------------------------------------------------- */
+/* --- the outside -------------------------------------------------------------------------------------------------- */
 
 int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts *opts, const struct bridge_env *env,
 	const struct bridge_events *events)

@@ -27,12 +27,10 @@ static const char *where_to_look(const struct cause *c)
 {
 	if (!c->tls)
 		return "nobody takes the connection there, or it was ended before a word: look at the address, whether "
-		       "the "
-		       "server runs, the firewall, and whether the port wants TLS (mqtts://)";
+		       "the server runs, the firewall, and whether the port wants TLS (mqtts://)";
 	if (!c->trusted)
 		return "nobody takes the connection there, or the port does not speak TLS: look at the address, "
-		       "whether "
-		       "the server runs, and the firewall";
+		       "whether the server runs, and the firewall";
 	if (!c->has_cert)
 		return "the server ended the connection behind its certificate: it may want one of ours (tls.cert, "
 		       "tls.key)";

@@ -171,8 +171,7 @@ int inbound_deliver(struct inbound *in, const struct msg *m, uint16_t id)
 	if (!rule) {
 		if (atomic_fetch_add(&in->unfit, 1) == 0)
 			log_warn("upstream=%s inbound topic=%s length=%u dropped: no rule lets it in, or it is too "
-				 "long; "
-				 "further ones are only counted",
+				 "long; further ones are only counted",
 				in->opts->head.name, log_text(shown, sizeof(shown), msg_topic(m), m->topic_len),
 				(unsigned)m->payload_len);
 		return INBOUND_UNFIT;

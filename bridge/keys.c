@@ -28,8 +28,7 @@ static const struct key tls_keys[] = {
 		.help = "protocol to ask for in the handshake, for servers that speak several on port 443"},
 	{"pin", KEY_LIST, offsetof(struct bridge_tls, pin),
 		.help = "public keys by which the server is known, sha256/BASE64 each; without `ca` its own key must "
-			"be "
-			"one of them and nothing else is asked of its certificate; with `ca` a key of its chain"},
+			"be one of them and nothing else is asked of its certificate; with `ca` a key of its chain"},
 	{"min_version", KEY_ENUM, offsetof(struct bridge_tls, min_version), .choices = tls_versions, .dflt = "1.2",
 		.help = "the oldest TLS that is spoken"},
 	{"verify", KEY_BOOL, offsetof(struct bridge_tls, verify), .dflt = "true",
@@ -180,8 +179,7 @@ static const struct key keys[] = {
 			"anew"},
 	{"clean", KEY_BOOL, offsetof(struct bridge_opts, clean), .dflt = "false",
 		.help = "begin each connection without the session of the last one; nothing is lost by it, since what "
-			"was "
-			"not acknowledged is sent again"},
+			"was not acknowledged is sent again"},
 	{"session_expiry", KEY_TIME, offsetof(struct bridge_opts, session_expiry_ms), .min = 1000,
 		.max = INT64_C(4294967294000), .dflt = "24h",
 		.help = "how long the upstream keeps messages for us while we are away (MQTT 5)"},
@@ -216,16 +214,14 @@ static const struct key keys[] = {
 			"breaks"},
 	{"redirect", KEY_ENUM, offsetof(struct bridge_opts, redirect), .choices = redirect_choices, .dflt = "verified",
 		.help = "which other servers are followed when a server names one (MQTT 5, use another server and "
-			"server "
-			"moved); it is shown the same credentials"},
+			"server moved); it is shown the same credentials"},
 	{"quarantine", KEY_SIZE, offsetof(struct bridge_opts, quarantine_bytes), .min = 65536, .max = INT64_C(1) << 40,
 		.dflt = "16MiB", .help = "disk for records that the upstream will never take, kept with the reason"},
 	{"backoff", KEY_TIME, offsetof(struct bridge_opts, backoff_ms), .min = 50, .max = 60000, .dflt = "500ms",
 		.help = "the first wait before dialling again is drawn from 0 to this; it doubles with each failure"},
 	{"backoff_max", KEY_TIME, offsetof(struct bridge_opts, backoff_max_ms), .min = 100, .max = 600000, .dflt = "2s",
 		.help = "the wait before dialling again is never longer than this, or a minute where the server goes "
-			"on "
-			"asking for time"},
+			"on asking for time"},
 	{"mark", KEY_ENUM, offsetof(struct bridge_opts, mark), .choices = marks, .dflt = "auto",
 		.help = "how a record tells its seq, its time, and that it is late"},
 	{"hops", KEY_ENUM, offsetof(struct bridge_opts, hops), .choices = hops_choices, .dflt = "auto",
@@ -233,8 +229,7 @@ static const struct key keys[] = {
 			"round in no ring of gateways (MQTT 5)"},
 	{"bridge_bit", KEY_ENUM, offsetof(struct bridge_opts, bridge_bit), .choices = bit_choices, .dflt = "auto",
 		.help = "tell a server of MQTT 3.1.1 that this is a bridge, as mosquitto's own does: it leaves the "
-			"retain flag "
-			"on what comes down, and sends none of what went up"},
+			"retain flag on what comes down, and sends none of what went up"},
 	{"status", KEY_TEXT, offsetof(struct bridge_opts, status), .max = 1024, .dflt = "{site}/weir/status",
 		.help = "topic of the retained online and offline; \"\" for none"},
 	{"rules", KEY_LIST, offsetof(struct bridge_opts, rules), .table = &bridge_rule_table, .required = true,
@@ -311,8 +306,7 @@ static void check_proxy(const struct bridge_opts *o, struct key_report *report)
 	else if (at && memchr(o->proxy + 7, ':', (size_t)(at - o->proxy) - 7))
 		key_fault(report, o, "proxy",
 			"a password does not belong here; write it into a file and name that: http://user@host:port "
-			"and "
-			"proxy_password_file");
+			"and proxy_password_file");
 	else if (o->proxy_password_file && !at)
 		key_fault(report, o, "proxy_password_file", "is whose? write proxy: http://user@host:port");
 	else if (at && !o->proxy_password_file)

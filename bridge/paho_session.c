@@ -120,7 +120,7 @@ static size_t write_publish(uint8_t *out, const struct parcel *p, uint16_t id, e
 	return (size_t)(head - out) + rest;
 }
 
-/* --- what Paho asks for ---------------------------------------------------------------------------------------------- */
+/* --- what Paho asks for ------------------------------------------------------------------------------------------- */
 
 static const char *mark(const struct paho_session *s)
 {
@@ -297,7 +297,7 @@ static int p_has(void *handle, char *key)
 	return find(s, key, &release) ? 0 : MQTTCLIENT_PERSISTENCE_ERROR;
 }
 
-/* --- the outside ----------------------------------------------------------------------------------------------------- */
+/* --- the outside -------------------------------------------------------------------------------------------------- */
 
 int paho_session_new(struct paho_session **out, struct exact *exact, struct inbox *inbox, enum bridge_version version,
 	void *(*alloc)(size_t))

@@ -139,8 +139,7 @@ static void check_credentials(const struct bridge_opts *o, const struct row *row
 	if (row->certificate)
 		key_fault(report, o, "tls",
 			"%s knows a device by its certificate; give tls.cert and tls.key, or what its authorizer "
-			"wants: "
-			"username and password_file, or token",
+			"wants: username and password_file, or token",
 			name(o));
 	if (o->preset == PRESET_AZURE)
 		key_fault(report, o, "token",

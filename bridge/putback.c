@@ -48,7 +48,7 @@ static int name_files(struct move *m, const char *dir, const char *upstream)
 		       : -ENAMETOOLONG;
 }
 
-/* --- lines ----------------------------------------------------------------------------------------------------------- */
+/* --- lines -------------------------------------------------------------------------------------------------------- */
 
 static int add(struct lines *l, uint64_t seq, const char *text)
 {
@@ -104,7 +104,7 @@ static int each_line(const char *path, int (*each)(void *ctx, const char *text, 
 	return r;
 }
 
-/* --- new files ------------------------------------------------------------------------------------------------------- */
+/* --- new files ---------------------------------------------------------------------------------------------------- */
 
 /* Made by us: the directory belongs to another where we are root, and a link of his is not written through. */
 static FILE *open_temp(const struct move *m)
@@ -146,7 +146,7 @@ static int finish_file(const struct move *m, FILE *f, int r)
 	return r;
 }
 
-/* --- the second and the third step ------------------------------------------------------------------------------------ */
+/* --- the second and the third step -------------------------------------------------------------------------------- */
 
 static int note_moving(void *ctx, const char *text, size_t len)
 {
@@ -314,7 +314,7 @@ static int begin(const struct move *m, struct choice *c)
 	return r == 0 ? quarantine_sync_dir(m->moving) : r;
 }
 
-/* --- the outside ------------------------------------------------------------------------------------------------------ */
+/* --- the outside -------------------------------------------------------------------------------------------------- */
 
 /* A descriptor with the lock, and no move that was ended halfway. To finish one the file is replaced, and with it goes
  * the lock. */

@@ -78,8 +78,7 @@ static void check_batch_table(void *item, struct key_report *report)
 static const struct key_table batch_table = KEY_TABLE_OF("batch", struct bridge_batch, batch_keys,
 	.check = check_batch_table,
 	.help = "Records of one topic upstream, each in its envelope, that travel as one message. Its acknowledgement "
-		"is "
-		"theirs; where it is refused it is taken apart, so that one bad record takes no other with it.");
+		"is theirs; where it is refused it is taken apart, so that one bad record takes no other with it.");
 
 static const struct key rule_keys[] = {
 	{"out", KEY_FILTER, offsetof(struct bridge_rule, out), .help = "local topics that go up"},
@@ -94,8 +93,7 @@ static const struct key rule_keys[] = {
 			"{2} the second, {#} what # met; {topic} is all of the old one, with %2F for /"},
 	{"qos", KEY_INT, offsetof(struct bridge_rule, qos), .min = 0, .max = 2, .dflt = "1",
 		.help = "1: until the upstream has acknowledged; 2: and exactly once, as long as the upstream keeps "
-			"the "
-			"session; 0: sent once, and lost if the link fails just then"},
+			"the session; 0: sent once, and lost if the link fails just then"},
 	{"retain", KEY_ENUM, offsetof(struct bridge_rule, retain), .choices = retain_choices, .dflt = "keep",
 		.help = "the retain flag on the other side"},
 	{"class", KEY_ENUM, offsetof(struct bridge_rule, class), .choices = class_choices, .dflt = "keep",
@@ -117,8 +115,7 @@ static const struct key rule_keys[] = {
 		.help = "which records go up; the others are settled by this rule, and counted"},
 	{"deadband", KEY_TEXT, offsetof(struct bridge_rule, deadband_text), .min = 1, .max = 32,
 		.help = "a value that differs by no more than this from the last one reported is no change; 0.5, or 2% "
-			"of "
-			"that one"},
+			"of that one"},
 	{"min_interval", KEY_TIME, offsetof(struct bridge_rule, min_interval_ms), .min = 0, .max = 86400000,
 		.dflt = "0",
 		.help = "a topic is reported no more often than this; the last value of it always is, when its time "
@@ -214,8 +211,7 @@ static void check_rule(void *item, struct key_report *report)
 	else if (rule->topic && ways == 1 && !rules_template_ok(rule->topic, rule->out ? rule->out : rule->in))
 		key_fault(report, rule, "topic",
 			"\"%s\" does not fit the filter; {1}, {2} ... stand for its + levels, {#} for its #, {topic} "
-			"for "
-			"all of it",
+			"for all of it",
 			rule->topic);
 	check_front(report, rule, "prefix", rule->prefix);
 	check_front(report, rule, "strip", rule->strip);

@@ -4,10 +4,9 @@
  * Owner     immutable after acl_new(), which any thread may call; then the broker thread's.
  * Memory    copied from the configuration; at most ACL_MEMORY.
  * Decision  a rule counts for a client when its user (or one of its groups), its client id and the listener it came in
- *           by fit, and for a topic when one of its filters does. A rule that denies beats every rule that allows; where no rule says anything the
- *           answer is no.
- *           Read and write are asked for topics. Subscribe is asked for filters: it takes a rule whose filter covers
- *           all of it. What then arrives is a matter of read.
+ *           by fit, and for a topic when one of its filters does. A rule that denies beats every rule that allows;
+ *           where no rule says anything the answer is no. Read and write are asked for topics. Subscribe is asked for
+ *           filters: it takes a rule whose filter covers all of it. What then arrives is a matter of read.
  * Patterns  %u and %c in a filter are the client's user name and client id, taken literally. A name that is empty or
  *           has `+`, `#` or `/` in it fits no filter of a rule that allows, and every one of a rule that denies. A
  *           client without a user fits no filter with %u.

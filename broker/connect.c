@@ -92,7 +92,8 @@ static int check(const struct conn *c, const struct connect *m)
 	return 0;
 }
 
-/* The session of that name. One that is away is as if nothing of it had waited for its time; NULL: none, or it is over. */
+/* The session of that name. One that is away is as if nothing of it had waited for its time; NULL: none, or it is
+ * over. */
 static struct session *known(struct broker *b, struct span id)
 {
 	struct session *s = sessions_find(&b->sessions, id.at, id.len);

@@ -117,8 +117,7 @@ struct broker {
 
 	struct exact exact;
 	uint64_t queued_bytes, input_bytes, output_bytes, rationed;
-	uint64_t
-		starved; /* times that there was no memory to keep a message: who sent it at QoS 1, 2 is not answered */
+	uint64_t starved;          /* times that memory ran out for a message: who sent it is not answered */
 	struct conn *rate_waiters; /* published faster than they may */
 	struct loop_timer rate_timer;
 	uint64_t assigned; /* parts of assigned client ids */

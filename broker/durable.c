@@ -91,9 +91,8 @@ static void tell_full(struct broker *b)
 		 "until some of them come back or expire");
 	if (b->notice)
 		b->notice(b->notice_ctx, "broker-ledger-full",
-			"what the broker keeps for sessions has reached broker.state_bytes; new messages for "
-			"those "
-			"who are away are refused");
+			"what the broker keeps for sessions has reached broker.state_bytes; new messages for those who "
+			"are away are refused");
 }
 
 int durable_room(struct broker *b)

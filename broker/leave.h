@@ -7,8 +7,9 @@
  * Seen      nobody sees the difference. Whoever is away is away for every delivery from the moment it is known; a session
  *           that is over keeps nothing and gets nothing, its client id is nobody's, and a client that comes back finds
  *           what was due before it done (leave_settle).
- * Crash     what a session that ends had on its way for a share is passed on before its entry in the ledger is struck out,
- *           and its entry before anything else: what a crash leaves of it belongs to nobody, and a start strikes that out.
+ * Crash     what a session that ends had on its way for a share is passed on before its entry in the ledger is struck
+ *           out, and its entry before anything else: what a crash leaves of it belongs to nobody, and a start strikes
+ *           that out.
  */
 #ifndef BROKER_LEAVE_H
 #define BROKER_LEAVE_H

@@ -127,8 +127,7 @@ static const struct key listener_keys[] = {
 		.help = "file of the users of this listener; without this line: those of the broker"},
 	{"mount_point", KEY_TEXT, AT(mount_point), .min = 1, .max = 200,
 		.help = "topics of its clients lie below this one: what they call `a` is `mount_point/a` to rules, "
-			"upstreams "
-			"and all other clients"},
+			"upstreams and all other clients"},
 	{"max_packet_size", KEY_SIZE, AT(max_packet_size), .min = 0, .max = 268435460, .dflt = "0",
 		.help = "largest packet taken here; 0: that of the broker"},
 	{"publish_rate", KEY_INT, AT(publish_rate), .min = 0, .max = 100000000, .dflt = "0",
@@ -153,8 +152,7 @@ static const struct key listener_keys[] = {
 			"is trusted to say who is behind it"},
 	{"proxies", KEY_LIST, AT(proxies), .applies = is_proxied, .applies_to = "listeners with `proxy_protocol`",
 		.help = "addresses and networks of the load balancers, such as `10.0.0.5` and `10.1.0.0/16`; others "
-			"are "
-			"turned away. Without this line: whoever can reach the listener is believed"},
+			"are turned away. Without this line: whoever can reach the listener is believed"},
 };
 
 static void check_proxies(const struct broker_listener *l, struct key_report *report)
@@ -224,8 +222,7 @@ static const struct key_choice rights[] = {
 static const struct key rule_keys[] = {
 	{"user", KEY_LIST, AT(users),
 		.help = "whom it is about: user names, `*` for any text in them, `anonymous` for clients without; "
-			"without "
-			"`user` and `group`: everybody"},
+			"without `user` and `group`: everybody"},
 	{"group", KEY_LIST, AT(groups), .help = "or the users of these groups"},
 	{"client", KEY_LIST, AT(clients), .help = "only with these client ids, `*` for any text in them"},
 	{"listener", KEY_LIST, AT(listeners),
@@ -281,8 +278,7 @@ static const struct key keys[] = {
 	{"listeners", KEY_LIST, OF(listeners), .table = &listener_table, .max = 64, .help = "where clients connect"},
 	{"users", KEY_PATH, OF(users), .min = 1, .max = 4000,
 		.help = "file of user names and hashed passwords, made by `weir user add` or by mosquitto_passwd; "
-			"clients "
-			"that present a user name must be in it"},
+			"clients that present a user name must be in it"},
 	{"groups", KEY_MAP, OF(groups), .table = &group_table, .help = "groups of users, for the rules"},
 	{"acl", KEY_LIST, OF(acl), .table = &rule_table,
 		.help = "who may read, write and subscribe to what; without rules everybody may everything, with rules "
@@ -314,8 +310,7 @@ static const struct key keys[] = {
 		.help = "largest packet taken from a client"},
 	{"input_memory", KEY_SIZE, OF(input_memory), .min = 65536, .max = 1LL << 40, .dflt = "64MiB",
 		.help = "bytes of packets that came in part, of all clients together; beyond it the one is given up "
-			"that "
-			"has been the largest for the longest time"},
+			"that has been the largest for the longest time"},
 	{"output_memory", KEY_SIZE, OF(output_memory), .min = 1048576, .max = 1LL << 40, .dflt = "256MiB",
 		.help = "bytes that clients do not read, of all clients together; beyond it the connection with the "
 			"most is given up"},
@@ -365,18 +360,15 @@ static const struct key keys[] = {
 		.help = "directory of broker.db; without this line: store.dir"},
 	{"state_bytes", KEY_SIZE, OF(state_bytes), .min = 1 << 20, .max = 1LL << 42, .dflt = "256MiB",
 		.help = "the most that broker.db takes on the disk, with its write-ahead log and all; beyond it "
-			"messages "
-			"for those who are away are refused"},
+			"messages for those who are away are refused"},
 	{"state_memory", KEY_SIZE, OF(state_memory), .min = 64 * 1024, .max = 1LL << 32, .dflt = "16MiB",
 		.help = "what waits for the disk; past this its senders are held back"},
 	{"state_preallocate", KEY_BOOL, OF(state_preallocate), .dflt = "true",
 		.help = "take state_bytes from the disk at the start, so that others who fill it cannot stop the "
-			"broker's "
-			"acknowledgements"},
+			"broker's acknowledgements"},
 	{"retained_interval", KEY_TIME, OF(retained_interval_ms), .min = 0, .max = 86400000, .dflt = "30s",
 		.help = "how often the retained values that weir itself changes (points, health) are written to the "
-			"disk; "
-			"after a crash they are as old as that until they are read again. 0: each one at once"},
+			"disk; after a crash they are as old as that until they are read again. 0: each one at once"},
 	{"sys_interval", KEY_TIME, OF(sys_interval_ms), .min = 0, .max = 86400000, .dflt = "10s",
 		.help = "how often `$SYS/broker/...` is brought up to date; 0: never"},
 };

@@ -6,8 +6,8 @@
  *           its sender waits for that commit, and a start gives what it finds to the tap, before anything new. There is
  *           room for them at the ledger's bound, too: they are few, and an operator must not be refused for the queues of
  *           others.
- * Whose     those of clients and upstreams. What weir says itself is never an order: an answer that is sent to such a topic
- *           would be one in turn, without end.
+ * Whose     those of clients and upstreams. What weir says itself is never an order: an answer that is sent to such a
+ *           topic would be one in turn, without end.
  * When      QoS 0 and 1 are given at once, since a command is not to wait for a disk. QoS 2 is given when its entry is
  *           committed, and with it what keeps it from being taken again: so over crashes it is given once.
  * Bounds    ORDERS_WAITING wait for their commit, and ORDERS_UPSTREAM of upstreams, then their senders are held; of those

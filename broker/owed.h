@@ -2,10 +2,10 @@
 /* owed.h - wills that are due, until they have come everywhere.
  *
  * Owner     broker thread.
- * Ledger    a will of a kept session stands there as the session's (page.h). When it is due that entry is replaced, in one
- *           turn, by one that needs no session; this one is struck out in the turn that has its effects on site or, where
- *           an upstream is to have it, when the store has committed it. A crash in between leaves it to the next start,
- *           which does what was not done.
+ * Ledger    a will of a kept session stands there as the session's (page.h). When it is due that entry is replaced, in
+ *           one turn, by one that needs no session; this one is struck out in the turn that has its effects on site or,
+ *           where an upstream is to have it, when the store has committed it. A crash in between leaves it to the next
+ *           start, which does what was not done.
  * Once      the store remembers it by a key until the ledger has forgotten it: an upstream does not get it twice.
  * Memory    40 bytes for each that waits for a commit.
  */

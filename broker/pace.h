@@ -5,8 +5,8 @@
  * Owner     broker thread.
  * Memory    four counters in each connection, an average in each session, which so lives over its connections.
  * Cost      every connection is looked at once a minute.
- * Told      when a whole minute had more than PACE_TIMES the usual, and more than PACE_LEAST messages a second; of a client
- *           that is new, PACE_NEW counts as usual. What it does becomes the usual in the minutes that follow.
+ * Told      when a whole minute had more than PACE_TIMES the usual, and more than PACE_LEAST messages a second; of a
+ *           client that is new, PACE_NEW counts as usual. What it does becomes the usual in the minutes that follow.
  */
 #ifndef BROKER_PACE_H
 #define BROKER_PACE_H

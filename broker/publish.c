@@ -154,7 +154,7 @@ static void retain(struct broker *b, struct post *post)
 	post->durable |= durable_open(b) && !post->unkept;
 }
 
-/* QoS 2: its effects are there from now on, and for a session that is kept in the ledger, in the same commit as its effects. */
+/* QoS 2: done from now on, and for a session that is kept in the ledger, in the same commit as what came of it. */
 static int remember(struct conn *c, const struct publish *pub, struct post *post)
 {
 	struct session *s = c->session;

@@ -2,7 +2,8 @@
 /* queue.h - messages that wait for one session, in order.
  *
  * Owner     broker thread.
- * Memory    blocks of 31 entries of 16 bytes, with marks of 32; the messages are shared by reference. The bounds are session.c's.
+ * Memory    blocks of 31 entries of 16 bytes, with marks of 32; the messages are shared by reference. The bounds are
+ *           session.c's.
  */
 #ifndef BROKER_QUEUE_H
 #define BROKER_QUEUE_H

@@ -2,7 +2,8 @@
 /* refusal.h - who was not let in, and why: for the operator, who otherwise sees a device that is silent.
  *
  * Owner     broker thread.
- * Told      once a minute for each address and reason (unrest.h), with the client id, the user name and the reason. Never the password.
+ * Told      once a minute for each address and reason (unrest.h), with the client id, the user name and the reason.
+ *           Never the password.
  */
 #ifndef BROKER_REFUSAL_H
 #define BROKER_REFUSAL_H

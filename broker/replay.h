@@ -4,11 +4,11 @@
  * Owner     broker thread.
  * When      at once where it is little (REPLAY_AT_ONCE places of the tree looked at). The rest waits in a queue and has a
  *           slice of each turn (turn.h), in which they take turns.
- * Order     a client for whom some is on its way waits with its next SUBSCRIBE and UNSUBSCRIBE (replay_holds). A SUBACK that
- *           waited for a commit may come to it meanwhile: what follows that goes behind.
+ * Order     a client for whom some is on its way waits with its next SUBSCRIBE and UNSUBSCRIBE (replay_holds). A SUBACK
+ *           that waited for a commit may come to it meanwhile: what follows that goes behind.
  * Bounds    the filters of one packet have as many places looked at as four times what is retained, and some; past that
- *           they get nothing, which is counted. Copies of filters that wait: opts.input_memory in all; who asks for more is
- *           closed with 0x97.
+ *           they get nothing, which is counted. Copies of filters that wait: opts.input_memory in all; who asks for
+ *           more is closed with 0x97.
  */
 #ifndef BROKER_REPLAY_H
 #define BROKER_REPLAY_H

@@ -65,7 +65,8 @@ static void tell(struct retain *r, uint32_t place, struct msg *m, bool late)
 		r->changed(r->ctx, place, m, late);
 }
 
-/* What it takes. Of an ordinary topic msg_bytes() says it well enough; the nodes of a deep one take more than its text. */
+/* What it takes. Of an ordinary topic msg_bytes() says it well enough; the nodes of a deep one take more than its
+ * text. */
 static uint64_t cost(const char *topic, size_t len, size_t bytes)
 {
 	enum { ORDINARY = 8, LEVEL_COSTS = 36 };

@@ -4,7 +4,8 @@
  * Owner     broker thread.
  * Cost      without rules a pointer is looked at. With rules, who reads a topic is part of its route, and whether a
  *           session may write it is remembered for the route it was asked for; both end with the route.
- * Told      once per client, topic and right until the next reload, with the rule that would be needed; RIGHTS_SAID_MAX in a window, then how many more there were.
+ * Told      once per client, topic and right until the next reload, with the rule that would be needed; RIGHTS_SAID_MAX
+ *           in a window, then how many more there were.
  */
 #ifndef BROKER_RIGHTS_H
 #define BROKER_RIGHTS_H

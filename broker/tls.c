@@ -300,7 +300,7 @@ int tls_wrap(struct tls *t, struct transport **io, int fd, struct tls_budget *bu
 	return 0;
 }
 
-/* --- what connections share -------------------------------------------------------------------------------------------------- */
+/* --- what connections share --------------------------------------------------------------------------------------- */
 
 /* NULL: there is none among these. */
 static const struct layer *find(const struct transport *top)

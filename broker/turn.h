@@ -7,9 +7,10 @@
  *           none has, TURN_LONGEST_US at most: where only those are who want much, they cost each other nothing.
  * Polite    who sends little at a time is served as it comes, and its receivers' outputs are written in the same turn.
  * Greedy    who has more than a quantum waits in one queue with others of the kind, until what it sends next is little:
- *           it is read when its turn comes, and its socket watched only when it had nothing. They have slices of their own: publishing, for several turns, fills the outputs of their receivers;
- *           when some are full, or much was delivered, these are written out, again a slice a turn. So packets for one
- *           receiver still share a write, however short a slice is.
+ *           it is read when its turn comes, and its socket watched only when it had nothing. They have slices of their
+ *           own: publishing, for several turns, fills the outputs of their receivers; when some are full, or much was
+ *           delivered, these are written out, again a slice a turn. So packets for one receiver still share a write,
+ *           however short a slice is.
  * Newcomers those without CONNECT yet, hand-shakes of TLS above all, share a slice of each turn, and wait in a queue for
  *           it. Accepting has another.
  * Leavers   share one as well: their sockets are closed, their wills sent and what they had is cleared (leave.h) as far
@@ -17,8 +18,9 @@
  * Wide      what goes to many costs a write for each of them. These outputs wait in a queue and have a slice of each
  *           turn, too: one message may name thousands, and the wills of a crowd that leaves, many times as many.
  * Replays   of retained messages to new subscribers have a slice as well (replay.h).
- * Rotation  the slices of a turn begin with another of these kinds each time, and end when a socket has become ready after
- *           the first of them took its time. So a turn is about as long as one of them, however many kinds want theirs.
+ * Rotation  the slices of a turn begin with another of these kinds each time, and end when a socket has become ready
+ *           after the first of them took its time. So a turn is about as long as one of them, however many kinds want
+ *           theirs.
  */
 #ifndef BROKER_TURN_H
 #define BROKER_TURN_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* unrest.h - what is unusual about a client and nobody would otherwise hear of: it comes back again and again, two
  * clients fight for one id, an address has too many connections or comes where only load balancers may, it is slowed for
- * publishing too fast, it publishes many times what it usually does, it publishes or subscribes where it may not, it is not
- * let in.
+ * publishing too fast, it publishes many times what it usually does, it publishes or subscribes where it may not, it is
+ * not let in.
  *
  * Owner     broker thread.
  * Memory    a fixed table, found by a hash of client id and kind; a newer client takes the place of an older one that

@@ -3,8 +3,8 @@
  *
  * Owner     broker thread.
  * To whom   only to clients that were let in, or whose name was proven, and only if they want problem information
- *           [MQTT-3.1.2-29]: a stranger hears the code alone. Nothing that the client does not know: no rules, no files, no
- *           addresses or names of others, no mount point.
+ *           [MQTT-3.1.2-29]: a stranger hears the code alone. Nothing that the client does not know: no rules, no
+ *           files, no addresses or names of others, no mount point.
  * Form      WORDS_MAX bytes of UTF-8 at most, names cut to fit. A packet that becomes larger than the client takes goes
  *           without [MQTT-3.2.2-19, 3.4.2-2, 3.5.2-2, 3.9.2-1, 3.14.2-3].
  */

@@ -34,8 +34,9 @@
  *	KEY_PAIRS   struct key_list	of struct key_pair: whole numbers and what each is called
  *	KEY_TREE    const struct key_node *	whatever stands there; for config's own use
  *
- * min .. max of KEY_LIST, KEY_MAP and KEY_PAIRS bounds the number of entries where max > 0. A default may lie outside of min ..
- * max (0 for "off") and may then be written, too. The default of a KEY_LIST of texts and of KEY_FLAGS is "one, two".
+ * min .. max of KEY_LIST, KEY_MAP and KEY_PAIRS bounds the number of entries where max > 0. A default may lie outside
+ * of min .. max (0 for "off") and may then be written, too. The default of a KEY_LIST of texts and of KEY_FLAGS is
+ * "one, two".
  */
 #ifndef CONFIG_KEY_H
 #define CONFIG_KEY_H

@@ -38,7 +38,8 @@ bool blocks_same(const struct blocks *a, const struct blocks *b, size_t device);
 /* Those of fresh take the place of the device's, at the end of the list; fresh is empty then. 0 or -ENOMEM. */
 int blocks_replace(struct blocks *b, size_t device, struct blocks *fresh);
 /* The device refused the block at this place: it becomes two, cut at its widest hole, or else in the middle, or where
- * values overlap that may be refused together only; the second is the last of the list. BLOCKS_WHOLE: it is one value, there is nothing to cut. */
+ * values overlap that may be refused together only; the second is the last of the list. BLOCKS_WHOLE: it is one value,
+ * there is nothing to cut. */
 enum { BLOCKS_WHOLE = 1 };
 int blocks_split(struct blocks *b, size_t at);
 const struct block *blocks_first_of(const struct blocks *b, size_t device); /* NULL: nothing to read */

@@ -175,8 +175,7 @@ static const struct key line_keys[] = {
 		.help = "the longest wait for a connection"},
 	{"max_in_flight", KEY_INT, AT(max_in_flight), .min = 1, .max = 16, .dflt = "1", NUMBERED,
 		.help = "so many requests are sent without waiting for the replies to those before; for a device that "
-			"is "
-			"far away and takes them"},
+			"is far away and takes them"},
 	{"retries", KEY_INT, AT(retries), .min = 1, .max = 100, .dflt = "3", REAL_LINES,
 		.help = "time-outs in a row before a device counts as offline"},
 	{"probe_min", KEY_TIME, AT(probe_min_ms), .min = 10, .max = 3600000, .dflt = "500ms", REAL_LINES,
@@ -254,8 +253,7 @@ static void check_port(struct line_opts *l, struct key_report *report)
 	else if (!ports_is_usb(l->port) && l->port[0] != '/')
 		key_fault(report, l, "port",
 			"`%s` is not the path of a port; use /dev/ttyUSB0 or the like, or usb:VID:PID (`weir ports` "
-			"lists "
-			"those that are there)",
+			"lists those that are there)",
 			l->port);
 }
 

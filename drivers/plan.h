@@ -43,7 +43,8 @@ struct plan_block {
 
 double plan_block_us(const struct plan_cost *cost, uint32_t count);
 
-/* values: sorted by first, of two that begin alike the longer first. blocks: room for value_count. The number of blocks, or -ENOMEM. */
+/* values: sorted by first, of two that begin alike the longer first. blocks: room for value_count. The number of
+ * blocks, or -ENOMEM. */
 int plan_make(const struct plan_span *values, size_t value_count, const struct plan_cost *cost,
 	const struct plan_limits *limits, struct plan_block *blocks);
 

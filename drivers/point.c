@@ -160,8 +160,7 @@ static const struct key point_keys[] = {
 			"high one"},
 	{"zone", KEY_TEXT, AT(zone), .min = 1, .max = 8, REGISTERS,
 		.help = "of a date: what the device's clock shows: `utc`, `local` (this computer's zone, with summer "
-			"time) or "
-			"a distance as `+01:00`; utc when not given"},
+			"time) or a distance as `+01:00`; utc when not given"},
 	{"values", KEY_PAIRS, AT(values), .min = 1, .max = 256, TABLES,
 		.help = "what its numbers are called: `{0: closed, 1: open}`; a number without a name is sent as "
 			"`unknown 7`"},

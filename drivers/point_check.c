@@ -47,8 +47,7 @@ static bool check_source(struct point_opts *p, struct key_report *report)
 	if (!first) {
 		key_fault(report, p, NULL,
 			"has no source; use holding, input, coil, discrete or ref (Modbus), field or match (serial), "
-			"or "
-			"signal (sim)");
+			"or signal (sim)");
 		return false;
 	}
 	if (p->ref && !ref_parse(p->ref, &p->source, &p->address)) {

@@ -6,7 +6,8 @@
  *           clients are connected. So each line on a serial port takes a low descriptor at its start and keeps it for
  *           life: open on /dev/null while there is no port, replaced by dup3() when there is one.
  * Outcomes  -ENOENT no such port, -ENOTUNIQ several fit, -EBUSY somebody else has it, -EACCES, -ENOTTY, -ERANGE a
- *           setting it cannot do, -EOPNOTSUPP no way to switch its direction, -ECANCELED the line is to stop, and what connecting can say. Nothing is left open.
+ *           setting it cannot do, -EOPNOTSUPP no way to switch its direction, -ECANCELED the line is to stop, and what
+ *           connecting can say. Nothing is left open.
  */
 #ifndef DRIVERS_PORT_H
 #define DRIVERS_PORT_H

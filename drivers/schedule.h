@@ -42,7 +42,8 @@ int schedule_add(struct schedule *s, size_t device, size_t what, int64_t period_
 /* Takes the jobs of a device away; those of others move up, so that no pointer to a job stays good. */
 void schedule_drop(struct schedule *s, size_t device);
 
-/* All jobs of the device (SIZE_MAX: of all devices) are due now, and before those of others. Those of one device in the order they were added. */
+/* All jobs of the device (SIZE_MAX: of all devices) are due now, and before those of others. Those of one device in
+ * the order they were added. */
 void schedule_now(struct schedule *s, size_t device, int64_t now_us);
 
 /* The device's jobs go behind all that is due now. */

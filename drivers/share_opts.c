@@ -22,9 +22,7 @@ static const struct key share_keys[] = {
 			"read"},
 	{"max_clients", KEY_INT, AT(max_clients), .min = 1, .max = SHARE_CLIENTS, .dflt = "4",
 		.help = "connections at a time; one more takes the place of one that has asked nothing for a minute, "
-			"or "
-			"is "
-			"closed"},
+			"or is closed"},
 };
 
 /* "6" or "1-4". */
@@ -119,7 +117,5 @@ bool share_writes(const struct share_opts *o)
 
 const struct key_table share_table = KEY_TABLE_OF("share", struct share_opts, share_keys, .check = check,
 	.help = "Lets Modbus TCP clients, such as a SCADA system or a technician's tool, ask the devices of a line "
-		"while "
-		"weir polls them: their requests take turns with the polls. Modbus knows no passwords; who can reach "
-		"the "
-		"address can ask.");
+		"while weir polls them: their requests take turns with the polls. Modbus knows no passwords; who can "
+		"reach the address can ask.");

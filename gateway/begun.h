@@ -3,8 +3,8 @@
  *
  * Owner     main; begun_writing() comes from the threads of lines, begun_clear() from the broker's. A place is one word,
  *           and whoever has the command of it writes it.
- * Promise   what is noted outlives kill -9 at once, without a flush. After a power cut nothing of it is known, and what was
- *           not settled may have been written (bridge/mapped.h).
+ * Promise   what is noted outlives kill -9 at once, without a flush. After a power cut nothing of it is known, and what
+ *           was not settled may have been written (bridge/mapped.h).
  * Memory    a file, DIR/commands-begun, of eight bytes for each place. NULL instead of one: nothing is noted.
  */
 #ifndef GATEWAY_BEGUN_H

@@ -280,8 +280,7 @@ static int check_line(const struct line_opts *l, struct key_report *report)
 	if (baud)
 		key_advice(report, l, "baud",
 			"its points ask for %.0f %% of what the line carries at %lld baud, so that each comes %.2g "
-			"times as "
-			"late as wanted; use %lld baud or a longer `every`",
+			"times as late as wanted; use %lld baud or a longer `every`",
 			100 * load, (long long)l->baud, load, (long long)baud);
 	else
 		key_advice(report, l, NULL,

@@ -32,7 +32,7 @@ static int complain(const struct bridge_opts *up, int error, const char *more)
 	return 1;
 }
 
-/* --- deeds ----------------------------------------------------------------------------------------------------------- */
+/* --- deeds -------------------------------------------------------------------------------------------------------- */
 
 static int print_or_drop(const char *dir, const struct bridge_opts *up, const struct wish *w)
 {
@@ -84,7 +84,7 @@ static int each_upstream(const struct gateway_opts *o, const struct wish *w)
 	return w->upstream && !found;
 }
 
-/* --- the command line ------------------------------------------------------------------------------------------------- */
+/* --- the command line --------------------------------------------------------------------------------------------- */
 
 static bool read_seqs(struct wish *w, char **argv)
 {

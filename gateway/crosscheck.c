@@ -178,8 +178,7 @@ static void check_units(const struct line_opts *l, struct key_report *report)
 		if (first[d->unit] && first[d->unit]->base == d->base)
 			key_fault(report, d, key_given(d, "unit") ? "unit" : NULL,
 				"unit %lld of this line is `%s` already (%s); give each device its own unit, or join "
-				"their "
-				"points",
+				"their points",
 				(long long)d->unit, first[d->unit]->head.name, place(at, &first[d->unit]->head));
 		else
 			first[d->unit] = d;

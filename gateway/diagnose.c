@@ -75,8 +75,7 @@ static size_t never_heard(const struct diagnose *d, const struct sum *s, char *o
 		return say(out,
 			"something speaks here and nothing can be read: another rate, parity or stop bits, A and B "
 			"swapped, or a second master; `weir scan %s --settings` tries others, `weir trace %s` shows "
-			"the "
-			"bytes",
+			"the bytes",
 			name, name);
 	return say(out,
 		"nobody has ever answered here: no power, A and B swapped, another rate or parity, or the wrong port; "
@@ -89,8 +88,7 @@ static size_t overloaded(const struct diagnose *d, char *out)
 	if (d->line->rate_permille >= ENOUGH_RATE)
 		return 0;
 	return say(out, "it is asked for more than it carries; `weir check --plan` shows which device takes how much "
-			"of it, and "
-			"what to change");
+			"of it, and what to change");
 }
 
 size_t diagnose_line(const struct diagnose *d, char *out)

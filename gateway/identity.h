@@ -2,8 +2,8 @@
 /* identity.h - who the devices say they are (function 43), for `weir status`.
  *
  * Owner     main thread and its loop.
- * Asked     `weir read DEVICE id` and `weir scan` find out; a device with `identify: true` is asked by the gateway itself,
- *           once, when it is up. One question at a time, for a line has better to do.
+ * Asked     `weir read DEVICE id` and `weir scan` find out; a device with `identify: true` is asked by the gateway
+ *           itself, once, when it is up. One question at a time, for a line has better to do.
  * Bounds    a line of text for each device that was heard.
  */
 #ifndef GATEWAY_IDENTITY_H

@@ -159,8 +159,7 @@ static const char *read_words(struct errand *e, int count, char **words)
 	}
 	if (count == 3 || !read_place(e, words[2], words[3]))
 		return "that is no register; use holding, input, coil or discrete and a number counted from 0, or ref "
-		       "and "
-		       "a reference: read DEVICE holding 100, read DEVICE ref 40101; or read DEVICE id\n";
+		       "and a reference: read DEVICE holding 100, read DEVICE ref 40101; or read DEVICE id\n";
 	if (count > 4 && (*words[4] == '\0' || *end != '\0'))
 		n = 0;
 	if (n < 1 || n > ERRAND_REGISTERS || e->address + n > 65536)

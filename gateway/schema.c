@@ -56,8 +56,7 @@ static const struct key keys[] = {
 
 const struct key_table gateway_table = KEY_TABLE_OF("configuration", struct gateway_opts, keys,
 	.help = "`/etc/weir/weir.yaml`, joined with every `conf.d/NAME.yaml` beside it. Maps are joined at every "
-		"level; "
-		"a key stands in one file only.");
+		"level; a key stands in one file only.");
 
 /* --- loading ------------------------------------------------------------------------------------------------- */
 

@@ -5,9 +5,10 @@
  * Refused   unless its point is known and writable and the value fits its type, min and max; a retained one always (it
  *           would be carried out again at each reconnect).
  * Answered  each, once it has an ending (ending.h): to its sender, and as an event.
- * Kept      one that was acknowledged (QoS 1 and 2, with a ledger) is settled with the broker when its answer is safe; until
- *           then a start finds it again. How far it had come stands in begun.h: what was not begun is carried out in its
- *           time, what may have been written is not, unless the point's map allows it, and what had ended is told.
+ * Kept      one that was acknowledged (QoS 1 and 2, with a ledger) is settled with the broker when its answer is safe;
+ *           until then a start finds it again. How far it had come stands in begun.h: what was not begun is carried out
+ *           in its time, what may have been written is not, unless the point's map allows it, and what had ended is
+ *           told.
  * Fair      a line has LINE_DEPTH commands at once, the others wait here in their order, those of clients on site first;
  *           where its device does not answer, they are refused instead.
  * Bounds    SETTER_MAX at once, half of them from upstreams; beyond that the sender is held back. SETTER_SPARE places are

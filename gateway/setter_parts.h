@@ -2,8 +2,8 @@
 /* setter_parts.h - what a setter is made of, for the files that are parts of it: setter.c (commands as they come),
  * setter_line.c (to their lines, and back), setter_end.c (what came of them, told and settled). Nobody else includes it.
  *
- * A command lives in a slot. The line's thread marks it done, the broker's frees it when it is settled; their letters only
- * wake main, which looks through all slots, so a full mailbox loses none.
+ * A command lives in a slot. The line's thread marks it done, the broker's frees it when it is settled; their letters
+ * only wake main, which looks through all slots, so a full mailbox loses none.
  *
  *	FREE ─▶ WAITING ─▶ ON_LINE ─▶ DONE ─▶ ENDED ─▶ TELLING ─▶ SETTLING ─▶ FREE
  *	           └── refused, expired, stopped ──▲       └─ nothing is kept of it ─▲

@@ -78,8 +78,6 @@ void upstreams_arrived(struct upstreams *u, const struct letter *l)
 			bridge_taken(up->bridge, (uint32_t)l->val, l->num);
 }
 
-/* Every attempt to connect is a change for the bridge; the site hears of the link only when it comes or goes, or an
- * outage of weeks would fill the queue with its own story. */
 /* Its cause is what stands before the time of the next try. A list of addresses has one for each, in turn. */
 static void log_state(struct upstream *up, bool is_up, const char *reason)
 {
@@ -99,6 +97,8 @@ static void log_state(struct upstream *up, bool is_up, const char *reason)
 		log_warn("upstream=%s state=down reason=\"%s\"", up->opts->head.name, reason);
 }
 
+/* Every attempt to connect is a change for the bridge; the site hears of the link only when it comes or goes, or an
+ * outage of weeks would fill the queue with its own story. */
 static void state_changed(void *ctx, struct bridge *b, enum bridge_state state, const char *reason)
 {
 	struct upstream *up = ctx;

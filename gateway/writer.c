@@ -158,8 +158,7 @@ static const char *take_register(struct writing *w, const struct asker_target *t
 		.head.name = "register", .order = ORDER_BIG, .scale = 1, .decimals = -1, .writable = true};
 	if (!take_place(p, words[2], words[3]) || (p->source != SOURCE_HOLDING && p->source != SOURCE_COIL))
 		return "that cannot be written; use holding or coil and a number counted from 0, or ref and a "
-		       "reference, "
-		       "or the name of a point\n";
+		       "reference, or the name of a point\n";
 	p->type = p->source == SOURCE_COIL ? TYPE_BOOL : TYPE_UINT16;
 	if (count > 5 && (!take_type(p, words[5]) || (p->source == SOURCE_COIL && p->type != TYPE_BOOL)))
 		return "that is no type of it; use int16, uint16, int32, float32, ... as in a map\n";

@@ -170,7 +170,7 @@ int aside_replace(const struct aside *a, int (*fill)(void *ctx, const char *old_
 	return r;
 }
 
-/* --- the first page --------------------------------------------------------------------------------------------------- */
+/* --- the first page ----------------------------------------------------------------------------------------------- */
 
 static int read_page(const char *path, uint8_t page[DB_PAGE])
 {

@@ -65,7 +65,7 @@ static int read_page(const struct carve *c, uint32_t number, uint8_t page[DB_PAG
 	return 0;
 }
 
-/* --- rows ---------------------------------------------------------------------------------------------------------------- */
+/* --- rows --------------------------------------------------------------------------------------------------------- */
 
 /* How much of a payload stands in the leaf. */
 static size_t local(size_t payload)
@@ -157,7 +157,7 @@ static int read_row(struct carve *c, const uint8_t page[DB_PAGE], uint16_t at, s
 	return r < 0 ? r : parse(c, c->bytes, (size_t)payload, out);
 }
 
-/* --- pages that are free --------------------------------------------------------------------------------------------------- */
+/* --- pages that are free ------------------------------------------------------------------------------------------ */
 
 static void set_freed(struct carve *c, uint32_t page)
 {
@@ -194,7 +194,7 @@ static int find_freed(struct carve *c)
 	return 0;
 }
 
-/* --- the search ------------------------------------------------------------------------------------------------------------ */
+/* --- the search --------------------------------------------------------------------------------------------------- */
 
 static int note(struct carve *c, uint64_t key, uint32_t page, uint16_t cell)
 {

@@ -9,7 +9,7 @@
 
 enum { SMALL = 8 * 1024 }; /* a block without the class is taken along when it is not larger */
 
-/* --- choosing the window ---------------------------------------------------------------------------------------------- */
+/* --- choosing the window ------------------------------------------------------------------------------------------ */
 
 /* The first block with the class, or EVICT_NONE; *after is where the search ended. */
 static int find(struct db *d, enum msg_class class, uint64_t *after, struct db_block *out)
@@ -54,7 +54,7 @@ static int fill(struct db *d, const struct evict_opts *o, struct window *w, uint
 	return r == DB_END ? 0 : r;
 }
 
-/* --- rewriting it ------------------------------------------------------------------------------------------------------- */
+/* --- rewriting it ------------------------------------------------------------------------------------------------- */
 
 struct pass {
 	const struct evict_opts *opts;

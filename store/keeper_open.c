@@ -21,7 +21,7 @@ static struct db_opts db_opts(const struct keeper *k)
 		.wal_bytes = keeper_wal_bytes(k->opts.max_bytes)};
 }
 
-/* --- the limit beside the file --------------------------------------------------------------------------------------- */
+/* --- the limit beside the file ------------------------------------------------------------------------------------ */
 
 int keeper_promise(struct keeper *k, uint64_t limit)
 {

@@ -13,7 +13,7 @@
 
 enum { WAL_WAIT = 3 }; /* times the checkpoint size: past this the readers are waited for */
 
-/* --- marks ------------------------------------------------------------------------------------------------------------ */
+/* --- marks -------------------------------------------------------------------------------------------------------- */
 
 int queue_save_cursors(struct queue *q)
 {
@@ -41,7 +41,7 @@ static int save_counter(struct queue *q, const struct state *before)
 	return dropped ? db_mark_set(q->db, "next", q->now.next_seq) : 0;
 }
 
-/* --- appending ---------------------------------------------------------------------------------------------------------- */
+/* --- appending ---------------------------------------------------------------------------------------------------- */
 
 /* A time of a clock that was not right: when it is by now, the right one is known; else it is marked. */
 static void judge_time(struct block_record *r, struct queue_time now)
@@ -153,8 +153,7 @@ static void tell_pressure(const struct queue *q, const struct state *before)
 {
 	if (q->now.pressed && !before->pressed)
 		log_warn("store state=%s bound=%s max_bytes=%lld thinned=%llu evicted=%llu; the lowest class goes "
-			 "first, and "
-			 "gap records say what went",
+			 "first, and gap records say what went",
 			q->now.evicted > before->evicted ? "evicting" : "thinning",
 			q->squeezed ? "keep_free" : "max_bytes", (long long)q->opts.max_bytes,
 			(unsigned long long)q->now.thinned, (unsigned long long)q->now.evicted);
@@ -163,7 +162,7 @@ static void tell_pressure(const struct queue *q, const struct state *before)
 			(unsigned long long)q->now.evicted);
 }
 
-/* --- one transaction ------------------------------------------------------------------------------------------------------ */
+/* --- one transaction ---------------------------------------------------------------------------------------------- */
 
 static int change(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now)
 {
@@ -289,7 +288,7 @@ const char *queue_text(const struct queue *q)
 	return db_text(q->db);
 }
 
-/* --- cursors ------------------------------------------------------------------------------------------------------------ */
+/* --- cursors ------------------------------------------------------------------------------------------------------ */
 
 void queue_acknowledge(struct queue *q, size_t upstream, uint64_t seq)
 {

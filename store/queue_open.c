@@ -15,7 +15,7 @@
 
 enum { CHECK_MS = 1000, NAME_MAX_LEN = 255 };
 
-/* --- opening ------------------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------------------------------ */
 
 /* A commit that failed may be on the disk all the same. Nobody was told of it, and its messages will be committed again
  * with the same seqs, so it goes. */

@@ -185,7 +185,7 @@ int room_drop_settled(struct queue *q, int64_t wall_ms, bool pressed)
 	return r == 0 && to > 0 ? db_block_drop(q->db, 0, to) : r;
 }
 
-/* --- room -------------------------------------------------------------------------------------------------------------- */
+/* --- room --------------------------------------------------------------------------------------------------------- */
 
 static uint64_t greatest_cursor(const struct queue *q)
 {

@@ -146,7 +146,7 @@ const uint64_t *store_once(const struct store *s, size_t *count)
 	return s->once;
 }
 
-/* --- any thread ------------------------------------------------------------------------------------------------------ */
+/* --- any thread --------------------------------------------------------------------------------------------------- */
 
 static void wake(struct store *s)
 {
@@ -258,7 +258,7 @@ int store_set_upstreams(struct store *s, const char *const *upstreams, size_t up
 	return r;
 }
 
-/* --- opening and closing -------------------------------------------------------------------------------------------------- */
+/* --- opening and closing ------------------------------------------------------------------------------------------ */
 
 static int lock_dir(struct store *s)
 {

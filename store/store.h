@@ -92,7 +92,7 @@ int store_release(struct store_source *src, uint64_t once, uint64_t *ticket);
 /* What was taken and not released when the store was opened; ascending, valid until store_close(). */
 const uint64_t *store_once(const struct store *s, size_t *count);
 
-/* --- cursors and numbers: one thread, but for store_stats(), which any may call ------------------------------------------------------------------------- */
+/* --- cursors and numbers: one thread, but for store_stats(), which any may call ----------------------------------- */
 
 /* Upstream number `upstream` (place in the list of store_open) has acknowledged everything up to seq. */
 int store_acknowledge(struct store *s, size_t upstream, uint64_t seq);

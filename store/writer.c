@@ -27,7 +27,7 @@ enum {
 	TAKE = 256,
 };
 
-/* --- the writer: gathering --------------------------------------------------------------------------------------------- */
+/* --- the writer: gathering ---------------------------------------------------------------------------------------- */
 
 /* Somebody waits for the acknowledgement of this one. */
 static bool is_urgent(const struct msg *m)
@@ -63,7 +63,7 @@ static void gather_release(struct batch *b, const struct letter *l, int64_t now_
 	b->urgent++;
 }
 
-/* --- the writer: committing -------------------------------------------------------------------------------------------- */
+/* --- the writer: committing --------------------------------------------------------------------------------------- */
 
 static struct queue_time queue_now(struct store *s)
 {
@@ -284,7 +284,7 @@ static void gather(struct store *s, int64_t now_us)
 	}
 }
 
-/* --- the writer: when ---------------------------------------------------------------------------------------------------- */
+/* --- the writer: when --------------------------------------------------------------------------------------------- */
 
 static int64_t least(int64_t a, int64_t b)
 {

@@ -251,8 +251,7 @@ static const struct {
 		"weir.yaml:8:13: templates.t: a template is a map of keys of a device (`points:`, `every:`)\n"},
 	{"templates: {t: {template: u}}\n", NULL,
 		"weir.yaml:8:27: templates.t.template: a template cannot use a template; copy the points of the other "
-		"one "
-		"into it\n"},
+		"one into it\n"},
 	{"", "every: [\n", "templates/t.yaml:2:1: a value or a closing bracket is missing before this\n"},
 };
 

@@ -486,8 +486,7 @@ static const struct {
 	{"sensor", add_sensor, "NAME PATH [kind=scale|nmea|asked] [every_ms=500] [baud=9600]: lines of text on a pty"},
 	{"fault", set_fault,
 		"NAME UNIT|* KIND [arg=N] [count=N] [every=N]: none, dead, late (arg ms), wrong-id, bad-crc, truncated "
-		"(arg "
-		"bytes), exception (arg code), noise (arg bytes), wrong-fc, short"},
+		"(arg bytes), exception (arg code), noise (arg bytes), wrong-fc, short"},
 	{"hole", add_hole, "NAME UNIT coil|discrete|holding|input FROM TO: exception 2 there"},
 	{"whole", add_whole, "NAME UNIT TABLE FROM TO: exception 2 when a request takes a part of it"},
 	{"set", set_cells, "NAME UNIT TABLE ADDRESS VALUE...: writes from the inside"},
