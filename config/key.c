@@ -5,6 +5,8 @@
 #include "config/node.h"
 #include "config/report.h"
 
+#include <stdio.h>
+
 static void tell(struct key_report *report, enum report_kind kind, const void *item, const char *key, const char *fmt,
 	va_list ap)
 {
@@ -42,4 +44,12 @@ bool key_given(const void *item, const char *key)
 	const struct key_head *head = item;
 
 	return node_find(head->node, key) != NULL;
+}
+
+const char *key_place(char out[KEY_PLACE], const void *item)
+{
+	const struct key_head *head = item;
+
+	snprintf(out, KEY_PLACE, "%.80s:%d", head->mark.file ? head->mark.file : "", head->mark.line);
+	return out;
 }

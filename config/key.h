@@ -148,4 +148,7 @@ void key_advice(struct key_report *report, const void *item, const char *key, co
 	__attribute__((format(printf, 4, 5)));
 bool key_given(const void *item, const char *key); /* written by the user, not a default */
 
+enum { KEY_PLACE = 96 };
+const char *key_place(char out[KEY_PLACE], const void *item); /* "file:line", for texts that point at another item */
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "config/node.h"
 #include "config/suggest.h"
+#include "gateway/addresscheck.h"
 #include "gateway/busplan.h"
 #include "gateway/filecheck.h"
 #include "gateway/topiccheck.h"
@@ -14,12 +15,6 @@
 #include <string.h>
 
 enum { MEMORY_NAME_CAP = 200 };
-
-static const char *place(char out[96], const struct key_head *head)
-{
-	snprintf(out, 96, "%.80s:%d", head->mark.file ? head->mark.file : "", head->mark.line);
-	return out;
-}
 
 /* --- names --------------------------------------------------------------------------------------------------- */
 
@@ -168,7 +163,7 @@ static bool has_units(const struct line_opts *l)
 static void check_units(const struct line_opts *l, struct key_report *report)
 {
 	const struct device_opts *first[256] = {NULL};
-	char at[96];
+	char at[KEY_PLACE];
 
 	for (size_t i = 0; i < l->device_count; i++) {
 		const struct device_opts *d = l->devices[i];
@@ -179,7 +174,7 @@ static void check_units(const struct line_opts *l, struct key_report *report)
 			key_fault(report, d, key_given(d, "unit") ? "unit" : NULL,
 				"unit %lld of this line is `%s` already (%s); give each device its own unit, or join "
 				"their points",
-				(long long)d->unit, first[d->unit]->head.name, place(at, &first[d->unit]->head));
+				(long long)d->unit, first[d->unit]->head.name, key_place(at, first[d->unit]));
 		else
 			first[d->unit] = d;
 	}
@@ -236,11 +231,11 @@ static int check_endpoints(const struct gateway_opts *o, struct arena *a, struct
 	}
 	qsort(sorted, n, sizeof(*sorted), by_endpoint);
 	for (size_t i = 1; i < n; i++) {
-		char at[96];
+		char at[KEY_PLACE];
 
 		if (strcmp(endpoint(sorted[i - 1]), endpoint(sorted[i])) != 0)
 			continue;
-		place(at, &sorted[i - 1]->head);
+		key_place(at, sorted[i - 1]);
 		if (sorted[i]->port)
 			key_fault(report, sorted[i], "port",
 				"this port is that of line `%s` already (%s); put all of its devices on one line",
@@ -288,110 +283,6 @@ static void check_devices(const struct gateway_opts *o, struct key_report *repor
 	}
 }
 
-/* --- listeners ----------------------------------------------------------------------------------------------- */
-
-/* The host part of "host:port", "" for any; NULL for a path. */
-static const char *host_of(char out[256], const char *bind, const char **port)
-{
-	const char *colon = strrchr(bind, ':');
-
-	if (!colon || strncmp(bind, "unix:", 5) == 0)
-		return NULL;
-	*port = colon + 1;
-	snprintf(out, 256, "%.*s", (int)(colon - bind), bind);
-	if (strcmp(out, "0.0.0.0") == 0 || strcmp(out, "[::]") == 0 || strcmp(out, "*") == 0)
-		out[0] = '\0';
-	return out;
-}
-
-static bool collide(const char *a, const char *b)
-{
-	char host_a[256], host_b[256];
-	const char *port_a = "", *port_b = "";
-	const char *x = host_of(host_a, a, &port_a), *y = host_of(host_b, b, &port_b);
-
-	if (!x || !y)
-		return strcmp(a, b) == 0;
-	return strcmp(port_a, port_b) == 0 && strcmp(port_a, "0") != 0 && (!*x || !*y || strcmp(x, y) == 0);
-}
-
-static void check_listeners(const struct gateway_opts *o, struct key_report *report)
-{
-	const struct broker_listener *l = o->broker.listeners.items;
-	char at[96];
-
-	for (size_t i = 0; i < o->broker.listeners.count; i++) {
-		for (size_t j = 0; j < i && l[i].bind; j++) {
-			if (!l[j].bind || !collide(l[i].bind, l[j].bind))
-				continue;
-			key_fault(report, &l[i], "bind",
-				"%s takes the address of %s (%s); give each listener its own port", l[i].bind,
-				l[j].bind, place(at, &l[j].head));
-			break;
-		}
-	}
-}
-
-/* Who has the address of this share already: a listener, or a line before it. NULL: nobody. */
-static const struct key_head *owner_of(const struct gateway_opts *o, const struct line_opts *l)
-{
-	const struct broker_listener *listeners = o->broker.listeners.items;
-
-	for (size_t i = 0; i < o->broker.listeners.count; i++)
-		if (listeners[i].bind && collide(l->share.bind, listeners[i].bind))
-			return &listeners[i].head;
-	for (const struct line_opts *other = o->lines.items; other < l; other++)
-		if (other->share.bind && collide(l->share.bind, other->share.bind))
-			return &other->share.head;
-	return NULL;
-}
-
-static void check_share(const struct gateway_opts *o, const struct line_opts *l, struct key_report *report)
-{
-	const struct key_head *owner = owner_of(o, l);
-	char at[96];
-
-	if (owner)
-		key_fault(report, &l->share, "bind", "%s is taken already (%s); give each its own port", l->share.bind,
-			place(at, owner));
-	else if (share_writes(&l->share) && !broker_bind_is_local(l->share.bind))
-		key_advice(report, &l->share, "functions",
-			"lets anybody who can reach %s write to the devices: Modbus knows no passwords", l->share.bind);
-}
-
-static void check_shares(const struct gateway_opts *o, struct key_report *report)
-{
-	const struct line_opts *lines = o->lines.items;
-
-	for (size_t i = 0; i < o->lines.count; i++)
-		if (lines[i].share.bind && !lines[i].share.head.wrong)
-			check_share(o, &lines[i], report);
-}
-
-/* Both would throw each other off the server for ever. */
-static void check_client_ids(const struct gateway_opts *o, struct key_report *report)
-{
-	const struct bridge_opts *u = o->upstreams.items;
-
-	for (size_t i = 0; i < o->upstreams.count; i++) {
-		const char *const *mine = u[i].address.items;
-
-		for (size_t j = 0; j < i && !u[i].head.wrong; j++) {
-			const char *const *theirs = u[j].address.items;
-			const char *a = u[i].client_id ? u[i].client_id : o->site;
-			const char *b = u[j].client_id ? u[j].client_id : o->site;
-
-			if (u[j].head.wrong || !a || !b || strcmp(a, b) != 0 || strcmp(mine[0], theirs[0]) != 0)
-				continue;
-			key_fault(report, &u[i], u[i].client_id ? "client_id" : NULL,
-				"client id `%s` is that of upstream `%s` at the same server, and they would throw each "
-				"other off; give it another `client_id`",
-				a, u[j].head.name);
-			break;
-		}
-	}
-}
-
 int crosscheck(struct gateway_opts *o, struct arena *a, struct key_report *report)
 {
 	int r = join(o, a, report);
@@ -401,9 +292,7 @@ int crosscheck(struct gateway_opts *o, struct arena *a, struct key_report *repor
 	check_all_names(o, report);
 	check_lines(o, report);
 	check_devices(o, report);
-	check_listeners(o, report);
-	check_shares(o, report);
-	check_client_ids(o, report);
+	addresscheck(o, report);
 	filecheck(o, report);
 	r = check_endpoints(o, a, report);
 	if (r == 0)
