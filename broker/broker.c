@@ -349,6 +349,7 @@ void broker_free(struct broker *b)
 	free(b->taps);
 	for (int i = 0; i < SCRATCHES; i++)
 		free(b->scratch[i].bytes);
+	pieces_fini(&b->pieces);
 	stock_fini(&b->stock);
 	loop_free(b->loop);
 	free(b->input);

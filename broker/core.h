@@ -19,6 +19,7 @@
 #include "broker/leave.h"
 #include "broker/orders.h"
 #include "broker/owed.h"
+#include "broker/pieces.h"
 #include "broker/post.h"
 #include "broker/replay.h"
 #include "broker/retain.h"
@@ -116,7 +117,8 @@ struct broker {
 	struct owed_list owed_store, owed_ledger;
 
 	struct exact exact;
-	uint64_t queued_bytes, input_bytes, output_bytes, rationed;
+	uint64_t queued_bytes, output_bytes, rationed;
+	struct pieces pieces;
 	uint64_t starved;          /* times that memory ran out for a message: who sent it is not answered */
 	struct conn *rate_waiters; /* published faster than they may */
 	struct loop_timer rate_timer;

@@ -12,32 +12,19 @@
 
 /* --- bytes kept between reads ------------------------------------------------------------------------------- */
 
-/* What a piece of a packet costs: room, and for how long it is kept from others. */
-static uint64_t burden(const struct conn *c)
-{
-	uint32_t age_ms = (uint32_t)broker_now_ms(c->broker) - c->in->sent;
-
-	return (uint64_t)c->in->cap * ((uint64_t)age_ms + 1);
-}
-
 /* Packets that come in pieces may fill opts.input_memory; beyond it the connection goes whose piece is the largest for
  * the longest time: not one that comes now, and is larger than what many leave lying. What a held connection keeps is
  * not counted: it is complete, and waits for us. */
-static void evict(struct conn *keeper)
+static void evict(struct broker *b)
 {
-	struct broker *b = keeper->broker;
-	struct conn *most = NULL;
+	struct conn *most = pieces_heaviest(&b->pieces, (uint32_t)broker_now_ms(b));
 
-	for (struct conn *c = b->conns; c; c = c->next)
-		if (c->in && !c->held && !c->doomed && (!most || burden(c) > burden(most)))
-			most = c;
 	if (!most)
 		return;
 	b->stats.refused++;
 	log_debug("broker: packets that came in part fill input_memory; one of %u bytes so far is given up",
 		most->in->len);
-	if (most != keeper) /* at once, or the next piece of this slice would cost another one its place */
-		input_drop(most);
+	input_drop(most); /* at once, or the next piece would cost another one its place until this one is closed */
 	conn_doom(most, RC_QUOTA);
 }
 
@@ -51,7 +38,15 @@ static void note_life(struct conn *c, const struct chunk *in)
 		c->last_rx_ms = broker_now_ms(c->broker);
 }
 
-/* c->in changes only in keep() and take(), c->held never in between. */
+static void put(struct broker *b, struct chunk *in)
+{
+	stock_put(&b->stock, in);
+	if (b->stock.spent)
+		turn_again(b);
+}
+
+/* c->in changes only in keep() and take(), c->held never in between. What was just taken can be kept again; afterwards it
+ * may be gone, and c doomed. */
 static void keep(struct conn *c, struct chunk *in)
 {
 	struct broker *b = c->broker;
@@ -60,9 +55,13 @@ static void keep(struct conn *c, struct chunk *in)
 	if (!in || c->held)
 		return;
 	note_life(c, in);
-	b->input_bytes += in->cap;
-	if (b->input_bytes > (uint64_t)b->opts.input_memory)
-		evict(c);
+	if (pieces_add(&b->pieces, c) < 0) {
+		c->in = NULL;
+		put(b, in);
+		conn_doom(c, RC_UNSPECIFIED);
+	} else if (b->pieces.bytes > (uint64_t)b->opts.input_memory) {
+		evict(b);
+	}
 }
 
 static struct chunk *take(struct conn *c)
@@ -70,16 +69,9 @@ static struct chunk *take(struct conn *c)
 	struct chunk *in = c->in;
 
 	if (in && !c->held)
-		c->broker->input_bytes -= in->cap;
+		pieces_drop(&c->broker->pieces, c);
 	c->in = NULL;
 	return in;
-}
-
-static void put(struct broker *b, struct chunk *in)
-{
-	stock_put(&b->stock, in);
-	if (b->stock.spent)
-		turn_again(b);
 }
 
 void input_drop(struct conn *c)
@@ -184,8 +176,8 @@ static ssize_t read_own(struct conn *c)
 		in = take(c);
 		r = stock_grow(&c->broker->stock, &in, (size_t)in->cap * 2);
 		keep(c, in);
-		if (r < 0) {
-			errno = ENOMEM;
+		if (r < 0 || !c->in) {
+			errno = r < 0 ? ENOMEM : EAGAIN; /* what is doomed is closed by the turn */
 			return -1;
 		}
 	}
@@ -289,12 +281,11 @@ void input_sweep(struct broker *b)
 	enum { BYTES_A_SECOND = 4096 };
 	uint32_t now = (uint32_t)broker_now_ms(b);
 
-	if (b->input_bytes == 0)
-		return;
-	for (struct conn *c = b->conns; c; c = c->next) {
+	for (uint32_t i = b->pieces.count; i-- > 0;) {
+		struct conn *c = b->pieces.all[i].conn;
 		int64_t allowed_ms;
 
-		if (!c->in || c->held || !c->reading || c->doomed)
+		if (!c->reading || c->doomed)
 			continue;
 		allowed_ms = b->opts.packet_timeout_ms + (int64_t)c->in->len * 1000 / BYTES_A_SECOND;
 		if ((int64_t)(now - c->in->sent) <= allowed_ms)

@@ -20,7 +20,10 @@
 enum { STOCK_CLASSES = 3, STOCK_SPARE = 1024 * 1024, STOCK_PIECE = 256 * 1024, STOCK_SPENT = 64 * 1024 * 1024 };
 
 struct chunk {
-	struct chunk *next;
+	union {
+		struct chunk *next;
+		uint32_t place; /* of input that is kept, in pieces.h */
+	};
 	uint32_t cap, len, sent;
 	uint32_t class;
 	struct msg *msg;   /* a payload by reference, else NULL */

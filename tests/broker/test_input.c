@@ -49,7 +49,7 @@ static void pieces_fill_input_memory_and_then_the_largest_is_given_up(void **sta
 	for (int i = 0; i < CROWD; i++) {
 		fd[i] = connect_one(&r, "large", i);
 		send_piece(&r, fd[i], PIECE);
-		assert_true(r.broker->input_bytes <= MEMORY + CHUNK);
+		assert_true(r.broker->pieces.bytes <= MEMORY + CHUNK);
 	}
 	for (int i = 0; i < CROWD; i++)
 		closed += rig_closed(&r, fd[i]);
@@ -60,7 +60,32 @@ static void pieces_fill_input_memory_and_then_the_largest_is_given_up(void **sta
 		close(fd[i]);
 	close(small);
 	rig_turn(&r);
-	assert_int_equal(r.broker->input_bytes, 0);
+	assert_int_equal(r.broker->pieces.bytes, 0);
+	rig_stop(&r);
+}
+
+/* Until it is closed nobody else would find room, and be given up for it. */
+static void who_is_given_up_leaves_its_room_at_once(void **state)
+{
+	static const uint8_t head[] = {0x30, 0xff, 0xff, 0x03, 0, 1, 't'};
+	static uint8_t p[PIECE];
+	struct conn *c;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_defaults(&r);
+	r.opts.input_memory = PIECE / 2;
+	rig_start(&r, NULL);
+	fd = connect_one(&r, "large", 0);
+	c = conn_of(&r, "large0");
+	memcpy(p, head, sizeof(head));
+	assert_int_equal(write(fd, p, sizeof(p)), sizeof(p));
+	assert_int_equal(input_read(c), sizeof(p));
+	assert_true(c->doomed);
+	assert_int_equal(r.broker->pieces.bytes, 0);
+	assert_true(rig_closed(&r, fd));
+	close(fd);
 	rig_stop(&r);
 }
 
@@ -81,7 +106,7 @@ static void a_first_packet_that_is_no_connect_is_not_waited_for(void **state)
 		assert_true(rig_closed(&r, fd));
 		close(fd);
 	}
-	assert_int_equal(r.broker->input_bytes, 0);
+	assert_int_equal(r.broker->pieces.bytes, 0);
 	rig_stop(&r);
 }
 
@@ -111,6 +136,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pieces_fill_input_memory_and_then_the_largest_is_given_up),
+		cmocka_unit_test(who_is_given_up_leaves_its_room_at_once),
 		cmocka_unit_test(a_first_packet_that_is_no_connect_is_not_waited_for),
 		cmocka_unit_test(a_packet_has_its_time_and_a_second_for_each_four_kilobytes),
 	};

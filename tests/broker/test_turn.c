@@ -311,7 +311,7 @@ static void one_that_hangs_up_while_it_waits_leaves_nothing_behind(void **state)
 		assert_int_equal(loop_turn(r.broker->loop, 0), 0);
 	assert_int_equal(r.broker->conn_count, 0);
 	assert_int_equal(r.broker->output_bytes, 0);
-	assert_int_equal(r.broker->input_bytes, 0);
+	assert_int_equal(r.broker->pieces.bytes, 0);
 	rig_stop(&r);
 }
 
