@@ -20,7 +20,7 @@ BROADCAST_S = 0.09 # slaves are given 0.1 s to work a broadcast off, reckoned fr
 TICK_S = 0.01      # of the clock in the values
 LATE_S = 0.003     # a busy machine made the judge itself so late
 STALL_S = 0.03     # it did not look for so long: what came meanwhile is not judged
-SEEN_S = 0.003     # a request is seen so much after its begin, and what is reckoned from it is late by that
+SEEN_S = 0.010     # a request is seen so much after its begin, and what is reckoned from it is late by that
 LONGEST = 13       # of the requests that are made here
 CROSSED_S = 0.001  # a request can begin together with what nobody could foresee
 SOUND = 4          # requests of a unit after a fault: a master may ask more than one to be sure of the next
@@ -320,8 +320,8 @@ class Bench:
             # The master may have given up what came so late by our fault; it sees bytes no sooner than they are written.
             self.excused = now - due > LATE_S
             self.stalls += now - due > STALL_S / 3
-            self.busy_until = max(self.busy_until, now)
-            self.slack_s = 0
+            if now > self.busy_until:  # else it is still reckoned from the request
+                self.busy_until, self.slack_s = now, 0
             self.crossed_s = CROSSED_S if unforeseen else -10
             if not goes_on and select.select([self.master], [], [], 0)[0]:
                 self.excused = True  # both began at once
