@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 
+#include "base/hash.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -72,13 +74,12 @@ static enum clock_state system_state(const struct clock *c)
 static uint32_t system_boot(const struct clock *c)
 {
 	char id[64];
-	uint32_t h = 2166136261u;
+	uint32_t h;
 
 	(void)c;
 	if (!first_line("/proc/sys/kernel/random/boot_id", id, sizeof(id)))
 		return 0;
-	for (const char *p = id; *p; p++)
-		h = (h ^ (uint8_t)*p) * 16777619u;
+	h = hash32_text(id);
 	return h ? h : 1;
 }
 

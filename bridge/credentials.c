@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/credentials.h"
 
+#include "base/hash.h"
 #include "bridge/complaint.h"
 #include "bridge/percent.h"
 #include "bridge/token.h"
@@ -170,11 +171,11 @@ static uint64_t add_file(uint64_t sum, const char *path)
 	FILE *f = path ? fopen(path, "re") : NULL;
 	int c;
 
-	sum = (sum ^ (f ? 1 : 2)) * UINT64_C(1099511628211); /* one that is gone, or moved to another key, counts */
+	sum = hash_byte(sum, f ? 1 : 2); /* one that is gone, or moved to another key, counts */
 	if (!f)
 		return sum;
 	while ((c = getc(f)) != EOF)
-		sum = (sum ^ (uint64_t)c) * UINT64_C(1099511628211);
+		sum = hash_byte(sum, (uint8_t)c);
 	fclose(f);
 	return sum;
 }
@@ -183,7 +184,7 @@ uint64_t credentials_sum(const struct bridge_opts *o)
 {
 	const char *const files[] = {
 		o->password_file, o->token.key, o->tls.ca, o->tls.cert, o->tls.key, o->proxy_password_file};
-	uint64_t sum = UINT64_C(14695981039346656037);
+	uint64_t sum = HASH_BEGIN;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		sum = add_file(sum, files[i]);

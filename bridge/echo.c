@@ -3,6 +3,8 @@
  * an empty one. The lower bits of the sum choose the neighbourhood. */
 #include "bridge/echo.h"
 
+#include "base/hash.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -20,18 +22,11 @@ void echo_free(struct echo *e)
 	free(e);
 }
 
-static uint64_t hash(uint64_t h, const uint8_t *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ bytes[i]) * UINT64_C(1099511628211);
-	return h;
-}
-
 static uint64_t sum_of(const char *topic, size_t topic_len, const void *payload, size_t len)
 {
-	uint64_t h = hash(UINT64_C(14695981039346656037), (const uint8_t *)topic, topic_len);
+	uint64_t h = hash_on(HASH_BEGIN, topic, topic_len);
 
-	h = hash((h ^ 0xff) * UINT64_C(1099511628211), payload, len); /* no topic has this byte */
+	h = hash_on(hash_byte(h, 0xff), payload, len); /* no topic has this byte */
 	return h ^ h >> 29;
 }
 

@@ -7,6 +7,7 @@
  * Paho's; so what was sent last is found by place, and an id only leads to the entry that used it last. */
 #include "bridge/exact.h"
 
+#include "base/hash.h"
 #include "bridge/mapped.h"
 
 #include <errno.h>
@@ -50,23 +51,16 @@ struct exact {
 	size_t recalled_count;
 };
 
-static uint32_t sum_on(uint32_t h, const void *bytes, size_t len)
-{
-	const uint8_t *at = bytes;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ at[i]) * 16777619u;
-	return h;
-}
-
 uint32_t exact_sum(const struct msg *m)
 {
-	return sum_on(sum_on(2166136261u, msg_topic(m), m->topic_len), msg_payload(m), m->payload_len);
+	uint32_t topic = hash32_on(HASH_BEGIN32, msg_topic(m), m->topic_len);
+
+	return hash32_on(topic, msg_payload(m), m->payload_len);
 }
 
 static uint64_t sum_of_address(const char *address)
 {
-	return (uint64_t)sum_on(2166136261u, address, strlen(address)) | UINT64_C(1) << 32;
+	return (uint64_t)hash32_text(address) | UINT64_C(1) << 32;
 }
 
 /* --- the file ---------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/flight.h"
 
+#include "base/hash.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -79,13 +81,11 @@ struct flight_slot *flight_push_crate(struct flight *w, struct crate *c)
 uint32_t flight_topic(struct flight_slot *slot)
 {
 	const char *topic = slot->crate ? slot->crate->topic : msg_topic(slot->msg);
-	uint32_t h = 2166136261u;
 
-	if (slot->topic == 0) {
-		for (; *topic; topic++)
-			h = (h ^ (uint8_t)*topic) * 16777619u;
-		slot->topic = h ? h : 1;
-	}
+	if (slot->topic == 0)
+		slot->topic = hash32_text(topic);
+	if (slot->topic == 0)
+		slot->topic = 1;
 	return slot->topic;
 }
 

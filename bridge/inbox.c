@@ -5,6 +5,7 @@
 #include "bridge/inbox.h"
 
 #include "base/backoff.h"
+#include "base/hash.h"
 #include "bridge/mapped.h"
 
 #include <errno.h>
@@ -64,21 +65,11 @@ void inbox_close(struct inbox *in)
 	free(in);
 }
 
-/* FNV-1a */
-static uint64_t sum_of(const char *text)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (; *text; text++)
-		h = (h ^ (uint8_t)*text) * 0x100000001b3u;
-	return h;
-}
-
 void inbox_dial(struct inbox *in, const char *address)
 {
-	if (in->file->address != sum_of(address))
+	if (in->file->address != hash_text(address))
 		inbox_forget(in);
-	in->file->address = sum_of(address);
+	in->file->address = hash_text(address);
 }
 
 void inbox_forget(struct inbox *in)

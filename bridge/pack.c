@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/pack.h"
 
+#include "base/hash.h"
 #include "base/topic.h"
 #include "bridge/gate.h"
 #include "bridge/rules.h"
@@ -105,11 +106,7 @@ void pack_free(struct pack *p)
 
 static struct crate **bucket(struct pack *p, const char *topic, size_t len)
 {
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)topic[i]) * 16777619u;
-	return &p->buckets[h % BUCKETS];
+	return &p->buckets[hash32_on(HASH_BEGIN32, topic, len) % BUCKETS];
 }
 
 static void close_crate(struct pack *p, struct crate *c)

@@ -3,6 +3,7 @@
  * and one that is dropped says GONE in the place of its QoS. */
 #include "bridge/roll.h"
 
+#include "base/hash.h"
 #include "bridge/mapped.h"
 
 #include <errno.h>
@@ -48,21 +49,11 @@ void roll_close(struct roll *r)
 	free(r);
 }
 
-/* FNV-1a */
-static uint64_t sum_of(const char *text)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (; *text; text++)
-		h = (h ^ (uint8_t)*text) * 0x100000001b3u;
-	return h;
-}
-
 void roll_begin(struct roll *r, const char *address, bool present)
 {
-	if (!present || r->file->address != sum_of(address))
+	if (!present || r->file->address != hash_text(address))
 		r->file->used = 0;
-	r->file->address = sum_of(address);
+	r->file->address = hash_text(address);
 }
 
 /* The entry at *at, which moves on to the next; NULL: there is none. */

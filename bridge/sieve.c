@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/sieve.h"
 
+#include "base/hash.h"
 #include "bridge/peek.h"
 
 #include <errno.h>
@@ -111,21 +112,14 @@ bool sieve_concerns(const struct bridge_rule *rule)
 
 /* --- topics -------------------------------------------------------------------------------------------------------- */
 
-static uint64_t hash(uint64_t h, const void *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ ((const uint8_t *)bytes)[i]) * UINT64_C(1099511628211);
-	return h;
-}
-
 static uint64_t hash_of(struct span s)
 {
-	return hash(UINT64_C(14695981039346656037), s.at, s.len);
+	return hash_on(HASH_BEGIN, s.at, s.len);
 }
 
 static uint64_t key_of(const struct bridge_rule *rule, const struct msg *m)
 {
-	return hash(hash_of((struct span){(const uint8_t *)&rule, sizeof(rule)}), msg_topic(m), m->topic_len);
+	return hash_on(hash_of((struct span){(const uint8_t *)&rule, sizeof(rule)}), msg_topic(m), m->topic_len);
 }
 
 static struct topic **bucket(struct sieve *r, uint64_t key)

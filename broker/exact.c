@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/exact.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "broker/core.h"
 
@@ -13,15 +14,10 @@ bool exact_works(const struct broker *b)
 	return b->persist.ops && b->persist.ops->release && b->persist.ops->once;
 }
 
-/* FNV-1a: the same over restarts. 48 bits of it name the client, 16 are the packet id. */
+/* The same over restarts. 48 bits of it name the client, 16 are the packet id. */
 static uint64_t client_key(const void *client_id, size_t len)
 {
-	const uint8_t *p = client_id;
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i]) * 0x100000001b3u;
-	return h << 16;
+	return hash_on(HASH_BEGIN, client_id, len) << 16;
 }
 
 int exact_start(struct broker *b)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/unrest.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "broker/core.h"
@@ -57,15 +58,12 @@ void unrest_free(struct unrest *u)
 	free(u);
 }
 
-/* FNV-1a with the broker's seed, so that a client cannot choose whose place it takes. */
+/* With the broker's seed, so that a client cannot choose whose place it takes. */
 static uint64_t hash_of(uint64_t seed, enum unrest_kind kind, struct span name, const char *because)
 {
-	uint64_t h = seed ^ 14695981039346656037u ^ (uint64_t)kind << 32;
+	uint64_t h = hash_on(seed ^ HASH_BEGIN ^ (uint64_t)kind << 32, name.at, name.len);
 
-	for (size_t i = 0; i < name.len; i++)
-		h = (h ^ name.at[i]) * 1099511628211u;
-	for (; *because; because++)
-		h = (h ^ (uint8_t)*because) * 1099511628211u;
+	h = hash_on(h, because, strlen(because));
 	return h ^ h >> 29;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/report.h"
 
+#include "base/hash.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -31,15 +33,6 @@ static double number(const struct value *v)
 	}
 }
 
-static uint64_t hash(const char *text, size_t len) /* FNV-1a */
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)text[i]) * 0x100000001b3u;
-	return h;
-}
-
 /* Without a deadband any difference counts, to the last bit of a 64-bit integer. */
 static bool differs(const struct point_opts *p, const struct value *last, const struct value *v)
 {
@@ -48,7 +41,7 @@ static bool differs(const struct point_opts *p, const struct value *last, const 
 	if (last->kind != v->kind)
 		return true;
 	if (v->kind == VALUE_TEXT)
-		return last->u != hash(v->text.at, v->text.len);
+		return last->u != hash_on(HASH_BEGIN, v->text.at, v->text.len);
 	if (limit > 0) {
 		if (p->deadband_percent)
 			limit = fabs(number(last)) * limit / 100;
@@ -75,7 +68,7 @@ bool report_good(struct report_state *s, const struct point_opts *p, const struc
 	s->told_ms = now_ms;
 	s->last = *v;
 	if (v->kind == VALUE_TEXT)
-		s->last = (struct value){.kind = VALUE_TEXT, .u = hash(v->text.at, v->text.len)};
+		s->last = (struct value){.kind = VALUE_TEXT, .u = hash_on(HASH_BEGIN, v->text.at, v->text.len)};
 	return true;
 }
 

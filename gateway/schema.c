@@ -2,6 +2,7 @@
 #include "gateway/schema.h"
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "config/bind.h"
 #include "config/copies.h"
@@ -267,7 +268,6 @@ void gateway_keep_fixed(struct gateway_opts *o, const struct gateway_opts *runni
 
 void gateway_hash(const struct gateway_opts *o, char out[GATEWAY_HASH])
 {
-	uint64_t h = 14695981039346656037u;
 	char *text;
 	struct sheet s;
 
@@ -278,9 +278,7 @@ void gateway_hash(const struct gateway_opts *o, char out[GATEWAY_HASH])
 	text = sheet_close_take(&s);
 	if (!text)
 		return;
-	for (const char *at = text; *at; at++)
-		h = (h ^ (uint8_t)*at) * 1099511628211u;
-	snprintf(out, GATEWAY_HASH, "%016llx", (unsigned long long)h);
+	snprintf(out, GATEWAY_HASH, "%016llx", (unsigned long long)hash_text(text));
 	free(text);
 }
 

@@ -13,6 +13,7 @@
 #define STORE_STORE_H
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/msg.h"
 #include "config/key.h"
 
@@ -124,10 +125,8 @@ struct store_record {
 
 static inline uint32_t store_upstream_id(const char *name) /* never 0 */
 {
-	uint32_t h = 2166136261u;
+	uint32_t h = hash32_text(name);
 
-	for (; *name; name++)
-		h = (h ^ (uint8_t)*name) * 16777619u;
 	return h ? h : 1;
 }
 

@@ -3,6 +3,7 @@
  * what stays. Records are known by their place in the window. */
 #include "store/thin.h"
 
+#include "base/hash.h"
 #include "base/topic.h"
 #include "store/window.h"
 
@@ -108,10 +109,8 @@ static void pass_fini(struct pass *p)
 
 static uint64_t hash(struct span s)
 {
-	uint64_t h = 14695981039346656037u;
+	uint64_t h = hash_on(HASH_BEGIN, s.at, s.len);
 
-	for (size_t i = 0; i < s.len; i++)
-		h = (h ^ s.at[i]) * 1099511628211u;
 	return h ^ h >> 29;
 }
 
