@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import site_room
 from harness import Failed, Program, Room, build_dir, run, wait
@@ -37,6 +38,9 @@ def demo_shows_the_flow_and_leaves_nothing_behind():
         wait(lambda: last(r"(\d+) to send") < 10, 30, "the queue drains")
         below = demo.descendants()
         demo.signal(signal.SIGINT)
+        while demo.running():  # as impatient people do
+            demo.signal(signal.SIGINT)
+            time.sleep(0.01)
         if demo.process.wait(30) != 0:
             raise Failed(f"exit status {demo.process.returncode}{demo.tail()}")
         if place.exists() or any(site_room.alive(pid) for pid in below):
