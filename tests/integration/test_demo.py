@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import site_room
 from harness import Failed, Program, Room, build_dir, run, wait
@@ -37,11 +36,14 @@ def demo_shows_the_flow_and_leaves_nothing_behind():
         tell("heal")
         wait(lambda: last(r"(\d+) to send") < 10, 30, "the queue drains")
         below = demo.descendants()
-        demo.signal(signal.SIGINT)
-        while demo.running():  # as impatient people do
-            demo.signal(signal.SIGINT)
-            time.sleep(0.01)
-        if demo.process.wait(30) != 0:
+
+        def gone_at_last():
+            if demo.running():
+                demo.signal(signal.SIGINT)  # again and again, as impatient people do
+            return not demo.running()
+
+        wait(gone_at_last, 30, "the demo ends")
+        if demo.process.returncode != 0:
             raise Failed(f"exit status {demo.process.returncode}{demo.tail()}")
         if place.exists() or any(site_room.alive(pid) for pid in below):
             raise Failed(f"left behind: {place.exists()}, {[pid for pid in below if site_room.alive(pid)]}")
