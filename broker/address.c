@@ -208,13 +208,13 @@ int address_open(int fds[ADDRESS_SOCKETS], const char *bind, unsigned mode)
 
 /* --- before it is opened ------------------------------------------------------------------------------------ */
 
-static bool trouble(char out[ADDRESS_TROUBLE], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static bool trouble(char out[ADDRESS_TROUBLE], const char *fmt, ...)
+static bool trouble(char out[ADDRESS_BIND_TROUBLE], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static bool trouble(char out[ADDRESS_BIND_TROUBLE], const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(out, ADDRESS_TROUBLE, fmt, ap);
+	vsnprintf(out, ADDRESS_BIND_TROUBLE, fmt, ap);
 	va_end(ap);
 	return true;
 }
@@ -233,16 +233,18 @@ static bool is_wrong_ipv4(const char *host)
 	return *host && host[strspn(host, "0123456789.")] == '\0' && inet_aton(host, &a) == 0;
 }
 
-static bool tcp_trouble(char out[ADDRESS_TROUBLE], const char *bind)
+static bool tcp_trouble(char out[ADDRESS_BIND_TROUBLE], const char *bind)
 {
 	const char *colon = strrchr(bind, ':');
 	char host[100] = "";
 
 	if (strstr(bind, "://"))
-		return trouble(out, "`%.100s` has a scheme; write host and port alone, as %s", bind, "0.0.0.0:1883");
+		return trouble(out, "`%.100s` has a scheme; write host and port alone, as 0.0.0.0:1883", bind);
+	if (!colon && is_port(bind))
+		return trouble(out, "`%s` has no colon before the port; write 127.0.0.1:%s, or :%s for every address",
+			bind, bind, bind);
 	if (!colon)
-		return trouble(out, "`%.100s` has no %s; write 127.0.0.1:1883, or :1883 for every address", bind,
-			is_port(bind) ? "colon before the port" : "port");
+		return trouble(out, "`%.100s` has no port; write 127.0.0.1:1883, or :1883 for every address", bind);
 	if (!is_port(colon + 1))
 		return trouble(out, "`%.100s` is not a port; use 1 .. 65535", colon + 1);
 	snprintf(host, sizeof(host), "%.*s", (int)(colon - bind), bind);
@@ -255,7 +257,7 @@ static bool tcp_trouble(char out[ADDRESS_TROUBLE], const char *bind)
 	return false;
 }
 
-bool address_bind_trouble(char out[ADDRESS_TROUBLE], const char *bind)
+bool address_bind_trouble(char out[ADDRESS_BIND_TROUBLE], const char *bind)
 {
 	const char *path = address_path(bind);
 	size_t longest = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;

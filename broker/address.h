@@ -17,8 +17,8 @@ enum { ADDRESS_SOCKETS = 8 };
 /* Listening sockets for the caller: how many, or -errno and none. mode: of a unix socket; 0: as the umask has it. */
 int address_open(int fds[ADDRESS_SOCKETS], const char *bind, unsigned mode);
 /* What is wrong with a `bind:` that can be told without opening it, and what would be right; false: nothing. */
-enum { ADDRESS_TROUBLE = 240 };
-bool address_bind_trouble(char out[ADDRESS_TROUBLE], const char *bind);
+enum { ADDRESS_BIND_TROUBLE = 240 };
+bool address_bind_trouble(char out[ADDRESS_BIND_TROUBLE], const char *bind);
 int address_port(int fd);                   /* 0: it has none */
 const char *address_path(const char *bind); /* of a unix socket; NULL: it is none */
 

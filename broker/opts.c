@@ -184,7 +184,7 @@ static void check_mount(const struct broker_listener *l, struct key_report *repo
 static void check_listener(void *item, struct key_report *report)
 {
 	struct broker_listener *l = item;
-	char trouble[ADDRESS_TROUBLE];
+	char trouble[ADDRESS_BIND_TROUBLE];
 
 	if (address_bind_trouble(trouble, l->bind))
 		key_fault(report, l, "bind", "%s", trouble);

@@ -5,7 +5,6 @@
 #include "drivers/opts.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { READS = 1 << FC_READ_COILS | 1 << FC_READ_DISCRETE | 1 << FC_READ_HOLDING | 1 << FC_READ_INPUT };
@@ -76,25 +75,10 @@ static void set_functions(struct share_opts *o, struct key_report *report)
 	}
 }
 
-/* "host:port"; a path and what systemd holds are left to who opens them. */
-static bool is_bind(const char *text)
-{
-	const char *port = strrchr(text, ':');
-	char *end;
-	long n;
-
-	if (!port || strncmp(text, "unix:", 5) == 0 || strncmp(text, "systemd:", 8) == 0)
-		return port;
-	n = strtol(port + 1, &end, 10);
-	return port[1] >= '0' && port[1] <= '9' && *end == '\0' && n <= 65535;
-}
-
 static void check(void *item, struct key_report *report)
 {
 	struct share_opts *o = item;
 
-	if (!is_bind(o->bind))
-		key_fault(report, o, "bind", "`%s` is no address with a port; use 127.0.0.1:1502 or the like", o->bind);
 	set_units(o, report);
 	set_functions(o, report);
 }

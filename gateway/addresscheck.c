@@ -2,6 +2,7 @@
 #include "gateway/addresscheck.h"
 
 #include "bridge/address.h"
+#include "broker/address.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,9 +68,11 @@ static const struct key_head *owner_of(const struct gateway_opts *o, const struc
 static void check_share(const struct gateway_opts *o, const struct line_opts *l, struct key_report *report)
 {
 	const struct key_head *owner = owner_of(o, l);
-	char at[KEY_PLACE];
+	char at[KEY_PLACE], trouble[ADDRESS_BIND_TROUBLE];
 
-	if (owner)
+	if (address_bind_trouble(trouble, l->share.bind))
+		key_fault(report, &l->share, "bind", "%s", trouble);
+	else if (owner)
 		key_fault(report, &l->share, "bind", "%s is taken already (%s); give each its own port", l->share.bind,
 			key_place(at, owner));
 	else if (share_writes(&l->share) && !broker_bind_is_local(l->share.bind))
