@@ -189,10 +189,11 @@ void delivery_move(struct session *s, struct delivery *w)
 	session_dequeue(s, &s->queue->acked);
 }
 
-/* QoS 2 that is in the ledger goes when its packet id is there as well. */
+/* QoS 2 that is in the ledger goes when its packet id is there as well. A session that was kept and is to end with this
+ * connection needs that no more: a restart would not bring it back. */
 static bool send_moved(struct session *s, struct delivery *w)
 {
-	struct mark *m = s->window.marked ? window_mark(&s->window, w) : NULL;
+	struct mark *m = s->window.marked && session_persists(s) ? window_mark(&s->window, w) : NULL;
 
 	if (!m || m->number == 0 || (w->flags & DELIVERY_QOS) != 2)
 		return send_kept(s, w, false);

@@ -160,6 +160,34 @@ static void who_was_connected_at_the_crash_counts_as_gone_from_the_restart(void 
 	close_bench(&b);
 }
 
+/* It was kept when the message came, and is to end with this connection: what a restart would do is no matter now. */
+static void what_waits_at_qos_2_reaches_a_session_that_ends_with_this_connection(void **state)
+{
+	uint8_t got[128], want[64];
+	struct bench b;
+	bool closed;
+	size_t n, len;
+
+	(void)state;
+	away(&b, 2);
+	publish(&b, "t/a", "x", Q2, 1);
+	commit(&b);
+	expect_answer(&b, b.pub, PKT_PUBREC, 1);
+	b.sub = knock_5(&b, "sub", 0, -1);
+	commit(&b); /* of the packet id, where that were waited for */
+	n = rig_read(&b.rig, b.sub, got, sizeof(got), &closed);
+	len = rig_publish(want, 5, "t/a", "x", Q2, 1);
+	assert_int_equal(got[2], 1); /* session present */
+	assert_int_equal(n, 2u + got[1] + len);
+	assert_memory_equal(got + 2 + got[1], want, len);
+	answer(&b, b.sub, PKT_PUBREC, 1);
+	commit(&b);
+	expect_answer(&b, b.sub, PKT_PUBREL, 1);
+	answer(&b, b.sub, PKT_PUBCOMP, 1);
+	leave(&b, &b.sub);
+	close_bench(&b);
+}
+
 static void message_expiry_counts_the_downtime_and_what_is_left_is_told(void **state)
 {
 	static const uint8_t publish[] = {0x32, 14, 0, 3, 't', '/', 'a', 0, 1, 5, 2, 0, 0, 0, 60, 'x'};
@@ -265,6 +293,7 @@ int main(void)
 		cmocka_unit_test(weir_why_and_weir_clients_say_what_is_durable),
 		cmocka_unit_test(session_expiry_counts_the_downtime),
 		cmocka_unit_test(who_was_connected_at_the_crash_counts_as_gone_from_the_restart),
+		cmocka_unit_test(what_waits_at_qos_2_reaches_a_session_that_ends_with_this_connection),
 		cmocka_unit_test(message_expiry_counts_the_downtime_and_what_is_left_is_told),
 		cmocka_unit_test(a_retained_message_expires_over_a_restart_and_tells_what_is_left),
 		cmocka_unit_test(a_clock_that_is_set_expires_nothing),
