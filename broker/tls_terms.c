@@ -11,14 +11,18 @@
 
 /* --- the files ---------------------------------------------------------------------------------------------- */
 
+/* The first error of the pile is the cause where it is the system's (no such file, permission denied): the last then says
+ * no more than that. */
 static int wrong(const char *file, const char *what)
 {
-	unsigned long e = ERR_peek_last_error();
-	const char *why = e != 0 ? ERR_reason_error_string(e) : NULL;
+	unsigned long first = ERR_peek_error(), last = ERR_peek_last_error();
+	int cause = ERR_SYSTEM_ERROR(first) ? ERR_GET_REASON(first) : EINVAL;
+	const char *why = ERR_SYSTEM_ERROR(first) || last == 0 ? strerror(cause) : ERR_reason_error_string(last);
 
-	log_error("broker: tls: %s: %s: %s", file, what, why ? why : strerror(errno != 0 ? errno : EINVAL));
+	log_error("broker: tls: %s: %s: %s%s", file, what, why ? why : strerror(cause),
+		cause == EACCES ? "; it is to be readable by who runs weir" : "");
 	ERR_clear_error();
-	return -EINVAL;
+	return -cause;
 }
 
 /* OpenSSL would ask the terminal for the password of a key, and the broker would stand still until somebody types one. */

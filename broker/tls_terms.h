@@ -2,7 +2,7 @@
 /* tls_terms.h - on what terms a listener speaks TLS: its files, whom it trusts, and who a certificate says it is.
  *
  * Owner     as tls.h says: loading by any thread, the rest by the broker thread.
- * Results   -EINVAL: a file is not as it should be; which, and why, is logged.
+ * Results   -EINVAL: a file is not as it should be; other -errno: it cannot be read. Which, and why, is logged.
  * Beside    this is where the broker has OpenSSL's header from; tls.c and tls_terms.c alone include it.
  */
 #ifndef BROKER_TLS_TERMS_H

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* `weir user add|remove|list FILE [NAME]`: the users of the broker. A file is replaced as a whole, so that whoever reads
- * it meanwhile finds the old one or the new one; readable by its owner alone. */
+ * it meanwhile finds the old one or the new one; readable by its owner alone, and by the service. */
 #include "broker/users.h"
 #include "gateway/commands.h"
+#include "gateway/password.h"
+#include "gateway/service.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,10 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
-
-enum { PASSWORD_MAX = 1024 };
 
 static int wrong_use(void)
 {
@@ -28,59 +27,6 @@ static int failed(const char *path, int r)
 {
 	fprintf(stderr, "weir user: %s: %s\n", path, strerror(-r));
 	return 1;
-}
-
-/* --- the password ------------------------------------------------------------------------------------------- */
-
-static bool read_line(char *out, size_t cap)
-{
-	size_t len;
-
-	if (!fgets(out, (int)cap, stdin))
-		return false;
-	len = strcspn(out, "\r\n");
-	if (out[len] == '\0' && len + 1 == cap)
-		return false; /* longer than there is room */
-	out[len] = '\0';
-	return len > 0;
-}
-
-/* Not shown while it is typed, and asked for twice then. */
-static bool ask(char *out, size_t cap, const char *what)
-{
-	struct termios shown, hidden;
-	bool tty = tcgetattr(STDIN_FILENO, &shown) == 0, got;
-
-	hidden = shown;
-	hidden.c_lflag &= ~(tcflag_t)ECHO;
-	if (tty) {
-		fprintf(stderr, "%s: ", what);
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-	}
-	got = read_line(out, cap);
-	if (tty) {
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
-		fputc('\n', stderr);
-	}
-	return got;
-}
-
-static int ask_password(char *out, size_t cap)
-{
-	char again[PASSWORD_MAX];
-	bool same;
-
-	if (!ask(out, cap, "password")) {
-		fprintf(stderr, "weir user: no password of 1 to %d bytes on a line of its own\n", PASSWORD_MAX - 2);
-		return 1;
-	}
-	if (!isatty(STDIN_FILENO))
-		return 0;
-	same = ask(again, sizeof(again), "again") && strcmp(out, again) == 0;
-	crypto_wipe(again, sizeof(again));
-	if (!same)
-		fprintf(stderr, "weir user: they differ; nothing was changed\n");
-	return same ? 0 : 1;
 }
 
 /* --- the file ----------------------------------------------------------------------------------------------- */
@@ -115,15 +61,22 @@ static int copy_lines(FILE *in, FILE *out, struct change *c)
 	return (in && !feof(in)) || ferror(out) ? -EIO : 0; /* also where memory for a line was missing */
 }
 
-/* The owner of the old file stays its owner: the service reads it, an administrator writes it. */
+/* Whose the old file was, its successor is: the service reads it, an administrator writes it. A new one of root's is given
+ * to the service to read, since it would be let in nowhere otherwise. */
 static int take_owner(FILE *in, int fd)
 {
-	struct stat st;
+	struct service service;
+	struct stat st = {.st_uid = (uid_t)-1, .st_gid = (gid_t)-1};
 
-	if (in && fstat(fileno(in), &st) == 0 && (st.st_uid != geteuid() || st.st_gid != getegid()) &&
-		fchown(fd, st.st_uid, st.st_gid) < 0)
+	if (in && fstat(fileno(in), &st) < 0)
 		return -errno;
-	return fchmod(fd, 0600) < 0 ? -errno : 0;
+	if (!in && geteuid() == 0 && service_find(&service)) {
+		st.st_gid = service.gid;
+		st.st_mode = S_IRGRP;
+	}
+	if (fchown(fd, st.st_uid, st.st_gid) < 0)
+		return -errno;
+	return fchmod(fd, S_IRUSR | S_IWUSR | (st.st_mode & S_IRGRP)) < 0 ? -errno : 0;
 }
 
 static int finish(FILE *out, int r)
@@ -180,7 +133,7 @@ static int add(const char *path, const char *name, enum users_kind kind)
 			name, USERS_NAME_MAX);
 		return 2;
 	}
-	r = ask_password(password, sizeof(password));
+	r = password_ask(password);
 	if (r != 0)
 		return r;
 	r = users_make_line(line, kind, name, password, strlen(password));

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/filecheck.h"
 
+#include "gateway/service.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,6 +20,20 @@ static bool is_credential(const char *path)
 	return strncmp(path, folder, sizeof(folder) - 1) == 0;
 }
 
+/* Files of /etc are the service's. Who checks any others may run the gateway as somebody else. */
+static void look_as_service(const void *item, const struct named *f, struct key_report *report)
+{
+	struct service service;
+	char at[PATH_MAX];
+
+	if (strncmp(f->path, "/etc/", 5) == 0 && service_find(&service) &&
+		service_barred(&service, f->path, at, sizeof(at)))
+		key_advice(report, item, f->key,
+			"the service runs as " SERVICE_USER ", to whom %s is closed; chgrp " SERVICE_USER
+			" %s and chmod g+rX %s",
+			at, at, at);
+}
+
 static void look(const void *item, const struct named *f, struct key_report *report)
 {
 	struct stat st;
@@ -25,6 +42,8 @@ static void look(const void *item, const struct named *f, struct key_report *rep
 		if (errno == ENOENT || errno == ENOTDIR)
 			key_advice(report, item, f->key,
 				"there is no file %s on this machine; put it there before the start", f->path);
+		else
+			look_as_service(item, f, report);
 		return;
 	}
 	if (!S_ISREG(st.st_mode))
@@ -33,7 +52,9 @@ static void look(const void *item, const struct named *f, struct key_report *rep
 		key_advice(report, item, f->key, "%s is empty; write what belongs into it", f->path);
 	else if (f->secret && st.st_mode & (S_IROTH | S_IWOTH))
 		key_advice(report, item, f->key,
-			"%s is a secret that everybody on this machine can read; chmod 0600 it", f->path);
+			"%s is a secret that everybody on this machine can read; chmod o-rw it", f->path);
+	else
+		look_as_service(item, f, report);
 }
 
 static void look_at_all(const void *item, const struct named *files, size_t count, struct key_report *report)
