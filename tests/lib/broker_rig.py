@@ -20,6 +20,7 @@ import traceback
 
 from mqttwire import *  # noqa: F403 the vocabulary of every test
 import mqttwire as wire
+from ports import free_port
 
 PATIENCE_S = float(os.environ.get("WEIR_TEST_PATIENCE", "30"))
 _serial = itertools.count(1)
@@ -333,19 +334,6 @@ class Broker:
         self.log.close()
         self.dir.cleanup()
         return faults
-
-
-_reserved = []
-
-
-def free_port():
-    """A port that nobody else is given while this process lives: not another test's broker, which would answer in place of
-    the right one, and no connection's near end. Who listens with SO_REUSEADDR may have it all the same."""
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind(("127.0.0.1", 0))
-    _reserved.append(s)
-    return s.getsockname()[1]
 
 
 # --- the list of tests ------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ import collections
 import json
 import os
 import pathlib
-import random
 import re
 import shutil
 import signal
@@ -19,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -41,19 +42,6 @@ def wait(condition, seconds, what):
         if time.monotonic() > deadline:
             raise Failed(f"not within {seconds:g} s: {what() if callable(what) else what}")
         time.sleep(0.02)
-
-
-def free_port():
-    """A port below those that the kernel gives to outgoing connections, so that nothing else takes it meanwhile."""
-    while True:
-        port = random.SystemRandom().randrange(10000, 32000)
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 def listens(port):
