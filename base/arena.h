@@ -18,6 +18,5 @@ void arena_free(struct arena *a);                                /* NULL is fine
 void *arena_alloc(struct arena *a, size_t size);                 /* zeroed, aligned for anything */
 char *arena_strndup(struct arena *a, const char *s, size_t len); /* terminated */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-size_t arena_used(const struct arena *a);
 
 #endif

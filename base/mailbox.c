@@ -45,10 +45,8 @@ static int post_locked(struct mailbox *mb, struct letter l)
 {
 	uint64_t one = 1;
 
-	if (mb->count == mb->cap) {
-		mb->refused++;
+	if (mb->count == mb->cap)
 		return MAILBOX_FULL;
-	}
 	mb->ring[(mb->head + mb->count) % mb->cap] = l;
 	if (mb->count++ == 0 && write(mb->event_fd, &one, sizeof(one)) < 0) {
 		mb->count--;
@@ -90,16 +88,6 @@ size_t mailbox_waiting(struct mailbox *mb)
 
 	pthread_mutex_lock(&mb->lock);
 	n = mb->count;
-	pthread_mutex_unlock(&mb->lock);
-	return n;
-}
-
-uint64_t mailbox_refused(struct mailbox *mb)
-{
-	uint64_t n;
-
-	pthread_mutex_lock(&mb->lock);
-	n = mb->refused;
 	pthread_mutex_unlock(&mb->lock);
 	return n;
 }

@@ -3,7 +3,7 @@
  *
  * Owner     one reader; any thread posts.
  * Memory    a ring of cap letters, made at the start.
- * When full MAILBOX_FULL (REJECT_NEW): the poster keeps what it wanted to send; refused counts it.
+ * When full MAILBOX_FULL (REJECT_NEW): the poster keeps what it wanted to send.
  * Waking    mailbox_fd() is readable while letters wait; only the first letter of a run costs a system call.
  *
  * A letter's ptr changes hands with a post that returned 0, and with no other.
@@ -27,7 +27,6 @@ struct mailbox {
 	pthread_mutex_t lock;
 	struct letter *ring;
 	size_t cap, head, count;
-	uint64_t refused;
 	int event_fd;
 };
 
@@ -39,6 +38,5 @@ int mailbox_fd(const struct mailbox *mb);
 int mailbox_post(struct mailbox *mb, struct letter l);
 size_t mailbox_take(struct mailbox *mb, struct letter *out, size_t max); /* owner; oldest first; 0: empty */
 size_t mailbox_waiting(struct mailbox *mb);
-uint64_t mailbox_refused(struct mailbox *mb);
 
 #endif

@@ -7,7 +7,7 @@
  * Entries name each other by number, always a lower one: a session comes before all that is its own, a message before
  * those who are to get it.
  *
- * Times are of the steady clock (steady.h), in milliseconds.
+ * Times are of the steady clock (durable.h), in milliseconds.
  */
 #ifndef BROKER_ENTRY_H
 #define BROKER_ENTRY_H

@@ -3,7 +3,7 @@
 
 enum { NOT_HEX = -1 };
 
-uint8_t ascii_lrc(const uint8_t *frame, size_t len)
+static uint8_t lrc(const uint8_t *frame, size_t len)
 {
 	uint8_t sum = 0;
 
@@ -28,13 +28,13 @@ size_t ascii_build(const uint8_t *frame, size_t len, uint8_t *out)
 	out[at++] = ':';
 	for (size_t i = 0; i < len; i++)
 		at = put(out, at, frame[i]);
-	at = put(out, at, ascii_lrc(frame, len));
+	at = put(out, at, lrc(frame, len));
 	out[at++] = '\r';
 	out[at++] = '\n';
 	return at;
 }
 
-void ascii_reset(struct ascii *a)
+static void reset(struct ascii *a)
 {
 	a->state = ASCII_IDLE;
 	a->len = 0;
@@ -52,7 +52,7 @@ static int digit_of(uint8_t c)
 
 static enum ascii_outcome wrong(struct ascii *a)
 {
-	ascii_reset(a);
+	reset(a);
 	return ASCII_WRONG;
 }
 
@@ -78,7 +78,7 @@ static enum ascii_outcome take_digit(struct ascii *a, uint8_t c)
 /* The sum of all bytes, the LRC among them, is 0. */
 static enum ascii_outcome finish(struct ascii *a)
 {
-	if (a->len < 3 || ascii_lrc(a->frame, a->len) != 0)
+	if (a->len < 3 || lrc(a->frame, a->len) != 0)
 		return wrong(a);
 	a->len--;
 	a->state = ASCII_IDLE;

@@ -27,8 +27,5 @@ size_t ascii_build(const uint8_t *frame, size_t len, uint8_t *out);
  * call. ASCII_WRONG: its LRC, its length or a character is wrong; what follows up to the next colon is passed over. */
 enum ascii_outcome { ASCII_MORE, ASCII_FRAME, ASCII_WRONG };
 enum ascii_outcome ascii_take(struct ascii *a, struct cursor *c);
-void ascii_reset(struct ascii *a);
-
-uint8_t ascii_lrc(const uint8_t *frame, size_t len);
 
 #endif

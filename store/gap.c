@@ -24,11 +24,6 @@ void gap_init(struct gap *g, enum gap_reason reason)
 	g->names_len = 0;
 }
 
-bool gap_is_empty(const struct gap *g)
-{
-	return g->last == 0;
-}
-
 static void add_topic(struct gap *g, struct span topic)
 {
 	for (unsigned i = 0; i < g->topic_count; i++)

@@ -40,7 +40,6 @@ struct gap {
 };
 
 void gap_init(struct gap *g, enum gap_reason reason);
-bool gap_is_empty(const struct gap *g);
 /* One record more: a seq at or above those before it. */
 void gap_add(struct gap *g, uint64_t seq, unsigned class, int64_t wall_ms, struct span topic);
 void gap_merge(struct gap *g, const struct gap *other); /* one reason wins: damage, then eviction */

@@ -27,7 +27,7 @@ int64_t keeper_wal_bytes(int64_t max_bytes)
 }
 
 /* A backup reads in one transaction, so as to see one moment: so long the WAL cannot be started over. */
-int64_t keeper_wal_most(int64_t max_bytes)
+static int64_t wal_most(int64_t max_bytes)
 {
 	int64_t n = max_bytes / 8, least = 4 * keeper_wal_bytes(max_bytes);
 
@@ -36,14 +36,14 @@ int64_t keeper_wal_most(int64_t max_bytes)
 
 int64_t keeper_file_bytes(int64_t max_bytes)
 {
-	int64_t wal = keeper_wal_most(max_bytes);
+	int64_t wal = wal_most(max_bytes);
 
 	return max_bytes - wal - wal / 256 - INDEX_BYTES;
 }
 
 static int check_wal(struct keeper *k)
 {
-	int64_t most = keeper_wal_most(k->opts.max_bytes) * 3 / 4;
+	int64_t most = wal_most(k->opts.max_bytes) * 3 / 4;
 	int r = 0;
 
 	if (k->size.wal_frames * DB_FRAME > most)

@@ -40,7 +40,6 @@ struct tidy {
 };
 
 int64_t keeper_wal_bytes(int64_t max_bytes);  /* a checkpoint when the WAL has grown to this */
-int64_t keeper_wal_most(int64_t max_bytes);   /* held back by a reader, it grows to here */
 int64_t keeper_file_bytes(int64_t max_bytes); /* what is left for the database */
 
 /* --- keeper_open.c */

@@ -78,10 +78,9 @@ int queue_end(struct queue *q, const struct queue_change *before, int r);
 int64_t room_wal_bytes(int64_t max_bytes);      /* a checkpoint when the WAL has grown to this */
 int64_t room_database_bytes(int64_t max_bytes); /* what is left for the database */
 int64_t room_free_pages(const struct db_size *s);
-int64_t room_spare(const struct queue *q);    /* bytes that the file system has above opts.keep_free */
-int room_measure(struct queue *q);            /* q->size, as it is now */
-uint64_t room_settled(const struct queue *q); /* every upstream has acknowledged up to here */
-int room_find_head(struct queue *q);          /* reads the oldest block's head again */
+int64_t room_spare(const struct queue *q); /* bytes that the file system has above opts.keep_free */
+int room_measure(struct queue *q);         /* q->size, as it is now */
+int room_find_head(struct queue *q);       /* reads the oldest block's head again */
 int room_drop_settled(struct queue *q, int64_t wall_ms, bool pressed); /* history too when pressed */
 /* *floor: what is below this class is not let in. -ENOSPC: no room for any of them. */
 int room_make(struct queue *q, struct msg *const *msgs, size_t count, unsigned *floor, int64_t wall_ms);

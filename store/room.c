@@ -129,7 +129,7 @@ static int64_t pages_for(struct msg *const *msgs, size_t count, unsigned class)
 /* --- settled records ------------------------------------------------------------------------------------------------ */
 
 /* Every upstream has acknowledged up to here. */
-uint64_t room_settled(const struct queue *q)
+static uint64_t settled(const struct queue *q)
 {
 	uint64_t least = q->now.next_seq - 1;
 
@@ -166,7 +166,7 @@ int room_find_head(struct queue *q)
 /* Drops whole blocks from the old end, a bounded number of them: history too when `pressed`. */
 int room_drop_settled(struct queue *q, int64_t wall_ms, bool pressed)
 {
-	uint64_t limit = room_settled(q), to = 0;
+	uint64_t limit = settled(q), to = 0;
 	size_t bytes = 0, rows = 0;
 	int r = 0;
 
@@ -221,7 +221,7 @@ static int drop_history(struct queue *q, int64_t pages, int64_t wall_ms)
 {
 	int r = 0;
 
-	while (r == 0 && room_free_pages(&q->size) < pages && !q->now.empty && q->now.head.last <= room_settled(q)) {
+	while (r == 0 && room_free_pages(&q->size) < pages && !q->now.empty && q->now.head.last <= settled(q)) {
 		r = room_drop_settled(q, wall_ms, true);
 		if (r == 0)
 			r = room_measure(q);
@@ -295,7 +295,7 @@ int room_make_ahead(struct queue *q, struct msg *const *msgs, size_t count, int6
 
 	if (!q->opts.refuse || q->opts.spare_bytes == 0 || room_free_pages(&q->size) >= pages)
 		return 0;
-	if (!q->now.empty && q->now.head.last <= room_settled(q))
+	if (!q->now.empty && q->now.head.last <= settled(q))
 		r = room_drop_settled(q, wall_ms, true);
 	if (r == 0)
 		r = room_measure(q);
