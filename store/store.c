@@ -15,7 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LETTER_BYTES = 256 }; /* of memory_bytes for one place in the mailbox */
+enum {
+	LETTER_BYTES = 256, /* of memory_bytes for one place in the mailbox */
+	CHANGE_MS = 5000,   /* for a writer that has a disk in trouble, or a file to be salvaged */
+};
 
 /* --- sources -------------------------------------------------------------------------------------------------------- */
 
@@ -93,11 +96,13 @@ static int post(struct store_source *src, struct msg *m)
 	size_t bytes = msg_bytes(m), before = atomic_fetch_add(&s->waiting_bytes, bytes);
 	struct letter l = {LETTER_APPEND, src->number, src->ticket + 1, m};
 
+	/* Counted before the writer can have it, and count it off. */
+	atomic_fetch_add_explicit(&s->waiting, 1, memory_order_relaxed);
+
 	/* A message larger than all of the memory passes alone. */
-	if ((before == 0 || before + bytes <= s->memory) && mailbox_post(&s->inbox, l) == 0) {
-		atomic_fetch_add_explicit(&s->waiting, 1, memory_order_relaxed);
+	if ((before == 0 || before + bytes <= s->memory) && mailbox_post(&s->inbox, l) == 0)
 		return 0;
-	}
+	atomic_fetch_sub_explicit(&s->waiting, 1, memory_order_relaxed);
 	atomic_fetch_sub(&s->waiting_bytes, bytes);
 	return STORE_BUSY;
 }
@@ -237,24 +242,37 @@ static int roster_init(struct roster *r, const char *const *names, size_t count)
 	return -ENOMEM;
 }
 
+/* Lends c to the writer until it is done with it; one that it has not begun in time is taken back. */
+static int ask_for(struct store *s, struct change *c)
+{
+	struct pollfd p = {.fd = c->done_fd, .events = POLLIN};
+	uint64_t done;
+	int r;
+
+	atomic_store(&s->change, c);
+	wake(s);
+	while ((r = poll(&p, 1, CHANGE_MS)) < 0 && errno == EINTR)
+		;
+	if (r == 0 && atomic_exchange(&s->change, NULL) == c)
+		return -EBUSY;
+	while (read(c->done_fd, &done, sizeof(done)) < 0)
+		if (errno != EINTR)
+			abort(); /* a descriptor of our own */
+	return c->result;
+}
+
 int store_set_upstreams(struct store *s, const char *const *upstreams, size_t upstream_count)
 {
 	struct roster fresh, old = s->ups;
-	struct change c = {.fresh = &fresh};
-	int r = roster_init(&fresh, upstreams, upstream_count);
+	struct change c = {.fresh = &fresh, .done_fd = eventfd(0, EFD_CLOEXEC)};
+	int r = c.done_fd < 0 ? -errno : roster_init(&fresh, upstreams, upstream_count);
 
-	if (r < 0)
-		return r;
-	sem_init(&c.done, 0, 0);
-	/* A mailbox that is full empties with the next commit. */
-	while ((r = mailbox_post(&s->inbox, (struct letter){.kind = LETTER_UPSTREAMS, .ptr = &c})) == MAILBOX_FULL)
-		poll(NULL, 0, 10);
-	while (r == 0 && sem_wait(&c.done) < 0 && errno == EINTR)
-		;
-	sem_destroy(&c.done);
-	if (r == 0)
-		r = c.result;
-	roster_fini(r < 0 ? &fresh : &old);
+	if (r == 0) {
+		r = ask_for(s, &c);
+		roster_fini(r < 0 ? &fresh : &old);
+	}
+	if (c.done_fd >= 0)
+		close(c.done_fd);
 	return r;
 }
 

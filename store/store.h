@@ -68,7 +68,8 @@ struct store_events {
  * directory, -EPROTO a newer weir wrote the database, -EACCES and the like; the reason is logged. */
 int store_open(struct store **out, const struct store_opts *opts, const char *const *upstreams, size_t upstream_count,
 	const struct store_events *events, const struct clock *clock);
-/* At a reload, on the thread that acknowledges: another list. Waits for the writer; after a failure the old one holds. */
+/* At a reload, on the thread that acknowledges: another list. Waits for the writer, seconds at most: -EBUSY, it has a disk
+ * in trouble or a file to be salvaged; -ENOSPC and the like. After a failure the old one holds. */
 int store_set_upstreams(struct store *s, const char *const *upstreams, size_t upstream_count);
 void store_close(struct store *s); /* commits what was appended, then stops the thread; NULL is fine */
 

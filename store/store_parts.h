@@ -13,10 +13,9 @@
 #include "store/trust.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 
-enum letter_kind { LETTER_APPEND, LETTER_RELEASE, LETTER_WAKE, LETTER_UPSTREAMS };
+enum letter_kind { LETTER_APPEND, LETTER_RELEASE, LETTER_WAKE };
 
 /* Owner: the appending thread; what is atomic is the writer's to set. */
 struct store_source {
@@ -55,11 +54,11 @@ struct roster {
 	atomic_uint_fast64_t *acked;
 };
 
-/* A letter whose sender waits. */
+/* Another list of upstreams. Who asks for it waits, and takes it back when that takes too long. */
 struct change {
 	const struct roster *fresh;
 	int result;
-	sem_t done;
+	int done_fd; /* eventfd: the writer is done with it */
 };
 
 struct figures {
@@ -88,7 +87,8 @@ struct store {
 	atomic_uint source_count;
 	uint64_t *once; /* as it was at the start */
 	size_t once_count;
-	struct roster ups; /* changed by the thread that acknowledges, while the writer waits for nothing */
+	struct roster ups;               /* changed by the writer, while the thread that acknowledges waits for it */
+	_Atomic(struct change *) change; /* whoever exchanges it for NULL has it */
 
 	atomic_bool replay_taken, replaying; /* whose the replay is: the asker's, then the writer's */
 	atomic_uint_fast64_t replayed;

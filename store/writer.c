@@ -27,6 +27,11 @@ enum {
 	TAKE = 256,
 };
 
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* --- the writer: gathering ---------------------------------------------------------------------------------------- */
 
 /* Somebody waits for the acknowledgement of this one. */
@@ -132,14 +137,15 @@ void writer_failed(struct store *s, int error)
 	for (unsigned i = 0; i < s->failures && wait < RETRY_MAX_US; i++)
 		wait *= 2;
 	s->failures++;
-	s->retry_us = now_us + (wait < RETRY_MAX_US ? wait : RETRY_MAX_US);
+	wait = least(wait, RETRY_MAX_US);
+	s->retry_us = now_us + wait;
 	if (!s->queue)
 		return;
 	if (error == -EBADMSG || (error == -EIO && s->failures % MEND_AFTER == 0)) {
 		int r = queue_mend(s->queue, error == -EBADMSG, queue_now(s));
 
 		if (r < 0)
-			log_error("store mend=failed error=%d; next try in %d ms", -r, (int)(wait / 1000));
+			log_error("store mend=failed error=%d; next try in %lld ms", -r, (long long)(wait / 1000));
 		else
 			s->retry_us = now_us;
 	}
@@ -245,16 +251,23 @@ static int commit(struct store *s)
 	return 0;
 }
 
-/* On the writer: the sender sleeps, so both sides of the list are ours. */
-static void change_upstreams(struct store *s, struct change *c)
+/* Who asked sleeps, so both sides of the list are ours. Not by letter: those wait behind a batch that the disk does not
+ * take. */
+static void change_upstreams(struct store *s)
 {
+	struct change *c = atomic_exchange(&s->change, NULL);
+	uint64_t one = 1;
+
+	if (!c)
+		return;
 	collect_acks(s);
 	c->result = s->queue ? queue_set_upstreams(s->queue, (const char *const *)c->fresh->names, c->fresh->count) : 0;
 	if (c->result == 0)
 		s->ups = *c->fresh;
 	for (size_t i = 0; s->queue && i < s->ups.count; i++)
 		atomic_store(&s->ups.acked[i], queue_cursor(s->queue, i));
-	sem_post(&c->done);
+	if (write(c->done_fd, &one, sizeof(one)) < 0)
+		abort(); /* its counter is 0 */
 }
 
 static void take_letter(struct store *s, const struct letter *l, int64_t now_us)
@@ -262,7 +275,6 @@ static void take_letter(struct store *s, const struct letter *l, int64_t now_us)
 	switch ((enum letter_kind)l->kind) {
 	case LETTER_APPEND: gather_one(&s->batch, l, now_us); break;
 	case LETTER_RELEASE: gather_release(&s->batch, l, now_us); break;
-	case LETTER_UPSTREAMS: change_upstreams(s, l->ptr); break;
 	case LETTER_WAKE: break;
 	}
 }
@@ -285,11 +297,6 @@ static void gather(struct store *s, int64_t now_us)
 }
 
 /* --- the writer: when --------------------------------------------------------------------------------------------- */
-
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
 
 static int64_t batch_due_us(const struct store *s)
 {
@@ -406,6 +413,7 @@ void *writer_run(void *arg)
 		int64_t now_us = clock_mono_us(s->clock), due;
 
 		gather(s, now_us);
+		change_upstreams(s);
 		if (atomic_load(&s->stopping)) /* after the letters: the one that wakes us for it may be among them */
 			break;
 		due = due_us(s);

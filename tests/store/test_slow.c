@@ -5,6 +5,7 @@
 #include "tests/store/store_rig.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static void enter(void *ctx, const struct store_record *rec)
 {
@@ -112,6 +113,32 @@ static void senders_are_held_back_when_memory_is_full_and_woken_after(void **sta
 	tempdir_free(s.dir);
 }
 
+/* Main does it, at a reload, and main has a watchdog. */
+static void upstreams_change_while_a_full_batch_waits_for_the_disk(void **state)
+{
+	static const char *const fewer[] = {"elsewhere"};
+	struct sender s;
+	int r = 0;
+
+	(void)state;
+	sender_init(&s, tempdir_new());
+	s.opts.batch = 16;
+	s.opts.memory_bytes = 64 * 1024;
+	assert_int_equal(sender_open(&s), 0);
+	fault_vfs_fail(FAULT_WRITE, 1, UINT32_MAX);
+	while (r == 0 && s.sent < 100000)
+		r = sender_send(&s, 200);
+	assert_int_equal(r, STORE_BUSY);
+	alarm(60); /* one that waits for the disk would wait for ever */
+	assert_true(store_set_upstreams(s.store, fewer, 1) < 0);
+	alarm(0);
+	fault_vfs_heal();
+	assert_true(sender_settle(&s, s.sent));
+	assert_int_equal(store_set_upstreams(s.store, fewer, 1), 0);
+	sender_close(&s);
+	tempdir_free(s.dir);
+}
+
 /* Ten seconds of reading, of which a start may take one: the rest of the file is looked at while it runs. */
 static void a_start_after_a_crash_does_not_wait_for_all_of_a_large_file(void **state)
 {
@@ -147,6 +174,8 @@ int main(void)
 			fault_vfs_setup, fault_vfs_teardown),
 		cmocka_unit_test_setup_teardown(
 			senders_are_held_back_when_memory_is_full_and_woken_after, fault_vfs_setup, fault_vfs_teardown),
+		cmocka_unit_test_setup_teardown(
+			upstreams_change_while_a_full_batch_waits_for_the_disk, fault_vfs_setup, fault_vfs_teardown),
 		cmocka_unit_test_setup_teardown(a_start_after_a_crash_does_not_wait_for_all_of_a_large_file,
 			fault_vfs_setup, fault_vfs_teardown),
 	};
