@@ -25,16 +25,23 @@ int field_new(struct field **out, struct route *route, struct loop *loop, const 
 	return 0;
 }
 
-void field_stop(struct field *f)
+/* All are asked before the first is waited for: together they take as long as the slowest of them, not as all of them. */
+static void stop_all(struct fieldline *list)
 {
-	for (struct fieldline *fl = f->lines; fl; fl = fl->next)
-		line_ask_stop(fl->line); /* all at once; each is joined below */
-	while (f->lines) {
-		struct fieldline *fl = f->lines;
+	for (struct fieldline *fl = list; fl; fl = fl->next)
+		line_ask_stop(fl->line);
+	while (list) {
+		struct fieldline *fl = list;
 
-		f->lines = fl->next;
+		list = fl->next;
 		fieldline_free(fl);
 	}
+}
+
+void field_stop(struct field *f)
+{
+	stop_all(f->lines);
+	f->lines = NULL;
 	feed_free_list(&f->site.engines);
 }
 
@@ -69,7 +76,7 @@ static bool unchanged(const struct fieldline *fl, const struct gateway_opts *g)
 
 static void drop_changed(struct field *f, const struct gateway_opts *g)
 {
-	struct fieldline **at = &f->lines;
+	struct fieldline **at = &f->lines, *gone = NULL;
 
 	while (*at) {
 		struct fieldline *fl = *at;
@@ -80,8 +87,10 @@ static void drop_changed(struct field *f, const struct gateway_opts *g)
 		}
 		log_info("line=%s state=stopping reason=\"its configuration changed\"", fl->opts->head.name);
 		*at = fl->next;
-		fieldline_free(fl);
+		fl->next = gone;
+		gone = fl;
 	}
+	stop_all(gone);
 }
 
 static bool runs(const struct field *f, const char *name)
