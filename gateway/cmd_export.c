@@ -73,11 +73,37 @@ static void print_csv(const struct store_record *rec)
 	printf(",%s,%s\r\n", clock_of(m), m->marks & MSG_THINNED ? "thinned" : "");
 }
 
+/* All but the payload. */
+static void put_facts(struct json *j, const struct store_record *rec)
+{
+	const struct msg *m = rec->msg;
+	char time[HUMAN_MAX];
+
+	json_key(j, "seq");
+	json_uint(j, rec->seq);
+	json_key(j, "time");
+	json_str(j, human_time(time, m->wall_ms));
+	json_key(j, "class");
+	json_str(j, rec->gap ? "gap" : classes[m->class & 3]);
+	json_key(j, "qos");
+	json_uint(j, m->qos);
+	if (*clock_of(m)) {
+		json_key(j, "clock");
+		json_str(j, clock_of(m));
+	}
+	if (m->marks & MSG_THINNED) {
+		json_key(j, "thinned");
+		json_bool(j, true);
+	}
+	json_key(j, "topic");
+	json_text(j, msg_topic(m), m->topic_len);
+}
+
 static void print_json(const struct store_record *rec)
 {
 	const struct msg *m = rec->msg;
 	size_t cap = 6 * ((size_t)m->topic_len + m->payload_len) + 256;
-	char *line = malloc(cap), time[HUMAN_MAX];
+	char *line = malloc(cap);
 	struct json j;
 
 	if (!line) {
@@ -86,24 +112,7 @@ static void print_json(const struct store_record *rec)
 	}
 	j = json_on(line, cap);
 	json_open(&j, '{');
-	json_key(&j, "seq");
-	json_uint(&j, rec->seq);
-	json_key(&j, "time");
-	json_str(&j, human_time(time, m->wall_ms));
-	json_key(&j, "class");
-	json_str(&j, rec->gap ? "gap" : classes[m->class & 3]);
-	json_key(&j, "qos");
-	json_uint(&j, m->qos);
-	if (*clock_of(m)) {
-		json_key(&j, "clock");
-		json_str(&j, clock_of(m));
-	}
-	if (m->marks & MSG_THINNED) {
-		json_key(&j, "thinned");
-		json_bool(&j, true);
-	}
-	json_key(&j, "topic");
-	json_text(&j, msg_topic(m), m->topic_len);
+	put_facts(&j, rec);
 	if (utf8_ok(msg_payload(m), m->payload_len)) {
 		json_key(&j, "payload");
 		json_text(&j, msg_payload(m), m->payload_len);

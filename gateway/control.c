@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { QUESTION_MAX = 4096 };
+enum { QUESTION_MAX = 4096, REST_MS = 100 };
 
 struct control_call {
 	struct loop_watch watch;
@@ -28,6 +28,7 @@ struct control_call {
 struct control {
 	struct loop *loop;
 	struct loop_watch watch;
+	struct loop_timer rest; /* nobody is let in until then */
 	const struct control_verb *verbs;
 	size_t verb_count;
 	void *ctx;
@@ -191,6 +192,21 @@ static void call_ready(struct loop_watch *w, uint32_t events)
 
 /* --- the listener ------------------------------------------------------------------------------------------- */
 
+static void rest_over(struct loop_timer *t)
+{
+	struct control *c = (struct control *)((char *)t - offsetof(struct control, rest));
+
+	if (loop_rewatch(c->loop, &c->watch, EPOLLIN) < 0)
+		loop_arm(c->loop, t, loop_now_ms(c->loop) + REST_MS);
+}
+
+/* Who waits to be let in stays readable: main would turn and turn. */
+static void rest(struct control *c)
+{
+	if (loop_rewatch(c->loop, &c->watch, 0) == 0)
+		loop_arm(c->loop, &c->rest, loop_now_ms(c->loop) + REST_MS);
+}
+
 static void accept_call(struct loop_watch *w, uint32_t events)
 {
 	struct control *c = (struct control *)((char *)w - offsetof(struct control, watch));
@@ -199,6 +215,8 @@ static void accept_call(struct loop_watch *w, uint32_t events)
 	size_t slot = 0;
 
 	(void)events;
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+		rest(c);
 	if (fd < 0)
 		return;
 	while (slot < CONTROL_MAX && c->calls[slot])
@@ -292,6 +310,7 @@ int control_open(struct control **out, struct loop *loop, const char *path, cons
 	c->verb_count = count;
 	c->ctx = ctx;
 	c->watch.run = accept_call;
+	c->rest.run = rest_over;
 	snprintf(c->path, sizeof(c->path), "%s", path);
 	r = loop_watch(loop, &c->watch, fd, EPOLLIN);
 	if (r < 0) {
@@ -310,6 +329,7 @@ void control_close(struct control *c)
 	if (!c)
 		return;
 	fd = c->watch.fd;
+	loop_disarm(c->loop, &c->rest);
 	loop_unwatch(c->loop, &c->watch);
 	close(fd);
 	unlink(c->path);

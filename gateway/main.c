@@ -97,7 +97,7 @@ static const struct command *find(const char *verb)
 	return NULL;
 }
 
-int main(int argc, char **argv)
+static int obey(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
 	const struct command *c = find(verb);
@@ -115,4 +115,15 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		fprintf(stderr, "weir: there is no verb '%s'\n\n", verb);
 	return usage(stderr);
+}
+
+/* An answer that could not be written was not given, for a script that goes by the status. */
+int main(int argc, char **argv)
+{
+	int status = obey(argc, argv);
+
+	if (status != 0 || (fflush(stdout) == 0 && !ferror(stdout)))
+		return status;
+	fprintf(stderr, "weir: standard output cannot be written\n");
+	return 1;
 }

@@ -30,4 +30,8 @@ with tempfile.TemporaryDirectory() as room:
     page = said("status", "--socket", f"{room}/nobody")
     expect(page.returncode == 1 and "no gateway runs here" in page.stderr and "systemctl status weir" in page.stderr,
            f"weir status without a gateway: {page}")
+for words in (("help",), ("version",), ("status", "--help")):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        page = subprocess.run([weir, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    expect(page.returncode == 1 and "cannot be written" in page.stderr, f"weir {words} > /dev/full: {page}")
 expect(said("nonsense").returncode == 2, "a verb that does not exist")

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -210,6 +211,32 @@ static void a_second_gateway_does_not_wait_for_the_first(void **state)
 		close(calls[--count]);
 }
 
+/* The caller waits in the kernel's queue meanwhile, and is let in when there is a descriptor again. */
+static void without_a_descriptor_for_a_caller_the_loop_rests(void **state)
+{
+	struct site *s = *state;
+	struct question q = {.site = s, .words = {"echo", "late"}, .count = 2};
+	struct rlimit was, none;
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int caller = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	strcpy(at.sun_path, s->path);
+	assert_int_equal(connect(caller, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = (rlim_t)caller; /* all below are open */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_true(loop_has_ready(s->loop));
+	assert_int_equal(loop_turn(s->loop, 0), 0);
+	assert_false(loop_has_ready(s->loop));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	put_question(&q);
+	assert_string_equal(q.out, "2:late\n");
+	close(caller);
+	free(q.out);
+	free(q.err);
+}
+
 static void nobody_there_is_an_error_for_the_client(void **state)
 {
 	const char *words[] = {"echo"};
@@ -228,6 +255,7 @@ int main(void)
 		with_site(an_answer_may_come_later_and_be_an_error),
 		with_site(a_second_gateway_at_the_same_path_is_refused),
 		with_site(a_second_gateway_does_not_wait_for_the_first),
+		with_site(without_a_descriptor_for_a_caller_the_loop_rests),
 		cmocka_unit_test(nobody_there_is_an_error_for_the_client),
 	};
 

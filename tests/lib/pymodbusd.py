@@ -34,7 +34,7 @@ async def main(kind, where):
 
     if kind == "tcp":
         server = await StartAsyncTcpServer(context=context(), identity=identity(), address=("127.0.0.1", int(where)),
-                                           defer_start=True)
+                                           allow_reuse_address=True, defer_start=True)
         print("ready", flush=True)
         await server.serve_forever()
         return
