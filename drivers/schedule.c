@@ -44,14 +44,22 @@ void schedule_drop(struct schedule *s, size_t device)
 	s->count = at;
 }
 
-void schedule_now(struct schedule *s, size_t device, int64_t now_us)
+/* Now, or when the most urgent job is due, of those that could run all the time and are not the device's own: in overload
+ * they are due since long, and now would be behind all of them. What could not run says nothing: it may be hours old. */
+static int64_t most_urgent_us(const struct schedule *s, size_t device, int64_t now_us)
 {
 	int64_t first_us = now_us;
 
-	/* In overload others are due since long: now would be behind all of them. */
-	for (size_t i = 0; i < s->count && device != SIZE_MAX; i++)
-		if (s->jobs[i].device != device && s->jobs[i].due_us < first_us)
+	for (size_t i = 0; i < s->count; i++)
+		if (!s->jobs[i].held && s->jobs[i].device != device && s->jobs[i].due_us < first_us)
 			first_us = s->jobs[i].due_us;
+	return first_us;
+}
+
+void schedule_now(struct schedule *s, size_t device, int64_t now_us)
+{
+	int64_t first_us = device == SIZE_MAX ? now_us : most_urgent_us(s, device, now_us);
+
 	if (device == SIZE_MAX)
 		s->spread = false;
 	for (size_t i = 0; i < s->count; i++)
@@ -59,6 +67,7 @@ void schedule_now(struct schedule *s, size_t device, int64_t now_us)
 			s->jobs[i].due_us = first_us;
 			s->jobs[i].ran_us = 0;
 			s->jobs[i].late = 0;
+			s->jobs[i].held = false;
 		}
 }
 
@@ -104,11 +113,33 @@ static void spread(struct schedule *s)
 	s->spread = true;
 }
 
+/* Turns that were missed because the device could not be asked are not made up: the others would wait for them, or be
+ * moved along by all that time. */
+static void hold(struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us)
+{
+	int64_t first_us;
+
+	for (size_t i = 0; i < s->count; i++)
+		s->jobs[i].held = s->jobs[i].held || !ready(ctx, s->jobs[i].device);
+	first_us = most_urgent_us(s, SIZE_MAX, now_us);
+	for (size_t i = 0; i < s->count; i++) {
+		struct job *j = &s->jobs[i];
+
+		if (!j->held || !ready(ctx, j->device))
+			continue;
+		j->held = false;
+		if (j->due_us < first_us)
+			j->due_us = first_us;
+	}
+}
+
 struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us)
 {
-	struct job *best = earliest(s, ready, ctx);
+	struct job *best;
 	int64_t excess;
 
+	hold(s, ready, ctx, now_us);
+	best = earliest(s, ready, ctx);
 	if (!best)
 		return NULL;
 	excess = now_us - SCHEDULE_SLACK_US - best->due_us;

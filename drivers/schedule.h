@@ -26,6 +26,7 @@ struct job {
 	int64_t due_us;
 	int64_t ran_us; /* began its last run; 0: none since schedule_now() */
 	unsigned late;  /* runs in a row that came so late that they count: see schedule_begin() */
+	bool held;      /* its device was not ready when last looked at: when it was due says nothing */
 };
 
 struct schedule {
@@ -49,7 +50,8 @@ void schedule_now(struct schedule *s, size_t device, int64_t now_us);
 /* The device's jobs go behind all that is due now. */
 void schedule_last(struct schedule *s, size_t device, int64_t now_us);
 
-/* The most urgent job whose device is ready, due or not; NULL when there is none. */
+/* The most urgent job whose device is ready, due or not; NULL when there is none. One whose device was not ready until
+ * now is as urgent as the most urgent of the others, at most: what it missed is not made up. */
 typedef bool schedule_ready(void *ctx, size_t device);
 struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us);
 

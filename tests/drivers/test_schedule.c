@@ -199,9 +199,74 @@ static void failed_device_goes_behind_all_that_wait(void **state)
 	schedule_fini(&s);
 }
 
+/* A line with time to spare: `away` are not asked from from_us on, one of them again from back_us on, as told by `told`
+ * or only by being ready. The longest that a job of the others waits between two runs. */
+struct away {
+	size_t dead, held;
+	int64_t now_us, from_us, back_us;
+};
+
+static bool is_not_away(void *ctx, size_t device)
+{
+	const struct away *a = ctx;
+
+	if (a->now_us < a->from_us)
+		return true;
+	return device != a->dead && (device != a->held || a->now_us >= a->back_us);
+}
+
+static int64_t longest_wait(struct away *a, bool told, int64_t until_us)
+{
+	struct schedule s = {0};
+	int64_t ran_us[4] = {0}, longest_us = 0;
+
+	for (size_t i = 0; i < 16; i++)
+		assert_int_equal(schedule_add(&s, i / 4, i, 100 * MS), 0);
+	schedule_now(&s, SIZE_MAX, 0);
+	for (a->now_us = 0; a->now_us < until_us; a->now_us += 2 * MS) {
+		struct job *j = schedule_next(&s, is_not_away, a, a->now_us);
+
+		if (told && a->now_us == a->back_us) {
+			schedule_now(&s, a->held, a->now_us);
+			j = schedule_next(&s, is_not_away, a, a->now_us);
+		}
+		if (j->due_us > a->now_us)
+			continue;
+		if (a->now_us - ran_us[j->device] > longest_us && j->device != a->held)
+			longest_us = a->now_us - ran_us[j->device];
+		ran_us[j->device] = a->now_us;
+		schedule_begin(j, a->now_us);
+		schedule_done(j, a->now_us, schedule_late(&s, is_not_away, a, a->now_us) <= 1);
+	}
+	for (size_t i = 0; i < 4; i++)
+		if (i != a->dead)
+			assert_true(until_us - ran_us[i] < 200 * MS);
+	schedule_fini(&s);
+	return longest_us;
+}
+
+static void device_that_is_back_costs_others_nothing_while_another_is_away(void **state)
+{
+	struct away a = {.dead = 0, .held = 1, .from_us = 1000 * MS, .back_us = 600000 * MS};
+
+	(void)state;
+	assert_in_range(longest_wait(&a, true, 610000 * MS), 90 * MS, 150 * MS);
+}
+
+/* Held for a long reply_timeout, and ready again. */
+static void turns_missed_while_held_are_not_made_up(void **state)
+{
+	struct away a = {.dead = SIZE_MAX, .held = 1, .from_us = 1000 * MS, .back_us = 21000 * MS};
+
+	(void)state;
+	assert_in_range(longest_wait(&a, false, 30000 * MS), 90 * MS, 150 * MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(device_that_is_back_costs_others_nothing_while_another_is_away),
+		cmocka_unit_test(turns_missed_while_held_are_not_made_up),
 		cmocka_unit_test(failed_device_goes_behind_all_that_wait),
 		cmocka_unit_test(device_that_is_back_goes_first_in_overload),
 		cmocka_unit_test(each_job_runs_at_its_own_rate),
