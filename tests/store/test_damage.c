@@ -78,8 +78,16 @@ static void copy_file(const char *from, const char *to)
 }
 
 struct ledger {
-	uint64_t last_seq, records, gaps, bad;
+	uint64_t first_seq, last_seq, records, gaps, lost, bad;
 };
+
+static uint64_t lost_in(const struct msg *gap)
+{
+	const char *at = memmem(msg_payload(gap), gap->payload_len, "\"count\":", 8);
+
+	assert_non_null(at);
+	return strtoull(at + 8, NULL, 10);
+}
 
 static void enter(void *ctx, const struct store_record *rec)
 {
@@ -87,7 +95,10 @@ static void enter(void *ctx, const struct store_record *rec)
 
 	assert_true(rec->seq > l->last_seq);
 	l->last_seq = rec->seq;
+	if (!rec->gap && l->records == 0)
+		l->first_seq = rec->seq;
 	l->gaps += rec->gap;
+	l->lost += rec->gap ? lost_in(rec->msg) : 0;
 	l->records += !rec->gap;
 	/* Number and seq agree in an undisturbed log: anything else would be an invented record. */
 	if (!rec->gap && rig_number(rec->msg) != rec->seq && rec->seq <= RECORDS)
@@ -333,6 +344,65 @@ static void a_mode_does_not_stop_root(void **state)
 	assert_int_equal(chmod(r->dir, 0700), 0);
 }
 
+/* A byte of the payload of message n is another, on the disk. */
+static void hurt_record(const struct rig *r, unsigned n)
+{
+	static uint8_t bytes[8 << 20];
+	char text[32];
+	int len = snprintf(text, sizeof(text), "{\"n\":%u}...", n);
+	FILE *in = fopen(path_in(r, "queue.db"), "rb");
+	size_t size;
+	uint8_t *at;
+
+	assert_non_null(in);
+	size = fread(bytes, 1, sizeof(bytes), in);
+	fclose(in);
+	at = memmem(bytes, size, text, (size_t)len);
+	assert_non_null(at);
+	overwrite(path_in(r, "queue.db"), at + len - bytes, "!", 1);
+}
+
+/* Two of one block, one of another. */
+static void hurt_some(const struct rig *r)
+{
+	hurt_record(r, 1234);
+	hurt_record(r, 1237);
+	hurt_record(r, 2345);
+}
+
+static void records_damaged_within_a_block_cost_themselves_in_a_salvage_and_are_told(void **state)
+{
+	struct rig *r = *state;
+	struct ledger l;
+
+	fill(r);
+	rig_close(r);
+	hurt_some(r);
+	assert_int_equal(rig_open(r), 0);
+	assert_int_equal(queue_mend(r->queue, true, r->now), 0);
+	l = read_all(r);
+	assert_in_range(l.lost, 3, 40); /* and at worst those of a block whose topic it spelled out */
+	assert_int_equal(l.records + l.lost, RECORDS);
+	assert_int_equal(l.gaps, 2); /* one for each block */
+	assert_int_equal(l.last_seq, RECORDS);
+}
+
+static void records_damaged_within_a_block_count_among_what_is_evicted(void **state)
+{
+	struct rig *r = *state;
+	struct ledger l;
+
+	fill(r);
+	rig_close(r);
+	hurt_some(r);
+	assert_int_equal(rig_open(r), 0);
+	while (r->sent < 5 * RECORDS)
+		assert_int_equal(rig_commit(r, 100, NULL, 200), 0);
+	l = read_all(r);
+	assert_true(l.first_seq > 2345);
+	assert_int_equal(l.records + l.lost, r->sent);
+}
+
 /* The renames of a salvage, interrupted after any of them. */
 static void an_interrupted_salvage_is_finished(void **state)
 {
@@ -392,6 +462,8 @@ int main(void)
 		IN_RIG(a_directory_without_permission_is_an_error_and_not_a_crash),
 		IN_RIG(files_of_somebody_else_are_an_error_and_left_alone),
 		IN_RIG(a_mode_does_not_stop_root),
+		IN_RIG(records_damaged_within_a_block_cost_themselves_in_a_salvage_and_are_told),
+		IN_RIG(records_damaged_within_a_block_count_among_what_is_evicted),
 		IN_RIG(an_interrupted_salvage_is_finished),
 		IN_RIG(an_unclean_end_of_a_sound_file_costs_nothing),
 	};
