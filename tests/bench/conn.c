@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RX_SIZE = 512 * 1024, BATCH = 512, PATIENCE_MS = 20000 };
+enum { RX_SIZE = 4 * 1024 * 1024, BATCH = 512, PATIENCE_MS = 20000 };
 
 void die(const char *fmt, ...)
 {
@@ -72,7 +72,7 @@ void conn_open(struct net *n, struct conn *c, uint32_t id, conn_packet_fn *packe
 		.sin_family = AF_INET, .sin_port = htons(n->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int one = 1;
 
-	*c = (struct conn){.net = n, .packet = packet, .id = id};
+	*c = (struct conn){.net = n, .packet = packet, .id = id, .v5 = n->v5, .ws = n->ws};
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
 		die("socket: %s", strerror(errno));
@@ -81,6 +81,8 @@ void conn_open(struct net *n, struct conn *c, uint32_t id, conn_packet_fn *packe
 	if (connect(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		die("connect: %s", strerror(errno));
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (c->ws && !frames_open(c->fd))
+		die("connection %u: no WebSocket", id);
 	watch(c, EPOLL_CTL_ADD, EPOLLIN);
 }
 
@@ -94,7 +96,7 @@ void conn_close(struct conn *c)
 
 /* --- output --------------------------------------------------------------------------------------------------- */
 
-uint8_t *conn_room(struct conn *c, size_t len)
+static void make_room(struct conn *c, size_t len)
 {
 	if (c->out_at > 0 && c->out_at == c->out_len)
 		c->out_at = c->out_len = 0;
@@ -108,6 +110,14 @@ uint8_t *conn_room(struct conn *c, size_t len)
 			die("no memory");
 		c->out_cap = cap;
 	}
+}
+
+/* Over WebSocket each piece is a frame. */
+uint8_t *conn_room(struct conn *c, size_t len)
+{
+	make_room(c, len + (c->ws ? FRAMES_HEAD : 0));
+	if (c->ws)
+		c->out_len += frames_head(c->out + c->out_len, len);
 	return c->out + c->out_len;
 }
 
@@ -187,7 +197,7 @@ static bool read_once(struct conn *c)
 	}
 	if (got <= 0)
 		die("connection %u: %s", c->id, got == 0 ? "closed by the broker" : strerror(errno));
-	len = had + (size_t)got;
+	len = had + (c->ws ? frames_strip(&c->frames, rx + had, (size_t)got) : (size_t)got);
 	while (at < len && (n = whole(rx + at, len - at, &header)) > 0) {
 		c->packet(c, rx + at, header, n);
 		at += n;
@@ -225,6 +235,8 @@ uint8_t conn_await(struct conn *c)
 	uint8_t p[256];
 	size_t len = 0, header;
 
+	if (c->ws && recv(c->fd, p, 2, MSG_WAITALL) != 2) /* the head of the frame that it comes in */
+		die("connection %u: closed by the broker", c->id);
 	for (;;) {
 		struct pollfd fd = {.fd = c->fd, .events = POLLIN};
 		ssize_t n;
@@ -244,13 +256,16 @@ uint8_t conn_await(struct conn *c)
 
 void conn_hello(struct conn *c, const char *client_id, bool clean)
 {
-	uint8_t p[64] = {0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', 4, clean ? 2 : 0, 0, 0};
-	size_t len = strlen(client_id);
+	static const uint8_t kept[6] = {5, 0x11, 0xff, 0xff, 0xff, 0xff}; /* the session, for ever */
+	uint8_t p[64] = {0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', c->v5 ? 5 : 4, clean ? 2 : 0, 0, 0};
+	size_t len = strlen(client_id), props = c->v5 ? clean ? 1 : sizeof(kept) : 0, at = 12 + props;
 
-	p[1] = (uint8_t)(12 + len);
-	p[13] = (uint8_t)len;
-	memcpy(p + 14, client_id, len);
-	conn_put(c, p, 14 + len);
+	if (props > 1)
+		memcpy(p + 12, kept, props);
+	p[1] = (uint8_t)(at + len);
+	p[at + 1] = (uint8_t)len;
+	memcpy(p + at + 2, client_id, len);
+	conn_put(c, p, at + 2 + len);
 	conn_flush(c);
 	if (conn_await(c) != 0x20)
 		die("connection %u: no CONNACK", c->id);
@@ -258,14 +273,14 @@ void conn_hello(struct conn *c, const char *client_id, bool clean)
 
 void conn_subscribe(struct conn *c, const char *filter, uint8_t qos)
 {
-	uint8_t p[128] = {0x82, 0, 0, 1, 0};
-	size_t len = strlen(filter);
+	uint8_t p[128] = {0x82, 0, 0, 1};
+	size_t len = strlen(filter), at = c->v5 ? 5 : 4;
 
-	p[1] = (uint8_t)(5 + len);
-	p[5] = (uint8_t)len;
-	memcpy(p + 6, filter, len);
-	p[6 + len] = qos;
-	conn_put(c, p, 7 + len);
+	p[1] = (uint8_t)(at + 1 + len);
+	p[at + 1] = (uint8_t)len;
+	memcpy(p + at + 2, filter, len);
+	p[at + 2 + len] = qos;
+	conn_put(c, p, at + 3 + len);
 	conn_flush(c);
 	if (conn_await(c) != 0x90)
 		die("connection %u: no SUBACK", c->id);

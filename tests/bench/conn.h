@@ -11,6 +11,8 @@
 #ifndef TESTS_BENCH_CONN_H
 #define TESTS_BENCH_CONN_H
 
+#include "tests/bench/frames.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +24,7 @@ struct net {
 	int epoll_fd;
 	uint16_t port;
 	const char *from;      /* the address to connect from; NULL: whichever */
+	bool v5, ws;           /* MQTT 5.0, over WebSocket: for the connections that are made then */
 	uint8_t *rx;           /* shared input buffer */
 	struct conn *listener; /* NULL, or what accept() is called for when it is readable */
 	void (*accept)(struct net *n, int fd);
@@ -35,7 +38,9 @@ struct conn {
 	struct net *net;
 	uint8_t *out, *left;
 	size_t out_at, out_len, out_cap, left_len, left_cap;
+	struct frames frames; /* over WebSocket */
 	uint32_t id;
+	bool v5, ws;
 };
 
 void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));

@@ -8,7 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PAYLOAD = 64, TOPIC_LEN = 6, HEAD = 2 + 2 + TOPIC_LEN, WARM_UP_MS = 300, GIVE_UP_MS = 1500 };
+enum { PAYLOAD = 64, TOPIC_LEN = 6, WARM_UP_MS = 300, GIVE_UP_MS = 1500 };
+
+/* Message expiry, content type, a user property. */
+static const uint8_t props[] = "\2\0\0\016\020\3\0\020application/json\046\0\4unit\0\3bar";
 
 struct stamp { /* opens each payload */
 	uint32_t publisher, seq;
@@ -34,6 +37,7 @@ struct run {
 	struct pub *pub;
 	struct sub *sub;
 	struct pub **ready, **filling; /* publishers that may have room again; those of them being served */
+	struct conn other;             /* who has other filters */
 	uint32_t ready_count, fanout;
 	uint64_t sent, received, duplicate, reordered, gaps;
 	int64_t now_ns;
@@ -83,6 +87,11 @@ static void answer(struct conn *c, uint8_t type, const uint8_t *id)
 	conn_put(c, a, sizeof(a));
 }
 
+static uint32_t payload_of(const struct traffic *t)
+{
+	return t->payload ? t->payload : PAYLOAD;
+}
+
 static void sub_packet(struct conn *c, const uint8_t *p, size_t header, size_t len)
 {
 	struct sub *s = (struct sub *)(void *)c;
@@ -91,12 +100,14 @@ static void sub_packet(struct conn *c, const uint8_t *p, size_t header, size_t l
 	if (p[0] >> 4 == 3) {
 		const uint8_t *after_topic = p + header + 2 + (p[header] << 8 | p[header + 1]);
 		uint8_t qos = p[0] >> 1 & 3;
+		const uint8_t *payload = after_topic + (qos ? 2 : 0);
 
-		if ((size_t)(after_topic - p) + (qos ? 2 : 0) + PAYLOAD != len)
+		payload += c->v5 ? 1u + *payload : 0;
+		if ((size_t)(payload - p) + payload_of(s->run->t) != len)
 			die("a message of another size");
 		if (qos)
 			answer(c, qos == 1 ? 0x40 : 0x50, after_topic);
-		memcpy(&m, after_topic + (qos ? 2 : 0), sizeof(m));
+		memcpy(&m, payload, sizeof(m));
 		check(s, &m);
 	} else if (p[0] == 0x62) {
 		answer(c, 0x70, p + header);
@@ -122,37 +133,53 @@ static void pub_packet(struct conn *c, const uint8_t *p, size_t header, size_t l
 
 /* --- sending -------------------------------------------------------------------------------------------------- */
 
-static size_t message_len(const struct traffic *t)
+/* What follows the first header: topic, packet id, properties, payload. */
+static size_t body_len(const struct traffic *t)
 {
-	return HEAD + (t->qos ? 2 : 0) + PAYLOAD;
+	return 2u + TOPIC_LEN + (t->qos ? 2u : 0u) + (t->v5 ? sizeof(props) : 0u) + payload_of(t);
+}
+
+static uint8_t *put_length(uint8_t *at, size_t len)
+{
+	for (; len > 0x7f; len >>= 7)
+		*at++ = (uint8_t)(0x80 | (len & 0x7f));
+	*at++ = (uint8_t)len;
+	return at;
+}
+
+static uint8_t *put_topic(uint8_t *at, char root, uint32_t id)
+{
+	*at++ = 0;
+	*at++ = TOPIC_LEN;
+	*at++ = (uint8_t)root; /* those of two scenarios do not meet */
+	*at++ = '/';
+	for (uint32_t unit = 1000; unit > 0; unit /= 10)
+		*at++ = (uint8_t)('0' + id / unit % 10);
+	return at;
 }
 
 static void put_message(struct pub *p, int64_t due_ns)
 {
 	const struct traffic *t = p->run->t;
-	size_t len = message_len(t);
-	uint8_t *at = conn_room(&p->conn, len);
 	struct stamp m = {p->conn.id, p->seq, due_ns};
+	uint32_t id = p->seq % 65535 + 1;
+	uint8_t head[5], *end = put_length(head, body_len(t)), *at;
+	size_t len = 1 + (size_t)(end - head) + body_len(t);
 
-	at[0] = (uint8_t)(0x30 | t->qos << 1);
-	at[1] = (uint8_t)(len - 2);
-	at[2] = 0;
-	at[3] = TOPIC_LEN;
-	at[4] = (uint8_t)t->name[0]; /* those of two scenarios do not meet */
-	at[5] = '/';
-	at[6] = (uint8_t)('0' + p->conn.id / 1000 % 10);
-	at[7] = (uint8_t)('0' + p->conn.id / 100 % 10);
-	at[8] = (uint8_t)('0' + p->conn.id / 10 % 10);
-	at[9] = (uint8_t)('0' + p->conn.id % 10);
+	at = conn_room(&p->conn, len);
+	*at++ = (uint8_t)(0x30 | t->qos << 1);
+	at = put_topic(put_length(at, body_len(t)), t->name[0], p->conn.id);
 	if (t->qos) {
-		uint32_t id = p->seq % 65535 + 1;
-
-		at[HEAD] = (uint8_t)(id >> 8);
-		at[HEAD + 1] = (uint8_t)id;
+		*at++ = (uint8_t)(id >> 8);
+		*at++ = (uint8_t)id;
 		p->unacked++;
 	}
-	memcpy(at + len - PAYLOAD, &m, sizeof(m));
-	memset(at + len - PAYLOAD + sizeof(m), 'x', PAYLOAD - sizeof(m));
+	if (t->v5) {
+		*at++ = sizeof(props) - 1;
+		at = (uint8_t *)memcpy(at, props, sizeof(props) - 1) + sizeof(props) - 1;
+	}
+	memcpy(at, &m, sizeof(m));
+	memset(at + sizeof(m), 'x', payload_of(t) - sizeof(m));
 	conn_wrote(&p->conn, len);
 	p->seq++;
 	p->run->sent++;
@@ -200,11 +227,44 @@ static void fill_ready(struct run *r)
 
 /* --- a run ---------------------------------------------------------------------------------------------------- */
 
+static void name_filter(char *out, size_t cap, const struct traffic *t, uint32_t sub)
+{
+	char root = t->name[0];
+
+	if (t->wiring == ALL_TO_ONE)
+		snprintf(out, cap, "%c/+", root);
+	else if (t->wiring == SHARED)
+		snprintf(out, cap, "$share/%c/%c/+", root, root);
+	else
+		snprintf(out, cap, "%c/%04u", t->plus > 0 ? '+' : root, t->wiring == PAIRS ? sub : 0);
+}
+
+static void heard_nothing(struct conn *c, const uint8_t *p, size_t header, size_t len)
+{
+	(void)header;
+	(void)len;
+	die("connection %u got %02x", c->id, p[0]);
+}
+
+static void add_others(struct run *r, struct net *net)
+{
+	char name[32];
+
+	conn_open(net, &r->other, 0, heard_nothing);
+	conn_hello(&r->other, "other", true);
+	for (uint32_t i = 0; i < r->t->plus; i++) {
+		snprintf(name, sizeof(name), "+/%05u/+", i);
+		conn_subscribe(&r->other, name, 0);
+	}
+}
+
 static void set_up(struct run *r, struct net *net)
 {
 	const struct traffic *t = r->t;
 	char name[32], root = t->name[0];
 
+	net->v5 = t->v5;
+	net->ws = t->ws;
 	r->fanout = t->wiring == ONE_TO_ALL ? t->subs : 1;
 	r->pub = calloc(t->pubs, sizeof(*r->pub));
 	r->sub = calloc(t->subs, sizeof(*r->sub));
@@ -222,10 +282,7 @@ static void set_up(struct run *r, struct net *net)
 		conn_open(net, &s->conn, i, sub_packet);
 		snprintf(name, sizeof(name), "%c-s%u", root, i);
 		conn_hello(&s->conn, name, !t->kept);
-		if (t->wiring == ALL_TO_ONE)
-			snprintf(name, sizeof(name), "%c/+", root);
-		else
-			snprintf(name, sizeof(name), "%c/%04u", root, t->wiring == PAIRS ? i : 0);
+		name_filter(name, sizeof(name), t, i);
 		conn_subscribe(&s->conn, name, t->qos);
 	}
 	for (uint32_t i = 0; i < t->pubs; i++) {
@@ -234,6 +291,8 @@ static void set_up(struct run *r, struct net *net)
 		snprintf(name, sizeof(name), "%c-p%u", root, i);
 		conn_hello(&r->pub[i].conn, name, true);
 	}
+	if (t->plus > 0)
+		add_others(r, net);
 }
 
 static void tear_down(struct run *r)
@@ -244,6 +303,8 @@ static void tear_down(struct run *r)
 		conn_close(&r->sub[i].conn);
 		free(r->sub[i].next);
 	}
+	if (r->t->plus > 0)
+		conn_close(&r->other);
 	free(r->pub);
 	free(r->sub);
 	free(r->ready);

@@ -11,7 +11,7 @@
 
 #include <sys/types.h>
 
-enum wiring { PAIRS, ALL_TO_ONE, ONE_TO_ALL };
+enum wiring { PAIRS, ALL_TO_ONE, ONE_TO_ALL, SHARED /* each message goes to one of the subscribers */ };
 
 struct traffic {
 	const char *name;
@@ -22,8 +22,12 @@ struct traffic {
 	uint32_t credit; /* published and not yet delivered, per publisher */
 	uint32_t burst;  /* messages per write */
 	bool one_write_each;
-	bool kept;      /* the subscribers' sessions outlive their connections */
-	uint32_t per_s; /* paced: so many a second in all; 0: as fast as it goes */
+	bool kept;        /* the subscribers' sessions outlive their connections */
+	uint32_t per_s;   /* paced: so many a second in all; 0: as fast as it goes */
+	uint32_t payload; /* bytes; 0: 64 */
+	uint32_t plus;    /* so many filters of others begin with a +, and those of the subscribers */
+	bool v5;          /* with properties such as an application puts into each message */
+	bool ws;          /* over WebSocket */
 };
 
 struct result {
