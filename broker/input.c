@@ -168,20 +168,25 @@ static ssize_t read_own(struct conn *c)
 {
 	enum { OWN_READ = CONN_INPUT / 2 }; /* into pages that the kernel has to give first */
 	struct chunk *in = c->in;
+	struct frame f = {0};
+	size_t end, room;
 	ssize_t n;
 
+	decode_frame(in->bytes, in->len, c->version == MQTT_5, &f);
+	end = f.total > in->len ? f.total : UINT32_MAX; /* nothing is read behind it that would have to move */
 	if (in->len == in->cap) {
 		int r;
 
 		in = take(c);
-		r = stock_grow(&c->broker->stock, &in, (size_t)in->cap * 2);
+		r = stock_grow(&c->broker->stock, &in, end < (size_t)in->cap * 2 ? end : (size_t)in->cap * 2);
 		keep(c, in);
 		if (r < 0 || !c->in) {
 			errno = r < 0 ? ENOMEM : EAGAIN; /* what is doomed is closed by the turn */
 			return -1;
 		}
 	}
-	n = receive(c, in->bytes + in->len, in->cap - in->len < OWN_READ ? in->cap - in->len : OWN_READ);
+	room = (end < in->cap ? end : in->cap) - in->len;
+	n = receive(c, in->bytes + in->len, room < OWN_READ ? room : OWN_READ);
 	if (n > 0) {
 		in->len += (uint32_t)n;
 		consume_chunk(c, take(c));

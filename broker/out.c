@@ -25,6 +25,8 @@ void stock_fini(struct stock *s)
 			free(c);
 		}
 	}
+	s->large_used = false;
+	stock_settle(s);
 	while (stock_give_back(s))
 		;
 }
@@ -34,30 +36,63 @@ static size_t total_of(const struct chunk *c)
 	return sizeof(*c) + c->cap;
 }
 
+static bool fits(const struct chunk *c, size_t size)
+{
+	return c->cap >= size && c->cap / STOCK_WASTE <= size;
+}
+
+/* A large one that is there, and not much too large; NULL: none. */
+static struct chunk *take_large(struct stock *s, size_t size)
+{
+	struct chunk **at = &s->large, *c;
+
+	while (*at && !fits(*at, size))
+		at = &(*at)->next;
+	c = *at;
+	if (!c)
+		return NULL;
+	*at = c->next;
+	s->large_bytes -= total_of(c);
+	s->large_used = true;
+	return c;
+}
+
+/* One of a class, or of its own size. */
+static struct chunk *make(uint32_t class, size_t size)
+{
+	size_t total = class < STOCK_CLASSES ? class_bytes[class] : size + sizeof(struct chunk);
+	struct chunk *c = total > UINT32_MAX ? NULL : class < STOCK_CLASSES ? malloc(total) : area_new(total);
+
+	if (!c)
+		return NULL;
+	c->cap = (uint32_t)(total - sizeof(*c));
+	c->class = class;
+	return c;
+}
+
+static struct chunk *take_spare(struct stock *s, uint32_t class)
+{
+	struct chunk *c = s->spare[class];
+
+	if (!c)
+		return NULL;
+	s->spare[class] = c->next;
+	s->spare_bytes -= class_bytes[class];
+	return c;
+}
+
 struct chunk *stock_get(struct stock *s, size_t size)
 {
 	uint32_t class = 0;
 	struct chunk *c;
 
-	while (class + 1 < STOCK_CLASSES && class_bytes[class] - sizeof(*c) < size)
+	while (class < STOCK_CLASSES && class_bytes[class] - sizeof(*c) < size)
 		class ++;
-	c = s->spare[class];
-	if (c && c->cap >= size) {
-		s->spare[class] = c->next;
-		s->spare_bytes -= class_bytes[class];
-	} else {
-		size_t total = class_bytes[class];
-
-		if (total - sizeof(*c) < size)
-			total = size + sizeof(*c);
-		if (total > UINT32_MAX)
-			return NULL;
-		c = total == class_bytes[class] ? malloc(total) : area_new(total);
-		if (!c)
-			return NULL;
-		c->cap = (uint32_t)(total - sizeof(*c));
-		c->class = total == class_bytes[class] ? class : STOCK_CLASSES;
-	}
+	c = class < STOCK_CLASSES ? take_spare(s, class) : take_large(s, size);
+	if (!c)
+		c = make(class, size);
+	if (!c)
+		return NULL;
 	c->next = NULL;
 	c->msg = NULL;
 	c->len = c->sent = 0;
@@ -66,7 +101,7 @@ struct chunk *stock_get(struct stock *s, size_t size)
 	return c;
 }
 
-/* A large one that is no longer of a class grows where it is, or its pages move: nothing is copied. */
+/* One that is no longer of a class grows where it is, or its pages move: nothing is copied. */
 static struct chunk *grow_loose(struct stock *s, struct chunk *c, size_t size)
 {
 	struct chunk *larger = size + sizeof(*c) <= UINT32_MAX ? area_resize(c, total_of(c), size + sizeof(*c)) : NULL;
@@ -79,11 +114,19 @@ static struct chunk *grow_loose(struct stock *s, struct chunk *c, size_t size)
 	return larger;
 }
 
+static bool has_large(const struct stock *s, size_t size)
+{
+	for (const struct chunk *c = s->large; c; c = c->next)
+		if (fits(c, size))
+			return true;
+	return false;
+}
+
 int stock_grow(struct stock *s, struct chunk **c, size_t size)
 {
 	struct chunk *old = *c, *larger;
 
-	if (old->class == STOCK_CLASSES) {
+	if (old->class == STOCK_CLASSES && !has_large(s, size)) {
 		larger = grow_loose(s, old, size);
 	} else {
 		larger = stock_get(s, size);
@@ -133,6 +176,29 @@ bool stock_give_back(struct stock *s)
 	return true;
 }
 
+static void keep_large(struct stock *s, struct chunk *c)
+{
+	if (s->large_bytes + total_of(c) > STOCK_LARGE) {
+		spend(s, c);
+		return;
+	}
+	s->large_bytes += total_of(c);
+	c->next = s->large;
+	s->large = c;
+}
+
+void stock_settle(struct stock *s)
+{
+	while (s->large && !s->large_used) {
+		struct chunk *c = s->large;
+
+		s->large = c->next;
+		spend(s, c);
+	}
+	s->large_bytes = s->large ? s->large_bytes : 0;
+	s->large_used = false;
+}
+
 void stock_put(struct stock *s, struct chunk *c)
 {
 	if (!c)
@@ -140,7 +206,7 @@ void stock_put(struct stock *s, struct chunk *c)
 	msg_unref(c->msg);
 	s->used_bytes -= c->cap;
 	if (c->class == STOCK_CLASSES) {
-		spend(s, c);
+		keep_large(s, c);
 		return;
 	}
 	if (s->spare_bytes + class_bytes[c->class] > STOCK_SPARE) {

@@ -4,7 +4,9 @@
  * Owner     broker thread.
  * Memory    an empty chain owns nothing. Chunks grow with the chain (1, 8, 64 KiB) and go back to the stock as soon
  *           as they are written; the stock keeps at most STOCK_SPARE bytes of free ones. Larger ones, for large packets,
- *           are unmapped a piece at a time by stock_give_back(): megabytes at once take a millisecond.
+ *           are kept as well, STOCK_LARGE bytes at most, while they are used again: pages that the kernel has to give and
+ *           to take cost more than the bytes in them. The others are unmapped a piece at a time by stock_give_back():
+ *           megabytes at once take a millisecond.
  *           A large payload is not copied: its chunk refers to the message and holds a reference.
  */
 #ifndef BROKER_OUT_H
@@ -17,7 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STOCK_CLASSES = 3, STOCK_SPARE = 1024 * 1024, STOCK_PIECE = 256 * 1024, STOCK_SPENT = 64 * 1024 * 1024 };
+enum {
+	STOCK_CLASSES = 3,
+	STOCK_SPARE = 1024 * 1024,
+	STOCK_LARGE = 8 * 1024 * 1024,
+	STOCK_WASTE = 16, /* a large one is not given to who needs less than this part of it */
+	STOCK_PIECE = 256 * 1024,
+	STOCK_SPENT = 64 * 1024 * 1024
+};
 
 struct chunk {
 	union {
@@ -33,8 +42,10 @@ struct chunk {
 
 struct stock {
 	struct chunk *spare[STOCK_CLASSES];
-	struct chunk *spent; /* larger ones, to be given back */
-	size_t spare_bytes, used_bytes, spent_bytes;
+	struct chunk *large; /* larger ones, to be used again; */
+	struct chunk *spent; /* to be given back */
+	size_t spare_bytes, used_bytes, large_bytes, spent_bytes;
+	bool large_used; /* one of them, since stock_settle() */
 };
 void stock_fini(struct stock *s);
 /* A buffer of at least size bytes from the stock (cap says how many), NULL: no memory. */
@@ -43,6 +54,7 @@ struct chunk *stock_get(struct stock *s, size_t size);
 int stock_grow(struct stock *s, struct chunk **c, size_t size);
 void stock_put(struct stock *s, struct chunk *c); /* NULL is fine */
 bool stock_give_back(struct stock *s);            /* a piece of what is spent; was there any */
+void stock_settle(struct stock *s);               /* now and then: large ones that nobody uses are spent */
 
 struct out {
 	struct chunk *first, *last;

@@ -257,6 +257,9 @@ static void sweep(struct loop_timer *t)
 	struct broker *b = s->broker;
 
 	input_sweep(b);
+	stock_settle(&b->stock);
+	if (b->stock.spent)
+		turn_again(b);
 	retain_sweep(&b->retain, broker_now_ms(b), SWEEP_STEPS);
 	durable_tick(b);
 	pace_look(b);

@@ -175,6 +175,68 @@ static void a_buffer_grows_with_what_is_in_it_and_is_counted_at_its_size(void **
 	stock_fini(&stock);
 }
 
+static void a_large_buffer_is_used_again_while_it_is_in_use(void **state)
+{
+	struct stock stock = {0};
+	struct chunk *c = stock_get(&stock, 1 << 20);
+
+	(void)state;
+	assert_non_null(c);
+	stock_put(&stock, c);
+	assert_int_equal(stock.used_bytes, 0);
+	assert_ptr_equal(stock_get(&stock, 900000), c);
+	assert_int_equal(stock.large_bytes, 0);
+	stock_put(&stock, c);
+	stock_settle(&stock); /* it was used since the last time */
+	assert_ptr_equal(stock.large, c);
+	assert_null(stock.spent);
+	stock_settle(&stock);
+	assert_null(stock.large);
+	assert_int_equal(stock.large_bytes, 0);
+	assert_ptr_equal(stock.spent, c);
+	stock_fini(&stock);
+}
+
+static void a_large_buffer_is_not_given_to_who_needs_little_and_not_all_are_kept(void **state)
+{
+	struct stock stock = {0};
+	struct chunk *c = stock_get(&stock, STOCK_LARGE / 2), *small, *huge;
+
+	(void)state;
+	assert_non_null(c);
+	stock_put(&stock, c);
+	small = stock_get(&stock, STOCK_LARGE / 2 / STOCK_WASTE - 1000);
+	assert_non_null(small);
+	assert_ptr_not_equal(small, c);
+	huge = stock_get(&stock, STOCK_LARGE);
+	assert_non_null(huge);
+	stock_put(&stock, huge);
+	assert_ptr_equal(stock.spent, huge);
+	assert_ptr_equal(stock.large, c);
+	stock_put(&stock, small);
+	stock_fini(&stock);
+	assert_int_equal(stock.used_bytes, 0);
+}
+
+static void a_buffer_grows_into_a_large_one_that_is_there(void **state)
+{
+	struct stock stock = {0};
+	struct chunk *large = stock_get(&stock, 1 << 20), *c = stock_get(&stock, 200000), *first = c;
+
+	(void)state;
+	assert_non_null(large);
+	assert_non_null(c);
+	stock_put(&stock, large);
+	memcpy(c->bytes, "kept", 5);
+	c->len = 5;
+	assert_int_equal(stock_grow(&stock, &c, 400000), 0);
+	assert_ptr_equal(c, large);
+	assert_string_equal(c->bytes, "kept");
+	assert_ptr_equal(stock.large, first);
+	stock_put(&stock, c);
+	stock_fini(&stock);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +245,9 @@ int main(void)
 		cmocka_unit_test(an_empty_output_owns_nothing_and_the_stock_is_used_again),
 		cmocka_unit_test(the_stock_keeps_no_more_than_its_spare_bytes),
 		cmocka_unit_test(a_buffer_grows_with_what_is_in_it_and_is_counted_at_its_size),
+		cmocka_unit_test(a_large_buffer_is_used_again_while_it_is_in_use),
+		cmocka_unit_test(a_large_buffer_is_not_given_to_who_needs_little_and_not_all_are_kept),
+		cmocka_unit_test(a_buffer_grows_into_a_large_one_that_is_there),
 		cmocka_unit_test(a_peer_that_is_gone_is_an_error_and_no_signal),
 	};
 
