@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/ws.h"
 
+#include "broker/place.h"
 #include "broker/wsproto.h"
 
 #include <errno.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { VECTORS = 66, READS = 16, OWN_MAX = 512 };
+enum { VECTORS = 66, READS = 16, OWN_MAX = 512, STAGE = 16 * 1024 };
 enum state { ASKED, OPEN, OVER };
 
 struct ws {
@@ -29,6 +30,7 @@ struct ws {
 	uint8_t own[OWN_MAX];
 	size_t own_len, own_at;
 	size_t announced;
+	bool refused; /* a write of payload: the same bytes come first the next time, as the layer below wants */
 	uint8_t pong[WS_CONTROL_MAX];
 	size_t pong_len;
 	bool pong_waits;
@@ -76,7 +78,7 @@ static void put_pong(struct ws *w)
 	uint8_t head[WS_HEAD_MAX];
 	size_t n = ws_put_head(head, WS_PONG, w->pong_len);
 
-	if (!w->pong_waits || w->announced > 0 || OWN_MAX - w->own_len < n + w->pong_len)
+	if (!w->pong_waits || w->announced > 0 || w->refused || OWN_MAX - w->own_len < n + w->pong_len)
 		return;
 	put_own(w, head, n);
 	put_own(w, w->pong, w->pong_len);
@@ -98,6 +100,8 @@ static int flush(struct transport *t)
 {
 	struct ws *w = of(t);
 
+	if (w->refused)
+		return TRANSPORT_BLOCKED;
 	put_pong(w);
 	while (w->own_at < w->own_len) {
 		struct iovec v = {w->own + w->own_at, w->own_len - w->own_at};
@@ -115,41 +119,12 @@ static int flush(struct transport *t)
 	return w->t.below ? w->t.below->ops->flush(w->t.below) : 0;
 }
 
-/* Where in the caller's pieces we are. */
-struct place {
-	const struct iovec *v;
-	int count;
-	size_t skip; /* of the first */
-};
-
-static void move_on(struct place *p, size_t n)
-{
-	for (p->skip += n; p->count > 0 && p->skip >= p->v->iov_len; p->v++, p->count--)
-		p->skip -= p->v->iov_len;
-}
-
-/* Of the packet that begins here; 0: its header is not all there. */
-static size_t packet_len(struct place p)
-{
-	size_t rest = 0;
-
-	for (unsigned i = 0; i < 5 && p.count > 0; i++, move_on(&p, 1)) {
-		uint8_t byte = ((const uint8_t *)p.v->iov_base)[p.skip];
-
-		if (i > 0)
-			rest |= (size_t)(byte & 0x7f) << 7 * (i - 1);
-		if (i > 0 && !(byte & 0x80))
-			return i + 1 + rest;
-	}
-	return 0;
-}
-
 /* A frame for each packet: the protocol asks for none of it, but there are clients that read a frame, take one packet
  * out of it, and look at the next only when the socket has more. */
 static bool announce(struct ws *w, struct place p)
 {
 	uint8_t head[WS_HEAD_MAX];
-	size_t len = packet_len(p);
+	size_t len = place_packet(p);
 
 	if (w->announced > 0)
 		return true;
@@ -179,21 +154,86 @@ static ssize_t write_frame(struct ws *w, struct place p, size_t *tried)
 	return write_below(w, all, used);
 }
 
+/* Copies of as many whole packets as have room there, each in a frame; how many bytes that is. */
+static size_t stage(uint8_t *to, struct place p)
+{
+	uint8_t *at = to;
+	size_t len;
+
+	while ((len = place_packet(p)) > 0 && len <= STAGE - (size_t)(at - to) - WS_HEAD_MAX && place_holds(p, len)) {
+		at += ws_put_head(at, WS_BINARY, len);
+		at = place_copy(at, &p, len);
+		if (STAGE - (size_t)(at - to) <= WS_HEAD_MAX)
+			break;
+	}
+	return (size_t)(at - to);
+}
+
+/* So much of what was staged was written; how much of it was payload. The frame that was cut is announced. */
+static size_t staged_out(struct ws *w, struct place p, size_t n)
+{
+	uint8_t head[WS_HEAD_MAX];
+	size_t done = 0;
+
+	while (n > 0) {
+		size_t len = place_packet(p), head_len = ws_put_head(head, WS_BINARY, len);
+		size_t sent = n < head_len ? 0 : n - head_len < len ? n - head_len : len;
+
+		if (n < head_len)
+			put_own(w, head + n, head_len - n);
+		if (sent < len)
+			w->announced = len - sent;
+		n -= n < head_len ? n : head_len + sent;
+		place_move(&p, sent);
+		done += sent;
+	}
+	return done;
+}
+
+/* Small packets in one write; 0: what comes next is not of the kind. *tried: how much that was. */
+static ssize_t write_staged(struct ws *w, struct place p, size_t *tried, size_t *payload)
+{
+	uint8_t bytes[STAGE];
+	struct iovec v = {bytes, 0};
+	ssize_t n;
+
+	if (w->announced > 0 || w->own_at < w->own_len)
+		return 0;
+	v.iov_len = *tried = stage(bytes, p);
+	n = v.iov_len > 0 ? write_below(w, &v, 1) : 0;
+	*payload = n > 0 ? staged_out(w, p, (size_t)n) : 0;
+	return n;
+}
+
+static ssize_t write_one(struct ws *w, struct place p, size_t *tried, size_t *payload)
+{
+	ssize_t n = write_staged(w, p, tried, payload);
+
+	if (n == 0 && announce(w, p)) {
+		n = write_frame(w, p, tried);
+		*payload = n > 0 ? written(w, (size_t)n) : 0;
+	}
+	w->refused = n < 0;
+	return n;
+}
+
 static ssize_t write_some(struct transport *t, const struct iovec *v, int count)
 {
 	struct ws *w = of(t);
 	struct place p = {v, count, 0};
-	size_t done = 0, tried = 0, payload;
+	size_t done = 0, tried = 0, payload = 0;
 	ssize_t n = 0;
 
 	errno = w->state == OVER ? EPIPE : EAGAIN;
 	if (w->state != OPEN)
 		return -1;
-	for (move_on(&p, 0); p.count > 0 && (size_t)n == tried && announce(w, p); move_on(&p, payload)) {
-		n = write_frame(w, p, &tried);
+	for (place_move(&p, 0); p.count > 0 && (size_t)n == tried; place_move(&p, payload)) {
+		put_pong(w);
+		n = write_one(w, p, &tried, &payload);
 		if (n < 0)
 			return done > 0 && (errno == EAGAIN || errno == EINTR) ? (ssize_t)done : -1;
-		payload = written(w, (size_t)n);
+		if (n == 0)
+			break;
 		done += payload;
 	}
 	errno = EAGAIN;
@@ -252,7 +292,7 @@ static void say_close(struct ws *w, unsigned code)
 {
 	uint8_t frame[4] = {0x80 | WS_CLOSE, 2, (uint8_t)(code >> 8), (uint8_t)code};
 
-	if (w->state == OPEN && w->announced == 0)
+	if (w->state == OPEN && w->announced == 0 && !w->refused)
 		put_own(w, frame, sizeof(frame));
 	w->state = OVER;
 	flush(&w->t);
@@ -313,8 +353,7 @@ static void take_payload(struct ws *w, const uint8_t **at, const uint8_t *end, u
 	uint8_t *to = data ? *out : w->control + w->control_len;
 
 	n = n < w->frame_left ? n : (size_t)w->frame_left;
-	for (size_t i = 0; i < n; i++)
-		to[i] = (*at)[i] ^ w->frame.mask[(w->frame_at + i) & 3];
+	ws_unmask(to, *at, n, w->frame.mask, (size_t)w->frame_at);
 	w->frame_at += n;
 	w->frame_left -= n;
 	*at += n;

@@ -41,6 +41,24 @@ int ws_head(const uint8_t *bytes, size_t len, struct ws_head *out)
 	return out->len >> 63 ? WS_BAD : 0;
 }
 
+void ws_unmask(uint8_t *to, const uint8_t *from, size_t n, const uint8_t mask[4], size_t at)
+{
+	uint8_t turned[8];
+	uint64_t key, word;
+	size_t i = 0;
+
+	for (size_t k = 0; k < sizeof(turned); k++)
+		turned[k] = mask[(at + k) & 3];
+	memcpy(&key, turned, sizeof(key));
+	for (; n - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, from + i, sizeof(word));
+		word ^= key;
+		memcpy(to + i, &word, sizeof(word));
+	}
+	for (; i < n; i++)
+		to[i] = from[i] ^ turned[i & 7];
+}
+
 size_t ws_put_head(uint8_t out[WS_HEAD_MAX], enum ws_op op, uint64_t len)
 {
 	unsigned more = len < 126 ? 0 : len <= UINT16_MAX ? 2 : 8;

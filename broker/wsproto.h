@@ -20,6 +20,8 @@ struct ws_head {
 };
 /* Of a frame from a client. WS_BAD: no client may send it (not masked, reserved bits, a long control frame, ...). */
 int ws_head(const uint8_t *bytes, size_t len, struct ws_head *out);
+/* Of n bytes of a frame, of which `at` stood before them. to may stand before from, in the same bytes. */
+void ws_unmask(uint8_t *to, const uint8_t *from, size_t n, const uint8_t mask[4], size_t at);
 size_t ws_put_head(uint8_t out[WS_HEAD_MAX], enum ws_op op, uint64_t len); /* of one whole frame from a server */
 
 struct ws_request {
