@@ -334,6 +334,8 @@ bool modbus_refused(struct modbus *m, const struct job *j)
 		return false;
 	r = cut(m, j);
 	b = &m->blocks.list[j->what];
+	if (r == 0)
+		line_ask_again(m->line); /* what it would have told need not wait for the next turn */
 	if (r == BLOCKS_WHOLE && learned_refused(&m->devices[b->device].learned, b->source, b->first,
 					 (uint16_t)(b->first + b->count - 1)))
 		taught(m, b->device);

@@ -214,6 +214,21 @@ static void one_bad_register_does_not_take_its_block_along(void **state)
 	teardown(p);
 }
 
+/* Polled each ten minutes: the rest of the block does not wait for that. */
+static void parts_of_a_refused_block_are_read_at_once(void **state)
+{
+	struct post *p = setup_idle();
+
+	(void)state;
+	for (size_t i = 0; i < POINTS; i++)
+		p->rig.points[i].every_ms = LONG_MS;
+	p->slave.fault = SLAVE_HOLE;
+	post_run(p);
+	UNTIL(p->rig.good == POINTS - 1 && p->rig.bad == 1);
+	assert_string_equal(p->rig.reason[1], "exception 2");
+	teardown(p);
+}
+
 /* Two wanted registers with one between them that the slave refuses. */
 static void hole_that_is_refused_is_remembered_after_a_restart(void **state)
 {
@@ -300,6 +315,7 @@ int main(void)
 		cmocka_unit_test(busy_device_is_asked_again_before_anything_is_bad),
 		cmocka_unit_test(device_that_stays_busy_is_told_bad),
 		cmocka_unit_test(one_bad_register_does_not_take_its_block_along),
+		cmocka_unit_test(parts_of_a_refused_block_are_read_at_once),
 		cmocka_unit_test(hole_that_is_refused_is_remembered_after_a_restart),
 		cmocka_unit_test(port_that_vanishes_makes_points_bad),
 		cmocka_unit_test(point_that_comes_too_rarely_is_told_late),
