@@ -106,10 +106,25 @@ static double spot(size_t i)
 	return at;
 }
 
-static void spread(struct schedule *s)
+/* Before that there is nothing to spread: what is read once an hour would have its first value within the hour. */
+static bool all_have_run(const struct schedule *s)
 {
 	for (size_t i = 0; i < s->count; i++)
-		s->jobs[i].due_us += (int64_t)(spot(i) * (double)s->jobs[i].period_us);
+		if (s->jobs[i].ran_us == 0 && !s->jobs[i].held)
+			return false;
+	return true;
+}
+
+/* What is due already is late anyway; what is not comes sooner this once, never later than it should. */
+static void spread(struct schedule *s, int64_t now_us)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		struct job *j = &s->jobs[i];
+		double at = spot(i);
+
+		j->due_us +=
+			(int64_t)(j->due_us > now_us ? -at * (double)(j->due_us - now_us) : at * (double)j->period_us);
+	}
 	s->spread = true;
 }
 
@@ -143,8 +158,8 @@ struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, 
 	if (!best)
 		return NULL;
 	excess = now_us - SCHEDULE_SLACK_US - best->due_us;
-	if (excess > 0 && !s->spread)
-		spread(s);
+	if (excess > 0 && !s->spread && all_have_run(s))
+		spread(s, now_us);
 	if (excess > 0) {
 		for (size_t i = 0; i < s->count; i++)
 			s->jobs[i].due_us += excess;

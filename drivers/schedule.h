@@ -7,8 +7,9 @@
  *
  * Overload: when the line cannot do all that is asked, the most overdue job is never later than SCHEDULE_SLACK_US,
  * since all due times move together by what is missing. Every job then runs at the same fraction of its wanted rate,
- * and no backlog exists to be worked off later. stretched_us is the sum of these moves. When it begins, the jobs
- * are spread over their periods: those that fall due together would wait for each other, and an age with them.
+ * and no backlog exists to be worked off later. stretched_us is the sum of these moves. When it begins, and each job
+ * has run once, they are spread over their periods: those that fall due together would wait for each other, and an age
+ * with them.
  */
 #ifndef DRIVERS_SCHEDULE_H
 #define DRIVERS_SCHEDULE_H
