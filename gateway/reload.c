@@ -40,6 +40,7 @@ static void keep_what_needs_a_restart(struct generation *fresh, struct generatio
 	free(is);
 }
 
+/* Who has a cursor in the store. */
 static int set_upstreams(struct gateway *g, const struct gateway_opts *o)
 {
 	const struct bridge_opts *list = o->upstreams.items;
@@ -63,30 +64,56 @@ void gateway_tell_routes(struct loop_timer *t)
 		loop_arm(g->loop, t, loop_now_ms(g->loop) + ROUTES_RETRY_MS);
 }
 
-/* Rules before sources: what a new line sends must find the rules that select it. */
-static int apply(struct gateway *g, struct generation *gen)
+static bool same_upstreams(const struct gateway_opts *a, const struct gateway_opts *b)
 {
-	int r = route_set_rules(g->route, gen->opts->upstreams.items, gen->opts->upstreams.count);
-	int r2;
+	const struct bridge_opts *x = a->upstreams.items, *y = b->upstreams.items;
 
+	if (a->upstreams.count != b->upstreams.count)
+		return false;
+	for (size_t i = 0; i < a->upstreams.count; i++)
+		if (strcmp(x[i].head.name, y[i].head.name) != 0)
+			return false;
+	return true;
+}
+
+/* The store and the route first: either may refuse, and then nothing has changed. The store is not asked where it has
+ * the same upstreams: a full disk would refuse that, too. */
+static int enter(struct gateway *g, struct generation *gen)
+{
+	int r = same_upstreams(g->gen->opts, gen->opts) ? 0 : set_upstreams(g, gen->opts);
+
+	if (r < 0)
+		return r;
+	r = route_set_rules(g->route, gen->opts->upstreams.items, gen->opts->upstreams.count);
 	if (r < 0) {
-		generation_unref(gen);
+		if (set_upstreams(g, g->gen->opts) < 0)
+			log_error(
+				"reload: the store has the upstreams of the new file; another reload puts that right");
 		return r;
 	}
 	generation_unref(g->gen); /* lines and upstreams that go on with it hold it themselves */
 	g->gen = gen;
-	log_set_level((enum log_level)gen->opts->log);
+	return 0;
+}
+
+/* Rules before sources: what a new line sends must find the rules that select it. One part that fails does not keep the
+ * others from being as the file says. */
+static int apply(struct gateway *g)
+{
+	const struct gateway_opts *o = g->gen->opts;
+	int r, first;
+
+	log_set_level((enum log_level)o->log);
 	gateway_tell_routes(&g->routes_timer);
-	r = set_upstreams(g, gen->opts);
-	if (r == 0)
-		r = upstreams_apply(g->upstreams, gen);
-	r2 = field_apply(g->field, gen);
-	setter_reloaded(g->setter, gen->opts->command_expiry_ms);
-	r = r < 0 ? r : r2;
-	r2 = broker_reload(g->broker, &gen->opts->broker);
-	if (r2 == BROKER_BUSY)
-		r2 = -EBUSY;
-	return r < 0 ? r : r2;
+	first = upstreams_apply(g->upstreams, g->gen);
+	r = field_apply(g->field, g->gen);
+	first = first < 0 ? first : r;
+	setter_reloaded(g->setter, o->command_expiry_ms);
+	r = broker_reload(g->broker, &o->broker);
+	first = first < 0 ? first : r == BROKER_BUSY ? -EBUSY : r;
+	log_info("reload=done lines=%zu upstreams=%zu result=\"%s\"", field_lines(g->field),
+		upstreams_count(g->upstreams), first < 0 ? strerror(-first) : "all is as the file says");
+	return first;
 }
 
 static void refused(struct gateway *g, const char *why)
@@ -114,9 +141,13 @@ int gateway_reload(struct gateway *g, FILE *out)
 		refused(g, strerror(ENOMEM));
 	} else {
 		keep_what_needs_a_restart(gen, g->gen, out);
-		r = apply(g, gen);
-		log_info("reload=done lines=%zu upstreams=%zu result=\"%s\"", field_lines(g->field),
-			upstreams_count(g->upstreams), r < 0 ? strerror(-r) : "all is as the file says");
+		r = enter(g, gen);
+		if (r == 0) {
+			r = apply(g);
+		} else {
+			generation_unref(gen);
+			refused(g, strerror(-r));
+		}
 	}
 	notify_send("READY=1");
 	return r;

@@ -235,6 +235,7 @@ int upstreams_apply(struct upstreams *u, struct generation *gen)
 	const struct bridge_opts *list = gen->opts->upstreams.items;
 	struct upstream **end = &u->list;
 	char hash[GATEWAY_HASH];
+	int first = 0;
 
 	drop_changed(u, gen->opts);
 	while (*end)
@@ -245,8 +246,11 @@ int upstreams_apply(struct upstreams *u, struct generation *gen)
 		if (runs(u, list[i].head.name))
 			continue;
 		r = upstream_new(end, u, gen, i);
-		if (r < 0)
-			return r;
+		if (r < 0) {
+			log_error("upstream=%s error=\"%s\"; it does not run", list[i].head.name, strerror(-r));
+			first = first < 0 ? first : r;
+			continue;
+		}
 		bridge_news((*end)->bridge, u->last_seq);
 		end = &(*end)->next;
 	}
@@ -254,7 +258,7 @@ int upstreams_apply(struct upstreams *u, struct generation *gen)
 	gateway_hash(gen->opts, hash);
 	for (struct upstream *up = u->list; up; up = up->next)
 		bridge_configured(up->bridge, hash);
-	return 0;
+	return first;
 }
 
 void upstreams_news(struct upstreams *u, uint64_t last_seq)

@@ -29,6 +29,8 @@ struct upstreams_deps {
 int upstreams_new(struct upstreams **out, const struct upstreams_deps *deps);
 void upstreams_free(struct upstreams *u); /* kills what still runs; NULL is fine */
 
+/* Starts, keeps, replaces and stops upstreams until they are as gen says. The first failure is returned after everything
+ * else was done, and logged. */
 int upstreams_apply(struct upstreams *u, struct generation *gen);
 void upstreams_news(struct upstreams *u, uint64_t last_seq);
 void upstreams_arrived(struct upstreams *u, const struct letter *l);

@@ -3,9 +3,11 @@
 """A fault stays where it is, is noticed, and passes: silent links, dead slaves, vanished ports, full disks, stops and
 reloads."""
 
+import errno
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +15,15 @@ import time
 
 from site_room import Site, good_values  # first: it knows where harness is
 from harness import Failed, Skipped, read_lines, run, wait
+
+
+SECOND = """
+  second:
+    address: ["mqtt://127.0.0.1:{port}"]
+    client_id: plant-2
+    rules:
+      - {{out: "nothing/#"}}
+"""
 
 
 def silent_link_is_found_by_the_watchdog():
@@ -225,12 +236,24 @@ def full_disk_acknowledges_nothing_and_recovers():
         site.link.tell("silent")
         fill(filler)
         wait(lambda: stuck(load), 60, lambda: f"a full disk stops acknowledgements: {load.stats()}\n{site.status()}")
+        second = SECOND.format(port=site.up.port)
+        reload(site, f"reload=refused .*{os.strerror(errno.ENOSPC)}", more=second)  # its cursor finds no room
+        reload(site, "reload=done .*all is as the file says", more="", stop_timeout="11s")
         filler.unlink()
         before = load.stats()["acked"]
         wait(lambda: load.stats()["acked"] > before + 200, 30, lambda: f"served again: {load.stats()}\n{site.status()}")
         site.link.tell("forward")
         site.settle()
+        reload(site, "reload=done .*upstreams=2 .*all is as the file says", more=second)
         return site.check()
+
+
+def reload(site, said, **values):
+    """The gateway reads the file again and says so, in time: its main thread waits for no disk."""
+    mark = len(site.gateway.text())
+    site.configure(**values)
+    site.gateway.signal(signal.SIGHUP)
+    wait(lambda: re.search(said, site.gateway.text(mark)), 20, lambda: f"{said}: {site.gateway.tail()}")
 
 
 def fill(path):
