@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/notify.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-int notify_send(const char *state)
+static int send_to_systemd(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -35,7 +37,15 @@ int notify_send(const char *state)
 	return r;
 }
 
-int notify_status(const char *fmt, ...)
+void notify_send(const char *state)
+{
+	int r = send_to_systemd(state);
+
+	if (r < 0)
+		log_warn("systemd=not-told what=%.*s error=\"%s\"", (int)strcspn(state, "="), state, strerror(-r));
+}
+
+void notify_status(const char *fmt, ...)
 {
 	char state[256] = "STATUS=";
 	va_list ap;
@@ -43,7 +53,7 @@ int notify_status(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(state + 7, sizeof(state) - 7, fmt, ap);
 	va_end(ap);
-	return notify_send(state);
+	notify_send(state);
 }
 
 int64_t notify_watchdog_ms(void)
