@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/topic.h"
 #include "bridge/hops.h"
 #include "bridge/rules.h"
 

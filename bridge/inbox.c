@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { IDS = 65536, TAKEN = 1 };
 

@@ -12,7 +12,6 @@
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { KEY_MAX = 512, SIGNATURE_MAX = 1024, COORDINATE = 32 };

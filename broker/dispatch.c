@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/dispatch.h"
 
-#include "broker/encode.h"
-
 static int ping(struct conn *c, struct packet *p)
 {
 	static const uint8_t answer[2] = {PKT_PINGRESP << 4, 0};

@@ -12,7 +12,6 @@
 #include "broker/shelf.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { STEP_MS = 1000, CLOCK_EVERY_MS = 3600 * 1000 };

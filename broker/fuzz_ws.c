@@ -4,7 +4,6 @@
 #include "broker/wsproto.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -15,7 +15,6 @@
 #include "base/utf8.h"
 
 #include <errno.h>
-#include <string.h>
 
 #define HOP_PROPS ((uint64_t)1 << PROP_TOPIC_ALIAS | (uint64_t)1 << PROP_MESSAGE_EXPIRY)
 

@@ -17,7 +17,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define CENTURIES_MS ((int64_t)1 << 43)
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { FIRST_SLOTS = 8, ALL_IDS = 65536, KEEP_SLOTS = 512 };
 

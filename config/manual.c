@@ -4,7 +4,6 @@
 #include "config/scalar.h"
 #include "config/sections.h"
 
-#include <ctype.h>
 #include <errno.h>
 
 /* Text of ours as roff: what stands in backticks is bold, and nothing is taken for a command. */

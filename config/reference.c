@@ -5,7 +5,6 @@
 #include "config/sections.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* Markdown's table cells end at a bar. */
 static void put_cell(FILE *out, const char *text)

@@ -4,7 +4,6 @@
 #include "config/key.h"
 
 #include <ctype.h>
-#include <stdint.h>
 #include <string.h>
 
 enum { LONGEST = 64 };

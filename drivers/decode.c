@@ -4,7 +4,6 @@
 #include "base/utf8.h"
 #include "drivers/date.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

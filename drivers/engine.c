@@ -9,7 +9,6 @@
 #include "drivers/resolve.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>

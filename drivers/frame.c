@@ -3,7 +3,6 @@
 
 #include "drivers/ahead.h"
 
-#include <errno.h>
 #include <string.h>
 
 enum {

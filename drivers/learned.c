@@ -2,7 +2,6 @@
 #include "drivers/learned.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- lessons --------------------------------------------------------------------------------------------------- */

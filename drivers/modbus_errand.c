@@ -6,7 +6,6 @@
 #include "drivers/modbus_state.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { EXCEPTION_FUNCTION = 1, MOST_IDENTIFY_REPLIES = 8 };
 

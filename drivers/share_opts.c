@@ -5,7 +5,6 @@
 #include "drivers/opts.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { READS = 1 << FC_READ_COILS | 1 << FC_READ_DISCRETE | 1 << FC_READ_HOLDING | 1 << FC_READ_INPUT };
 

@@ -5,7 +5,6 @@
 #include "base/log.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { TOPIC_CAP = 512, PAYLOAD_CAP = 6144, SHOWN_MAX = 128 };
 

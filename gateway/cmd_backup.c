@@ -12,7 +12,6 @@
  * told twice, and is never missing. A restore puts both databases in place; the configuration is for a person to look
  * at and to copy: `tar xf FILE etc`. */
 #include "gateway/commands.h"
-#include "gateway/human.h"
 #include "gateway/schema.h"
 #include "gateway/tar.h"
 #include "store/ledger.h"
@@ -24,7 +23,6 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -5,7 +5,6 @@
 #include "drivers/opts.h"
 #include "gateway/encode.h"
 #include "gateway/health.h"
-#include "gateway/topics.h"
 
 #include <errno.h>
 #include <stdlib.h>

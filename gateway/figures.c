@@ -7,8 +7,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { ROW_CAP = 2048, CODES = LINE_COUNTERS - COUNT_CODES };
 

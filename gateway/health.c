@@ -4,7 +4,6 @@
 #include "base/json.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { TOPIC_CAP = 512, PAYLOAD_CAP = 1024 };
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 int setter_new(struct setter **out, struct mailbox *inbox, uint32_t letter_command, uint32_t letter_written,
 	const struct clock *clock)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/topics.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 static const char *word_at(const char *at, const struct topic_words *words, size_t *len)

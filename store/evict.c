@@ -5,8 +5,6 @@
 
 #include "store/window.h"
 
-#include <errno.h>
-
 enum { SMALL = 8 * 1024 }; /* a block without the class is taken along when it is not larger */
 
 /* --- choosing the window ------------------------------------------------------------------------------------------ */

@@ -4,7 +4,6 @@
  * writes it: nothing is ever taken back. */
 #include "store/keeper.h"
 
-#include "base/log.h"
 #include "store/keeper_parts.h"
 
 #include <errno.h>

@@ -9,7 +9,6 @@
 #include "store/queue_parts.h"
 
 #include <errno.h>
-#include <string.h>
 
 enum { WAL_WAIT = 3 }; /* times the checkpoint size: past this the readers are waited for */
 

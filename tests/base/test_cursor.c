@@ -2,8 +2,6 @@
 #include "base/cursor.h"
 #include "tests/lib/test.h"
 
-#include <string.h>
-
 static void numbers_are_big_endian(void **state)
 {
 	static const uint8_t in[] = {0xfe, 0x12, 0x34, 0x89, 0xab, 0xcd, 0xef};

@@ -3,7 +3,6 @@
 #include "tests/lib/test.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void names_and_filters_are_checked(void **state)

@@ -17,7 +17,6 @@
  *
  * Started as `host bridge ...` it is the process itself.
  */
-#include "base/log.h"
 #include "bridge/bridge.h"
 #include "bridge/putback.h"
 #include "config/bind.h"
@@ -27,7 +26,6 @@
 #include "gateway/schema.h"
 #include "store/store.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <string.h>
 
 static void addresses_get_the_port_of_their_scheme(void **state)
 {

@@ -6,7 +6,6 @@
 #include "tests/lib/test.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -4,11 +4,9 @@
 #include "tests/lib/tempdir.h"
 #include "tests/lib/test.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -5,7 +5,6 @@
 #include "tests/broker/rig.h"
 #include "tests/lib/test.h"
 
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -4,7 +4,6 @@
 #include "tests/broker/rig.h"
 #include "tests/lib/test.h"
 
-#include <string.h>
 #include <unistd.h>
 
 static int takes(int64_t *paid_us, const struct rate_terms *o, size_t bytes, int64_t now_ms)

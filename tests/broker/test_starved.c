@@ -4,7 +4,6 @@
 #include "tests/broker/rig.h"
 #include "tests/lib/test.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -7,7 +7,6 @@
 #include "tests/lib/tempdir.h"
 #include "tests/lib/test.h"
 
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

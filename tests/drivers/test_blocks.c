@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { FEW = 7, MANY = 150, ROUNDS = 300, LESSON_ROUNDS = 60, LESSON_SEEDS = 200 };
 

@@ -7,7 +7,6 @@
 #include "tests/lib/until.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { POINTS = 3, WRITTEN = 41 };
 

@@ -5,7 +5,6 @@
 #include "tests/lib/test.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { POINTS = 20 };
 

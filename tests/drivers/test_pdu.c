@@ -3,8 +3,6 @@
 
 #include "tests/lib/test.h"
 
-#include <string.h>
-
 struct frame {
 	const char *bytes;
 	size_t len;

@@ -3,8 +3,6 @@
 
 #include "tests/lib/test.h"
 
-#include <errno.h>
-
 static const struct plan_cost wire_9600 = {
 	.char_us = 1145.8, .silence_us = 4010, .turnaround_us = 0, .request_chars = 8, .reply_chars = 5};
 static const struct plan_cost wire_115200 = {

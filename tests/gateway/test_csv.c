@@ -4,7 +4,6 @@
 #include "tests/lib/test.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* Rows as "line|cell|cell". */
 static void check(const char *text, const char *const *want)

@@ -7,7 +7,6 @@
 #include "gateway/generation.h"
 #include "gateway/schema.h"
 
-#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

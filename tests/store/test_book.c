@@ -2,8 +2,6 @@
 #include "store/book.h"
 #include "tests/lib/test.h"
 
-#include <stdlib.h>
-
 static struct book book;
 
 static int teardown(void **state)

@@ -3,9 +3,6 @@
 #include "store/trust.h"
 #include "tests/store/store_rig.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #define BOOT UINT32_C(0xfeedbeef)
 
 #define WRONG_MS INT64_C(86400000)      /* 1970: a board without a battery */

@@ -3,7 +3,6 @@
  * The file is read as it is, taken on, and written in today's format from then on. */
 #include "tests/store/queue_rig.h"
 
-#include <errno.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 

@@ -3,7 +3,6 @@
 #include "tests/lib/test.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 static struct span text(const char *s)

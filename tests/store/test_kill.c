@@ -3,7 +3,6 @@
  * next life must find all in between. WEIR_TEST_LONG=1: hundreds of rounds. */
 #include "tests/store/store_rig.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>

@@ -2,8 +2,6 @@
 /* What must not be taken twice is remembered with the message, and with nothing less. */
 #include "tests/store/queue_rig.h"
 
-#include <stdlib.h>
-
 static int setup(void **state)
 {
 	static struct rig rig;

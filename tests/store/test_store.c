@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 
 struct rig {
 	char *dir;
