@@ -80,11 +80,12 @@ static void *hash_passwords(void *arg)
 	struct pollfd p = {.fd = mailbox_fd(&a->in), .events = POLLIN};
 	struct letter l;
 
+	pthread_setname_np(pthread_self(), "passwords");
 	if (setpriority(PRIO_PROCESS, (id_t)gettid(), 5) < 0)
 		log_debug("broker: passwords are checked at full priority: %s", strerror(errno));
 	while (!atomic_load(&a->ending)) {
 		if (poll(&p, 1, -1) < 0 && errno != EINTR)
-			return NULL;
+			abort(); /* a descriptor of our own */
 		while (mailbox_take(&a->in, &l, 1) == 1)
 			if (l.kind == LETTER_JOB)
 				hash_one(a, l);

@@ -168,10 +168,13 @@ static void *run(void *arg)
 	struct broker *b = arg;
 	int r;
 
+	pthread_setname_np(pthread_self(), "broker");
 	owner_take(&b->owner);
 	r = loop_run(b->loop);
-	if (r < 0)
-		log_error("broker: the event loop failed: %s", strerror(-r));
+	if (r < 0) {
+		log_error("broker: the event loop failed: %s; weir ends, to be started again", strerror(-r));
+		abort();
+	}
 	owner_release(&b->owner);
 	return NULL;
 }
@@ -265,7 +268,10 @@ int broker_keep(struct broker *b, const struct ledger *ledger)
 
 int broker_start(struct broker *b)
 {
-	int r = pthread_create(&b->thread, NULL, run, b);
+	int r;
+
+	pulse_start(&b->pulse, b->loop);
+	r = pthread_create(&b->thread, NULL, run, b);
 
 	b->started = r == 0;
 	return -r;
@@ -354,6 +360,11 @@ void broker_free(struct broker *b)
 	loop_free(b->loop);
 	free(b->input);
 	free(b);
+}
+
+int64_t broker_beat_ms(const struct broker *b)
+{
+	return pulse_ms(&b->pulse);
 }
 
 int broker_port(const struct broker *b, size_t listener)

@@ -120,6 +120,8 @@ int broker_new(struct broker **out, const struct broker_opts *opts, const struct
 struct ledger;
 int broker_keep(struct broker *b, const struct ledger *ledger);
 int broker_start(struct broker *b); /* the thread */
+/* Any thread: when its thread turned last, monotonic; each second, busy or not, while it runs. */
+int64_t broker_beat_ms(const struct broker *b);
 void broker_stop(struct broker *b); /* any thread: v5 clients get 0x8B, output is flushed, joined; NULL is fine */
 void broker_free(struct broker *b); /* after broker_stop(); NULL is fine */
 int broker_port(const struct broker *b, size_t listener); /* what a bind to port 0 got */

@@ -21,6 +21,7 @@
 #include "broker/owed.h"
 #include "broker/pieces.h"
 #include "broker/post.h"
+#include "broker/pulse.h"
 #include "broker/replay.h"
 #include "broker/retain.h"
 #include "broker/rights.h"
@@ -76,6 +77,7 @@ struct broker {
 	struct mailbox inbox;
 	struct loop_watch inbox_watch;
 	pthread_t thread;
+	struct pulse pulse;
 	bool started, stopping, freeing;
 
 	struct census addresses, users;

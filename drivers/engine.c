@@ -255,7 +255,10 @@ static void on_life(struct loop_watch *w, uint32_t events)
 static void *run(void *arg)
 {
 	struct engine *e = arg;
-	int r = loop_run(e->loop);
+	int r;
+
+	pthread_setname_np(pthread_self(), "engine");
+	r = loop_run(e->loop);
 
 	if (r < 0) {
 		log_error("engine error=%d: its lines cannot go on", -r);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -20,6 +21,7 @@ enum {
 	TAPE_OF_ADDRESS = 2 * 1024,
 	LONGEST_WAIT_US = 1000000, /* a turn at least so often, for the account */
 	STACK_BYTES = 256 * 1024,
+	THREAD_NAME = 16, /* as the kernel has it */
 };
 
 /* --- for the driver --- */
@@ -100,7 +102,10 @@ static void ask_urgency(const struct line *l)
 static void *run(void *arg)
 {
 	struct line *l = arg;
+	char name[THREAD_NAME];
 
+	snprintf(name, sizeof(name), "line %s", l->opts->head.name);
+	pthread_setname_np(pthread_self(), name);
 	/* The silence of a fast line is 1.75 ms: the usual slack of timers would add 3 % to it. */
 	prctl(PR_SET_TIMERSLACK, 1);
 	if (l->opts->port)

@@ -59,6 +59,7 @@ static void *serve(void *arg)
 	struct pollfd p = {.fd = mailbox_fd(&r->inbox), .events = POLLIN};
 	struct letter letter;
 
+	pthread_setname_np(pthread_self(), "names");
 	/* The flag is looked at after the letters were taken: resolver_free() sets it before it posts the last one. */
 	do {
 		while (mailbox_take(&r->inbox, &letter, 1) > 0) {

@@ -16,7 +16,7 @@
 
 /* The inbox has room for a letter of each command and of each write, of each question of the control socket, and of each
  * upstream: none of them, which somebody waits for, is ever turned away. */
-enum { INBOX_CAP = 1024, HEALTH_EVERY_MS = 30000, COMMAND_LEVELS = 10, SWEEP_MS = 10 };
+enum { INBOX_CAP = 1024, HEALTH_EVERY_MS = 30000, COMMAND_LEVELS = 10, SWEEP_MS = 10, STUCK_LOOK_MS = 500 };
 
 #define of(member, ptr) ((struct gateway *)(void *)((char *)(ptr)-offsetof(struct gateway, member)))
 
@@ -134,13 +134,28 @@ static void health_due(struct loop_timer *t)
 	loop_arm(g->loop, t, loop_now_ms(g->loop) + HEALTH_EVERY_MS);
 }
 
-/* Main's loop turns: what runs on other threads and in other processes is watched by their owners. */
+/* Main's loop turns, and so must the broker's: a thread that does not come back is mended by a new start alone. A line's
+ * is watched by the kernel (LimitRTTIME), a bridge's process by main; who writes to a disk waits as long as that takes. */
+static bool broker_turns(struct gateway *g)
+{
+	bool stuck = g->phase == RUNNING && loop_now_ms(g->loop) - broker_beat_ms(g->broker) > notify_watchdog_ms();
+
+	if (stuck && !g->broker_stuck)
+		log_error("broker=stuck; systemd is told nothing until it turns again, and starts weir anew");
+	g->broker_stuck = stuck;
+	return !stuck;
+}
+
 static void watchdog_due(struct loop_timer *t)
 {
 	struct gateway *g = of(watchdog_timer, t);
+	int64_t next_ms = STUCK_LOOK_MS;
 
-	notify_send("WATCHDOG=1");
-	loop_arm(g->loop, t, loop_now_ms(g->loop) + notify_watchdog_ms());
+	if (broker_turns(g)) {
+		notify_send("WATCHDOG=1");
+		next_ms = notify_watchdog_ms();
+	}
+	loop_arm(g->loop, t, loop_now_ms(g->loop) + next_ms);
 }
 
 static void upstream_changed(void *ctx, const char *upstream, bool up, const char *reason)

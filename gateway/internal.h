@@ -50,6 +50,7 @@ struct gateway {
 	struct loop_watch inbox_watch;
 	struct loop_watch signal_watch;
 	struct loop_timer health_timer, watchdog_timer, stop_timer, routes_timer, setter_timer;
+	bool broker_stuck; /* watchdog_due() has said so */
 
 	struct store *store;
 	struct route *route;

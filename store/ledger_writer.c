@@ -162,6 +162,7 @@ void *ledger_writer(void *arg)
 {
 	struct ledger_file *f = arg;
 
+	pthread_setname_np(pthread_self(), "ledger");
 	while (take(f)) {
 		int64_t now_us = clock_mono_us(f->clock);
 		bool works = f->batch || keeper_is_untidy(f->keeper);

@@ -408,6 +408,7 @@ void *writer_run(void *arg)
 {
 	struct store *s = arg;
 
+	pthread_setname_np(pthread_self(), "store");
 	owner_take(&s->owner);
 	for (;;) {
 		int64_t now_us = clock_mono_us(s->clock), due;

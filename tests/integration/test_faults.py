@@ -3,12 +3,15 @@
 """A fault stays where it is, is noticed, and passes: silent links, dead slaves, vanished ports, full disks, stops and
 reloads."""
 
+import contextlib
+import ctypes
 import errno
 import json
 import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -161,6 +164,54 @@ def sigterm_without_a_link_ends_in_time_and_keeps_everything():
         return site.check()
 
 
+def broker_that_stands_still_is_not_called_alive():
+    """systemd would start weir anew; here nobody does, and the thread comes back."""
+    with Site() as site, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(site.dir / "systemd"))
+        systemd.settimeout(30)
+        site.build(field=False, wrap=["env", f"NOTIFY_SOCKET={site.dir}/systemd", "WATCHDOG_USEC=4000000"])
+        said = lambda: systemd.recv(4096).decode()  # noqa: E731
+        wait(lambda: said() == "WATCHDOG=1", 30, "it is alive")
+        with stopped(thread(site.gateway.pid, "broker")):
+            wait(lambda: "broker=stuck" in site.gateway.text(), 30, "it is seen")
+            systemd.setblocking(False)
+            while True:  # what was said before it was seen
+                try:
+                    said()
+                except BlockingIOError:
+                    break
+            site.status()  # main turns all the while
+            try:
+                raise Failed(f"systemd was told {said()}")
+            except BlockingIOError:
+                pass
+            systemd.settimeout(30)
+        wait(lambda: said() == "WATCHDOG=1", 30, "it is alive again")
+
+
+def thread(pid, name):
+    found = [int(task.name) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
+             if (task / "comm").read_text().strip() == name]
+    if len(found) != 1:
+        raise Failed(f"threads called {name}: {found}")
+    return found[0]
+
+
+@contextlib.contextmanager
+def stopped(task):
+    """One thread of another process, held by ptrace(2)."""
+    seize, interrupt, detach = 0x4206, 0x4207, 17
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(seize, task, None, None) < 0:
+        raise Skipped(f"no ptrace here: {os.strerror(ctypes.get_errno())}")
+    libc.ptrace(interrupt, task, None, None)
+    os.waitpid(task, 0x40000000)  # __WALL: threads are waited for, too
+    try:
+        yield
+    finally:
+        libc.ptrace(detach, task, None, None)
+
+
 def sighup_changes_what_changed_and_nothing_else():
     with Site() as site:
         site.build()
@@ -278,5 +329,5 @@ if __name__ == "__main__":
                   dead_slave_does_not_slow_its_neighbour, replies_gone_wrong_never_become_values,
                   vanished_port_is_bad_and_comes_back, sigterm_drains_and_says_goodbye,
                   sigterm_without_a_link_ends_in_time_and_keeps_everything,
-                  sighup_changes_what_changed_and_nothing_else, sighup_leaves_the_store_where_it_is,
+                  broker_that_stands_still_is_not_called_alive, sighup_changes_what_changed_and_nothing_else, sighup_leaves_the_store_where_it_is,
                   full_disk_is_not_even_noticed_by_a_preallocated_queue, full_disk_acknowledges_nothing_and_recovers]))
