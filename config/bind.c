@@ -134,13 +134,13 @@ static bool bind_texts(struct binder *b, const struct key *key, const struct key
 }
 
 /* Names go into logs, topics of the gateway and file names. */
-static bool check_name(struct binder *b, const struct key_table *table, const struct key_node *n)
+static bool check_name(struct binder *b, const struct key_node *n)
 {
 	enum { LONGEST_NAME = 200 };
 
 	if (strlen(n->key) > LONGEST_NAME)
 		return fault(b, n, "the name is longer than %d bytes; shorten it", LONGEST_NAME);
-	return stray_check_name(b->report, b->root, table, n);
+	return true;
 }
 
 /* The children of a list or a map, one struct each. */
@@ -148,13 +148,19 @@ static bool bind_items(struct binder *b, const struct key *key, const struct key
 {
 	char *items = get(b, (n->count + 1) * key->table->size);
 	bool fine = items != NULL;
+	const struct key_node *stray;
+	ptrdiff_t astray = -1; /* the last of those that were told as a whole to be in the wrong place */
 
 	*list = (struct key_list){items, items ? n->count : 0};
 	for (const struct key_node *c = n->first; items && c; c = c->next) {
 		void *item = items + c->index * key->table->size;
 
 		*(struct key_head *)item = (struct key_head){c->key, node_mark(c), c, true};
-		fine &= (!c->key || check_name(b, key->table, c)) && bind_table(b, key->table, c, item);
+		if ((ptrdiff_t)c->index <= astray)
+			continue;
+		stray = c->key ? stray_name(b->report, b->root, key->table, c) : NULL;
+		astray = stray ? (ptrdiff_t)stray->index : astray;
+		fine &= !stray && (!c->key || check_name(b, c)) && bind_table(b, key->table, c, item);
 	}
 	return fine && check_count(b, key, n, n->count);
 }
@@ -333,7 +339,7 @@ static bool missing(struct binder *b, const struct key_table *table, const struc
 {
 	char list[200] = "", where[256];
 
-	if (stray_stands_for(table, n, key))
+	if (stray_stand_in(table, n, key))
 		return false;
 	if (key->type == KEY_ENUM)
 		scalar_choices(list, sizeof(list), key);
@@ -358,6 +364,14 @@ static bool bind_value(
 	return false;
 }
 
+/* `lins:` was told. What it holds is read as what was meant: who refers to it would be told for nothing otherwise. */
+static const struct key_node *misspelled(const struct key_table *table, const struct key_node *n, const struct key *key)
+{
+	const struct key_node *c = stray_stand_in(table, n, key);
+
+	return c && (c->kind == NODE_MAP || c->kind == NODE_LIST) ? c : NULL;
+}
+
 /* sure: the keys that applies() looks at were fine, so that its answer can be told the user. */
 static bool bind_key(struct binder *b, const struct key_table *table, const struct key *key, const struct key_node *n,
 	void *item, bool sure)
@@ -366,6 +380,8 @@ static bool bind_key(struct binder *b, const struct key_table *table, const stru
 	bool applies = !key->applies || !sure || b->broken || key->applies(item);
 	void *member = (char *)item + key->offset;
 
+	if (!value && (key->type == KEY_MAP || key->type == KEY_LIST))
+		value = misspelled(table, n, key);
 	if (value && !value->bad && applies)
 		return bind_value(b, key, value, n, member);
 	if (!bind_default(b, key, n, member))
@@ -380,7 +396,7 @@ static bool bind_key(struct binder *b, const struct key_table *table, const stru
 static bool bind_keys(struct binder *b, const struct key_table *table, const struct key_node *n, void *item)
 {
 	bool fine = stray_check_keys(b->report, b->root, table, n);
-	bool sure = true;
+	bool sure = fine; /* what is misspelled may be what others depend on */
 
 	for (size_t i = 0; i < table->count; i++) {
 		if (!table->keys[i].applies)

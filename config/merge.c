@@ -106,9 +106,30 @@ static void sift(struct key_node *map)
 	}
 }
 
+/* Of two that are told, the first goes on with what is in both: what refers to it would be told for nothing otherwise. */
+static void take_in(struct key_node *first, struct key_node *twin)
+{
+	enum { LONGEST = 1000 }; /* looking each up among the others is quadratic */
+	struct key_node *next;
+
+	if (twin->kind != NODE_MAP || twin->count > LONGEST || first->count > LONGEST)
+		return;
+	if (node_is_null(first)) {
+		become(first, twin);
+		return;
+	}
+	for (struct key_node *c = first->kind == NODE_MAP ? twin->first : NULL; c; c = next) {
+		next = c->next;
+		if (node_find(first, c->key))
+			continue;
+		c->next = NULL;
+		node_append(first, c);
+	}
+}
+
 int merge_twins(struct key_node *map, struct arena *a, struct key_report *r)
 {
-	const struct key_node *first;
+	struct key_node *first;
 	bool wrong = false;
 	struct index ix;
 
@@ -116,7 +137,7 @@ int merge_twins(struct key_node *map, struct arena *a, struct key_report *r)
 		return 0;
 	if (index_map(&ix, map, a) < 0)
 		return -ENOMEM;
-	first = ix.sorted[0];
+	first = (struct key_node *)ix.sorted[0];
 	for (size_t i = 1; i < ix.count; i++) {
 		struct key_node *n = (struct key_node *)ix.sorted[i];
 
@@ -126,6 +147,7 @@ int merge_twins(struct key_node *map, struct arena *a, struct key_report *r)
 		}
 		report_at(r, REPORT_FAULT, n, "this key is given twice, first in line %d; keep one of them",
 			first->key_mark.line);
+		take_in(first, n);
 		n->absent = true;
 		wrong = true;
 	}

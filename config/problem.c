@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "config/problem.h"
 
+#include "config/columns.h"
+
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,9 +32,9 @@ static const struct sentence sentences[] = {
 		"the map begins"},
 	{"did not find expected '-' indicator", NULL, false,
 		"this is not an entry of the list; begin every entry with `- ` in the same column", "the list begins"},
-	{"did not find expected ',' or ']'", NULL, false, "a `,` or the closing `]` is missing before this",
+	{"did not find expected ',' or ']'", NULL, false, "a `,` or the closing `]` is missing before this; add it",
 		"the list begins"},
-	{"did not find expected ',' or '}'", NULL, false, "a `,` or the closing `}` is missing before this",
+	{"did not find expected ',' or '}'", NULL, false, "a `,` or the closing `}` is missing before this; add it",
 		"the map begins"},
 	{"did not find expected <document start>", NULL, false,
 		"the document ends before this; begin every key of the file in the first column", NULL},
@@ -59,7 +61,8 @@ static const struct sentence sentences[] = {
 		"a tab stands where the line is indented; use spaces", NULL},
 	{"found a tab character that violates indentation", NULL, false,
 		"a tab stands where the line is indented; use spaces", NULL},
-	{"found unexpected ':'", NULL, false, "put the value with the `:` in quotes", NULL},
+	{"found unexpected ':'", NULL, false,
+		"put the value with the `:` in quotes, or a space behind the `:`; `key: value`", NULL},
 	{"found undefined tag handle", NULL, true, "a value that begins with `!` must stand in quotes", NULL},
 	{"found unknown directive name", NULL, false, "a line that begins with `%` is a directive; remove it", NULL},
 	{"found incompatible YAML document", NULL, false, "only YAML 1.1 and 1.2 are read; remove the %YAML line",
@@ -199,24 +202,105 @@ static bool line_before(const char *text, size_t len, struct problem_place at, s
 	return *end > *first;
 }
 
-/* `line bus` above `unit: 1`, in the same column, is read as one value; `pump:#north` above its keys is, too. */
-static bool torn_from_above(
-	char *out, size_t cap, const char *text, size_t len, struct problem_place at, struct problem_place *from)
+/* The key at a line's first character, behind the `- ` of lists: letters, digits, `_` and `-`. */
+static size_t past_key(const char *text, size_t first, size_t end)
 {
-	size_t first, end, here = problem_offset(text, len, (struct problem_place){at.line, 1});
-	const char *hash, *colon;
+	while (first < end && (isalnum((unsigned char)text[first]) || text[first] == '_' || text[first] == '-'))
+		first++;
+	return first;
+}
 
-	if (!line_before(text, len, at, &first, &end))
+static bool is_plain(const char *text, size_t first, size_t end)
+{
+	return end > first && !strchr("\"'{[&*!|>%@`#?", text[first]);
+}
+
+/* A line that was to be `key: value` and is read as text instead, with the lines below. Which character is missing. */
+static bool lacks_colon(char *out, size_t cap, const char *text, size_t first, size_t end, struct mend *how)
+{
+	size_t key = past_key(text, first, end), at = past_blanks(text, end, key);
+
+	if (key == first || key - first > 40)
 		return false;
-	*from = problem_place(text, first);
-	colon = memchr(text + first, ':', end - first);
-	hash = colon && colon + 1 < text + end && colon[1] == '#' ? colon : NULL;
-	if (hash)
-		snprintf(out, cap, "a space is missing before the `#`; without it there is no comment");
-	else if (!colon && past_blanks(text, len, here) - here + 1 == (size_t)from->column)
+	if (at < end && text[at] == '=') {
+		*how = (struct mend){.at = key, .cut = past_blanks(text, end, at + 1) - key, .with = ": "};
+		snprintf(out, cap, "a `=` stands where a colon belongs; write `%.*s: ...`", (int)(key - first),
+			text + first);
+	} else if (key < end && text[key] == ':' && key + 1 < end) {
+		*how = (struct mend){.at = key + 1, .with = " "};
+		snprintf(out, cap, "a space is missing after the colon; write `%.*s: ...`", (int)(key - first),
+			text + first);
+	} else if (key == end || at > key) {
+		*how = (struct mend){.at = key, .with = ":"};
 		snprintf(out, cap, "this line is not `key: value`; a colon and a space are missing");
-	else
+	} else {
 		return false;
+	}
+	return true;
+}
+
+static size_t past_dashes(const char *text, size_t first, size_t end)
+{
+	while (first + 1 < end && text[first] == '-' && text[first + 1] == ' ')
+		first = past_blanks(text, end, first + 1);
+	return first;
+}
+
+/* `line bus` above `unit: 1` is read as one value with it; `pump:#north` above its keys is, too. */
+static bool torn_from_above(
+	char *out, size_t cap, const char *text, size_t len, struct problem_place *at, struct mend *how)
+{
+	size_t first, end;
+	const char *colon;
+	bool torn;
+
+	if (!line_before(text, len, *at, &first, &end))
+		return false;
+	first = past_dashes(text, first, end);
+	colon = memchr(text + first, ':', end - first);
+	torn = colon && colon + 1 < text + end && colon[1] == '#';
+	if (torn) {
+		snprintf(out, cap, "a space is missing before the `#`; without it there is no comment");
+		*how = (struct mend){.at = (size_t)(colon + 1 - text), .with = " "};
+	} else if (!colon || (colon + 1 < text + end && colon[1] != ' ')) {
+		torn = is_plain(text, first, end) && lacks_colon(out, cap, text, first, end, how);
+	}
+	if (torn)
+		*at = problem_place(text, first);
+	return torn;
+}
+
+static bool torn_here(char *out, size_t cap, const char *text, size_t len, struct problem_place at, struct mend *how)
+{
+	size_t first = problem_offset(text, len, at), end = first;
+
+	while (end < len && text[end] != '\n' && text[end] != '\r')
+		end++;
+	return lacks_space(out, cap, text, len, at) ||
+	       (is_plain(text, first, end) && lacks_colon(out, cap, text, first, end, how));
+}
+
+/* The first character of a line. */
+static struct problem_place begin_of(const char *text, size_t len, int line)
+{
+	size_t i = problem_offset(text, len, (struct problem_place){line, 1});
+
+	return problem_place(text, past_blanks(text, len, i));
+}
+
+/* `flow {input: 1}`, `flow:{input: 1}`: the colon that is complained of is one of those within. */
+static bool braces_without_colon(
+	char *out, size_t cap, const char *text, size_t len, struct problem_place *at, struct mend *how)
+{
+	struct problem_place begin = begin_of(text, len, at->line);
+	size_t first = problem_offset(text, len, begin), here = problem_offset(text, len, *at), i;
+
+	i = past_key(text, first, here);
+	while (i < here && strchr(" :=", text[i]))
+		i++;
+	if (i == here || (text[i] != '{' && text[i] != '[') || !torn_here(out, cap, text, len, begin, how))
+		return false;
+	*at = begin;
 	return true;
 }
 
@@ -239,20 +323,61 @@ static bool closed_below(
 	return from->line < at.line;
 }
 
-struct problem_place problem_explain(char *out, size_t cap, const struct problem *p, const char *text, size_t len)
+/* Lines in columns that do not go together: the one to blame, which need not be the one that was read last. */
+static bool out_of_column(
+	char *out, size_t cap, const struct problem *p, const char *text, size_t len, struct mend *how)
+{
+	int line = p->at.line, to;
+	bool found = false, at_first = begin_of(text, len, line).column == p->at.column;
+
+	if (same("mapping values are not allowed in this context", p->what))
+		found = columns_of_value(how, text, len, line);
+	else if (at_first && same("did not find expected key", p->what) &&
+		 same("while parsing a block mapping", p->context))
+		found = columns_of_key(how, text, len, line, p->from.column);
+	else if (same("did not find expected '-' indicator", p->what))
+		found = columns_of_entry(how, text, len, line, p->from.column);
+	else if (same("did not find expected <document start>", p->what))
+		found = columns_of_file(how, text, len, line);
+	if (!found)
+		return false;
+	to = how->by < 0 ? -how->by : how->by;
+	snprintf(out, cap, "this line does not go with those around it; begin it %d column%s further to the %s", to,
+		to == 1 ? "" : "s", how->by < 0 ? "left" : "right");
+	return true;
+}
+
+/* What the text around it tells better than the problem itself. */
+static bool explained_by_text(char *out, size_t cap, const struct problem *p, const char *text, size_t len,
+	struct mend *how, struct problem_place *at)
+{
+	*at = p->at;
+	if (same("found character that cannot start any token", p->what) && starts_token(out, cap, text, len, p->at))
+		return true;
+	if (same("mapping values are not allowed in this context", p->what) &&
+		(torn_from_above(out, cap, text, len, at, how) || braces_without_colon(out, cap, text, len, at, how)))
+		return true;
+	if (same("did not find expected key", p->what) && closed_below(out, cap, text, len, p->at, at))
+		return true;
+	if (same("could not find expected ':'", p->what) && torn_here(out, cap, text, len, p->from, how)) {
+		*at = p->from;
+		return true;
+	}
+	if (!out_of_column(out, cap, p, text, len, how))
+		return false;
+	*at = begin_of(text, len, how->first);
+	return true;
+}
+
+struct problem_place problem_explain(
+	char *out, size_t cap, const struct problem *p, const char *text, size_t len, struct mend *how)
 {
 	const struct sentence *s = look_up(p);
-	struct problem_place from;
+	struct problem_place at;
 
-	if (same("found character that cannot start any token", p->what) && starts_token(out, cap, text, len, p->at))
-		return p->at;
-	if (same("could not find expected ':'", p->what) && lacks_space(out, cap, text, len, p->from))
-		return p->from;
-	if (same("mapping values are not allowed in this context", p->what) &&
-		torn_from_above(out, cap, text, len, p->at, &from))
-		return from;
-	if (same("did not find expected key", p->what) && closed_below(out, cap, text, len, p->at, &from))
-		return from;
+	*how = (struct mend){0};
+	if (explained_by_text(out, cap, p, text, len, how, &at))
+		return at;
 	if (!s) {
 		snprintf(out, cap, "is not YAML: %s; check quotes, brackets and indentation here",
 			p->what ? p->what : "unreadable");

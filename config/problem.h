@@ -6,7 +6,7 @@
 #ifndef CONFIG_PROBLEM_H
 #define CONFIG_PROBLEM_H
 
-#include <stddef.h>
+#include "config/mend.h"
 
 struct problem_place {
 	int line, column; /* 1-based */
@@ -18,8 +18,10 @@ struct problem {
 	struct problem_place from;  /* where that began which it could not finish */
 };
 
-/* Writes the sentence into out and returns the place that it speaks of. text is the whole file. */
-struct problem_place problem_explain(char *out, size_t cap, const struct problem *p, const char *text, size_t len);
+/* Writes the sentence into out and returns the place that it speaks of. text is the whole file. how: what puts it right,
+ * where that is known. */
+struct problem_place problem_explain(
+	char *out, size_t cap, const struct problem *p, const char *text, size_t len, struct mend *how);
 
 /* The byte at a place of libyaml's, which counts characters; len when it is past the end. */
 size_t problem_offset(const char *text, size_t len, struct problem_place at);

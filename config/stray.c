@@ -114,18 +114,35 @@ static bool cut_by_comma(const struct key_node *before, const struct key_node *n
 	       before->text[strspn(before->text, "-+0123456789")] == '\0';
 }
 
-/* `{driver:sim}` is one key without a value. */
-static bool glued(const struct key_table *table, const struct key_node *n)
+/* The key of table that a text begins with, before something that was to be a colon: `driver:sim`, `driver = sim`,
+ * `driver sim` in braces are one key without a value. */
+static const struct key *glued(const struct key_table *table, const struct key_node *n)
 {
-	size_t len = strcspn(n->key, ":");
+	size_t len = strcspn(n->key, ": =");
 	char name[64];
 
-	if (n->key[len] != ':' || !node_is_null(n) || len >= sizeof(name))
-		return false;
+	if (n->key[len] == '\0' || !node_is_null(n) || len >= sizeof(name))
+		return NULL;
 	memcpy(name, n->key, len);
 	name[len] = '\0';
-	return find_key(table, name) != NULL;
+	return find_key(table, name);
 }
+
+static const char *missing_in(const char *glued)
+{
+	size_t len = strcspn(glued, ": =");
+
+	if (glued[len] == ':')
+		return "a space is missing after the colon";
+	return glued[len + strspn(glued + len, " ")] == '=' ? "a `=` stands where a colon belongs"
+							    : "a colon is missing behind the key";
+}
+
+/* What was told of a key, and is so for those behind it. */
+struct astray {
+	const struct key *below;
+	const struct key_table *owner;
+};
 
 /* A map with keys of an entry of one of table's maps: `temp: {holding: 1}` beside `points:` and not below it. */
 static const struct key *child_of(const struct key_table *table, const struct key_node *n)
@@ -140,7 +157,7 @@ static const struct key *child_of(const struct key_table *table, const struct ke
 	return NULL;
 }
 
-static bool unknown_key(struct key_report *r, const struct key_table *root, const struct key_table *table,
+static struct astray unknown_key(struct key_report *r, const struct key_table *root, const struct key_table *table,
 	const struct key_node *before, const struct key_node *n)
 {
 	struct suggestion s = suggest_for(n->key);
@@ -163,8 +180,7 @@ static bool unknown_key(struct key_report *r, const struct key_table *root, cons
 		report_add(r, REPORT_FAULT, n->key_mark, where,
 			"a comma separates keys here; write the number as %s.%s", before->text, n->key);
 	else if (glued(table, n))
-		report_add(
-			r, REPORT_FAULT, n->key_mark, where, "a space is missing after the colon; write `key: value`");
+		report_add(r, REPORT_FAULT, n->key_mark, where, "%s; write `key: value`", missing_in(n->key));
 	else if (instead)
 		report_add(r, REPORT_FAULT, n->key_mark, where, "%s has no such key; write %s", a, instead);
 	else if (s.best && (s.distance <= 1 || !owner))
@@ -172,16 +188,27 @@ static bool unknown_key(struct key_report *r, const struct key_table *root, cons
 	else if (owner)
 		report_add(r, REPORT_FAULT, n->key_mark, where, "%s has no such key; it belongs to %s", a,
 			article(b, sizeof(b), owner->name));
+	else if (node_is_null(n) && !n->quoted)
+		report_add(r, REPORT_FAULT, n->key_mark, where,
+			"%s has no such key; if it is the name of something else, begin it further to the left", a);
 	else
 		report_add(r, REPORT_FAULT, n->key_mark, where, "%s has no such key; it knows %s", a,
 			list_keys(keys, sizeof(keys), table));
-	return false;
+	return (struct astray){below, below || instead || (s.best && s.distance <= 1) ? NULL : owner};
+}
+
+static bool goes_with(const struct astray *told, const struct key_table *table, const struct key_node *n)
+{
+	if (told->below)
+		return child_of(table, n) == told->below;
+	return told->owner && find_key(told->owner, n->key);
 }
 
 bool stray_check_keys(
 	struct key_report *r, const struct key_table *root, const struct key_table *table, const struct key_node *n)
 {
 	const struct key_node *before = NULL;
+	struct astray told = {0};
 	bool fine = true;
 
 	for (const struct key_node *c = n->first; c; before = c, c = c->next) {
@@ -192,13 +219,13 @@ bool stray_check_keys(
 			return false;
 		if (is_secret(c->key))
 			inline_secret(r, table, c);
-		else
-			unknown_key(r, root, table, before, c);
+		else if (!goes_with(&told, table, c))
+			told = unknown_key(r, root, table, before, c);
 	}
 	return fine;
 }
 
-bool stray_stands_for(const struct key_table *table, const struct key_node *n, const struct key *key)
+const struct key_node *stray_stand_in(const struct key_table *table, const struct key_node *n, const struct key *key)
 {
 	for (const struct key_node *c = n->first; c; c = c->next) {
 		struct suggestion s = suggest_for(c->key);
@@ -207,32 +234,78 @@ bool stray_stands_for(const struct key_table *table, const struct key_node *n, c
 			continue;
 		for (size_t i = 0; i < table->count; i++)
 			suggest_try(&s, table->keys[i].name);
-		if (s.best == key->name)
-			return true;
+		if (s.best == key->name || glued(table, c) == key)
+			return c;
 	}
-	return false;
+	return NULL;
 }
 
 /* --- names and maps ------------------------------------------------------------------------------------------ */
 
-bool stray_check_name(
+/* A part of the whole that slid below another: `devices:` among the lines. Its own entries, where they did not slide with
+ * it, follow it in the same column. */
+static bool is_part(const struct key_table *root, const struct key_table *table, const struct key_node *n)
+{
+	const struct key *part = root != table ? find_key(root, n->key) : NULL;
+
+	if (!part || (!part->table && part->type != KEY_TREE))
+		return false;
+	if (node_is_null(n))
+		return true;
+	return n->kind == NODE_MAP && part->table &&
+	       (part->type == KEY_MAP ||
+		       (n->first && find_key(part->table, n->first->key) && !find_key(table, n->first->key)));
+}
+
+static bool is_key_value(const struct key_table *table, const struct key_node *n)
+{
+	const struct key *key = find_key(table, n->key);
+
+	if (!key || node_is_null(n))
+		return key && key->table;
+	if (n->kind == NODE_MAP)
+		return key->type == KEY_MAP && n->first->kind == NODE_MAP && n->first->first &&
+		       find_key(key->table, n->first->first->key) && !find_key(table, n->first->first->key);
+	return n->kind == NODE_LIST || !key->table;
+}
+
+/* n, and all keys of table behind it: the whole of an entry that stands beside its name. */
+static const struct key_node *past_keys(const struct key_table *table, const struct key_node *n)
+{
+	const struct key_node *last = n;
+
+	for (const struct key_node *c = n->next; c && find_key(table, c->key); c = c->next)
+		last = c;
+	return last;
+}
+
+const struct key_node *stray_name(
 	struct key_report *r, const struct key_table *root, const struct key_table *table, const struct key_node *n)
 {
+	const struct key_node *name = n, *last;
 	char where[256], a[64];
-	const struct key *key = find_key(table, n->key), *part = find_key(root, n->key);
 
-	if (part && part->type == KEY_MAP && root != table && n->kind == NODE_MAP) {
-		report_add(r, REPORT_FAULT, n->key_mark, node_path(where, sizeof(where), n),
-			"is a part of the %s, not the name of %s; begin it in the first column", root->name,
-			article(a, sizeof(a), table->name));
-		return false;
-	}
-	if (!key || key->table || n->kind != NODE_SCALAR || node_is_null(n))
-		return true;
 	article(a, sizeof(a), table->name);
-	report_add(r, REPORT_FAULT, n->key_mark, node_path(where, sizeof(where), n),
-		"is a key of %s, not the name of one; indent it below the name", a);
-	return false;
+	if (is_part(root, table, n)) {
+		report_add(r, REPORT_FAULT, n->key_mark, node_path(where, sizeof(where), n),
+			"is a part of the %s, not the name of %s; begin it in the first column", root->name, a);
+		return node_is_null(n) ? n->parent->last : n;
+	}
+	if (node_is_null(n) && n->next && is_key_value(table, n->next))
+		n = n->next; /* the name that they belong below */
+	if (!is_key_value(table, n))
+		return NULL;
+	last = past_keys(table, n);
+	node_path(where, sizeof(where), n);
+	if (name == n)
+		report_add(r, REPORT_FAULT, n->key_mark, where,
+			"is a key of %s, not the name of one; indent it below the name%s", a,
+			last == n ? "" : ", with the keys behind it");
+	else
+		report_add(r, REPORT_FAULT, n->key_mark, where,
+			"is a key of %s, not the name of one; indent it below `%.40s:`%s", a, name->key,
+			last == n ? "" : ", with the keys behind it");
+	return last;
 }
 
 /* `baud:9600` */

@@ -158,12 +158,23 @@ static void advise_unused(struct templates *t)
 	}
 }
 
+/* The map of templates, under a misspelled name too: the name is told when the keys are looked at. */
+static const struct key_node *templates_of(const struct key_node *root)
+{
+	const struct key_node *found = node_find(root, "templates");
+
+	for (const struct key_node *c = root->first; c && !found; c = c->next)
+		if (c->kind == NODE_MAP && suggest_distance(c->key, "templates", 1) <= 1)
+			found = c;
+	return found;
+}
+
 int template_apply(struct key_node *root, const char *section, const char *path, struct arena *a, struct key_report *r)
 {
 	struct templates t = {.arena = a,
 		.report = r,
 		.dir = load_beside(a, path, "templates"),
-		.inlined = node_find(root, "templates"),
+		.inlined = templates_of(root),
 		.budget = TEMPLATE_MAX_NODES};
 	struct key_node *entries = (struct key_node *)node_find(root, section);
 	int worst = 0;

@@ -8,6 +8,7 @@
 #include "config/yaml.h"
 
 #include "config/encoding.h"
+#include "config/lookalike.h"
 #include "config/mend.h"
 #include "config/merge.h"
 #include "config/problem.h"
@@ -34,7 +35,8 @@ struct anchor {
 /* A mistake of syntax. */
 struct tear {
 	struct problem_place at;
-	int line; /* to take out */
+	int line; /* to take out where nothing better is known */
+	struct mend how;
 	char text[320];
 };
 
@@ -206,35 +208,14 @@ static void check_tag(struct reader *rd, const yaml_char_t *tag, yaml_mark_t at)
 
 /* --- events -------------------------------------------------------------------------------------------------- */
 
-/* Characters that look like quotes or spaces to people and are letters to YAML: from documents and web pages. */
-static const struct look_alike {
-	const char *bytes, *what;
-	bool anywhere; /* else only where the text begins or ends */
-} look_alikes[] = {
-	{"\xe2\x80\x9c", "typographic quotes; write \" or '", false},
-	{"\xe2\x80\x9d", "typographic quotes; write \" or '", false},
-	{"\xe2\x80\x9e", "typographic quotes; write \" or '", false},
-	{"\xe2\x80\x98", "typographic quotes; write \" or '", false},
-	{"\xe2\x80\x99", "typographic quotes; write \" or '", false},
-	{"\xc2\xa0", "a no-break space; write a plain one, or quote the text if it belongs to it", true},
-	{"\xe2\x80\x8b", "a space of no width; remove it, or quote the text if it belongs to it", true},
-	{"\xef\xbb\xbf", "a byte order mark; remove it", true},
-};
-
 static void check_look_alikes(struct reader *rd, struct key_node *n)
 {
-	for (size_t i = 0; i < KEY_COUNT(look_alikes) && !n->quoted; i++) {
-		const struct look_alike *l = &look_alikes[i];
-		size_t len = strlen(l->bytes);
-		bool there = strncmp(n->text, l->bytes, len) == 0 || (l->anywhere && strstr(n->text, l->bytes)) ||
-			     (n->len >= len && strcmp(n->text + n->len - len, l->bytes) == 0);
+	const char *what = n->quoted ? NULL : lookalike_in(n->text, n->len);
 
-		if (!there)
-			continue;
-		wrong(rd, n->mark, "the text has %s", l->what);
-		n->bad = true;
+	if (!what)
 		return;
-	}
+	wrong(rd, n->mark, "the text has %s", what);
+	n->bad = true;
 }
 
 static void on_scalar(struct reader *rd, const yaml_event_t *e)
@@ -426,7 +407,7 @@ static void on_syntax(struct reader *rd)
 		problem.at = problem_place(rd->text, p->problem_offset < rd->len ? p->problem_offset : rd->len);
 	if (!p->context)
 		problem.from = problem.at;
-	t->at = problem_explain(t->text, sizeof(t->text), &problem, rd->text, rd->len);
+	t->at = problem_explain(t->text, sizeof(t->text), &problem, rd->text, rd->len, &t->how);
 	t->line = in_flow ? problem.from.line : t->at.line;
 	rd->tear_count++;
 	rd->torn = rd->broken = true;
@@ -503,28 +484,59 @@ static int read_once(struct reader *rd)
 }
 
 /* Whoever indents by tabs does it in many lines: told once. */
-static bool mend_all_tabs(char *text, size_t len, struct tear *t)
+static bool mend_all_tabs(struct reader *rd, struct tear *t)
 {
-	size_t at = problem_offset(text, len, t->at), said = strlen(t->text);
-	int more;
+	size_t at = problem_offset(rd->text, rd->len, t->at), said = strlen(t->text), room;
+	int more = mend_count_tabs(rd->text, rd->len, &room) - 1;
+	char *fresh;
 
-	if (at == len || text[at] != '\t')
+	if (at == rd->len || rd->text[at] != '\t' || more < 0 || room > YAML_MAX_AGAIN)
 		return false;
-	more = mend_tabs(text, len) - 1;
+	fresh = arena_alloc(rd->arena, room);
+	if (!fresh)
+		return false;
 	if (more > 0)
 		snprintf(
 			t->text + said, sizeof(t->text) - said, " (and in %d more line%s)", more, more == 1 ? "" : "s");
-	return more >= 0;
+	rd->len = mend_tabs(fresh, rd->text, rd->len);
+	rd->text = fresh;
+	return true;
+}
+
+/* What was mended and tore again was meant otherwise. */
+static bool is_again(const struct reader *rd, const struct tear *t)
+{
+	for (const struct tear *before = rd->tears; before < t; before++)
+		if (before->at.line == t->at.line && mend_room(&before->how, 0) > 0)
+			return true;
+	return false;
+}
+
+/* As it was meant. False: that is not known. */
+static bool mend_as_meant(struct reader *rd, const struct tear *t)
+{
+	size_t room = mend_room(&t->how, rd->len);
+	char *fresh = room > 0 && room <= YAML_MAX_AGAIN && !is_again(rd, t) ? arena_alloc(rd->arena, room) : NULL;
+
+	if (!fresh)
+		return false;
+	rd->len = mend_apply(fresh, &t->how, rd->text, rd->len);
+	rd->text = fresh;
+	return true;
 }
 
 /* The text without what the last tear spoils. */
 static bool mend(struct reader *rd)
 {
 	struct tear *t = &rd->tears[rd->tear_count - 1];
-	char *copy =
-		rd->tear_count < YAML_MAX_TEARS && rd->len * rd->tear_count <= YAML_MAX_AGAIN ? own_text(rd) : NULL;
+	char *copy;
 
-	if (!copy || (!mend_all_tabs(copy, rd->len, t) && !mend_line(copy, rd->len, t->line)))
+	if (rd->tear_count == YAML_MAX_TEARS || rd->len * rd->tear_count > YAML_MAX_AGAIN)
+		return false;
+	if (mend_as_meant(rd, t) || mend_all_tabs(rd, t))
+		return true;
+	copy = own_text(rd);
+	if (!copy || !mend_line(copy, rd->len, t->line))
 		return false;
 	rd->text = copy;
 	return true;
@@ -542,8 +554,9 @@ static int read_all(struct reader *rd)
 	for (size_t i = 0; i < rd->tear_count; i++) {
 		const struct tear *t = &rd->tears[i];
 
-		report_add(rd->report, REPORT_FAULT, (struct key_mark){rd->file, t->at.line, t->at.column}, "", "%s",
-			t->text);
+		if (!is_again(rd, t))
+			report_add(rd->report, REPORT_FAULT, (struct key_mark){rd->file, t->at.line, t->at.column}, "",
+				"%s", t->text);
 	}
 	return r;
 }

@@ -102,7 +102,7 @@ static const struct {
 	{"a: *b\n", "t.yaml:1:4: a: no &b comes before this; a value that begins with `*` must stand in quotes\n",
 		YAML_WRONG},
 	{"a: &a [*a]\n", "t.yaml:1:8: a: *a stands inside of &a itself; write the value out\n", YAML_WRONG},
-	{"a: [b\n", "t.yaml:2:1: a `,` or the closing `]` is missing before this (the list begins in line 1)\n",
+	{"a: [b\n", "t.yaml:2:1: a `,` or the closing `]` is missing before this; add it (the list begins in line 1)\n",
 		YAML_BROKEN},
 	{"a:\n\tb: 1\n", "t.yaml:2:1: a tab stands where the line is indented; use spaces\n", YAML_BROKEN},
 	{"a: \"x\\0y\"\n", "t.yaml:1:4: a: the text holds a NUL (`\\0`); remove it\n", YAML_WRONG},
@@ -134,8 +134,8 @@ static void mistakes_behind_one_of_syntax_are_told_too(void **state)
 	n = bench_tree(&b, YAML_BROKEN, "a: 1\na: 2\nb = 3\nc: [1\nd: \"x\ne: 5\ne: 6\n");
 	assert_string_equal(bench_said(&b),
 		"t.yaml:2:4: a: this key is given twice, first in line 1; keep one of them\n"
-		"t.yaml:3:1: this line is not `key: value`; a colon and a space are missing\n"
-		"t.yaml:5:2: a `,` or the closing `]` is missing before this (the list begins in line 4)\n"
+		"t.yaml:3:1: a `=` stands where a colon belongs; write `b: ...`\n"
+		"t.yaml:5:2: a `,` or the closing `]` is missing before this; add it (the list begins in line 4)\n"
 		"t.yaml:5:4: the quote that opens here is never closed; add the closing quote\n"
 		"t.yaml:7:4: e: this key is given twice, first in line 6; keep one of them\n");
 	assert_string_equal(node_find(n, "e")->text, "5");
