@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -230,6 +231,20 @@ void conn_close_for(struct conn *c, uint8_t reason, uint8_t type, uint32_t total
 	close_for(c, reason, true, type, total);
 }
 
+/* What a socket has not been asked for the kernel frees when it is closed, megabytes of a hoarder in one go. Pieces of it are
+ * thrown away first, and nothing more is taken in meanwhile. true: there is more. */
+static bool throws_away(struct conn *c)
+{
+	enum { MUCH = 256 * 1024 };
+	int unread = 0, least = 1;
+
+	if (ioctl(c->fd, FIONREAD, &unread) < 0 || unread < MUCH ||
+		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)) < 0)
+		return false;
+	loop_unwatch(c->broker->loop, &c->watch);
+	return recv(c->fd, NULL, MUCH, MSG_DONTWAIT | MSG_TRUNC) > 0; /* copied nowhere: tcp(7) */
+}
+
 static void conn_free(struct conn *c)
 {
 	struct broker *b = c->broker;
@@ -300,6 +315,8 @@ void conn_turn_end(struct conn *c)
 	c->doomed = false;
 	if (c->state == CONN_NEW || c->state == CONN_LIVE)
 		conn_close(c, c->doom, true); /* dooms it again when there is nothing to wait for */
+	else if (throws_away(c))
+		conn_doom(c, RC_OK);
 	else
 		conn_free(c);
 }

@@ -29,7 +29,8 @@ struct replay;
 enum conn_state { CONN_NEW, CONN_LIVE, CONN_LINGER, CONN_CLOSED, CONN_STATES };
 
 enum {
-	CONN_INPUT = 128 * 1024,   /* the broker's buffer: what one connection gets read per turn */
+	/* The broker's buffer: what one connection gets read at once. What is left of it fits a chunk of the stock. */
+	CONN_INPUT = 64 * 1024 - 64,
 	CONN_FLUSH_AT = 64 * 1024, /* output is tried at once beyond this */
 	CONN_HIGH = 256 * 1024,    /* not taken by the socket: live messages go to the queue, publishers wait */
 	CONN_LOW = 64 * 1024,

@@ -2,6 +2,7 @@
 #include "broker/input.h"
 
 #include "base/log.h"
+#include "broker/area.h"
 #include "broker/core.h"
 #include "broker/dispatch.h"
 #include "broker/refusal.h"
@@ -162,31 +163,33 @@ static ssize_t receive(struct conn *c, void *to, size_t len)
 	return c->transport ? c->transport->ops->read(c->transport, to, len) : recv(c->fd, to, len, MSG_DONTWAIT);
 }
 
-/* A packet larger than the broker's buffer collects in a chunk of its own, which grows as the bytes come and not as
- * the header promises. */
+/* A large packet collects in a chunk of its own, which grows as the bytes come and not as the header promises: beyond
+ * those of the stock it is mapped, and of what is mapped only what was read into is there. */
 static ssize_t read_own(struct conn *c)
 {
-	enum { OWN_READ = CONN_INPUT / 2 }; /* into pages that the kernel has to give first */
+	enum { OWN_READ = 32 * 1024 }; /* into pages that the kernel may have to give first */
 	struct chunk *in = c->in;
+	size_t most = turn_bytes(c), end, room;
 	struct frame f = {0};
-	size_t end, room;
 	ssize_t n;
 
 	decode_frame(in->bytes, in->len, c->version == MQTT_5, &f);
 	end = f.total > in->len ? f.total : UINT32_MAX; /* nothing is read behind it that would have to move */
 	if (in->len == in->cap) {
+		size_t larger = in->cap < AREA_MAPPED / 2 ? AREA_MAPPED : (size_t)in->cap * 2;
 		int r;
 
 		in = take(c);
-		r = stock_grow(&c->broker->stock, &in, end < (size_t)in->cap * 2 ? end : (size_t)in->cap * 2);
+		r = stock_grow(&c->broker->stock, &in, end < larger ? end : larger);
 		keep(c, in);
 		if (r < 0 || !c->in) {
 			errno = r < 0 ? ENOMEM : EAGAIN; /* what is doomed is closed by the turn */
 			return -1;
 		}
 	}
+	most = most < OWN_READ ? most : OWN_READ;
 	room = (end < in->cap ? end : in->cap) - in->len;
-	n = receive(c, in->bytes + in->len, room < OWN_READ ? room : OWN_READ);
+	n = receive(c, in->bytes + in->len, room < most ? room : most);
 	if (n > 0) {
 		in->len += (uint32_t)n;
 		consume_chunk(c, take(c));
@@ -199,7 +202,8 @@ static ssize_t read_shared(struct conn *c)
 	struct broker *b = c->broker;
 	size_t have = c->in ? c->in->len : 0, used;
 	uint32_t now = (uint32_t)broker_now_ms(b), since = c->in ? c->in->sent : now;
-	ssize_t n = receive(c, b->input + have, CONN_INPUT - have);
+	size_t most = turn_bytes(c), room = CONN_INPUT - have;
+	ssize_t n = receive(c, b->input + have, most < room ? most : room);
 
 	if (n <= 0)
 		return n;
@@ -246,7 +250,7 @@ size_t input_read(struct conn *c)
 	ssize_t n;
 
 	turn_serves(c->broker);
-	n = c->in && c->in->len > CONN_INPUT / 2 ? read_own(c) : read_shared(c);
+	n = c->in && c->in->len >= TURN_LARGE ? read_own(c) : read_shared(c);
 
 	if (n > 0) {
 		c->broker->stats.bytes_in += (uint64_t)n;

@@ -61,7 +61,9 @@ static struct chunk *take_large(struct stock *s, size_t size)
 static struct chunk *make(uint32_t class, size_t size)
 {
 	size_t total = class < STOCK_CLASSES ? class_bytes[class] : size + sizeof(struct chunk);
-	struct chunk *c = total > UINT32_MAX ? NULL : class < STOCK_CLASSES ? malloc(total) : area_new(total);
+	struct chunk *c = total > UINT32_MAX      ? NULL
+			  : class < STOCK_CLASSES ? malloc(total)
+						  : area_resize(NULL, 0, total);
 
 	if (!c)
 		return NULL;
@@ -101,7 +103,8 @@ struct chunk *stock_get(struct stock *s, size_t size)
 	return c;
 }
 
-/* One that is no longer of a class grows where it is, or its pages move: nothing is copied. */
+/* One that is no longer of a class grows where it is, or its pages move: nothing is copied, which takes a millisecond for
+ * megabytes. */
 static struct chunk *grow_loose(struct stock *s, struct chunk *c, size_t size)
 {
 	struct chunk *larger = size + sizeof(*c) <= UINT32_MAX ? area_resize(c, total_of(c), size + sizeof(*c)) : NULL;
@@ -126,7 +129,7 @@ int stock_grow(struct stock *s, struct chunk **c, size_t size)
 {
 	struct chunk *old = *c, *larger;
 
-	if (old->class == STOCK_CLASSES && !has_large(s, size)) {
+	if (old->class == STOCK_CLASSES && (old->len > STOCK_PIECE || !has_large(s, size))) {
 		larger = grow_loose(s, old, size);
 	} else {
 		larger = stock_get(s, size);

@@ -26,13 +26,19 @@ static int make_room(struct pieces *p)
 	return 0;
 }
 
+/* Of a large one only what was read into is there, but for what the stock had (STOCK_LARGE). */
+static uint32_t weight(const struct chunk *in)
+{
+	return in->class == STOCK_CLASSES ? in->len : in->cap;
+}
+
 int pieces_add(struct pieces *p, struct conn *c)
 {
 	if (make_room(p) < 0)
 		return -ENOMEM;
 	c->in->place = p->count;
-	p->all[p->count++] = (struct piece){c, c->in->cap, c->in->sent};
-	p->bytes += c->in->cap;
+	p->all[p->count++] = (struct piece){c, weight(c->in), c->in->sent};
+	p->bytes += weight(c->in);
 	return 0;
 }
 
@@ -42,7 +48,7 @@ void pieces_drop(struct pieces *p, struct conn *c)
 	struct piece *last = &p->all[--p->count];
 	uint32_t place = c->in->place;
 
-	p->bytes -= c->in->cap;
+	p->bytes -= p->all[place].bytes;
 	last->conn->in->place = place;
 	p->all[place] = *last;
 }
@@ -50,7 +56,7 @@ void pieces_drop(struct pieces *p, struct conn *c)
 /* What a piece costs: room, and for how long it is kept from others. */
 static uint64_t burden(const struct piece *one, uint32_t now_ms)
 {
-	return (uint64_t)one->cap * ((uint64_t)(now_ms - one->since_ms) + 1);
+	return (uint64_t)one->bytes * ((uint64_t)(now_ms - one->since_ms) + 1);
 }
 
 struct conn *pieces_heaviest(const struct pieces *p, uint32_t now_ms)

@@ -16,7 +16,7 @@ struct conn;
 
 struct piece {
 	struct conn *conn;
-	uint32_t cap, since_ms; /* the clock's low bits */
+	uint32_t bytes, since_ms; /* the clock's low bits */
 };
 
 struct pieces {

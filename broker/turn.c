@@ -137,11 +137,20 @@ void turn_serves(struct broker *b)
 	b->turn.began = b->turn.work;
 }
 
+size_t turn_bytes(struct conn *c)
+{
+	size_t most = (size_t)TURN_LARGE / TURN_QUANTUM * quantum(&c->broker->turn);
+
+	return c->greedy > 0 ? CONN_INPUT : most > TURN_SMALL ? most : TURN_SMALL;
+}
+
 void turn_read(struct conn *c, size_t n)
 {
-	const struct turn *t = &c->broker->turn;
+	struct turn *t = &c->broker->turn;
 
-	if (n >= TURN_LARGE || (!t->filling && t->work - t->began > TURN_QUANTUM))
+	t->work += (uint32_t)(n / TURN_BYTES);
+	if (n >= TURN_LARGE || (c->in && c->in->len >= TURN_LARGE) ||
+		(!t->filling && t->work - t->began > TURN_QUANTUM))
 		c->greedy = TURN_PATIENCE;
 	else if (n < TURN_SMALL && c->greedy > 0)
 		c->greedy--;
@@ -286,10 +295,12 @@ static void flush_now(struct turn *t)
 	struct conn *c;
 
 	while ((c = take(t, TURN_NOW)) != NULL) {
-		if (c->doomed && (t->lists[TURN_GONE].first || !turn_has_time(of(t), TURN_LEAVERS)))
+		if (c->doomed && (t->lists[TURN_GONE].first || !turn_has_time(of(t), TURN_LEAVERS))) {
+			loop_unwatch(of(t)->loop, &c->watch); /* what it sends meanwhile wakes nobody */
 			link_dirty(c, TURN_GONE);
-		else
+		} else {
 			conn_turn_end(c);
+		}
 	}
 }
 

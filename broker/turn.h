@@ -44,7 +44,8 @@ enum {
 	TURN_CHEAP = 4,          /* packets that cost as much as one delivery */
 	TURN_QUANTUM = 256,      /* deliveries, after which a connection is greedy; half as many */
 	TURN_QUANTUM_LEAST = 4,  /* with each slice that went to polite ones already */
-	TURN_LARGE = 65536,      /* bytes read at once: it is greedy, too */
+	TURN_LARGE = 16384,      /* bytes read at once, or of a packet that came in part: it is greedy, too */
+	TURN_BYTES = 512,        /* read cost as much as one delivery */
 	TURN_SMALL = 4096,       /* less, */
 	TURN_PATIENCE = 15,      /* and that so many times, and it is polite again */
 	TURN_FILL_WORK = 262144, /* deliveries before the outputs are written; */
@@ -84,6 +85,7 @@ struct turn {
 void turn_start(struct broker *b);
 
 void turn_serves(struct broker *b);       /* a connection is about to be read */
+size_t turn_bytes(struct conn *c);        /* so much of it may be read */
 void turn_read(struct conn *c, size_t n); /* it sent so much */
 /* Is c to wait with this packet? true: it is held, and goes on by itself. */
 bool turn_holds(struct conn *c);

@@ -81,7 +81,8 @@ static void who_is_given_up_leaves_its_room_at_once(void **state)
 	c = conn_of(&r, "large0");
 	memcpy(p, head, sizeof(head));
 	assert_int_equal(write(fd, p, sizeof(p)), sizeof(p));
-	assert_int_equal(input_read(c), sizeof(p));
+	for (size_t n = 0; n < sizeof(p) && !c->doomed;)
+		n += input_read(c);
 	assert_true(c->doomed);
 	assert_int_equal(r.broker->pieces.bytes, 0);
 	assert_true(rig_closed(&r, fd));

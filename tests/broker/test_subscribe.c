@@ -92,15 +92,16 @@ static void retained_messages_do_not_pile_up_for_a_client_that_asks_for_them_and
 	rig_stop(&r);
 }
 
-enum { MANY = 3000, EACH = 2 + 6 + 1, MANY_BYTES = 4 + 2 + MANY * EACH, SUBACK_BYTES = 3 + 2 + MANY };
+/* As many as come with one read from a polite client, also with half a quantum. */
+enum { MANY = 900, EACH = 2 + 6 + 1, MANY_BYTES = 3 + 2 + MANY * EACH, SUBACK_BYTES = 3 + 2 + MANY };
 
 static size_t put_filters(uint8_t *p)
 {
-	size_t len = MANY_BYTES - 4;
+	size_t len = MANY_BYTES - 3;
 
-	memcpy(p, (uint8_t[]){0x82, (uint8_t)(len | 0x80), (uint8_t)(len >> 7 | 0x80), (uint8_t)(len >> 14), 0, 9}, 6);
+	memcpy(p, (uint8_t[]){0x82, (uint8_t)(len | 0x80), (uint8_t)(len >> 7), 0, 9}, 5);
 	for (int i = 0; i < MANY; i++) {
-		uint8_t *at = p + 6 + i * EACH;
+		uint8_t *at = p + 5 + i * EACH;
 		char text[8];
 
 		snprintf(text, sizeof(text), "f/%04d", i);
@@ -184,7 +185,7 @@ static void packets_under_way_are_bounded_together(void **state)
 	b = rig_connect(&r, 4, "b", true);
 	assert_int_equal(send(a, p, put_filters(p), MSG_NOSIGNAL), MANY_BYTES);
 	assert_int_equal(send(b, p, MANY_BYTES, MSG_NOSIGNAL), MANY_BYTES);
-	turns(&r, 1);
+	turns(&r, 2); /* in the first, which is long already, less is read of the second */
 	assert_int_equal(r.broker->stats.refused, 1);
 	turns(&r, 300);
 	assert_int_equal(r.broker->listed_bytes, 0);

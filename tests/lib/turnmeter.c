@@ -186,8 +186,8 @@ ssize_t recv(int fd, void *bytes, size_t len, int flags)
 
 	now.reads++;
 	now.read_bytes += n > 0 ? (uint64_t)n : 0;
-	called(CALL_READ); /* what led here came after the one before */
-	if (n > 0)
+	called(CALL_READ);  /* what led here came after the one before */
+	if (n > 0 && bytes) /* else thrown away */
 		last_byte = *(const uint8_t *)bytes;
 	return n;
 }
