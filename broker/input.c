@@ -125,6 +125,16 @@ static size_t consume(struct conn *c, uint8_t *bytes, size_t len)
 	return at;
 }
 
+/* Room for the whole packet, where much of it is there: it would have to move. */
+static size_t room_for(const struct conn *c, const uint8_t *bytes, size_t len)
+{
+	struct frame f = {0};
+
+	if (len >= TURN_LARGE)
+		decode_frame(bytes, len, c->version == MQTT_5, &f);
+	return f.total > len && f.total <= AREA_MAPPED ? f.total : len;
+}
+
 /* since: when the first byte of it came, as the clock's low bits. An input chunk keeps that in `sent`. */
 static void keep_rest(struct conn *c, const uint8_t *bytes, size_t len, uint32_t since)
 {
@@ -134,7 +144,7 @@ static void keep_rest(struct conn *c, const uint8_t *bytes, size_t len, uint32_t
 		return;
 	if (len == 0)
 		return;
-	in = stock_get(&c->broker->stock, len);
+	in = stock_get(&c->broker->stock, room_for(c, bytes, len));
 	if (!in) {
 		conn_doom(c, RC_UNSPECIFIED);
 		return;
