@@ -166,7 +166,7 @@ int64_t device_timeout_us(const struct device *d, int64_t max_us, const struct p
 	/* One that was never heard may be slower than its neighbours. */
 	if (d->state == DEVICE_UNKNOWN)
 		wait_us *= d->pace.measured ? 2 : 4;
-	return least(wait_us, max_us);
+	return least(wait_us > idle_us ? wait_us : idle_us, max_us);
 }
 
 const char *device_state_name(enum device_state s)

@@ -57,8 +57,8 @@ bool device_wants_probe(const struct device *d, int64_t now_us);
 
 /* How long to wait for the begin of its reply once the request has left: what it is known to need, or else what the
  * others on the line do; less when it was silent before and somebody else wants the line; never more than max_us, the
- * configured limit. All of that after a reply that came too late, and in some probes that take nobody's time. idle_us:
- * for how long nobody else wants the line. */
+ * configured limit. More, up to that limit, as long as nobody else wants the line, which is idle_us; and all of it after a
+ * reply that came too late. A probe that takes nobody's time waits for all of it now and then. */
 int64_t device_timeout_us(const struct device *d, int64_t max_us, const struct pace *others, int64_t idle_us);
 /* What most probes wait, and second tries, when somebody else wants the line. */
 int64_t device_probe_us(const struct device *d, int64_t max_us, const struct pace *others);

@@ -44,16 +44,23 @@ void schedule_drop(struct schedule *s, size_t device)
 	s->count = at;
 }
 
-/* Now, or when the most urgent job is due, of those that could run all the time and are not the device's own: in overload
- * they are due since long, and now would be behind all of them. What could not run says nothing: it may be hours old. */
-static int64_t most_urgent_us(const struct schedule *s, size_t device, int64_t now_us)
+int64_t schedule_others_us(const struct schedule *s, size_t device)
 {
-	int64_t first_us = now_us;
+	int64_t first_us = INT64_MAX;
 
 	for (size_t i = 0; i < s->count; i++)
 		if (!s->jobs[i].held && s->jobs[i].device != device && s->jobs[i].due_us < first_us)
 			first_us = s->jobs[i].due_us;
 	return first_us;
+}
+
+/* Now, or when the most urgent job is due, of those that could run all the time and are not the device's own: in overload
+ * they are due since long, and now would be behind all of them. What could not run says nothing: it may be hours old. */
+static int64_t most_urgent_us(const struct schedule *s, size_t device, int64_t now_us)
+{
+	int64_t first_us = schedule_others_us(s, device);
+
+	return first_us < now_us ? first_us : now_us;
 }
 
 void schedule_now(struct schedule *s, size_t device, int64_t now_us)

@@ -56,6 +56,9 @@ void schedule_last(struct schedule *s, size_t device, int64_t now_us);
 typedef bool schedule_ready(void *ctx, size_t device);
 struct job *schedule_next(struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us);
 
+/* When the next job of another device is due, of those that were ready when last looked at; INT64_MAX: there is none. */
+int64_t schedule_others_us(const struct schedule *s, size_t device);
+
 /* How many jobs of ready devices are due, the most urgent included. */
 size_t schedule_late(const struct schedule *s, schedule_ready *ready, void *ctx, int64_t now_us);
 

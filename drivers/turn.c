@@ -208,8 +208,7 @@ static void run_job(struct line *l, struct job *j, bool alone)
 	line_count_device(l, j->device, COUNT_REQUESTS, 1);
 	note_interval(&l->devices[j->device], j, from_us);
 	l->late = schedule_begin(j, from_us);
-	if (alone)
-		l->job_due_us = INT64_MAX; /* nobody waits for this device */
+	l->job_due_us = schedule_others_us(&l->schedule, j->device);
 	l->again = false;
 	o = l->ops->run(l->driver, j, &reason);
 	l->late = false;

@@ -145,10 +145,29 @@ static void timeout_follows_the_pace_of_the_device(void **state)
 	device_step(&d, DEVICE_ANSWERED, 0, 0);
 	assert_in_range(device_timeout_us(&d, max_us, &others, 0), 15 * MS, 30 * MS);
 	device_step(&d, DEVICE_SILENT, 0, 0);
-	assert_in_range(device_timeout_us(&d, max_us, &others, max_us), 15 * MS, 30 * MS);
 	assert_in_range(device_timeout_us(&d, max_us, &others, 0), 8 * MS, 15 * MS);
 	device_step(&d, DEVICE_LATE, 0, 0);
 	assert_int_equal(device_timeout_us(&d, max_us, &others, 0), max_us);
+}
+
+/* A lost reply costs its device a second; waiting costs nobody anything. */
+static void reply_is_waited_for_until_another_device_is_due(void **state)
+{
+	struct device d = fresh();
+	struct pace others = {0};
+	int64_t max_us = 500 * MS;
+
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		pace_learn(&others, 5 * MS);
+		pace_learn(&d.pace, 5 * MS);
+	}
+	device_step(&d, DEVICE_ANSWERED, 0, 0);
+	assert_in_range(device_timeout_us(&d, max_us, &others, -100 * MS), 15 * MS, 30 * MS);
+	assert_int_equal(device_timeout_us(&d, max_us, &others, 200 * MS), 200 * MS);
+	assert_int_equal(device_timeout_us(&d, max_us, &others, INT64_MAX), max_us);
+	device_step(&d, DEVICE_SILENT, 0, 0);
+	assert_int_equal(device_timeout_us(&d, max_us, &others, 200 * MS), 200 * MS);
 }
 
 static void slow_reply_is_waited_for_from_then_on(void **state)
@@ -232,6 +251,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_lead_from_state_to_state),
 		cmocka_unit_test(unforeseen_event_is_counted_and_survived),
+		cmocka_unit_test(reply_is_waited_for_until_another_device_is_due),
 		cmocka_unit_test(silence_holds_the_device_until_a_late_reply_has_passed),
 		cmocka_unit_test(probes_grow_rarer_up_to_the_limit),
 		cmocka_unit_test(probes_grow_no_rarer_than_their_cost_asks_for),

@@ -144,6 +144,8 @@ static void job_of_a_device_that_is_not_ready_waits(void **state)
 	schedule_now(&s, SIZE_MAX, 5);
 	assert_int_equal(schedule_next(&s, not_this_one, &out, 100 * MS)->what, 1);
 	assert_int_equal(schedule_late(&s, not_this_one, &out, 100 * MS), 1);
+	assert_int_equal(schedule_others_us(&s, 0), 5);
+	assert_int_equal(schedule_others_us(&s, 1), INT64_MAX);
 	out = 1;
 	assert_int_equal(schedule_next(&s, not_this_one, &out, 100 * MS)->what, 0);
 	schedule_fini(&s);
