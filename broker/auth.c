@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A password goes: known already? else a job: wait for the address's delay, then to the hashing thread, then back, and
+/* A password goes: known already? else a job: wait for the address's delay, then to the worker, then back, and
  * the CONNECT is handled once more with the verdict in the connection. */
 #include "broker/auth.h"
 
 #include "base/log.h"
+#include "base/worker.h"
 #include "broker/core.h"
 #include "broker/door.h"
 #include "broker/hold.h"
@@ -11,25 +12,21 @@
 #include "broker/tls.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-enum verdict { VERDICT_NONE, VERDICT_GOOD, VERDICT_BAD };
-enum letter_kind { LETTER_JOB, LETTER_END };
+enum verdict { VERDICT_NONE, VERDICT_GOOD, VERDICT_BAD, VERDICT_LOST };
 
 struct job {
-	struct loop_timer delay;
+	struct loop_timer delay; /* then the worker's */
+	struct worker_job work;
 	struct auth *auth;
 	struct job *next, **pprev;
 	struct conn *waiter; /* one or none: gone meanwhile */
 	struct users *users;
 	const struct user *user; /* NULL: not in the file */
 	uint32_t address;        /* its place in the table */
-	bool good;               /* the hashing thread's answer */
+	bool good;               /* the worker's answer */
 	uint8_t proof[CRYPTO_SHA256];
 	size_t len;
 	uint8_t password[];
@@ -47,50 +44,22 @@ struct auth {
 	struct users *users;
 	struct job *jobs;
 	unsigned job_count;
-	struct mailbox in, out; /* to the hashing thread, and back; each holds AUTH_JOBS and the end */
-	struct loop_watch answers;
-	pthread_t thread;
-	bool started;
-	atomic_bool ending;
-	uint8_t key[32]; /* of the proofs */
+	struct worker *worker; /* NULL: not started */
+	uint8_t key[32];       /* of the proofs */
 	uint8_t known[AUTH_KNOWN][CRYPTO_SHA256];
 	struct address addresses[AUTH_ADDRESSES];
 };
 
-/* --- the hashing thread ------------------------------------------------------------------------------------- */
+/* --- the worker's thread ------------------------------------------------------------------------------------ */
 
-static void hash_one(struct auth *a, struct letter l)
+static void look_at(struct worker_job *work)
 {
-	struct job *j = l.ptr;
+	struct job *j = (struct job *)(void *)((char *)work - offsetof(struct job, work));
 
-	if (atomic_load(&a->ending))
-		return;
 	if (j->user)
 		j->good = users_verify(j->user, j->password, j->len);
 	else
 		users_refuse(j->users, j->password, j->len);
-	if (mailbox_post(&a->out, l) != 0)
-		log_error("broker: the answer for a password had no room");
-}
-
-/* Behind everything else on a machine that has little to spare. */
-static void *hash_passwords(void *arg)
-{
-	struct auth *a = arg;
-	struct pollfd p = {.fd = mailbox_fd(&a->in), .events = POLLIN};
-	struct letter l;
-
-	pthread_setname_np(pthread_self(), "passwords");
-	if (setpriority(PRIO_PROCESS, (id_t)gettid(), 5) < 0)
-		log_debug("broker: passwords are checked at full priority: %s", strerror(errno));
-	while (!atomic_load(&a->ending)) {
-		if (poll(&p, 1, -1) < 0 && errno != EINTR)
-			abort(); /* a descriptor of our own */
-		while (mailbox_take(&a->in, &l, 1) == 1)
-			if (l.kind == LETTER_JOB)
-				hash_one(a, l);
-	}
-	return NULL;
 }
 
 /* --- jobs --------------------------------------------------------------------------------------------------- */
@@ -133,46 +102,61 @@ static bool is_known(const struct auth *a, const uint8_t *proof)
 	return crypto_equal(a->known[(proof[0] | proof[1] << 8) % AUTH_KNOWN], proof, CRYPTO_SHA256);
 }
 
-static void answered(struct auth *a, struct job *j)
+static void decide(struct auth *a, struct job *j, enum verdict verdict)
 {
-	struct address *from = &a->addresses[j->address];
-	struct conn *c = j->waiter;
-
-	if (j->good) {
-		remember(a, j->proof);
-		from->failures /= 2;
-	} else {
-		failed(a, from);
-	}
-	if (c) {
-		c->verdict = j->good ? VERDICT_GOOD : VERDICT_BAD;
+	if (j->waiter) {
+		j->waiter->verdict = verdict & 3u;
 		hold_release(a->broker, &j->waiter);
 	}
 	job_free(j);
 }
 
-static void answers_ready(struct loop_watch *w, uint32_t events)
+static void answered(struct worker_job *work)
 {
-	struct auth *a = (struct auth *)(void *)((char *)w - offsetof(struct auth, answers));
-	struct letter l;
+	struct job *j = (struct job *)(void *)((char *)work - offsetof(struct job, work));
+	struct auth *a = j->auth;
+	struct address *from = &a->addresses[j->address];
 
-	(void)events;
-	while (mailbox_take(&a->out, &l, 1) == 1)
-		answered(a, l.ptr);
+	if (j->good) {
+		remember(a, j->proof);
+		from->failures /= 2;
+	} else if (work->ran) {
+		failed(a, from);
+	}
+	decide(a, j, j->good ? VERDICT_GOOD : VERDICT_BAD);
 }
 
 static void delay_over(struct loop_timer *t)
 {
 	struct job *j = (struct job *)(void *)((char *)t - offsetof(struct job, delay));
 
-	if (!j->waiter) { /* it did not wait */
+	if (worker_post(j->auth->worker, &j->work) != 0)
+		decide(j->auth, j, VERDICT_LOST);
+}
+
+/* NULL: it has none. */
+static struct job *job_of(const struct conn *c)
+{
+	struct job *j = c->held && c->broker->auth ? c->broker->auth->jobs : NULL;
+
+	while (j && j->waiter != c)
+		j = j->next;
+	return j;
+}
+
+bool auth_is_at(const struct conn *c)
+{
+	return job_of(c);
+}
+
+void auth_forget(const struct conn *c)
+{
+	struct job *j = job_of(c);
+
+	if (j && j->delay.armed)
 		job_free(j);
-		return;
-	}
-	if (mailbox_post(&j->auth->in, (struct letter){.kind = LETTER_JOB, .ptr = j}) != 0) {
-		j->good = false; /* cannot be: it holds all jobs */
-		answered(j->auth, j);
-	}
+	else if (j)
+		worker_cancel(&j->work);
 }
 
 /* The same password of the same user as of this file, and nobody else's, has this proof. */
@@ -189,30 +173,21 @@ static int prove(struct auth *a, uint8_t out[CRYPTO_SHA256], const struct connec
 	return r;
 }
 
-/* Failures count for all ports of an address, and for all addresses of an IPv6 network, of which anybody has many. */
-static uint32_t address_of(const struct conn *c)
-{
-	uint64_t seed = c->broker->sessions.seed;
-	char text[PEER_ADDRESS_MAX];
-	uint32_t key = census_key_of_text(seed, peer_address(c, text, sizeof(text)));
-
-	return key != 0 ? key : levels_hash(seed, text, strlen(text));
-}
-
 static int start_job(struct auth *a, struct users *users, struct conn *c, const struct connect *m, const struct user *u,
 	const uint8_t *proof)
 {
-	uint32_t hash = address_of(c), place = hash % AUTH_ADDRESSES;
+	uint32_t hash = peer_key(c), place = hash % AUTH_ADDRESSES;
 	struct address *from = &a->addresses[place];
 	int64_t now_ms = broker_now_ms(a->broker);
 	struct job *j;
 
-	if (!a->started || a->job_count >= AUTH_JOBS || from->jobs >= AUTH_JOBS_EACH)
+	if (!a->worker || a->job_count >= AUTH_JOBS || from->jobs >= AUTH_JOBS_EACH)
 		return RC_BUSY;
 	j = calloc(1, sizeof(*j) + m->password.len);
 	if (!j)
 		return RC_UNAVAILABLE;
 	*j = (struct job){.delay.run = delay_over,
+		.work = {.run = look_at, .done = answered},
 		.auth = a,
 		.users = users_ref(users),
 		.user = u,
@@ -252,6 +227,8 @@ static int check_password(struct auth *a, struct users *users, struct conn *c, c
 		return 0;
 	if (verdict == VERDICT_BAD)
 		return RC_BAD_LOGIN;
+	if (verdict == VERDICT_LOST)
+		return RC_UNAVAILABLE;
 	if (u && prove(a, proof, m, u) < 0)
 		return RC_UNAVAILABLE;
 	if (u && is_known(a, proof))
@@ -274,6 +251,13 @@ static int name_user(char user[PEER_USER_MAX], struct span name)
 	return 0;
 }
 
+static bool is_revoked(const struct conn *c)
+{
+	const struct door *now = door_now(c->door);
+
+	return now && tls_revokes(now->tls, c->transport);
+}
+
 int auth_check(struct conn *c, const struct connect *m, char user[PEER_USER_MAX])
 {
 	struct auth *a = c->broker->auth;
@@ -283,6 +267,8 @@ int auth_check(struct conn *c, const struct connect *m, char user[PEER_USER_MAX]
 
 	user[0] = '\0';
 	c->by_password = false;
+	if (c->door && c->door->heir && is_revoked(c)) /* its hand-shake began before a reload, on the terms of then */
+		return RC_NOT_AUTHORIZED;
 	if (peer_user(c, user, PEER_USER_MAX))
 		return 0;
 	if (!m->has_user || (!users && anonymous))
@@ -297,13 +283,6 @@ int auth_check(struct conn *c, const struct connect *m, char user[PEER_USER_MAX]
 }
 
 /* --- life --------------------------------------------------------------------------------------------------- */
-
-static bool is_revoked(const struct conn *c)
-{
-	const struct door *now = door_now(c->door);
-
-	return now && tls_revokes(now->tls, c->transport);
-}
 
 /* Who is gone from the file, has another password now or a certificate that was revoked since is not let stay on the old
  * one. */
@@ -325,21 +304,12 @@ static int start(struct auth *a)
 {
 	int r = crypto_random(a->key, sizeof(a->key));
 
-	if (r == 0)
-		r = mailbox_init(&a->in, AUTH_JOBS + 1);
-	if (r == 0)
-		r = mailbox_init(&a->out, AUTH_JOBS + 1);
-	if (r == 0)
-		r = loop_watch(a->broker->loop, &a->answers, mailbox_fd(&a->out), EPOLLIN);
-	if (r == 0)
-		r = -pthread_create(&a->thread, NULL, hash_passwords, a);
-	a->started = r == 0;
-	return r;
+	return r == 0 ? worker_new(&a->worker, a->broker->loop, "passwords", AUTH_JOBS) : r;
 }
 
 void auth_set_users_take(struct auth *a, struct users *users, bool listeners)
 {
-	int r = (users || listeners) && !a->started ? start(a) : 0;
+	int r = (users || listeners) && !a->worker ? start(a) : 0;
 
 	show_out(a, users);
 	users_unref(a->users);
@@ -355,7 +325,6 @@ int auth_new(struct auth **out, struct broker *b)
 	if (!a)
 		return -ENOMEM;
 	a->broker = b;
-	a->answers = (struct loop_watch){.fd = -1, .run = answers_ready};
 	*out = a;
 	return 0;
 }
@@ -364,16 +333,7 @@ void auth_free(struct auth *a)
 {
 	if (!a)
 		return;
-	atomic_store(&a->ending, true);
-	if (a->started && mailbox_post(&a->in, (struct letter){.kind = LETTER_END}) != 0)
-		log_debug("broker: the hashing thread has letters to wake up by");
-	if (a->started)
-		pthread_join(a->thread, NULL);
-	loop_unwatch(a->broker->loop, &a->answers);
-	while (a->jobs)
-		job_free(a->jobs);
-	mailbox_fini(&a->in);
-	mailbox_fini(&a->out);
+	worker_free(a->worker); /* which gives back the last jobs: those who waited are gone */
 	users_unref(a->users);
 	free(a);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* auth.h - who comes in, and under which name: by certificate, by the uid at a unix socket, by password, or without.
  *
- * Owner     broker thread. Passwords are hashed on a thread of its own, with a connection held meanwhile: its CONNECT
- *           is handled again when the answer is there.
+ * Owner     broker thread. Passwords are hashed by a worker, with a connection held meanwhile: its CONNECT is handled again
+ *           when the answer is there. What nobody waits for any more, and was not begun, is not hashed.
  * Bounds    AUTH_JOBS passwords waiting in all, AUTH_JOBS_EACH of one address: one more is refused as busy.
  *           AUTH_KNOWN good passwords are remembered (as a keyed hash, never as they are), AUTH_ADDRESSES addresses
  *           with failures.
@@ -39,5 +39,8 @@ void auth_set_users_take(struct auth *a, struct users *users, bool listeners);
 /* 0: let in, user is its name (empty: without one). AUTH_LATER: the connection is held now. Else the reason code. */
 enum { AUTH_LATER = 1 };
 int auth_check(struct conn *c, const struct connect *m, char user[PEER_USER_MAX]);
+
+bool auth_is_at(const struct conn *c);  /* its password waits, or is hashed */
+void auth_forget(const struct conn *c); /* it goes */
 
 #endif

@@ -213,7 +213,7 @@ static int open_parts(struct broker *b)
 	if (r == 0)
 		r = auth_new(&b->auth, b);
 	if (r == 0)
-		tls_budget_init(&b->handshakes, b->loop);
+		r = shakes_start(b);
 	return r;
 }
 
@@ -332,6 +332,7 @@ void broker_free(struct broker *b)
 	durable_fini(b);
 	exact_fini(b);
 	auth_free(b->auth);
+	shakes_stop(b);
 	acl_free(b->acl);
 	free(b->told);
 	census_fini(&b->addresses);

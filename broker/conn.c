@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "broker/acks.h"
 #include "broker/alias.h"
+#include "broker/auth.h"
 #include "broker/core.h"
 #include "broker/delivery.h"
 #include "broker/dispatch.h"
@@ -34,7 +35,8 @@ void conn_want_events(struct conn *c)
 {
 	bool more = c->blocked || (c->session && !c->doomed && delivery_waiting(c->session));
 	bool out = more || transport_stalled(c->transport);
-	uint32_t events = (c->reading ? EPOLLIN : 0u) | (out ? EPOLLOUT : 0u);
+	uint32_t in = c->reading ? EPOLLIN : c->state == CONN_NEW ? EPOLLRDHUP : 0u; /* see waits_in_vain() */
+	uint32_t events = in | (out ? EPOLLOUT : 0u);
 
 	if (c->watch.fd >= 0 && loop_rewatch(c->broker->loop, &c->watch, events) < 0)
 		conn_doom(c, RC_UNSPECIFIED);
@@ -160,6 +162,7 @@ static void detach(struct conn *c, bool will)
 	c->counted = false;
 	if (c->session)
 		session_disconnected(c->session, will);
+	auth_forget(c);
 	hold_leave(c);
 	hold_release(c->broker, &c->waiters);
 	replay_forget(c);
@@ -321,6 +324,28 @@ void conn_turn_end(struct conn *c)
 		conn_free(c);
 }
 
+/* A newcomer waits for its password or its hand-shake, and has hung up: is there nobody any more whom that would serve? Who
+ * only said that nothing will come after what it sent may still want all of that. */
+static bool waits_in_vain(const struct conn *c, uint32_t events)
+{
+	const struct transport *away = transport_away(c->transport);
+	bool gone = events & (EPOLLHUP | EPOLLERR);
+
+	if (c->state != CONN_NEW)
+		return false;
+	if (away)
+		return gone || !away->greeted;
+	return auth_is_at(c) && (gone || input_was_all(c));
+}
+
+static void hung_up(struct conn *c, uint32_t events)
+{
+	if (waits_in_vain(c, events))
+		conn_doom(c, RC_OK);
+	else /* what it sent first is still to be handled */
+		loop_unwatch(c->broker->loop, &c->watch);
+}
+
 static void ready(struct loop_watch *w, uint32_t events)
 {
 	struct conn *c = (struct conn *)((char *)w - offsetof(struct conn, watch));
@@ -339,8 +364,9 @@ static void ready(struct loop_watch *w, uint32_t events)
 	if (c->reading && (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || transport_stalled(c->transport))) {
 		if (!turn_waits(c))
 			input_read(c);
-	} else if (events & (EPOLLHUP | EPOLLERR)) /* held: what it sent first is still to be handled */
-		loop_unwatch(c->broker->loop, &c->watch);
+	} else if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) {
+		hung_up(c, events);
+	}
 }
 
 uint32_t conn_max_packet(const struct conn *c)
@@ -410,8 +436,8 @@ static struct conn *make(struct broker *b, int fd, struct door *door)
 
 	if (!c)
 		return NULL;
-	if (door_transport(door, &c->transport, fd, &b->handshakes) < 0 ||
-		loop_watch(b->loop, &c->watch, fd, EPOLLIN) < 0) {
+	c->fd = fd;
+	if (door_transport(door, c, &b->shakes.hands) < 0 || loop_watch(b->loop, &c->watch, fd, EPOLLIN) < 0) {
 		transport_free(c->transport);
 		free(c);
 		return NULL;
@@ -419,7 +445,6 @@ static struct conn *make(struct broker *b, int fd, struct door *door)
 	c->watch.run = ready;
 	c->timer.run = timer_ran;
 	c->broker = b;
-	c->fd = fd;
 	c->door = door_ref(door);
 	c->reading = true;
 	c->max_packet = UINT32_MAX;

@@ -27,9 +27,9 @@
 #include "broker/rights.h"
 #include "broker/route.h"
 #include "broker/session.h"
+#include "broker/shakes.h"
 #include "broker/share.h"
 #include "broker/subs.h"
-#include "broker/tls.h"
 #include "broker/turn.h"
 
 #include <stdatomic.h>
@@ -132,7 +132,7 @@ struct broker {
 	broker_notice_fn *notice; /* NULL: nobody asked */
 	void *notice_ctx;
 	struct auth *auth;
-	struct tls_budget handshakes;
+	struct shakes shakes;
 	struct acl *acl;       /* NULL: everybody may everything */
 	struct refusals *told; /* rights.c: what was logged of them */
 	struct stats stats;

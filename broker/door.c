@@ -2,6 +2,7 @@
 #include "broker/door.h"
 
 #include "broker/broker.h"
+#include "broker/conn.h"
 #include "broker/packet.h"
 #include "broker/proxy.h"
 #include "broker/tls.h"
@@ -189,22 +190,25 @@ void door_leave(struct door *d)
 		d->connections--;
 }
 
-int door_transport(const struct door *d, struct transport **out, int fd, struct tls_budget *budget)
+int door_transport(const struct door *d, struct conn *c, const struct tls_hands *hands)
 {
+	struct transport *top = NULL;
 	int r = 0;
 
-	*out = NULL;
 	if (d && d->proxy)
-		r = proxy_new(out, fd);
+		r = proxy_new(&top, c->fd);
 	if (r == 0 && d && d->tls)
-		r = tls_wrap(d->tls, out, fd, budget);
+		r = tls_wrap(d->tls, &top, c->fd, hands);
 	if (r == 0 && d && d->websocket)
-		r = ws_wrap(&d->ws, out, fd);
+		r = ws_wrap(&d->ws, &top, c->fd);
 	if (r < 0) {
-		transport_free(*out);
-		*out = NULL;
+		transport_free(top);
+		return r;
 	}
-	return r;
+	c->transport = top;
+	for (; top; top = top->below)
+		top->conn = c;
+	return 0;
 }
 
 bool door_takes(const struct door *d, uint8_t version)

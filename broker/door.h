@@ -17,7 +17,8 @@
 #include <stdint.h>
 
 struct tls;
-struct tls_budget;
+struct conn;
+struct tls_hands;
 struct users;
 
 struct door {
@@ -57,8 +58,8 @@ const struct door *door_now(const struct door *d); /* what it has been replaced 
 
 bool door_enter(struct door *d); /* one connection more; false: there are too many. NULL is a door without bounds */
 void door_leave(struct door *d);
-/* What its connections have between themselves and their socket; NULL in *out: nothing. */
-int door_transport(const struct door *d, struct transport **out, int fd, struct tls_budget *budget);
+/* What c has between itself and its socket; nothing: NULL. */
+int door_transport(const struct door *d, struct conn *c, const struct tls_hands *hands);
 bool door_takes(const struct door *d, uint8_t version);
 
 #endif

@@ -236,7 +236,6 @@ static void read_on(struct conn *c)
 
 	if (!t || t->pprev || !c->reading || !t->ops->pending(t))
 		return;
-	t->conn = c;
 	t->next = b->pending;
 	t->pprev = &b->pending;
 	if (t->next)
@@ -269,6 +268,8 @@ size_t input_read(struct conn *c)
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		refusal_tell_hand_shake(c);
 		conn_close(c, RC_OK, true);
+	} else if (transport_away(c->transport)) {
+		shakes_wait(c);
 	} else if (c->transport) { /* a hand-shake goes on: it may want to write */
 		read_on(c);
 		conn_want_events(c);
@@ -312,6 +313,16 @@ void input_sweep(struct broker *b)
 		b->stats.refused++;
 		conn_doom(c, RC_SPECIFIC);
 	}
+}
+
+bool input_was_all(const struct conn *c)
+{
+	struct frame f;
+	uint8_t byte;
+
+	return c->held && c->in && !c->transport &&
+	       decode_frame(c->in->bytes, c->in->len, c->version == MQTT_5, &f) == 0 && f.total == c->in->len &&
+	       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 /* After a hang-up it may not be watched any more. */

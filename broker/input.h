@@ -18,6 +18,8 @@ void input_sweep(struct broker *b);            /* now and then: gives up packets
  * is not: it has more, says true, and is to wait for the next time. */
 bool input_serve(struct conn *c, bool more);
 void input_resume(struct conn *c); /* no longer held: first what was kept */
-void input_drop(struct conn *c);   /* what was kept */
+/* Held with one packet, and plain: is that all it has sent, and will? */
+bool input_was_all(const struct conn *c);
+void input_drop(struct conn *c); /* what was kept */
 
 #endif

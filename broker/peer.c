@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/peer.h"
 
+#include "broker/core.h"
 #include "broker/door.h"
+#include "broker/levels.h"
 
 #include <arpa/inet.h>
 #include <pwd.h>
@@ -85,6 +87,15 @@ const char *peer_host(const struct conn *c, char *out, size_t cap)
 	if (colon)
 		*colon = '\0';
 	return out;
+}
+
+uint32_t peer_key(const struct conn *c)
+{
+	uint64_t seed = c->broker->sessions.seed;
+	char text[PEER_ADDRESS_MAX];
+	uint32_t key = census_key_of_text(seed, peer_address(c, text, sizeof(text)));
+
+	return key != 0 ? key : levels_hash(seed, text, strlen(text));
 }
 
 /* The name that the system has for the uid: a look into /etc/passwd, once per CONNECT at a unix socket. */

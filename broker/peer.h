@@ -16,6 +16,8 @@ enum { PEER_ADDRESS_MAX = 56, PEER_USER_MAX = 256 };
  * out. */
 const char *peer_address(const struct conn *c, char *out, size_t cap);
 const char *peer_host(const struct conn *c, char *out, size_t cap); /* the same without the port */
+/* What stands for its address, all its ports, and all addresses of an IPv6 network, of which anybody has many. */
+uint32_t peer_key(const struct conn *c);
 /* The user that the connection itself proves: by its certificate, or by the uid at a unix socket. false: none. */
 bool peer_user(const struct conn *c, char *out, size_t cap);
 

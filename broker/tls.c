@@ -2,6 +2,7 @@
 /* OpenSSL reads and writes through a BIO of ours, which goes to the layer below or to the socket. */
 #include "broker/tls.h"
 
+#include "broker/tls_shake.h"
 #include "broker/tls_terms.h"
 
 #include <errno.h>
@@ -23,38 +24,16 @@ struct tls {
 struct layer {
 	struct transport t;
 	struct tls *tls;
-	struct tls_budget *budget;
-	SSL *ssl;
-	const char *fault;            /* why the hand-shake failed; NULL: it did not, or nobody began one */
-	bool open, dead, full, heard; /* full: the last read stopped for want of room; heard: something came at all */
+	const struct tls_hands *hands;
+	struct tls_shake *shake; /* NULL: not begun, or over, and nothing is left of it */
+	SSL *ssl;                /* NULL: not open yet */
+	const char *fault;       /* why the hand-shake failed; NULL: it did not, or nobody began one */
+	bool dead, full, heard;  /* full: the last read stopped for want of room; heard: something came at all */
 };
 
 static struct layer *of(struct transport *t)
 {
 	return (struct layer *)(void *)t;
-}
-
-/* --- the hand-shakes of a turn ------------------------------------------------------------------------------ */
-
-static void refill(struct loop_task *task)
-{
-	struct tls_budget *b = (struct tls_budget *)(void *)((char *)task - offsetof(struct tls_budget, refill));
-
-	b->left = TLS_STEPS;
-}
-
-void tls_budget_init(struct tls_budget *b, struct loop *loop)
-{
-	*b = (struct tls_budget){.loop = loop, .left = TLS_STEPS, .refill.run = refill};
-}
-
-static bool spend(struct tls_budget *b)
-{
-	loop_later(b->loop, &b->refill);
-	if (b->left == 0)
-		return false;
-	b->left--;
-	return true;
 }
 
 /* --- the bytes below ---------------------------------------------------------------------------------------- */
@@ -78,13 +57,29 @@ static int bio_write(BIO *bio, const char *at, int len)
 	return (int)n;
 }
 
+static ssize_t receive_below(struct layer *l, void *to, size_t len)
+{
+	if (l->t.below)
+		return l->t.below->ops->read(l->t.below, to, len);
+	return recv(l->t.fd, to, len, MSG_DONTWAIT);
+}
+
+/* First what came together with the end of the hand-shake. */
+static ssize_t receive(struct layer *l, void *to, size_t len)
+{
+	size_t n = l->shake ? tls_shake_rest(l->shake, to, len) : 0;
+
+	if (n > 0)
+		return (ssize_t)n;
+	tls_shake_free(l->shake);
+	l->shake = NULL;
+	return receive_below(l, to, len);
+}
+
 static int bio_read(BIO *bio, char *to, int len)
 {
-	struct layer *l = BIO_get_data(bio);
-	ssize_t n = l->t.below ? l->t.below->ops->read(l->t.below, to, (size_t)len)
-			       : recv(l->t.fd, to, (size_t)len, MSG_DONTWAIT);
+	ssize_t n = receive(BIO_get_data(bio), to, (size_t)len);
 
-	l->heard |= n > 0;
 	BIO_clear_retry_flags(bio);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		BIO_set_retry_read(bio);
@@ -99,20 +94,106 @@ static long bio_ctrl(BIO *bio, int what, long number, void *at)
 	return what == BIO_CTRL_FLUSH;
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------ */
+/* --- the hand-shake ----------------------------------------------------------------------------------------- */
+
+static int fail(struct layer *l, const char *fault)
+{
+	l->fault = fault;
+	l->dead = true;
+	errno = EPROTO;
+	return -1;
+}
+
+static int come_again(void)
+{
+	errno = EAGAIN;
+	return -1;
+}
+
+static void back(void *whose)
+{
+	struct layer *l = whose;
+
+	l->t.away = false;
+	l->hands->back(l->t.conn);
+}
+
+/* What the last step wants to tell the peer. 0: it is told. */
+static int say(struct layer *l)
+{
+	const char *at;
+	size_t len;
+
+	l->t.stalled = false;
+	while ((len = tls_shake_says(l->shake, &at)) > 0) {
+		ssize_t n = send_below(l, at, len);
+
+		l->t.stalled = n < 0 && (errno == EAGAIN || errno == EINTR);
+		if (n < 0)
+			return -1;
+		l->t.greeted = true;
+		tls_shake_said(l->shake, (size_t)n);
+	}
+	return 0;
+}
+
+/* From now on the SSL reads and writes by itself. */
+static int open_up(struct layer *l)
+{
+	BIO *bio = BIO_new(l->tls->method);
+
+	if (!bio)
+		return fail(l, "no memory");
+	BIO_set_data(bio, l);
+	BIO_set_init(bio, 1);
+	l->ssl = tls_shake_take(l->shake);
+	SSL_set_bio(l->ssl, bio, bio);
+	return 1;
+}
 
 /* Who hangs up before a first byte, as a load balancer that looks whether somebody listens, has not begun one. */
-static const char *fault_of(const struct layer *l)
+static int hear(struct layer *l)
 {
-	unsigned long e = ERR_peek_last_error();
-	long verified = SSL_get_verify_result(l->ssl);
-	const char *why = verified != X509_V_OK ? X509_verify_cert_error_string(verified)
-			  : e != 0              ? ERR_reason_error_string(e)
-			  : l->heard            ? "the client hung up"
-						: NULL;
+	uint8_t *room = l->tls->room;
+	ssize_t n;
+	int r = 0;
 
-	return why || e == 0 ? why : "unknown";
+	l->t.away = !l->hands->has_room(l->t.conn);
+	if (l->t.away)
+		return come_again();
+	n = receive_below(l, room, ROOM);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -1;
+	if (n <= 0)
+		return fail(l, l->heard ? "the client hung up" : NULL);
+	l->heard = true;
+	if (!l->shake)
+		r = tls_shake_new(&l->shake, l->hands->worker, l->tls->ctx, back, l);
+	if (r == 0)
+		r = tls_shake_step(l->shake, room, (size_t)n);
+	if (r < 0)
+		return fail(l, "there is no memory, or no thread, for it");
+	l->t.away = true;
+	return come_again();
 }
+
+/* 1: it is done; -1: as recv() says it. */
+static int shake_hands(struct layer *l)
+{
+	if (l->shake && tls_shake_is_away(l->shake))
+		return come_again();
+	if (!l->shake)
+		return hear(l);
+	if (say(l) < 0 && !l->t.stalled)
+		return fail(l, "the client hung up");
+	if (tls_shake_state(l->shake) == TLS_SHAKE_FAILED)
+		return fail(l, tls_shake_fault(l->shake));
+	if (l->t.stalled)
+		return come_again();
+	return tls_shake_state(l->shake) == TLS_SHAKE_DONE ? open_up(l) : hear(l);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------ */
 
 /* What SSL said as recv() says it. */
 static ssize_t outcome(struct layer *l, int r)
@@ -120,46 +201,22 @@ static ssize_t outcome(struct layer *l, int r)
 	int e = SSL_get_error(l->ssl, r);
 
 	l->t.stalled = e == SSL_ERROR_WANT_WRITE;
-	errno = EAGAIN;
 	if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE)
-		return -1;
+		return come_again();
 	if (e == SSL_ERROR_ZERO_RETURN)
 		return 0;
-	if (!l->open)
-		l->fault = fault_of(l);
-	l->dead = true;
 	ERR_clear_error();
-	errno = EPROTO;
-	return -1;
-}
-
-static int shake_hands(struct layer *l)
-{
-	int r;
-
-	if (!spend(l->budget)) {
-		errno = EAGAIN; /* the socket stays readable, so the next turn comes here again */
-		return -1;
-	}
-	ERR_clear_error();
-	r = SSL_do_handshake(l->ssl);
-	if (r != 1)
-		return outcome(l, r) == 0 ? 0 : -1;
-	l->open = true;
-	l->t.stalled = false;
-	return 1;
+	return fail(l, NULL);
 }
 
 static ssize_t read_some(struct transport *t, void *to, size_t len)
 {
 	struct layer *l = of(t);
 	size_t have = 0, n;
-	int r = l->open ? 1 : l->dead ? -1 : shake_hands(l);
+	int r = l->dead ? fail(l, l->fault) : l->ssl ? 1 : shake_hands(l);
 
-	if (l->dead)
-		errno = EPROTO;
-	if (r != 1 || l->dead)
-		return l->dead ? -1 : r;
+	if (r != 1)
+		return r;
 	l->full = false;
 	ERR_clear_error();
 	while (have < len) {
@@ -207,7 +264,7 @@ static ssize_t write_some(struct transport *t, const struct iovec *v, int count)
 	size_t done = 0, skip = 0, n;
 
 	errno = l->dead ? EPIPE : EAGAIN;
-	if (l->dead || !l->open)
+	if (l->dead || !l->ssl)
 		return -1;
 	ERR_clear_error();
 	while (count > 0) {
@@ -241,7 +298,7 @@ static void shut(struct transport *t)
 	struct layer *l = of(t);
 
 	l->t.stalled = false;
-	if (l->open && !l->dead)
+	if (l->ssl && !l->dead)
 		SSL_shutdown(l->ssl);
 	l->dead = true;
 	ERR_clear_error();
@@ -252,7 +309,7 @@ static void shut(struct transport *t)
 static bool peer(const struct transport *t, struct transport_peer *out)
 {
 	const struct layer *l = (const struct layer *)(const void *)t;
-	const X509 *cert = l->open ? SSL_get0_peer_certificate(l->ssl) : NULL;
+	const X509 *cert = l->ssl ? SSL_get0_peer_certificate(l->ssl) : NULL;
 
 	return cert && tls_terms_name(l->tls->user, cert, out->user, sizeof(out->user));
 }
@@ -263,6 +320,7 @@ static void release(struct transport *t)
 {
 	struct layer *l = of(t);
 
+	tls_shake_free(l->shake);
 	SSL_free(l->ssl);
 	transport_free(l->t.below);
 	tls_unref(l->tls);
@@ -279,23 +337,15 @@ static const struct transport_ops ops = {
 	.free = release,
 };
 
-int tls_wrap(struct tls *t, struct transport **io, int fd, struct tls_budget *budget)
+int tls_wrap(struct tls *t, struct transport **io, int fd, const struct tls_hands *hands)
 {
 	struct layer *l = calloc(1, sizeof(*l));
-	BIO *bio = l ? BIO_new(t->method) : NULL;
 
-	if (!bio || !(l->ssl = SSL_new(t->ctx))) {
-		BIO_free(bio);
-		free(l);
+	if (!l)
 		return -ENOMEM;
-	}
-	BIO_set_data(bio, l);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(l->ssl, bio, bio);
-	SSL_set_accept_state(l->ssl);
 	l->t = (struct transport){.ops = &ops, .below = *io, .fd = fd};
 	l->tls = tls_ref(t);
-	l->budget = budget;
+	l->hands = hands;
 	*io = &l->t;
 	return 0;
 }
@@ -317,10 +367,17 @@ const char *tls_fault(const struct transport *top)
 	return l ? l->fault : NULL;
 }
 
+bool tls_is_at_work(const struct transport *top)
+{
+	const struct layer *l = find(top);
+
+	return l && l->shake && tls_shake_is_away(l->shake);
+}
+
 bool tls_revokes(const struct tls *t, const struct transport *top)
 {
 	const struct layer *l = find(top);
-	const X509 *cert = t && l ? SSL_get0_peer_certificate(l->ssl) : NULL;
+	const X509 *cert = t && l && l->ssl ? SSL_get0_peer_certificate(l->ssl) : NULL;
 
 	return cert && tls_terms_revoke(t->ctx, cert);
 }

@@ -1,37 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* tls.h - TLS 1.2 and 1.3 on the broker's own loop, by OpenSSL.
+/* tls.h - TLS 1.2 and 1.3 on the broker's own loop but for the hand-shakes, by OpenSSL.
  *
  * Owner     a struct tls is made by any thread, which reads the files, and the broker thread's after that; its
  *           connections hold references, so that they outlive a reload. Only files read anew count for new ones.
  * Memory    a connection without data in flight owns no record buffers.
- * Fairness  of all connections together TLS_STEPS hand-shake steps run per turn of the loop; who comes later in the
- *           turn waits for the next one, behind the data of those who are connected.
+ * Hands     hand-shakes are made on a worker (tls_shake.h), while the layer is away; so nobody who is connected waits for
+ *           one.
  * Resuming  by tickets, whose keys end with the struct: after a reload nobody gets in on an older check of a
  *           certificate.
  */
 #ifndef BROKER_TLS_H
 #define BROKER_TLS_H
 
-#include "base/loop.h"
 #include "broker/broker.h"
 #include "broker/transport.h"
 
-enum { TLS_STEPS = 4 };
-
+struct conn;
 struct tls;
+struct worker;
 
-struct tls_budget {
-	struct loop *loop;
-	struct loop_task refill;
-	unsigned left;
+/* Who makes the hand-shakes, whether it has room for a step of this connection now, and who is to hear when its layer is not
+ * away any more. */
+struct tls_hands {
+	struct worker *worker;
+	bool (*has_room)(struct conn *c);
+	void (*back)(struct conn *c);
 };
-void tls_budget_init(struct tls_budget *b, struct loop *loop);
 
 int tls_new(struct tls **out, const struct broker_tls *opts); /* what is wrong with its files is logged */
 struct tls *tls_ref(struct tls *t);
 void tls_unref(struct tls *t); /* NULL is fine */
 /* Puts the layer on *io (NULL: the socket itself), which it owns from then on. On failure *io stays the caller's. */
-int tls_wrap(struct tls *t, struct transport **io, int fd, struct tls_budget *budget);
+int tls_wrap(struct tls *t, struct transport **io, int fd, const struct tls_hands *hands);
+
+/* Does a step of the hand-shake of a connection with these layers wait, or is it made? false though it is away: there was no
+ * room. */
+bool tls_is_at_work(const struct transport *top);
 
 /* Does t list the certificate as revoked that a connection with these layers came in with? false without one. */
 bool tls_revokes(const struct tls *t, const struct transport *top);

@@ -3,7 +3,7 @@
  *
  * Owner     as tls.h says: loading by any thread, the rest by the broker thread.
  * Results   -EINVAL: a file is not as it should be; other -errno: it cannot be read. Which, and why, is logged.
- * Beside    this is where the broker has OpenSSL's header from; tls.c and tls_terms.c alone include it.
+ * Beside    this is where the broker has OpenSSL's header from; tls.c, tls_shake.c and tls_terms.c alone include it.
  */
 #ifndef BROKER_TLS_TERMS_H
 #define BROKER_TLS_TERMS_H

@@ -7,6 +7,7 @@
  * Writing   a write that was refused with EAGAIN is repeated later with the same bytes first, and maybe more behind.
  * Reading   pending: read() would give something although the socket shows nothing.
  *           stalled: reading goes on when the socket takes output again (a hand-shake has something to say).
+ *           away: it goes on when the layer says so: another thread is at it, or has no room for it yet.
  */
 #ifndef BROKER_TRANSPORT_H
 #define BROKER_TRANSPORT_H
@@ -38,11 +39,12 @@ enum { TRANSPORT_BLOCKED = 1 };
 
 struct transport {
 	const struct transport_ops *ops;
-	struct transport *below; /* owned; NULL: the socket */
-	int fd;                  /* the connection's */
-	bool stalled;            /* see above; of this layer */
-	struct conn *conn;       /* conn.c: whom to read on for, while in its list of those with something pending */
-	struct transport *next, **pprev;
+	struct transport *below;         /* owned; NULL: the socket */
+	int fd;                          /* the connection's */
+	bool stalled, away;              /* see above; of this layer */
+	bool greeted;                    /* something was said to the peer by this layer itself */
+	struct conn *conn;               /* conn.c: whose it is */
+	struct transport *next, **pprev; /* those with something pending */
 };
 
 static inline void transport_free(struct transport *t)
@@ -58,6 +60,14 @@ static inline bool transport_stalled(const struct transport *t)
 		if (t->stalled)
 			return true;
 	return false;
+}
+
+/* The layer that is away; NULL: none is. */
+static inline const struct transport *transport_away(const struct transport *t)
+{
+	while (t && !t->away)
+		t = t->below;
+	return t;
 }
 
 #endif

@@ -25,7 +25,7 @@ static bool is_empty(const struct turn_queue *q)
 	return !q->in && !q->out;
 }
 
-static struct conn *pop(struct turn_queue *q)
+struct conn *turn_pop(struct turn_queue *q)
 {
 	struct conn *c;
 
@@ -163,7 +163,7 @@ static void fill(struct turn *t)
 
 	slice_begins(t);
 	t->filling = true;
-	while (!t->full && !slice_is_over(t) && (c = pop(&t->greedy)) != NULL) {
+	while (!t->full && !slice_is_over(t) && (c = turn_pop(&t->greedy)) != NULL) {
 		t->work += LOOK_EVERY; /* reading costs, too: the clock is looked at for each */
 		if (input_serve(c, true))
 			hold_join(c, &t->greedy.in);
@@ -210,11 +210,18 @@ bool turn_waits(struct conn *c)
 	return true;
 }
 
+static struct conn *next_newcomer(struct turn *t)
+{
+	struct conn *c = turn_pop(&t->newcomers);
+
+	return c ? c : shakes_next(of(t));
+}
+
 static void serve_newcomers(struct turn *t)
 {
 	struct conn *c;
 
-	while (turn_has_time(of(t), TURN_NEWCOMERS) && (c = pop(&t->newcomers)) != NULL)
+	while (turn_has_time(of(t), TURN_NEWCOMERS) && (c = next_newcomer(t)) != NULL)
 		(void)input_serve(c, false);
 }
 
@@ -341,7 +348,8 @@ static bool is_left(struct turn *t)
 	for (int list = TURN_WIDE_ONES; list < TURN_LISTS; list++)
 		if (t->lists[list].first)
 			return true;
-	return !is_empty(&t->greedy) || !is_empty(&t->newcomers) || of(t)->stock.spent || replay_waits(of(t));
+	return !is_empty(&t->greedy) || !is_empty(&t->newcomers) || of(t)->stock.spent || replay_waits(of(t)) ||
+	       shakes_have_next(of(t));
 }
 
 static void end(struct loop_task *task)

@@ -11,8 +11,8 @@
  *           own: publishing, for several turns, fills the outputs of their receivers; when some are full, or much was
  *           delivered, these are written out, again a slice a turn. So packets for one receiver still share a write,
  *           however short a slice is.
- * Newcomers those without CONNECT yet, hand-shakes of TLS above all, share a slice of each turn, and wait in a queue for
- *           it. Accepting has another.
+ * Newcomers those without CONNECT yet share a slice of each turn, and wait in a queue for it. Accepting has another. What
+ *           costs most of a hand-shake of TLS is not done here (shakes.h).
  * Leavers   share one as well: their sockets are closed, their wills sent and what they had is cleared (leave.h) as far
  *           as it goes. Deliveries see at once that they are gone.
  * Wide      what goes to many costs a write for each of them. These outputs wait in a queue and have a slice of each
@@ -91,10 +91,11 @@ void turn_read(struct conn *c, size_t n); /* it sent so much */
 bool turn_holds(struct conn *c);
 /* Is there time for these? The first of each turn always has it. */
 bool turn_has_time(struct broker *b, enum turn_share share);
-void turn_again(struct broker *b);          /* something is left for the next turn, which so does not sleep */
-bool turn_has_gone(const struct broker *b); /* do some wait to be closed */
-bool turn_waits(struct conn *c);            /* a newcomer, or greedy: true: it is not read, until its turn has come */
-bool turn_is_full(struct turn *t);          /* an output is full: true: let it be, it is written out later */
+struct conn *turn_pop(struct turn_queue *q); /* the first, taken out; NULL: it is empty */
+void turn_again(struct broker *b);           /* something is left for the next turn, which so does not sleep */
+bool turn_has_gone(const struct broker *b);  /* do some wait to be closed */
+bool turn_waits(struct conn *c);             /* a newcomer, or greedy: true: it is not read, until its turn has come */
+bool turn_is_full(struct turn *t);           /* an output is full: true: let it be, it is written out later */
 
 void turn_dirty(struct conn *c);  /* c is to be flushed, freed, or watched for something else */
 void turn_forget(struct conn *c); /* it is about to be freed */

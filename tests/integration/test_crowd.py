@@ -4,7 +4,7 @@
 a tenth of a millisecond that they see without them, and memory stays bounded.
 
 How long a message took is from when it was sent to when the kernel put it into the receiver's socket, less the time in which
-the gateway was ready to run and had no core (the kernel keeps account of both): in the field the crowd has cores of its
+the broker's thread was ready to run and had no core (the kernel keeps account of both): in the field the crowd has cores of its
 own, and what else runs on this machine is not there. One round is a span without the crowd, which is stopped, and one with
 it; the best round decides, since what disturbs the span beside the crowd can only make it worse."""
 
@@ -20,7 +20,7 @@ import sys
 import time
 
 import site_room
-from harness import Failed, Room, free_port, run, wait
+from harness import Failed, Room, free_port, run, wait, working_s
 from certs import Authority
 from mqttwire import ack, connect, publish, subscribe, PUBACK
 
@@ -107,7 +107,8 @@ class Span:
         self.pairs, self.poll, self.by_fd = pairs, select.poll(), {p.receiver.fileno(): p for p in pairs}
         for fd in self.by_fd:
             self.poll.register(fd, select.POLLIN)
-        self.there = list(pathlib.Path(f"/proc/{gateway.pid}/task").glob("*/schedstat"))
+        threads = pathlib.Path(f"/proc/{gateway.pid}/task").iterdir()
+        self.there = [t / "schedstat" for t in threads if (t / "comm").read_text(encoding="ascii") == "broker\n"]
 
     def _send(self):
         """Were they sent in one go?"""
@@ -140,11 +141,6 @@ class Span:
             taken += self.beat()
             select.select([], [], [], 0.001)  # they send now and then, not as fast as they can
         return sorted(taken)[len(taken) * 99 // 100]
-
-
-def working_s(pid):
-    """Processor time of a process; its clock is its number in a form that only the kernel and libc know."""
-    return time.clock_gettime((~pid << 3) | 2)
 
 
 def comes_to_rest(gateway):

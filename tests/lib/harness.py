@@ -44,6 +44,11 @@ def wait(condition, seconds, what):
         time.sleep(0.02)
 
 
+def working_s(pid):
+    """Processor time of a process; its clock is its number in a form that only the kernel and libc know."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
 def listens(port):
     with socket.socket() as s:
         s.settimeout(1)

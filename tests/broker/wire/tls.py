@@ -191,6 +191,43 @@ def what_was_revoked_is_out_and_after_a_reload_what_was_revoked_since(_, v):
         enter(over_tls(b, v, context(ANNA)), v)
 
 
+@test(versions=(5,))
+def hand_shake_that_a_reload_finds_half_way_does_not_let_in_who_was_revoked_with_it(_, v):
+    devices = Authority(tempfile.mkdtemp(dir=FOLDER.name), "devices")
+    lost, kept = devices.issue("lost"), devices.issue("kept")
+    with broker(f", ca: {devices.cert}, crl: {devices.revoke(devices.issue('other')[0])}") as b:
+        halves = []
+        for who in (lost, kept):
+            near, far, s = ssl.MemoryBIO(), ssl.MemoryBIO(), Socket(b, v)
+            tls = context(who).wrap_bio(near, far, server_hostname="127.0.0.1")
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+            s.send(far.read())
+            near.write(s.sock.recv(65536))
+            halves.append((s, tls, near, far))
+        devices.revoke(lost[0])
+        b.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "reload=done" in b.said(), "the reload is done")
+        codes = []
+        for s, tls, near, far in halves:
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    near.write(s.sock.recv(65536))
+            tls.write(connect(v, fresh("c")))
+            s.send(far.read())
+            answer = b""
+            while not answer:
+                near.write(s.sock.recv(65536))
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    answer = tls.read()
+            codes.append(answer[3])
+        if codes != [0x87, 0]:
+            raise Wrong(f"they were answered {codes}")
+
+
 @test(versions=(4,))
 def who_fails_to_shake_hands_is_told_with_the_reason_and_who_only_looks_is_not(_, v):
     devices = Authority(tempfile.mkdtemp(dir=FOLDER.name), "devices")
