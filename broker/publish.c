@@ -216,12 +216,23 @@ static int wait_for_room(struct conn *c, const struct route *r, const struct pro
 	return DISPATCH_HOLD;
 }
 
+/* What must be noted once the store has the message: there is room for it before, since nothing takes it back. */
+static int prepare(struct conn *c, const struct route *r, const struct publish *pub)
+{
+	int result = r->selected ? page_make(c->session) : 0;
+
+	return result == 0 && pub->qos == 2 ? idset_reserve(&c->session->received, pub->id) : result;
+}
+
 static int take(struct conn *c, const struct route *r, const struct publish *pub, struct post *post, unsigned legs,
 	struct progress progress)
 {
 	bool kept = progress.kept;
-	int result = promise_take(c->broker, r, post, !(legs & LEG_STORE), &progress);
+	int result = prepare(c, r, pub);
 
+	if (result < 0)
+		return RC_UNSPECIFIED;
+	result = promise_take(c->broker, r, post, !(legs & LEG_STORE), &progress);
 	/* known from the moment the store has it, even if the client goes before the answer */
 	if (pub->qos == 2 && progress.kept && !kept && result != PROMISE_FULL &&
 		idset_add(&c->session->received, pub->id, post->once != 0 ? IDSET_STORED | IDSET_WANTED : 0) < 0)

@@ -199,15 +199,22 @@ static int grow_set(struct idset *s)
 	return 0;
 }
 
+int idset_reserve(struct idset *s, uint16_t id)
+{
+	while (!idset_has(s, id) && (s->cap == 0 || s->slots[id & (s->cap - 1)] != 0))
+		if (grow_set(s) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
 int idset_add(struct idset *s, uint16_t id, unsigned flags)
 {
 	if (idset_has(s, id)) {
 		s->slots[id & (s->cap - 1)] |= flags << 16;
 		return 0;
 	}
-	while (s->cap == 0 || s->slots[id & (s->cap - 1)] != 0)
-		if (grow_set(s) < 0)
-			return -ENOMEM;
+	if (idset_reserve(s, id) < 0)
+		return -ENOMEM;
 	s->slots[id & (s->cap - 1)] = flags << 16 | id;
 	if (s->marked)
 		*idset_number(s, id) = 0;

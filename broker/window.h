@@ -76,6 +76,7 @@ struct idset {
 };
 
 bool idset_has(const struct idset *s, uint16_t id);
+int idset_reserve(struct idset *s, uint16_t id);             /* so that adding it does not fail. 0 or -ENOMEM */
 int idset_add(struct idset *s, uint16_t id, unsigned flags); /* 0 or -ENOMEM; known already: these flags besides */
 uint64_t *idset_number(const struct idset *s, uint16_t id);  /* of a set that is marked and has the id: its entry */
 unsigned idset_flags(const struct idset *s, uint16_t id);    /* 0 also where the id is not */

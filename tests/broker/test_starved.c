@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory runs out at any one allocation on the way of a message: what is acknowledged is there for whoever is to have it,
  * and what is not comes again with its sender. */
+#include "tests/broker/fake_store.h"
 #include "tests/broker/rig.h"
 #include "tests/lib/test.h"
 
@@ -153,10 +154,75 @@ static void what_memory_runs_out_for_is_not_acknowledged(void **state)
 	}
 }
 
+/* --- what an upstream wants ------------------------------------------------------------------------------------- */
+
+/* PUBREC of 7 and nothing else, or nothing. */
+static bool received(struct rig *r, int fd)
+{
+	uint8_t got[64];
+	bool closed;
+	size_t n = rig_read(r, fd, got, sizeof(got), &closed);
+
+	assert_true(n == 0 || (n == 4 && memcmp(got, "\x50\x02\x00\x07", 4) == 0));
+	return n > 0;
+}
+
+static void send_5(struct rig *r, int fd, uint8_t flags)
+{
+	uint8_t p[64];
+
+	rig_send(r, fd, p, rig_publish(p, 4, "t/a", "5", flags, 7));
+}
+
+/* The nth allocation fails while the store is given a message at QoS 2; was there an nth? */
+static bool store_one(int nth)
+{
+	static struct fake_store store;
+	struct persist seam;
+	struct rig r;
+	bool failed;
+	int pub;
+
+	fake_store_init(&store);
+	seam = fake_store_seam(&store);
+	rig_defaults(&r);
+	rig_start(&r, &seam);
+	pub = come(&r, "pub");
+	until_failure = nth;
+	send_5(&r, pub, Q2);
+	failed = until_failure == 0;
+	until_failure = 0;
+	assert_false(received(&r, pub)); /* it is not committed */
+	if (failed) {
+		go(&r, pub);
+		pub = come(&r, "pub");
+		send_5(&r, pub, Q2 | DUP);
+		assert_false(received(&r, pub));
+	}
+	fake_store_commit(&store, store.count);
+	assert_true(received(&r, pub));
+	assert_int_equal(fake_store_times(&store, 5), 1);
+	go(&r, pub);
+	rig_stop(&r);
+	fake_store_fini(&store);
+	return failed;
+}
+
+static void what_the_store_has_is_not_taken_twice_nor_acknowledged_before_its_commit(void **state)
+{
+	int nth = 1;
+
+	(void)state;
+	while (store_one(nth))
+		nth++;
+	assert_in_range(nth, 3, MOST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_memory_runs_out_for_is_not_acknowledged),
+		cmocka_unit_test(what_the_store_has_is_not_taken_twice_nor_acknowledged_before_its_commit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
