@@ -323,8 +323,10 @@ static int read_on(struct store_reader *r, uint64_t after, struct store_record *
 			err = give_gap(r, &after, out, &n);
 		else if (err == 0)
 			err = decode(r, after, out, max, &n);
-		if (err < 0)
+		if (err < 0) {
+			r->last = 0; /* the block is begun anew: what is half read, or not told, would be passed over */
 			return err;
+		}
 		if (err == BLOCK_END)
 			after = r->last; /* it may have ended in damaged records */
 	}

@@ -3,40 +3,11 @@
  * and what is not comes again with its sender. */
 #include "tests/broker/fake_store.h"
 #include "tests/broker/rig.h"
+#include "tests/lib/starve.h"
 #include "tests/lib/test.h"
 
 #include <string.h>
 #include <unistd.h>
-
-/* The linker leads every allocation of the broker here (--wrap). */
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static int until_failure; /* the allocation that fails, counted down; 0: none, or it has failed */
-
-static bool fails(void)
-{
-	return until_failure > 0 && --until_failure == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-	return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return fails() ? NULL : __real_realloc(p, n);
-}
 
 enum { Q1 = 2, Q2 = 4, RETAIN = 1, DUP = 8, MOST = 200 };
 
