@@ -5,9 +5,9 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -23,6 +23,8 @@ struct loop {
 	struct loop_task *first, *last;
 	struct epoll_event ready[BATCH];
 	int ready_at, ready_count;
+	struct epoll_event early[BATCH]; /* edges that were fetched before their turn */
+	int early_count;
 	int full_turns; /* in a row, in which more descriptors were ready than a turn takes */
 	bool turning;
 	struct loop_watch stop_watch;
@@ -178,27 +180,52 @@ static void run_tasks(struct loop *l)
 
 /* --- descriptors -------------------------------------------------------------------------------------------- */
 
+enum { HANG_UP = EPOLLRDHUP | EPOLLHUP | EPOLLERR, EVENTS = (1 << 14) - 1 };
+
+/* Edge-triggered ones wait for input always; for room to write only on demand: a unix socket tells of it with each byte
+ * that its peer reads. */
+static int control(struct loop *l, int op, struct loop_watch *w, int fd, uint32_t events)
+{
+	uint32_t always = w->edge ? EPOLLIN | EPOLLRDHUP | EPOLLET : 0;
+	struct epoll_event ev = {.events = events | always, .data.ptr = w};
+
+	if (epoll_ctl(l->epoll_fd, op, fd, &ev) < 0)
+		return -errno;
+	w->events = events & EVENTS;
+	w->told = 0; /* what is still so is told again */
+	return 0;
+}
+
 int loop_watch(struct loop *l, struct loop_watch *w, int fd, uint32_t events)
 {
-	struct epoll_event ev = {.events = events, .data.ptr = w};
+	int r;
 
-	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
-		return -errno;
-	w->fd = fd;
-	w->events = events;
-	return 0;
+	w->edge = (events & EPOLLET) != 0;
+	r = control(l, EPOLL_CTL_ADD, w, fd, events & ~(uint32_t)EPOLLET);
+	if (r == 0)
+		w->fd = fd;
+	return r;
 }
 
 int loop_rewatch(struct loop *l, struct loop_watch *w, uint32_t events)
 {
-	struct epoll_event ev = {.events = events, .data.ptr = w};
+	uint32_t changed = w->events ^ events, matters = w->edge ? changed & EPOLLOUT : changed;
 
-	if (w->events == events)
-		return 0;
-	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, w->fd, &ev) < 0)
-		return -errno;
-	w->events = events;
+	if (matters || (w->edge && w->told & events))
+		return control(l, EPOLL_CTL_MOD, w, w->fd, events);
+	w->events = events & EVENTS;
 	return 0;
+}
+
+int loop_again(struct loop *l, struct loop_watch *w)
+{
+	return w->fd >= 0 ? loop_rewatch(l, w, w->events) : 0;
+}
+
+void loop_took(struct loop_watch *w, uint32_t events)
+{
+	if (!(events & EPOLLIN && w->told & HANG_UP))
+		w->told &= ~events & EVENTS;
 }
 
 void loop_unwatch(struct loop *l, struct loop_watch *w)
@@ -210,6 +237,15 @@ void loop_unwatch(struct loop *l, struct loop_watch *w)
 	for (int i = l->ready_at; i < l->ready_count; i++)
 		if (l->ready[i].data.ptr == w)
 			l->ready[i].data.ptr = NULL;
+	for (int i = 0; i < l->early_count; i++)
+		if (l->early[i].data.ptr == w)
+			l->early[i].data.ptr = NULL;
+}
+
+/* Less what the owner stopped waiting for since the events were fetched. */
+static uint32_t wanted(const struct loop_watch *w, const struct epoll_event *ev)
+{
+	return ev->events & (w->events | EPOLLHUP | EPOLLERR);
 }
 
 static void run_watches(struct loop *l)
@@ -217,20 +253,56 @@ static void run_watches(struct loop *l)
 	for (l->ready_at = 0; l->ready_at < l->ready_count; l->ready_at++) {
 		struct epoll_event *ev = &l->ready[l->ready_at];
 		struct loop_watch *w = ev->data.ptr;
-		/* less what the owner stopped waiting for since the events were fetched */
-		uint32_t events = w ? ev->events & (w->events | EPOLLHUP | EPOLLERR) : 0;
+		uint32_t events = w ? wanted(w, ev) : 0;
 
+		if (w && w->edge)
+			w->told |= ev->events & EVENTS;
 		if (events)
 			w->run(w, events);
 	}
 	l->ready_count = 0;
 }
 
-bool loop_has_ready(const struct loop *l)
+/* An edge is told of once, so it is kept; nobody is disturbed by one that is not waited for. All else will be told again. */
+static bool keep(struct loop *l, const struct epoll_event *ev)
 {
-	struct pollfd p = {.fd = l->epoll_fd, .events = POLLIN};
+	struct loop_watch *w = ev->data.ptr;
 
-	return poll(&p, 1, 0) > 0;
+	if (!w->edge)
+		return true;
+	w->told |= ev->events & EVENTS;
+	if (wanted(w, ev) == 0)
+		return false;
+	l->early[l->early_count++] = *ev;
+	return true;
+}
+
+bool loop_has_ready(struct loop *l)
+{
+	struct epoll_event some[BATCH];
+	bool any = l->early_count > 0;
+	int n = any ? 0 : epoll_wait(l->epoll_fd, some, BATCH, 0);
+
+	for (int i = 0; i < n; i++)
+		any |= keep(l, &some[i]);
+	return any;
+}
+
+/* What was kept, and as much of the rest as has room. */
+static int fetch(struct loop *l, int max_wait_ms)
+{
+	int early = l->early_count, n;
+
+	memcpy(l->ready, l->early, (size_t)early * sizeof(l->early[0]));
+	l->early_count = 0;
+	l->ready_at = 0;
+	l->ready_count = early;
+	if (early == BATCH)
+		return 0;
+	n = epoll_wait(l->epoll_fd, l->ready + early, BATCH - early, early > 0 ? 0 : max_wait_ms);
+	if (n > 0)
+		l->ready_count += n;
+	return n < 0 && errno != EINTR ? -errno : 0;
 }
 
 /* --- the loop ----------------------------------------------------------------------------------------------- */
@@ -297,16 +369,14 @@ static int wait_ms(const struct loop *l, int64_t max_wait_ms)
 
 int loop_turn(struct loop *l, int64_t max_wait_ms)
 {
-	int n = epoll_wait(l->epoll_fd, l->ready, BATCH, wait_ms(l, max_wait_ms));
+	int r = fetch(l, wait_ms(l, max_wait_ms)), count = l->ready_count;
 
-	if (n < 0 && errno != EINTR)
-		return -errno;
-	l->ready_at = 0;
-	l->ready_count = n < 0 ? 0 : n;
+	if (r < 0)
+		return r;
 	l->now_ms = clock_mono_ms(l->clock);
 	l->turning = true;
 	run_watches(l);
-	if (n < BATCH || ++l->full_turns == FULL_TURNS) {
+	if (count < BATCH || ++l->full_turns == FULL_TURNS) {
 		l->full_turns = 0;
 		run_timers(l);
 	}

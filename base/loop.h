@@ -24,10 +24,16 @@
 struct loop;
 
 /* A watched descriptor: level-triggered. run() may remove, change or free any watch, its own too; what a watch no
- * longer waits for does not reach it, even when it was ready already. */
+ * longer waits for does not reach it, even when it was ready already.
+ *
+ * Edge-triggered, with EPOLLET for loop_watch(): the kernel tells of each change once, and to stop waiting for input, or
+ * to begin again, costs no system call. The loop remembers what the kernel told of until the owner has taken it in full
+ * (loop_took). Who did not take it in full says that it waits for more (loop_rewatch, loop_again), and is called again. */
 struct loop_watch {
 	int fd;
-	uint32_t events; /* EPOLLIN, EPOLLOUT, ...; 0 still reports EPOLLHUP and EPOLLERR */
+	uint32_t events : 14; /* EPOLLIN, EPOLLOUT, ...; 0 still reports EPOLLHUP and EPOLLERR */
+	uint32_t told : 14;   /* edge-triggered: ready, and not taken in full yet */
+	uint32_t edge : 1;
 	void (*run)(struct loop_watch *w, uint32_t events);
 };
 
@@ -57,6 +63,10 @@ const struct clock *loop_clock(const struct loop *l);
 
 int loop_watch(struct loop *l, struct loop_watch *w, int fd, uint32_t events); /* w->run is set by the caller */
 int loop_rewatch(struct loop *l, struct loop_watch *w, uint32_t events);       /* no system call if unchanged */
+int loop_again(struct loop *l, struct loop_watch *w);                          /* it waits for what it waited for */
+/* All of it was taken: a read or write of the descriptor went short, or gave EAGAIN. Before the next one, so that what
+ * comes after is told of anew. After a hang-up input is never taken in full: its end is still to be read. */
+void loop_took(struct loop_watch *w, uint32_t events);
 /* Before closing fd; -1 is fine. Closing alone is not enough: while another thread starts a process, that has a duplicate,
  * for which the kernel would go on telling of events. */
 void loop_unwatch(struct loop *l, struct loop_watch *w);
@@ -64,8 +74,8 @@ void loop_unwatch(struct loop *l, struct loop_watch *w);
 void loop_arm(struct loop *l, struct loop_timer *t, int64_t due_ms); /* armed already: moves it */
 void loop_disarm(struct loop *l, struct loop_timer *t);              /* not armed is fine */
 
-/* Has any watched descriptor become ready meanwhile? For work that may go on while nobody waits; a system call. */
-bool loop_has_ready(const struct loop *l);
+/* Has any watched descriptor become ready meanwhile, for somebody who waits for it? For work that may go on while nobody waits; a system call. */
+bool loop_has_ready(struct loop *l);
 
 void loop_later(struct loop *l, struct loop_task *t); /* queued already is fine */
 void loop_cancel(struct loop *l, struct loop_task *t);

@@ -42,6 +42,18 @@ void conn_want_events(struct conn *c)
 		conn_doom(c, RC_UNSPECIFIED);
 }
 
+/* A transport reads ahead of what is asked of it, so what it left in the socket is not known here. */
+static uint32_t how(const struct conn *c)
+{
+	return EPOLLIN | (c->transport ? 0 : EPOLLET);
+}
+
+void conn_watch(struct conn *c)
+{
+	if (c->watch.fd < 0 && loop_watch(c->broker->loop, &c->watch, c->fd, how(c)) < 0)
+		conn_doom(c, RC_UNSPECIFIED);
+}
+
 void conn_drop_output(struct conn *c)
 {
 	c->broker->output_bytes -= c->out.bytes;
@@ -65,7 +77,9 @@ void conn_flush(struct conn *c)
 		return;
 	}
 	c->blocked = r == OUT_BLOCKED;
-	if (!c->blocked)
+	if (c->blocked)
+		loop_took(&c->watch, EPOLLOUT);
+	else
 		c->slow = false;
 }
 
@@ -143,6 +157,8 @@ static void linger(struct conn *c)
 		}
 	}
 	n = recv(c->fd, away, sizeof(away), MSG_DONTWAIT);
+	if (n < (ssize_t)sizeof(away) && !(n < 0 && errno == EINTR))
+		loop_took(&c->watch, EPOLLIN);
 	if (n > 0)
 		c->lingered += (uint32_t)n;
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || c->lingered > CONN_LINGER_BYTES) {
@@ -218,8 +234,7 @@ static void close_for(struct conn *c, uint8_t reason, bool will, uint8_t type, u
 	c->state = CONN_LINGER;
 	c->lingered = 0;
 	c->reading = true;
-	if (c->watch.fd < 0 && loop_watch(c->broker->loop, &c->watch, c->fd, EPOLLIN) < 0)
-		conn_doom(c, RC_OK);
+	conn_watch(c);
 	loop_arm(c->broker->loop, &c->timer, broker_now_ms(c->broker) + CONN_LINGER_MS);
 	linger(c);
 }
@@ -346,6 +361,13 @@ static void hung_up(struct conn *c, uint32_t events)
 		loop_unwatch(c->broker->loop, &c->watch);
 }
 
+/* It may have sent more than was read. */
+static void look_again(struct conn *c)
+{
+	if (c->reading && !c->doomed && loop_again(c->broker->loop, &c->watch) < 0)
+		conn_doom(c, RC_UNSPECIFIED);
+}
+
 static void ready(struct loop_watch *w, uint32_t events)
 {
 	struct conn *c = (struct conn *)((char *)w - offsetof(struct conn, watch));
@@ -364,6 +386,7 @@ static void ready(struct loop_watch *w, uint32_t events)
 	if (c->reading && (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || transport_stalled(c->transport))) {
 		if (!turn_waits(c))
 			input_read(c);
+		look_again(c);
 	} else if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) {
 		hung_up(c, events);
 	}
@@ -437,7 +460,7 @@ static struct conn *make(struct broker *b, int fd, struct door *door)
 	if (!c)
 		return NULL;
 	c->fd = fd;
-	if (door_transport(door, c, &b->shakes.hands) < 0 || loop_watch(b->loop, &c->watch, fd, EPOLLIN) < 0) {
+	if (door_transport(door, c, &b->shakes.hands) < 0 || loop_watch(b->loop, &c->watch, fd, how(c)) < 0) {
 		transport_free(c->transport);
 		free(c);
 		return NULL;

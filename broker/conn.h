@@ -96,6 +96,7 @@ void conn_send_payload(struct conn *c, struct msg *m);
 void conn_flush(struct conn *c);
 void conn_drop_output(struct conn *c);
 void conn_want_events(struct conn *c);          /* what to be woken for, from its state */
+void conn_watch(struct conn *c);                /* again, if it was not since a hang-up */
 void conn_doom(struct conn *c, uint8_t reason); /* close after this turn */
 /* Says goodbye with the reason (v5, and only after CONNACK) and lets the socket go. will: publish it. */
 void conn_close(struct conn *c, uint8_t reason, bool will);

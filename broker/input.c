@@ -170,7 +170,14 @@ static void consume_chunk(struct conn *c, struct chunk *in)
 
 static ssize_t receive(struct conn *c, void *to, size_t len)
 {
-	return c->transport ? c->transport->ops->read(c->transport, to, len) : recv(c->fd, to, len, MSG_DONTWAIT);
+	ssize_t n;
+
+	if (c->transport)
+		return c->transport->ops->read(c->transport, to, len);
+	n = recv(c->fd, to, len, MSG_DONTWAIT);
+	if (n < (ssize_t)len && !(n < 0 && errno == EINTR))
+		loop_took(&c->watch, EPOLLIN);
+	return n;
 }
 
 /* A large packet collects in a chunk of its own, which grows as the bytes come and not as the header promises: beyond
@@ -325,13 +332,6 @@ bool input_was_all(const struct conn *c)
 	       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-/* After a hang-up it may not be watched any more. */
-static void watch_again(struct conn *c)
-{
-	if (c->watch.fd < 0 && loop_watch(c->broker->loop, &c->watch, c->fd, EPOLLIN) < 0)
-		conn_doom(c, RC_UNSPECIFIED);
-}
-
 void input_resume(struct conn *c)
 {
 	struct chunk *in = take(c);
@@ -343,7 +343,7 @@ void input_resume(struct conn *c)
 		consume_chunk(c, in);
 	if (c->held || (c->state != CONN_NEW && c->state != CONN_LIVE))
 		return;
-	watch_again(c);
+	conn_watch(c);
 	read_on(c);
 	turn_dirty(c);
 }
@@ -360,7 +360,7 @@ bool input_serve(struct conn *c, bool more)
 		return false;
 	if (more && c->greedy > 0 && c->reading && !c->held && !c->doomed)
 		return true;
-	watch_again(c);
+	conn_watch(c);
 	turn_dirty(c); /* which sees to what it is watched for */
 	return false;
 }
