@@ -236,7 +236,7 @@ int queue_end(struct queue *q, const struct queue_change *before, int r)
 	return 0;
 }
 
-int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now)
+static int try_commit(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now)
 {
 	struct queue_change before;
 	int r = q->db ? check_wal(q) : -EIO;
@@ -257,6 +257,29 @@ int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct 
 	tell_pressure(q, &before.now);
 	room_give_back(q);
 	return 0;
+}
+
+/* Records that there is no room for take back with them the deletion of what is settled, so that goes by itself; and
+ * first what stands in the WAL moves to where it has room. Is there more room than before? */
+static bool make_way(struct queue *q, struct queue_time now)
+{
+	struct state before = q->now;
+	int64_t frames = q->size.wal_frames;
+	int r = db_checkpoint(q->db, true);
+
+	if (r == 0)
+		r = room_measure(q);
+	frames -= q->size.wal_frames;
+	if (r == 0)
+		r = try_commit(q, NULL, 0, now);
+	return r == 0 && (frames > 0 || before.empty != q->now.empty || before.head.last != q->now.head.last);
+}
+
+int queue_commit(struct queue *q, struct msg *const *msgs, size_t count, struct queue_time now)
+{
+	int r = try_commit(q, msgs, count, now);
+
+	return r == -ENOSPC && count > 0 && make_way(q, now) ? try_commit(q, msgs, count, now) : r;
 }
 
 int queue_scrub(struct queue *q, size_t bytes)

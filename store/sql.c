@@ -188,6 +188,8 @@ int sql_commit(struct sql *q)
 		return -EIO;
 	r = ask_pages(q, &pages, &free_pages);
 	if (r == 0)
+		r = sql_grow(q, pages);
+	if (r == 0)
 		r = run_own(q, COMMIT);
 	if (r == 0) {
 		q->pages = pages;
@@ -264,6 +266,7 @@ int sql_checkpoint(struct sql *q, bool always)
 
 	if (!always && q->wal_frames * DB_FRAME < q->opts.wal_bytes)
 		return 0;
+	q->roomy = 0; /* it cuts the file to what is in it */
 	rc = sqlite3_wal_checkpoint_v2(q->handle, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
 	if (rc != SQLITE_OK)
 		return sql_result(q, rc);

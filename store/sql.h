@@ -45,7 +45,8 @@ struct sql {
 	bool reserved;
 	sqlite3_io_methods methods; /* of the database file, less one: see keep_room() */
 	struct joined *log;         /* the write-ahead log, where each commit is flushed */
-	int room_fd;                /* of the database file, for sql_give_back(); -1: none */
+	int room_fd;                /* of the database file, for its room on the disk; -1: none */
+	int64_t roomy;              /* so many pages have room on the disk; 0: it is to be looked at */
 	char *path;
 	char text[160]; /* what went wrong last */
 };
@@ -91,6 +92,10 @@ int sql_checkpoint(struct sql *q, bool always);
 /* Gives the room of about so many free pages back to the file system, in one connection with opts.give_back, between
  * two transactions: -EBUSY when not all is in the database file, -EOPNOTSUPP where the file system cannot. sql_room.c */
 int sql_give_back(struct sql *q, int64_t pages);
+/* Room on the disk for a file of so many pages, before they are committed: a page in the WAL that has none in the
+ * database would keep the WAL from being moved, and on a full disk with it all that could be deleted. -ENOSPC: there is
+ * none. 0 as well where the file system cannot, or all of the room was taken at the opening. sql_room.c */
+int sql_grow(struct sql *q, int64_t pages);
 int sql_empty_wal(struct sql *q); /* everything into the database; for a clean end. -EBUSY: a reader needs it still */
 
 #endif

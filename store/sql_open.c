@@ -182,10 +182,11 @@ static int set_up(struct sql *q)
 		r = join_writes(q);
 	if (r == 0 && q->opts.preallocate)
 		hold_room(q);
-	/* The header is in the file before room is taken behind it. */
+	/* The header is in the file before room is taken behind it. A file that has it can be read, and room made in it,
+	 * also on a disk that takes nothing more. */
 	if (r == 0)
 		r = sql_checkpoint(q, true);
-	return r;
+	return r == -ENOSPC && !fresh ? 0 : r;
 }
 
 /* Room for all that the file may grow to, in one call. The descriptor is closed again before SQLite has one of this
@@ -267,7 +268,7 @@ int sql_open(struct sql *q, const char *path, const struct sql_kind *kind, const
 	q->opts = *opts;
 	r = opts->preallocate ? open_with_room(q) : open_once(q);
 	/* Closing it drops the locks of this process on the file, so it is closed when SQLite has closed its own. */
-	if (r == 0 && opts->give_back)
+	if (r == 0 && !q->reserved)
 		q->room_fd = open(path, O_RDWR | O_CLOEXEC);
 	if (r == 0)
 		r = bound(q);

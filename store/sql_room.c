@@ -9,9 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { FIRST_TRUNK = 32, LEAVES_MAX = DB_PAGE / 4 - 2 };
+enum { FIRST_TRUNK = 32, LEAVES_MAX = DB_PAGE / 4 - 2, GROW_PAGES = 256 };
 
 static int read_page(int fd, uint32_t page, uint8_t *out)
 {
@@ -87,4 +88,42 @@ int sql_give_back(struct sql *q, int64_t pages)
 		r = trunk > q->pages || trunks++ > q->pages ? -EBADMSG
 							    : punch_leaves(q->room_fd, &trunk, q->pages, &given);
 	return r;
+}
+
+/* --- room before it is needed -------------------------------------------------------------------------------------- */
+
+/* Behind the end of the file, where SQLite does not see it. */
+static int take(int fd, int64_t has, int64_t pages)
+{
+	off_t more = (off_t)(pages * DB_PAGE - has);
+
+	return more > 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)has, more) < 0 ? -errno : 0;
+}
+
+/* Steps, so that few commits ask; where the room is somebody else's, no more than is needed. */
+static int64_t step(const struct sql *q, int64_t pages)
+{
+	int64_t to = q->opts.give_back ? pages : (pages / GROW_PAGES + 1) * GROW_PAGES;
+
+	return to < q->max_pages ? to : pages > q->max_pages ? pages : q->max_pages;
+}
+
+int sql_grow(struct sql *q, int64_t pages)
+{
+	int64_t to = step(q, pages);
+	struct stat st;
+	int r;
+
+	if (q->reserved || q->room_fd < 0 || pages <= q->roomy)
+		return 0;
+	if (fstat(q->room_fd, &st) < 0)
+		return -errno;
+	r = take(q->room_fd, st.st_size, to);
+	if (r == -ENOSPC && to > pages)
+		r = take(q->room_fd, st.st_size, to = pages);
+	if (r == -EOPNOTSUPP)
+		to = INT64_MAX; /* the bound is then the disk's */
+	if (r == 0 || r == -EOPNOTSUPP)
+		q->roomy = to;
+	return r == -EOPNOTSUPP ? 0 : r == -EDQUOT ? -ENOSPC : r;
 }
