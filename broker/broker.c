@@ -12,9 +12,9 @@
 #include "broker/listen.h"
 #include "broker/ours.h"
 #include "broker/owed.h"
-#include "broker/policy.h"
 #include "broker/promise.h"
 #include "broker/rate.h"
+#include "broker/settings.h"
 #include "broker/sys.h"
 #include "broker/unrest.h"
 #include "broker/why.h"
@@ -79,51 +79,6 @@ static void say_goodbye(struct broker *b)
 	loop_arm(b->loop, &b->stop_timer, broker_now_ms(b) + (b->conns ? STOP_MS : 0));
 }
 
-struct reload {
-	struct broker_opts opts; /* numbers only are used: its texts and lists may be gone */
-	struct policy *policy;
-};
-
-static void reload_free(struct reload *r)
-{
-	if (!r)
-		return;
-	policy_free(r->policy);
-	free(r);
-}
-
-static void set_opts(struct broker *b, const struct broker_opts *o)
-{
-	b->opts = *o;
-	b->opts.listeners = (struct key_list){0};
-	b->opts.users = b->opts.state_dir = NULL;
-	b->opts.groups = b->opts.acl = (struct key_list){0};
-}
-
-static int set_policy(struct broker *b, struct policy *p)
-{
-	int r = listen_set(b, &p->doors);
-
-	auth_set_users_take(b->auth, p->users, doors_have_users(&p->doors));
-	p->users = NULL;
-	rights_set_take(b, p->acl);
-	p->acl = NULL;
-	return r;
-}
-
-/* Limits count from now on; what is beyond a lowered one already is left as it is. */
-static void reload(struct broker *b, struct reload *fresh)
-{
-	const struct broker_opts *o = &fresh->opts;
-
-	set_opts(b, o);
-	retain_limit(&b->retain, (uint32_t)o->max_retained_messages, (uint64_t)o->max_retained_bytes);
-	sys_rearm(b);
-	if (set_policy(b, fresh->policy) < 0)
-		log_warn("broker: not every listener could be opened; the others serve");
-	reload_free(fresh);
-}
-
 static void read_letter(struct broker *b, const struct letter *l)
 {
 	switch ((enum letter_kind)l->kind) {
@@ -136,7 +91,7 @@ static void read_letter(struct broker *b, const struct letter *l)
 	case LETTER_ROUTES: subs_invalidate(&b->subs); break;
 	case LETTER_WHY: why_answer(b, l->ptr); break;
 	case LETTER_CLIENTS: clients_answer(b, l->ptr); break;
-	case LETTER_RELOAD: reload(b, l->ptr); break;
+	case LETTER_RELOAD: settings_take(b, l->ptr); break;
 	case LETTER_STOP: say_goodbye(b); break;
 	}
 }
@@ -217,18 +172,6 @@ static int open_parts(struct broker *b)
 	return r;
 }
 
-static int apply_policy(struct broker *b, const struct broker_opts *opts)
-{
-	struct policy *p;
-	int r = policy_new(&p, opts);
-
-	if (r == 0) {
-		r = set_policy(b, p);
-		policy_free(p);
-	}
-	return r;
-}
-
 int broker_new(
 	struct broker **out, const struct broker_opts *opts, const struct persist *persist, const struct clock *clock)
 {
@@ -237,7 +180,7 @@ int broker_new(
 
 	if (!b)
 		return -ENOMEM;
-	set_opts(b, opts);
+	settings_set(b, opts);
 	if (persist)
 		b->persist = *persist;
 	b->clock = clock;
@@ -252,7 +195,7 @@ int broker_new(
 	b->input = malloc(CONN_INPUT);
 	r = b->input ? open_parts(b) : -ENOMEM;
 	if (r == 0)
-		r = apply_policy(b, opts);
+		r = settings_open(b, opts);
 	if (r < 0) {
 		broker_free(b);
 		return r;
@@ -311,7 +254,7 @@ static void free_letters(struct broker *b)
 		if (l.kind == LETTER_ARRIVAL)
 			arrival_free(l.ptr);
 		if (l.kind == LETTER_RELOAD)
-			reload_free(l.ptr);
+			settings_free(l.ptr);
 		if (l.kind == LETTER_WHY)
 			why_free(l.ptr);
 		if (l.kind == LETTER_CLIENTS)
@@ -458,15 +401,14 @@ int broker_routes_changed(struct broker *b)
 
 int broker_reload(struct broker *b, const struct broker_opts *opts)
 {
-	struct reload *l = calloc(1, sizeof(*l));
-	int r = l ? policy_new(&l->policy, opts) : -ENOMEM;
+	struct settings *fresh;
+	int r = settings_new(&fresh, opts);
 
-	if (r == 0) {
-		l->opts = *opts;
-		r = post(b, (struct letter){.kind = LETTER_RELOAD, .ptr = l});
-	}
+	if (r < 0)
+		return r;
+	r = post(b, (struct letter){.kind = LETTER_RELOAD, .ptr = fresh});
 	if (r != 0)
-		reload_free(l);
+		settings_free(fresh);
 	return r;
 }
 
