@@ -101,7 +101,6 @@ static bool is_default(const struct key *key, int64_t v)
 	int64_t d = 0;
 
 	unbound.min = unbound.max = 0;
-	unbound.dflt = NULL;
 	return key->dflt ? scalar_parse(&d, &unbound, &n, &f) && d == v : false;
 }
 

@@ -623,6 +623,20 @@ static void tasks_run_once_in_the_order_they_were_put_off(void **state)
 	assert_int_equal(tasks_run, 3);
 }
 
+static void a_task_that_comes_again_brings_none_of_those_it_stood_with(void **state)
+{
+	struct rig *rig = *state;
+	struct chore a = chore_on(rig->loop), b = chore_on(rig->loop);
+
+	loop_later(rig->loop, &a.task);
+	loop_later(rig->loop, &b.task);
+	turn(rig);
+	loop_later(rig->loop, &a.task);
+	turn(rig);
+	assert_int_equal(a.ran, 2);
+	assert_int_equal(b.ran, 1);
+}
+
 static void a_cancelled_task_does_not_run_wherever_it_stood(void **state)
 {
 	struct rig *rig = *state;
@@ -710,6 +724,7 @@ int main(void)
 		RIGGED(more_ready_descriptors_than_a_turn_takes_put_timers_off_but_not_for_ever),
 		RIGGED(outside_of_a_turn_it_is_now),
 		RIGGED(tasks_run_once_in_the_order_they_were_put_off),
+		RIGGED(a_task_that_comes_again_brings_none_of_those_it_stood_with),
 		RIGGED(a_cancelled_task_does_not_run_wherever_it_stood),
 		RIGGED(what_became_ready_meanwhile_shows_and_what_is_not_waited_for_does_not),
 		RIGGED(another_thread_stops_a_loop_that_waits_for_ever),

@@ -141,6 +141,32 @@ static void a_log_that_is_missing_after_a_kill_costs_what_stood_in_it(void **sta
 	ledger_rig_free(r);
 }
 
+/* How far they were given out stood in it as well: what the file beside it says counts. */
+static void a_log_that_is_missing_on_a_full_disk_takes_no_number_back(void **state)
+{
+	struct ledger_rig *r = ledger_rig_new();
+	char *killed = tempdir_new(), path[4096];
+	uint64_t last, n;
+
+	(void)state;
+	live(r, NULL);
+	last = live(r, killed);
+	copy_all(killed, r->dir);
+	path_in(path, r->dir, "broker.db-wal");
+	unlink(path);
+	fault_vfs_install();
+	fault_vfs_capacity(1);
+	assert_int_equal(ledger_rig_open(r), 0);
+	assert_int_equal(ledger_rig_put(r, 1, 300, &n), 0);
+	assert_true(n > last);
+	fault_vfs_capacity(0);
+	ledger_rig_commit(r);
+	ledger_rig_close(r);
+	fault_vfs_remove();
+	tempdir_free(killed);
+	ledger_rig_free(r);
+}
+
 static void a_file_that_was_deleted_is_made_anew_and_numbers_go_on(void **state)
 {
 	struct ledger_rig *r = ledger_rig_new();
@@ -269,6 +295,7 @@ int main(void)
 		cmocka_unit_test(an_older_file_after_a_stop_is_set_aside_and_what_it_holds_lives_on),
 		cmocka_unit_test(a_log_that_is_missing_after_a_stop_costs_nothing),
 		cmocka_unit_test(a_log_that_is_missing_after_a_kill_costs_what_stood_in_it),
+		cmocka_unit_test(a_log_that_is_missing_on_a_full_disk_takes_no_number_back),
 		cmocka_unit_test(a_file_that_was_deleted_is_made_anew_and_numbers_go_on),
 		cmocka_unit_test(a_file_without_its_limit_beside_it_is_taken_as_it_is),
 		cmocka_unit_test(any_number_of_kills_is_no_reason_to_set_anything_aside),
