@@ -14,8 +14,14 @@ static int take_socket(int argc, char **argv, const char **path)
 {
 	int kept = 0;
 
+	bool options = true;
+
 	for (int i = 0; i < argc; i++) {
-		if (strncmp(argv[i], "--socket=", 9) == 0)
+		if (options && strcmp(argv[i], "--") == 0)
+			options = false; /* what follows is taken as it is */
+		else if (!options)
+			argv[kept++] = argv[i];
+		else if (strncmp(argv[i], "--socket=", 9) == 0)
 			*path = argv[i] + 9;
 		else if (strcmp(argv[i], "--socket") == 0 && i + 1 < argc)
 			*path = argv[++i];
@@ -38,15 +44,32 @@ void ask_failed(const char *verb, const char *path, int error)
 		fprintf(stderr, "weir %s: the gateway at %s does not answer: %s\n", verb, path, strerror(error));
 }
 
+/* The gateway knows how a question is asked: what it answers to others begins like this. */
+static int status_of(const char *said)
+{
+	static const char usage[] = "use it as: ";
+
+	return strncmp(said, usage, sizeof(usage) - 1) == 0 ? 2 : 1;
+}
+
 int cmd_ask(int argc, char **argv)
 {
 	const char *path = getenv("WEIR_CONTROL");
+	char *said = NULL;
+	size_t len = 0;
+	FILE *complaint = open_memstream(&said, &len);
 	int r;
 
 	path = path ? path : DEFAULT_SOCKET;
 	argc = take_socket(argc, argv, &path);
-	r = control_ask(path, argc, (const char *const *)argv, stdout, stderr);
+	r = complaint ? control_ask(path, argc, (const char *const *)argv, stdout, complaint) : -ENOMEM;
+	if (complaint && fclose(complaint) != 0)
+		r = -ENOMEM;
 	if (r < 0)
 		ask_failed(argv[0], path, -r);
-	return r == 0 ? 0 : 1;
+	else if (r > 0)
+		fputs(said, stderr);
+	r = r > 0 ? status_of(said) : r < 0;
+	free(said);
+	return r;
 }

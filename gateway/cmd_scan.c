@@ -3,6 +3,7 @@
  * it is found, so the search may be broken off at any time. */
 #include "gateway/commands.h"
 #include "gateway/control.h"
+#include "gateway/failure.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -132,7 +133,7 @@ static int try_unit(struct scan *s, const struct setting *at, long unit)
 	} else if (strcmp(answer, "failed") == 0 && strcmp(reason, "port") == 0) {
 		fprintf(stderr, "weir scan: the port of line %s is gone; weir status says why\n", s->line);
 		return 1;
-	} else if (strcmp(answer, "failed") == 0 && strcmp(reason, "timeout") != 0) {
+	} else if (strcmp(answer, "failed") == 0 && !failure_is_absence(reason)) {
 		print_garbled(s, at, unit, reason);
 	} else if (strcmp(answer, "failed") != 0) {
 		fprintf(stderr, "weir scan: %s\n", *reason ? reason : answer);

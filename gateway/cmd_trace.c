@@ -123,8 +123,12 @@ static int start(struct trace *t, const char *pcap)
 	r = run(t);
 	if (t->pcap && fclose(t->pcap) != 0 && r == 0)
 		r = -EIO;
-	if (r < 0)
-		fprintf(stderr, "weir trace: %s: %s\n", r == -EIO && pcap ? pcap : t->socket, strerror(-r));
+	if (r == -EIO && pcap)
+		fprintf(stderr, "weir trace: %s: %s\n", pcap, strerror(-r));
+	else if (r < 0)
+		ask_failed("trace", t->socket, -r);
+	else if (r == 0 && t->last_seq == 0)
+		fprintf(stderr, "nothing has passed on line %s yet; weir status says why\n", t->line);
 	return r != 0;
 }
 

@@ -3,6 +3,7 @@
  * each of its devices. For people; with --json for programs. */
 #include "base/json.h"
 #include "gateway/asker.h"
+#include "gateway/failure.h"
 #include "gateway/internal.h"
 
 #include <inttypes.h>
@@ -104,21 +105,21 @@ static void row_text(FILE *out, const struct row *r)
 /* "meter-3: 14 of code 2 (no such register), 1 of code 6 (busy)" */
 static void codes_text(FILE *out, const struct row *r)
 {
-	static const char *const meanings[CODES] = {"another code", "no such function", "no such register",
-		"no such value", "it failed", "it works on it", "it is busy", "it cannot", "its memory is damaged",
-		"code 9", "the gateway has no way to it", "it does not answer the gateway"};
-	const char *before = "";
+	bool any = false;
 
-	if (r->count[COUNT_EXCEPTIONS] == 0 || r->unit < 0)
-		return;
-	fprintf(out, "exceptions of %s: ", r->name);
-	for (unsigned code = 0; code < CODES; code++)
-		if (r->count[COUNT_CODES + code] > 0) {
-			fprintf(out, "%s%" PRIu64 " of code %u (%s)", before, r->count[COUNT_CODES + code], code,
-				meanings[code]);
-			before = ", ";
-		}
-	fputc('\n', out);
+	for (unsigned code = 0; code < CODES && r->unit >= 0; code++) {
+		if (r->count[COUNT_CODES + code] == 0)
+			continue;
+		if (any)
+			fputs(", ", out);
+		else
+			fprintf(out, "exceptions of %s: ", r->name);
+		fprintf(out, "%" PRIu64 " of code %u (%s)", r->count[COUNT_CODES + code], code,
+			failure_exception(code));
+		any = true;
+	}
+	if (any)
+		fputc('\n', out);
 }
 
 static void line_text(FILE *out, const struct line_opts *o, const struct line_stats *st)

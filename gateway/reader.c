@@ -4,6 +4,7 @@
 #include "drivers/decode.h"
 #include "drivers/opts.h"
 #include "gateway/asker.h"
+#include "gateway/failure.h"
 #include "gateway/internal.h"
 
 #include <stdlib.h>
@@ -99,11 +100,13 @@ static void show_bits(FILE *out, const struct errand *e)
 
 static void show_failure(FILE *out, const struct errand *e)
 {
-	fprintf(out, "%s: %s", errand_end_name(e->end), e->reason ? e->reason : "no answer");
+	const char *advice = failure_advice(e->reason);
+
 	if (e->kind == ERRAND_IDENTIFY && e->end == ERRAND_REFUSED)
-		fputs(" (it has no device identification; most simple devices have none)", out);
-	else if (e->exception == 2)
-		fputs(" (it has no such register there; many count from 0 what their manual counts from 1)", out);
+		advice = "it has no device identification; most simple devices have none";
+	fprintf(out, "%s: %s", errand_end_name(e->end), e->reason ? e->reason : "no answer");
+	if (advice)
+		fprintf(out, " (%s)", advice);
 	fputc('\n', out);
 }
 
@@ -162,8 +165,10 @@ static const char *read_words(struct errand *e, int count, char **words)
 		       "and a reference: read DEVICE holding 100, read DEVICE ref 40101; or read DEVICE id\n";
 	if (count > 4 && (*words[4] == '\0' || *end != '\0'))
 		n = 0;
-	if (n < 1 || n > ERRAND_REGISTERS || e->address + n > 65536)
+	if (n < 1 || n > ERRAND_REGISTERS)
 		return "one request reads 1 to 125 of them\n";
+	if (e->address + n > 65536)
+		return "that is past the end of the table, which is 65535\n";
 	e->count = (uint16_t)n;
 	return NULL;
 }

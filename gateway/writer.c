@@ -7,6 +7,7 @@
 #include "gateway/audit.h"
 #include "gateway/encode.h"
 #include "gateway/ending.h"
+#include "gateway/failure.h"
 #include "gateway/internal.h"
 #include "gateway/schema.h"
 
@@ -43,16 +44,25 @@ static void show_value(FILE *out, const char *lead, const struct value *v)
 	fprintf(out, "%s%.*s", lead, (int)json_done(&j), shown);
 }
 
+static void show_failure(FILE *out, const struct errand *e)
+{
+	const char *advice = failure_advice(e->reason);
+
+	if (e->end == ERRAND_FAILED && e->on_wire)
+		fprintf(out, "no answer that can be believed (%s): it is not known whether it was written", e->reason);
+	else
+		fprintf(out, "not written: %s", e->reason ? e->reason : errand_end_name(e->end));
+	if (advice)
+		fprintf(out, " (%s)", advice);
+}
+
 static void show_end(FILE *out, const struct errand *e)
 {
 	switch (e->end) {
 	case ERRAND_OK: fputs("written", out); break;
 	case ERRAND_MISMATCH: fputs("written, but it does not read back as written", out); break;
-	case ERRAND_FAILED:
-		fprintf(out, "no answer that can be believed (%s): it is not known whether it was written", e->reason);
-		break;
 	case ERRAND_EXPIRED: fputs("not written: the line had no time for it within 5 s", out); break;
-	default: fprintf(out, "not written: %s", e->reason ? e->reason : errand_end_name(e->end)); break;
+	default: show_failure(out, e); break;
 	}
 	if (e->has_back)
 		show_value(out, "; reads back as ", &e->back);

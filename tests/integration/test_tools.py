@@ -94,6 +94,21 @@ def read_shows_registers_as_every_type():
         must("no such device" in desk.refused("read", "nobody", "holding", "0"), "a name that is none")
 
 
+def what_cannot_be_done_says_what_may_help():
+    with Desk() as desk:
+        desk.build()
+        must("weir scan" in desk.refused("read", "bus:9", "holding", "0"), "nobody answers")
+        must("past the end" in desk.refused("read", "a", "holding", "65535", "2"), "a table ends")
+        desk.bus.tell("fault bus 2 exception arg=11")
+        must("the gateway on the way" in desk.refused("read", "bus:2", "holding", "0"), "a gateway reaches nobody")
+        status, said, _ = desk.ask("scan", "bus", "--units", "2-3")
+        must(status == 0 and "unit 2" not in said and "unit 3 answers" in said, said)
+        must("below min" in desk.refused("write", "a", "setpoint", "--", "-5"), "words behind -- are taken as they are")
+        for words in (("write",), ("write", "a"), ("read",), ("points", "a", "b")):
+            status, _, complaint = desk.ask(*words)
+            must(status == 2 and complaint.startswith("use it as: "), f"{words}: {status} {complaint}")
+
+
 def status_of_a_line_counts_what_went_wrong_and_how():
     with Desk() as desk:
         desk.build()
@@ -202,5 +217,7 @@ def register_list_of_a_manual_becomes_a_template():
 
 
 if __name__ == "__main__":
-    sys.exit(run([status_of_a_line_counts_what_went_wrong_and_how, register_list_of_a_manual_becomes_a_template, read_shows_registers_as_every_type, device_that_is_to_be_asked_who_it_is_is_asked_once, write_reads_back_and_is_an_event,
+    sys.exit(run([status_of_a_line_counts_what_went_wrong_and_how, what_cannot_be_done_says_what_may_help,
+                  register_list_of_a_manual_becomes_a_template, read_shows_registers_as_every_type,
+                  device_that_is_to_be_asked_who_it_is_is_asked_once, write_reads_back_and_is_an_event,
                   scan_finds_units_while_the_line_polls, scan_with_other_settings_gives_the_line_back]))
