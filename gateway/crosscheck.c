@@ -6,6 +6,7 @@
 #include "gateway/addresscheck.h"
 #include "gateway/busplan.h"
 #include "gateway/filecheck.h"
+#include "gateway/overlapcheck.h"
 #include "gateway/topiccheck.h"
 
 #include <ctype.h>
@@ -272,15 +273,18 @@ static void check_points(const struct device_opts *d, struct key_report *report)
 	}
 }
 
-static void check_devices(const struct gateway_opts *o, struct key_report *report)
+static int check_devices(const struct gateway_opts *o, struct arena *a, struct key_report *report)
 {
 	const struct device_opts *devices = o->devices.items;
+	int r = 0;
 
-	for (size_t i = 0; i < o->devices.count; i++) {
+	for (size_t i = 0; r == 0 && i < o->devices.count; i++) {
 		check_points(&devices[i], report);
+		r = overlapcheck(&devices[i], a, report);
 		if (!devices[i].head.wrong && devices[i].points.count == 0)
 			key_advice(report, &devices[i], NULL, "the device has no points; nothing of it is read");
 	}
+	return r;
 }
 
 int crosscheck(struct gateway_opts *o, struct arena *a, struct key_report *report)
@@ -291,10 +295,11 @@ int crosscheck(struct gateway_opts *o, struct arena *a, struct key_report *repor
 		return r;
 	check_all_names(o, report);
 	check_lines(o, report);
-	check_devices(o, report);
+	r = check_devices(o, a, report);
 	addresscheck(o, report);
 	filecheck(o, report);
-	r = check_endpoints(o, a, report);
+	if (r == 0)
+		r = check_endpoints(o, a, report);
 	if (r == 0)
 		r = busplan_check(o, report);
 	return r < 0 ? r : topiccheck(o, a, report);
