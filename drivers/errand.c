@@ -171,6 +171,7 @@ static void run_read(struct line *l, struct errand *e)
 		finish(l, e, ERRAND_FAILED, "offline");
 		return;
 	}
+	e->on_wire = e->kind == ERRAND_RELAY; /* it may be a write */
 	o = l->ops->read(l->driver, e, &reason);
 	if (e->unit < 0 || o == OUTCOME_GONE)
 		line_settle(l, e->device, o, reason);

@@ -14,13 +14,14 @@ struct field {
 	uint32_t next_id;
 };
 
-int field_new(struct field **out, struct route *route, struct loop *loop, const struct clock *clock)
+int field_new(
+	struct field **out, struct route *route, struct loop *loop, const struct clock *clock, struct share_sink shares)
 {
 	struct field *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return -ENOMEM;
-	f->site = (struct fieldline_site){.route = route, .loop = loop, .clock = clock};
+	f->site = (struct fieldline_site){.route = route, .loop = loop, .clock = clock, .shares = shares};
 	*out = f;
 	return 0;
 }
@@ -149,6 +150,14 @@ struct msg *field_line_reason(const struct field *f, size_t i)
 	while (i-- > 0)
 		fl = fl->next;
 	return cell_look(&fl->port_reason);
+}
+
+const struct share *field_share(const struct field *f, const struct line *l)
+{
+	for (const struct fieldline *fl = f->lines; fl; fl = fl->next)
+		if (fl->line == l)
+			return fl->share;
+	return NULL;
 }
 
 bool field_find(struct field *f, const char *topic, size_t len, struct field_target *out)

@@ -197,7 +197,7 @@ int fieldline_new(struct fieldline **out, struct fieldline_site *site, uint32_t 
 	if (r == 0)
 		r = opts->address ? line_start_on(fl->line, feed_engine(fl->feed)) : line_start(fl->line);
 	if (r == 0 && opts->share.bind)
-		r = share_new(&fl->share, site->loop, fl->line, opts);
+		r = share_new(&fl->share, site->loop, fl->line, opts, &site->shares);
 	if (r < 0) {
 		log_error("line=%s error=\"%s\"; it does not run", opts->head.name, strerror(-r));
 		fieldline_free(fl);

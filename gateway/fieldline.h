@@ -62,6 +62,7 @@ struct fieldline_site {
 	struct loop *loop; /* main's */
 	const struct clock *clock;
 	struct feed *engines; /* a feed each */
+	struct share_sink shares;
 };
 
 /* Made and started. The failure is logged as well. */

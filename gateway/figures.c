@@ -197,7 +197,23 @@ static void write_json(FILE *out, struct json *j, const char *text)
 	fwrite(text, 1, len, out);
 }
 
-static void line_json(FILE *out, const struct row *r, const struct line_stats *st)
+static void put_share(struct json *j, const struct share *share)
+{
+	struct share_stats st;
+
+	share_stats(share, &st);
+	json_key(j, "share");
+	json_open(j, '{');
+	put_uint(j, "clients", st.clients);
+	put_uint(j, "requests", st.requests);
+	put_uint(j, "refused", st.refused);
+	put_uint(j, "writes", st.writes);
+	put_uint(j, "unanswered", st.unanswered);
+	json_close(j, '}');
+}
+
+/* share: NULL, none. */
+static void line_json(FILE *out, const struct row *r, const struct line_stats *st, const struct share *share)
 {
 	char text[ROW_CAP];
 	struct json j = json_on(text, sizeof(text));
@@ -210,6 +226,8 @@ static void line_json(FILE *out, const struct row *r, const struct line_stats *s
 	json_real(&j, st->busy_permille / 1000.0);
 	json_key(&j, "rate");
 	json_real(&j, st->rate_permille / 1000.0);
+	if (share)
+		put_share(&j, share);
 	json_close(&j, '}');
 	write_json(out, &j, text);
 }
@@ -250,7 +268,8 @@ static void in_text(FILE *out, const struct line *l, const struct line_opts *o, 
 }
 
 /* {"line":{...},"devices":[{...},...]} */
-static void in_json(FILE *out, const struct line *l, const struct line_opts *o, size_t device)
+static void in_json(
+	FILE *out, const struct line *l, const struct line_opts *o, size_t device, const struct share *share)
 {
 	struct line_device_stats d;
 	struct line_stats st;
@@ -260,7 +279,7 @@ static void in_json(FILE *out, const struct line *l, const struct line_opts *o, 
 	line_stats(l, &st);
 	r = row_of_line(o, &st);
 	fputs("{\"line\":", out);
-	line_json(out, &r, &st);
+	line_json(out, &r, &st, share);
 	fputs(",\"devices\":[", out);
 	for (size_t i = 0; i < o->device_count; i++) {
 		if (device != SIZE_MAX && i != device)
@@ -277,15 +296,16 @@ static void in_json(FILE *out, const struct line *l, const struct line_opts *o, 
 bool figures_of(const struct gateway *g, const char *name, bool json, FILE *out)
 {
 	struct asker_target t = {.device = SIZE_MAX};
-	const struct line *l = asker_line(g, name, &t.opts);
+	struct line *l = asker_line(g, name, &t.opts);
 
 	if (!l && asker_find(g, name, &t) != NULL)
 		return false;
 	if (!l && t.unit >= 0)
 		return false; /* LINE:UNIT names no device */
+	t.line = l ? l : t.line;
 	if (json)
-		in_json(out, l ? l : t.line, t.opts, l ? SIZE_MAX : t.device);
+		in_json(out, t.line, t.opts, l ? SIZE_MAX : t.device, field_share(g->field, t.line));
 	else
-		in_text(out, l ? l : t.line, t.opts, l ? SIZE_MAX : t.device);
+		in_text(out, t.line, t.opts, l ? SIZE_MAX : t.device);
 	return true;
 }

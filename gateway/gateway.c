@@ -2,6 +2,7 @@
 #include "gateway/gateway.h"
 
 #include "base/log.h"
+#include "gateway/audit.h"
 #include "gateway/health.h"
 #include "gateway/internal.h"
 #include "gateway/notify.h"
@@ -244,12 +245,22 @@ static int open_route(struct gateway *g)
 	return r;
 }
 
+static void client_wrote(void *ctx, struct audit *a)
+{
+	struct gateway *g = ctx;
+	char topic[GATEWAY_TOPIC];
+
+	snprintf(topic, sizeof(topic), "%s/%s", gateway_site(g), a->topic);
+	a->topic = topic;
+	outbox_post_take(&g->outbox, audit_event(gateway_site(g), a, g->clock));
+}
+
 /* The lines come later: nothing may be read before there is where to put it. */
 static int open_field(struct gateway *g)
 {
 	int r = setter_new(&g->setter, &g->inbox, LETTER_COMMAND, LETTER_WRITTEN, g->clock);
 
-	r = r < 0 ? r : field_new(&g->field, g->route, g->loop, g->clock);
+	r = r < 0 ? r : field_new(&g->field, g->route, g->loop, g->clock, (struct share_sink){client_wrote, g});
 	return r < 0 ? r : identity_new(&g->identity, g);
 }
 

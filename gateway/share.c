@@ -2,11 +2,12 @@
 #include "gateway/share.h"
 
 #include "base/log.h"
-#include "broker/address.h"
 #include "drivers/driver.h"
 #include "drivers/errand.h"
 #include "drivers/inquiry.h"
 #include "drivers/opts.h"
+#include "gateway/sharedoor.h"
+#include "gateway/sharewrite.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,7 +22,6 @@
 enum {
 	ANSWER_MS = 5000, /* a request that could not begin within is not wanted any more */
 	IDLE_MS = 60000,
-	RETRY_MS = 5000,
 };
 enum {
 	EXCEPTION_FUNCTION = 1,
@@ -54,18 +54,13 @@ struct caller {
 	struct errand errand;
 };
 
-struct ear {
-	struct loop_watch watch; /* first */
-	struct share *share;
-};
-
 struct share {
 	struct loop *loop;
 	struct line *line;
 	const struct line_opts *opts;
-	struct ear ears[ADDRESS_SOCKETS];
-	size_t ear_count;
-	struct loop_timer retry;
+	struct share_sink sink;
+	struct share_stats stats; /* but for the clients */
+	struct sharedoor door;
 	struct loop_watch done; /* an eventfd: the line has done with a request */
 	struct caller *callers; /* opts->share.max_clients */
 	struct caller *asked;   /* whose request the line has; NULL: nobody's */
@@ -169,8 +164,10 @@ static void serve(struct caller *c)
 		c->in_len -= c->inquiry.used;
 		memmove(c->in, c->in + c->inquiry.used, c->in_len);
 		c->heard_ms = loop_now_ms(c->share->loop);
+		c->share->stats.requests++;
 		exception = objection(c);
 		if (exception) {
+			c->share->stats.refused++;
 			refuse(c, exception);
 			continue;
 		}
@@ -218,19 +215,10 @@ static void on_done(struct errand *e) /* the line's thread */
 		abort();
 }
 
-static size_t device_of(const struct line_opts *l, uint8_t unit)
-{
-	size_t i = 0;
-
-	while (i < l->device_count && l->devices[i]->unit != unit)
-		i++;
-	return i;
-}
-
 static int put_on_line(struct caller *c)
 {
 	const struct line_opts *l = c->share->opts;
-	size_t device = device_of(l, c->inquiry.unit);
+	size_t device = sharewrite_device(l, c->inquiry.unit);
 	bool known = device < l->device_count;
 
 	c->reply = (struct reply){0};
@@ -275,15 +263,13 @@ static void ask_next(struct share *s)
 	on_done(&c->errand);
 }
 
-/* What others write is told as commands are. */
-static void tell_write(const struct caller *c)
+static void note_end(struct share *s, const struct caller *c, bool answered)
 {
-	const struct request *r = &c->inquiry.request;
-
-	if (!pdu_is_read(r->function))
-		log_info("line=%s share=%s unit=%u function=%u address=%u count=%u value=%u end=%s",
-			c->share->opts->head.name, c->name, r->unit, r->function, r->address, r->count, r->regs[0],
-			errand_end_name(c->errand.end));
+	s->stats.unanswered += !answered;
+	if (pdu_is_read(c->inquiry.request.function))
+		return;
+	s->stats.writes++;
+	sharewrite_tell(&s->sink, s->opts, &c->errand, c->name);
 }
 
 static uint8_t failure(const struct errand *e)
@@ -300,7 +286,7 @@ static void pass_on(struct caller *c)
 	const struct errand *e = &c->errand;
 	bool answered = e->end == ERRAND_OK || (e->end == ERRAND_REFUSED && c->reply.exception);
 
-	tell_write(c);
+	note_end(c->share, c, answered);
 	if (c->gone) {
 		c->gone = false;
 		c->state = AWAY;
@@ -328,7 +314,7 @@ static void line_has_done(struct loop_watch *w, uint32_t events)
 	serve(c);
 }
 
-/* --- the door ------------------------------------------------------------------------------------------------------ */
+/* --- who comes in --------------------------------------------------------------------------------------------------- */
 
 /* A free place, or that of who was silent for longest, if that is long enough. */
 static struct caller *find_place(struct share *s)
@@ -350,21 +336,9 @@ static struct caller *find_place(struct share *s)
 	return best;
 }
 
-static void name_caller(struct caller *c, const struct sockaddr_storage *from)
+static void take_in(struct sharedoor *d, int fd, const char *from)
 {
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)from;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)from;
-	char host[INET6_ADDRSTRLEN] = "local";
-
-	if (from->ss_family == AF_INET)
-		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
-	else if (from->ss_family == AF_INET6)
-		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
-	snprintf(c->name, sizeof(c->name), "%s", host);
-}
-
-static void take_in(struct share *s, int fd, const struct sockaddr_storage *from)
-{
+	struct share *s = (struct share *)(void *)((char *)d - offsetof(struct share, door));
 	struct caller *c = find_place(s);
 	int on = 1;
 
@@ -378,7 +352,7 @@ static void take_in(struct share *s, int fd, const struct sockaddr_storage *from
 		.share = s,
 		.state = SPEAKING,
 		.heard_ms = loop_now_ms(s->loop)};
-	name_caller(c, from);
+	snprintf(c->name, sizeof(c->name), "%s", from);
 	/* Advice, of which nothing depends. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
@@ -388,62 +362,6 @@ static void take_in(struct share *s, int fd, const struct sockaddr_storage *from
 		return;
 	}
 	log_debug("line=%s share=%s state=connected", s->opts->head.name, c->name);
-}
-
-static void knocked(struct loop_watch *w, uint32_t events)
-{
-	const struct ear *ear = (const struct ear *)(const void *)w;
-	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
-	socklen_t len = sizeof(from);
-	int fd = accept4(w->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	(void)events;
-	if (fd >= 0)
-		take_in(ear->share, fd, &from);
-}
-
-static void close_door(struct share *s)
-{
-	for (; s->ear_count > 0; s->ear_count--) {
-		struct loop_watch *w = &s->ears[s->ear_count - 1].watch;
-		int fd = w->fd;
-
-		loop_unwatch(s->loop, w);
-		close(fd);
-	}
-}
-
-static int watch_door(struct share *s, const int *fds, int count)
-{
-	int r = 0;
-
-	for (int i = 0; i < count; i++) {
-		struct ear *ear = &s->ears[s->ear_count];
-
-		*ear = (struct ear){.watch = {.fd = -1, .run = knocked}, .share = s};
-		r = r < 0 ? r : loop_watch(s->loop, &ear->watch, fds[i], EPOLLIN);
-		if (r < 0)
-			close(fds[i]);
-		else
-			s->ear_count++;
-	}
-	return r;
-}
-
-static void open_door(struct loop_timer *t)
-{
-	struct share *s = (struct share *)((char *)t - offsetof(struct share, retry));
-	int fds[ADDRESS_SOCKETS], count = address_open(fds, s->opts->share.bind, 0);
-	int r = count < 0 ? count : watch_door(s, fds, count);
-
-	if (r == 0) {
-		log_info("line=%s share=%s state=open", s->opts->head.name, s->opts->share.bind);
-		return;
-	}
-	log_error("line=%s share=%s error=\"%s\"; trying again every %d s", s->opts->head.name, s->opts->share.bind,
-		strerror(-r), RETRY_MS / 1000);
-	close_door(s);
-	loop_arm(s->loop, t, loop_now_ms(s->loop) + RETRY_MS);
 }
 
 /* --- making and ending it ------------------------------------------------------------------------------------------ */
@@ -459,11 +377,12 @@ static int open_share(struct share *s)
 		close(fd);
 		return r;
 	}
-	open_door(&s->retry);
+	sharedoor_open(&s->door);
 	return 0;
 }
 
-int share_new(struct share **out, struct loop *loop, struct line *line, const struct line_opts *opts)
+int share_new(struct share **out, struct loop *loop, struct line *line, const struct line_opts *opts,
+	const struct share_sink *sink)
 {
 	struct share *s = calloc(1, sizeof(*s));
 	int r;
@@ -473,7 +392,8 @@ int share_new(struct share **out, struct loop *loop, struct line *line, const st
 	*s = (struct share){.loop = loop,
 		.line = line,
 		.opts = opts,
-		.retry = {.run = open_door},
+		.sink = *sink,
+		.door = {.loop = loop, .bind = opts->share.bind, .line = opts->head.name, .knocked = take_in},
 		.done = {.fd = -1, .run = line_has_done},
 		.callers = calloc((size_t)opts->share.max_clients, sizeof(*s->callers))};
 	r = s->callers ? open_share(s) : -ENOMEM;
@@ -492,8 +412,7 @@ void share_free(struct share *s)
 
 	if (!s)
 		return;
-	close_door(s);
-	loop_disarm(s->loop, &s->retry);
+	sharedoor_close(&s->door);
 	for (size_t i = 0; i < (size_t)s->opts->share.max_clients; i++)
 		if (s->callers[i].state != AWAY)
 			hang_up(&s->callers[i]);
@@ -502,4 +421,12 @@ void share_free(struct share *s)
 	close(fd);
 	free(s->callers);
 	free(s);
+}
+
+void share_stats(const struct share *s, struct share_stats *out)
+{
+	*out = s->stats;
+	out->clients = 0;
+	for (size_t i = 0; i < (size_t)s->opts->share.max_clients; i++)
+		out->clients += s->callers[i].state != AWAY && !s->callers[i].gone;
 }

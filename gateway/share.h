@@ -14,12 +14,29 @@
 
 #include "base/loop.h"
 
+struct audit;
 struct line;
 struct line_opts;
 struct share;
 
+/* Who hears of what clients wrote; a->topic is without the site. */
+struct share_sink {
+	void (*wrote)(void *ctx, struct audit *a);
+	void *ctx;
+};
+
+struct share_stats {
+	unsigned clients;    /* now */
+	uint64_t requests;   /* since the line began; of these */
+	uint64_t refused;    /* by the configuration */
+	uint64_t writes;     /* that reached the line */
+	uint64_t unanswered; /* that reached it, and had no answer of the device */
+};
+
 /* Of a line that was started. An address that cannot be had now is tried again, and logged. */
-int share_new(struct share **out, struct loop *loop, struct line *line, const struct line_opts *opts);
+int share_new(struct share **out, struct loop *loop, struct line *line, const struct line_opts *opts,
+	const struct share_sink *sink);
 void share_free(struct share *s); /* once the line has stopped; NULL is fine */
+void share_stats(const struct share *s, struct share_stats *out);
 
 #endif

@@ -161,6 +161,25 @@ static void line_state(FILE *out, const struct line_opts *o, const struct line_s
 	fputc('\n', out);
 }
 
+/* What other masters ask of the devices. */
+static void share_line(FILE *out, const struct line_opts *o, const struct share *share)
+{
+	struct share_stats st;
+
+	if (!share)
+		return;
+	share_stats(share, &st);
+	fprintf(out, "share     %-20s %u client%s, %" PRIu64 " requests", o->share.bind, st.clients,
+		st.clients == 1 ? "" : "s", st.requests);
+	if (st.refused > 0)
+		fprintf(out, ", %" PRIu64 " not allowed", st.refused);
+	if (st.writes > 0)
+		fprintf(out, ", %" PRIu64 " writes", st.writes);
+	if (st.unanswered > 0)
+		fprintf(out, ", %" PRIu64 " without an answer", st.unanswered);
+	fputc('\n', out);
+}
+
 static void suspicion(FILE *out, const char *sentence)
 {
 	if (*sentence)
@@ -192,6 +211,7 @@ static void one_line(const struct gateway *g, FILE *out, size_t i)
 	line_stats(l, &st);
 	line_state(out, o, &st, reason);
 	msg_unref(reason);
+	share_line(out, o, field_share(g->field, l));
 	for (size_t d = 0; devices && d < o->device_count; d++)
 		line_device_stats(l, d, &devices[d]);
 	if (devices)

@@ -110,7 +110,7 @@ static struct field *begin(struct site *s)
 	site_init(s);
 	broken = NULL;
 	said[0] = 0;
-	assert_int_equal(field_new(&f, NULL, NULL, NULL), 0);
+	assert_int_equal(field_new(&f, NULL, NULL, NULL, (struct share_sink){0}), 0);
 	assert_int_equal(field_apply(f, &s->gen), 0);
 	assert_string_equal(said, "+a+b+c");
 	said[0] = 0;

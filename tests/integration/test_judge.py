@@ -44,7 +44,7 @@ class Court(harness.Room):
         (self.dir / "data").mkdir()
         self.judge = Judge(str(self.dir / "bus"), baud, UNITS, seed=SEED, **judge)
         points = "".join(f"      {name}: {{holding: {at}, type: uint32, report: every}}\n" for name, at in POINTS.items())
-        broker = harness.free_port()
+        self.broker = broker = harness.free_port()
         self.clock_s = time.time() - time.monotonic()
         self.gateway = self.weir(CONFIG.format(dir=self.dir, baud=baud, every=every, points=points, broker=broker,
                                                more=more))

@@ -4,6 +4,7 @@
 mean harm, and polls that go on beside them."""
 
 import ctypes
+import json
 import random
 import socket
 import sys
@@ -133,13 +134,25 @@ def what_is_not_allowed_does_not_reach_the_line():
 def what_is_allowed_is_written_and_told():
     with Shared() as room:
         room.open(keys=", functions: [1-4, 6], units: 1-5")
+        told = room.recorder(room.broker, name="events", topic="plant/weir/event", qos=1)
+
+        def events():
+            return [json.loads(a.payload) for a in harness.read_arrivals(told.journal)]
+
         client = room.client()
         expect(client.write_register(7, 4711, slave=3))
         expect(client.write_registers(7, [1, 2], slave=3), ILLEGAL_FUNCTION)
         expect(client.write_register(7, 4711, slave=6), ILLEGAL_ADDRESS)
         client.close()
-        wait(lambda: "unit=3 function=6 address=7 count=1 value=4711 end=ok" in room.gateway.log.read_text(), 20,
-             "the write is in the log")
+        wait(lambda: "register=holding 7 by function 6 by=\"share client 127.0.0.1\" ok=yes"
+             in room.gateway.log.read_text(), 20, "the write is in the log")
+        wait(lambda: any(e.get("by") == "share client 127.0.0.1" and e["asked"] == "4711" and e["outcome"] == "written"
+                         and e["topic"] == "plant/bus/all-3" for e in events()), 20, "and an event")
+        share = json.loads(room.weir_tell("status", "bus", "--json").stdout)["line"]["share"]
+        if (share["requests"], share["refused"], share["writes"], share["unanswered"]) != (3, 2, 1, 0):
+            raise Failed(str(share))
+        if "3 requests, 2 not allowed, 1 writes" not in room.weir_tell("status").stdout:
+            raise Failed(room.weir_tell("status").stdout)
         return room.verdict()
 
 
