@@ -13,6 +13,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "bridge/child.h"
+#include "bridge/hints.h"
 #include "bridge/intake.h"
 #include "bridge/wire.h"
 
@@ -50,7 +51,8 @@ struct bridge {
 	uint32_t beats;
 	const char *start_reason; /* of the next process */
 	char config[24];          /* empty: not told yet */
-	char address[512], reason[512];
+	char address[512], reason[512], aside[128];
+	struct hints hints;
 	struct bridge_stats stats;
 	struct bridge_counts past; /* of processes that ended */
 	struct intake intake;
@@ -254,23 +256,45 @@ static void hear_ack(struct bridge *b, uint64_t seq)
 		b->events.acknowledged(b->events.ctx, b, seq);
 }
 
+/* Links that end as soon as they are up, one after the other, are mostly those of two who share a client id: each throws the
+ * other out. MQTT 3.1.1 has no word for it, and a server of 5.0 need not say it. */
+static const char *what_it_means(struct bridge *b, enum bridge_state state)
+{
+	int64_t now_ms = loop_now_ms(b->loop);
+
+	if (state == BRIDGE_UP)
+		hints_up(&b->hints, now_ms);
+	if (state == BRIDGE_DOWN)
+		b->stats.restless = hints_down(&b->hints, now_ms);
+	return state == BRIDGE_DOWN && b->stats.restless
+		       ? "; it ends soon after each start: does another client use the same client_id?"
+		       : "";
+}
+
 static void hear_state(struct bridge *b, const struct wire_word *word)
 {
 	char reason[512];
 
 	if (word->code > BRIDGE_UP)
 		return;
-	snprintf(reason, sizeof(reason), "%.*s", (int)word->text.len, (const char *)word->text.at);
+	snprintf(reason, sizeof(reason), "%.*s%s", (int)word->text.len, (const char *)word->text.at,
+		what_it_means(b, (enum bridge_state)word->code));
 	tell_state(b, (enum bridge_state)word->code, reason);
 }
 
 static void hear_quarantine(struct bridge *b, const struct wire_word *word)
 {
-	char reason[128];
+	char reason[sizeof(b->aside)];
+	uint64_t untold;
 
 	snprintf(reason, sizeof(reason), "%.*s", (int)word->text.len, (const char *)word->text.at);
-	log_warn("upstream=%s seq=%llu refused for good: %s (0x%02x); set aside", b->opts->head.name,
-		(unsigned long long)word->a, reason, word->code);
+	snprintf(b->aside, sizeof(b->aside), "%s", reason);
+	if (hints_refused(&b->hints, word->code, loop_now_ms(b->loop), &untold))
+		log_warn("upstream=%s seq=%llu refused for good: %s (0x%02x); set aside, after %llu others that were "
+			 "not "
+			 "told; `weir quarantine %s` shows them",
+			b->opts->head.name, (unsigned long long)word->a, reason, word->code, (unsigned long long)untold,
+			b->opts->head.name);
 	if (b->events.quarantine)
 		b->events.quarantine(b->events.ctx, b, word->a, word->code, reason);
 }
@@ -401,6 +425,7 @@ int bridge_new(struct bridge **out, struct loop *loop, const struct bridge_opts 
 	b->due.run = on_due;
 	b->stats.address = b->address;
 	b->stats.reason = b->reason;
+	b->stats.aside = b->aside;
 	b->start_reason = env->start_reason ? env->start_reason : "start";
 	b->backoff = (struct backoff){.base_ms = 500, .cap_ms = 5000};
 	b->exe = strdup(env->exe);

@@ -193,7 +193,9 @@ struct bridge_stats {
 	int64_t since_ms; /* wall clock: when the state began */
 	const char *address,
 		*reason; /* the last dialled; what was said of the last that ended, or is up; valid until the next turn */
-	int pid;         /* 0: no process now */
+	bool restless;   /* the last links ended soon after they had come up; see hints.h */
+	const char *aside;           /* why the last record was set aside; empty: none was */
+	int pid;                     /* 0: no process now */
 	uint64_t starts;             /* of the process */
 	uint64_t acknowledged;       /* the upstream has everything up to this seq */
 	struct bridge_counts counts; /* quarantined, expired, looped, settled, superseded: of all its processes */

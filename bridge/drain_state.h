@@ -10,6 +10,7 @@
 #include "bridge/bucket.h"
 #include "bridge/drain.h"
 #include "bridge/gate.h"
+#include "bridge/hints.h"
 #include "bridge/history.h"
 #include "bridge/lane.h"
 #include "bridge/pack.h"
@@ -95,10 +96,11 @@ struct drain {
 	struct gate gate;
 	bool shut; /* the gate lets exempt classes through only */
 	struct history history;
-	uint64_t news;                      /* the store has records up to here */
-	uint64_t back_until;                /* what was put back goes up to here; 0: nothing was */
-	uint64_t late_until;                /* these waited for a link */
-	int64_t strict_until_ms;            /* it refused a record that is to be sent again */
+	uint64_t news;           /* the store has records up to here */
+	uint64_t back_until;     /* what was put back goes up to here; 0: nothing was */
+	uint64_t late_until;     /* these waited for a link */
+	int64_t strict_until_ms; /* it refused a record that is to be sent again */
+	struct hints hints;
 	int64_t hold_until_ms, send_due_ms; /* send_due_ms: -1, or when there may be something to send again */
 	bool more;                          /* the turn ended before the work did */
 	int fast_in_a_row;

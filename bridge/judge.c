@@ -135,6 +135,19 @@ bool judge_settled(struct drain *d, uint32_t tag)
 	return true;
 }
 
+static void refused_for_now(struct drain *d, struct lane *l, struct flight_slot *slot, uint8_t code)
+{
+	uint64_t untold;
+
+	if (hints_refused(&d->hints, code, d->now_ms, &untold))
+		log_warn("upstream=%s refuses what it is sent: %s (0x%02x), beginning with seq=%llu; each record is "
+			 "tried %d "
+			 "times, then set aside (weir quarantine %s)",
+			d->opts->head.name, verdict_text(code), code, (unsigned long long)slot->seq, REFUSALS_MAX,
+			d->opts->head.name);
+	try_again(d, l, slot, d->now_ms + ((int64_t)RETRY_BASE_MS << (slot->refusals - 1)));
+}
+
 bool judge_refused(struct drain *d, uint32_t tag, uint8_t code)
 {
 	enum verdict verdict = verdict_of_publish(code);
@@ -158,6 +171,6 @@ bool judge_refused(struct drain *d, uint32_t tag, uint8_t code)
 	if (verdict == VERDICT_QUARANTINE)
 		judge_aside(d, l, slot, code);
 	else
-		try_again(d, l, slot, d->now_ms + ((int64_t)RETRY_BASE_MS << (slot->refusals - 1)));
+		refused_for_now(d, l, slot, code);
 	return true;
 }

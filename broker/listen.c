@@ -171,13 +171,23 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 
 /* --- opening ------------------------------------------------------------------------------------------------ */
 
+static const char *what_helps(int error)
+{
+	switch (error) {
+	case EADDRINUSE: return "; another program listens there: `sudo ss -ltnp` names it, mosquitto often";
+	case EADDRNOTAVAIL: return "; this machine does not have that address: `ip address` lists those it has";
+	case EACCES: return "; ports below 1024 need AmbientCapabilities=CAP_NET_BIND_SERVICE in a drop-in of the unit";
+	default: return "";
+	}
+}
+
 static int open_sockets(struct listener *l)
 {
 	const char *at = l->door->bind;
 	int fds[ADDRESS_SOCKETS], count = address_open(fds, at, l->door->mode), r = 0;
 
 	if (count < 0) {
-		log_error("broker: cannot listen on %s: %s", at, strerror(-count));
+		log_error("broker: cannot listen on %s: %s%s", at, strerror(-count), what_helps(-count));
 		return count;
 	}
 	for (; l->ear_count < (size_t)count; l->ear_count++)

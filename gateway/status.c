@@ -35,6 +35,10 @@ static uint64_t behind(const struct gateway *g, size_t upstream, const struct st
 	return s->last_seq > cursor ? s->last_seq - cursor : 0;
 }
 
+static const char trouble[] = "\n              the disk takes nothing at the moment, and nothing is acknowledged that "
+			      "must be on it: `df` says whether "
+			      "it is full, `journalctl -u weir` what else\n";
+
 static void queue_line(const struct gateway *g, FILE *out, const struct store_stats *s)
 {
 	char now[32], max[32], old[32];
@@ -52,7 +56,7 @@ static void queue_line(const struct gateway *g, FILE *out, const struct store_st
 		fprintf(out, ", %" PRIu64 " evicted", s->evicted);
 	if (s->failures > 0)
 		fprintf(out, ", %" PRIu64 " failed commits", s->failures);
-	fputc('\n', out);
+	fputs(s->troubled ? trouble : "\n", out);
 }
 
 static void ledger_line(const struct gateway *g, FILE *out)
@@ -71,7 +75,7 @@ static void ledger_line(const struct gateway *g, FILE *out)
 		fprintf(out, ", damaged: %" PRIu64 " entries saved and %" PRIu64 " lost", s.salvaged, s.lost);
 	if (s.failures > 0)
 		fprintf(out, ", %" PRIu64 " failed commits", s.failures);
-	fputs(s.troubled ? ", trouble: nothing is safe at the moment\n" : "\n", out);
+	fputs(s.troubled ? trouble : "\n", out);
 }
 
 static void upstream_state(FILE *out, const struct bridge_stats *st)
@@ -101,6 +105,19 @@ static void upstream_rules(FILE *out, const struct bridge_opts *o, const struct 
 		fprintf(out, ", waits for %s", c->waits == BRIDGE_WAITS_DAY ? "a new day" : o->schedule);
 }
 
+static void upstream_hints(FILE *out, const struct bridge_opts *o, const struct bridge_stats *st, int64_t wall_ms)
+{
+	enum { SETTLED_MS = 15000 };
+
+	if (st->restless && (st->state != BRIDGE_UP || wall_ms - st->since_ms < SETTLED_MS))
+		fprintf(out, "              its links end soon after they come up: does another client use its "
+			     "client_id?\n");
+	if (*st->aside)
+		fprintf(out,
+			"              refused for good: %s; `weir quarantine %s` shows what, --retry sends it again\n",
+			st->aside, o->head.name);
+}
+
 static void upstream_lines(const struct gateway *g, FILE *out, const struct store_stats *s)
 {
 	const struct bridge_opts *list = g->gen->opts->upstreams.items;
@@ -119,6 +136,8 @@ static void upstream_lines(const struct gateway *g, FILE *out, const struct stor
 		if (st)
 			upstream_rules(out, &list[i], &st->counts);
 		fputc('\n', out);
+		if (st)
+			upstream_hints(out, &list[i], st, clock_wall_ms(g->clock));
 	}
 }
 

@@ -215,6 +215,7 @@ void store_stats(struct store *s, struct store_stats *out)
 		.failures = atomic_load(&f->failures),
 		.disk_bytes = (int64_t)atomic_load(&f->disk_bytes),
 		.oldest_wall_ms = (int64_t)atomic_load(&f->oldest_wall_ms),
+		.troubled = atomic_load(&s->troubled),
 	};
 }
 

@@ -106,6 +106,7 @@ struct store_stats {
 	uint64_t evicted, thinned, refused, failures;
 	int64_t disk_bytes;
 	int64_t oldest_wall_ms;
+	bool troubled; /* the disk takes nothing now */
 };
 void store_stats(struct store *s, struct store_stats *out);
 uint64_t store_cursor(struct store *s, size_t upstream); /* acknowledged up to */

@@ -99,7 +99,7 @@ struct store {
 	struct batch batch;
 	unsigned failures;                              /* in a row */
 	int64_t retry_us, acked_us, swept_us, scrub_us; /* scrub_us INT64_MAX: all was looked at */
-	bool troubled;
+	atomic_bool troubled;                           /* the writer's to set */
 	struct trust trust;
 	bool restamping; /* there may be times to be put right */
 };
