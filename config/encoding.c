@@ -79,7 +79,7 @@ bool encoding_mend(char *text, size_t len)
 		size_t n = char_len(text + i, len - i);
 
 		if (n == 0)
-			text[i] = '?';
+			text[i] = '_';
 		i += n ? n : 1;
 	}
 	return true;

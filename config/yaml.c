@@ -425,7 +425,7 @@ static char *own_text(struct reader *rd)
 	return copy;
 }
 
-/* What is left to read is not in UTF-8 everywhere: the bytes that are not become question marks. */
+/* What is left to read is not in UTF-8 everywhere: the bytes that are not become low lines. */
 static bool mend_bytes(struct reader *rd)
 {
 	char *copy = own_text(rd);

@@ -12,6 +12,7 @@
  * told twice, and is never missing. A restore puts both databases in place; the configuration is for a person to look
  * at and to copy: `tar xf FILE etc`. */
 #include "gateway/commands.h"
+#include "gateway/handover.h"
 #include "gateway/schema.h"
 #include "gateway/tar.h"
 #include "store/ledger.h"
@@ -24,6 +25,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum part { BROKER, QUEUE, N_PARTS };
@@ -99,15 +101,25 @@ static int add_all(FILE *to, const char *dir, const char *begin, const char *end
 	return r;
 }
 
-static int add_config(FILE *to, const char *config, int64_t wall_ms)
+/* What is beside the file and belongs to it; passwords and keys are not copied. */
+static int add_folder(FILE *to, const char *config, const char *name, int64_t wall_ms)
 {
-	char copy[PATH_MAX], conf_d[PATH_MAX];
-	int r = tar_add(to, "etc/weir.yaml", config, wall_ms);
+	char copy[PATH_MAX], folder[PATH_MAX], as[64];
 
 	if (snprintf(copy, sizeof(copy), "%s", config) >= (int)sizeof(copy) ||
-		snprintf(conf_d, sizeof(conf_d), "%s/conf.d", dirname(copy)) >= (int)sizeof(conf_d))
+		snprintf(folder, sizeof(folder), "%s/%s", dirname(copy), name) >= (int)sizeof(folder))
 		return -ENAMETOOLONG;
-	return r == 0 ? add_all(to, conf_d, "", ".yaml", "etc/conf.d", wall_ms) : r;
+	snprintf(as, sizeof(as), "etc/%s", name);
+	return add_all(to, folder, "", ".yaml", as, wall_ms);
+}
+
+static int add_config(FILE *to, const char *config, int64_t wall_ms)
+{
+	int r = tar_add(to, "etc/weir.yaml", config, wall_ms);
+
+	if (r == 0)
+		r = add_folder(to, config, "conf.d", wall_ms);
+	return r == 0 ? add_folder(to, config, "templates", wall_ms) : r;
 }
 
 /* For its owner alone: all that clients said is in it, and how they are known. */
@@ -234,7 +246,7 @@ static int restore_broker(const struct job *j)
 	return 0;
 }
 
-static int restore(struct job *j)
+static int put_in_place(struct job *j)
 {
 	struct store_copy done;
 	int r = unpack(j);
@@ -253,6 +265,19 @@ static int restore(struct job *j)
 		printf("%" PRIu64 " records of the backup could not be read; gap records stand in their place\n",
 			done.lost);
 	return 0;
+}
+
+/* Whatever came of it: what is half in place is for the service to open as well. */
+static int restore(struct job *j)
+{
+	int r, given;
+
+	umask(0077);
+	r = put_in_place(j);
+	given = handover(j->opts->store.dir);
+	if (given == 0 && state_dir(j))
+		given = handover(state_dir(j));
+	return given < 0 ? complain(j, j->opts->store.dir, given) : r;
 }
 
 /* --- the verbs ---------------------------------------------------------------------------------------------------- */

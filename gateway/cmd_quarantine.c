@@ -7,6 +7,7 @@
 #include "bridge/quarantine.h"
 #include "bridge/requeue.h"
 #include "gateway/commands.h"
+#include "gateway/handover.h"
 #include "gateway/schema.h"
 
 #include <errno.h>
@@ -71,6 +72,7 @@ static int each_upstream(const struct gateway_opts *o, const struct wish *w)
 {
 	const struct bridge_opts *list = o->upstreams.items;
 	bool found = false;
+	int r;
 
 	for (size_t i = 0; i < o->upstreams.count; i++) {
 		if (w->upstream && strcmp(w->upstream, list[i].head.name) != 0)
@@ -78,6 +80,9 @@ static int each_upstream(const struct gateway_opts *o, const struct wish *w)
 		found = true;
 		if ((w->deed == RETRY ? put_back : print_or_drop)(o->store.dir, &list[i], w) != 0)
 			return 1;
+		r = handover(o->store.dir);
+		if (r < 0)
+			return complain(&list[i], -r, "; the service may not be able to open what is there now");
 	}
 	if (w->upstream && !found)
 		fprintf(stderr, "weir quarantine: the configuration has no upstream %s\n", w->upstream);
