@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "broker/address.h"
 #include "broker/core.h"
+#include "broker/lobby.h"
 #include "broker/rate.h"
 #include "broker/unrest.h"
 
@@ -25,7 +26,9 @@ struct ear {
 };
 
 struct listener {
-	struct loop_timer pause;
+	struct loop_timer pause; /* it is deaf until then */
+	struct loop_timer admit; /* some of those who wait may come in */
+	struct lobby lobby;
 	struct broker *broker;
 	struct door *door; /* a reference */
 	struct ear ears[ADDRESS_SOCKETS];
@@ -71,7 +74,7 @@ static void out_of_descriptors(struct listener *l)
 	rest(l, ACCEPT_PAUSE_MS);
 }
 
-/* The rates of all together: who comes too soon waits in the kernel's queue, in its turn. */
+/* The rates of all together: who comes too soon waits. */
 static bool too_fast(const struct listener *l)
 {
 	const struct broker *b = l->broker;
@@ -139,6 +142,51 @@ static bool waits_for_places(const struct broker *b)
 	return b->conn_count >= (uint64_t)b->opts.max_connections && turn_has_gone(b);
 }
 
+/* Behind a proxy and at a unix socket addresses tell nobody from the others: those wait in the kernel's queue. */
+static bool tells_addresses_apart(const struct listener *l)
+{
+	return !l->door->proxy && !address_path(l->door->bind);
+}
+
+static bool may_accept(struct listener *l)
+{
+	return !too_fast(l) || (tells_addresses_apart(l) && lobby_takes(&l->lobby));
+}
+
+static void admit_later(struct listener *l)
+{
+	if (!l->admit.armed)
+		loop_arm(l->broker->loop, &l->admit, broker_now_ms(l->broker) + RATE_PAUSE_MS);
+}
+
+static void admit(struct loop_timer *t)
+{
+	struct listener *l = (struct listener *)((char *)t - offsetof(struct listener, admit));
+	struct guest *g;
+
+	while (!too_fast(l) && turn_has_time(l->broker, TURN_ACCEPTS) && !waits_for_places(l->broker) &&
+		(g = lobby_leave(&l->lobby)) != NULL) {
+		take_in(l, g->fd, &g->from);
+		free(g);
+	}
+	if (l->lobby.count > 0)
+		admit_later(l);
+}
+
+static void let_wait(struct listener *l, int fd, const struct sockaddr_storage *from)
+{
+	struct guest *g;
+	int r = lobby_come(&l->lobby, fd, census_key(l->broker->sessions.seed, from), from, &g);
+
+	if (r < 0)
+		turn_away(l->broker, fd);
+	if (r == LOBBY_CROWD) {
+		refuse_address(l->broker, g->fd, &g->from, UNREST_CROWD);
+		free(g);
+	}
+	admit_later(l);
+}
+
 static void acceptable(struct loop_watch *w, uint32_t events)
 {
 	struct ear *e = (struct ear *)((char *)w - offsetof(struct ear, watch));
@@ -152,7 +200,7 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 
 		if (waits_for_places(l->broker))
 			return;
-		if (too_fast(l)) {
+		if (!may_accept(l)) {
 			rest(l, RATE_PAUSE_MS);
 			return;
 		}
@@ -164,7 +212,9 @@ static void acceptable(struct loop_watch *w, uint32_t events)
 			out_of_descriptors(l);
 		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
 			return;
-		if (fd >= 0)
+		if (fd >= 0 && (l->lobby.count > 0 || too_fast(l)))
+			let_wait(l, fd, &from);
+		else if (fd >= 0)
 			take_in(l, fd, &from);
 	}
 }
@@ -204,6 +254,8 @@ static void close_one(struct listener *l)
 	if (!l)
 		return;
 	loop_disarm(l->broker->loop, &l->pause);
+	loop_disarm(l->broker->loop, &l->admit);
+	lobby_clear(&l->lobby);
 	for (size_t i = 0; i < l->ear_count; i++) {
 		loop_unwatch(l->broker->loop, &l->ears[i].watch);
 		close(l->ears[i].fd);
@@ -221,7 +273,9 @@ static int open_one(struct listener **out, struct broker *b, struct door *door)
 
 	if (!l)
 		return -ENOMEM;
-	*l = (struct listener){.broker = b, .pause = {.run = pause_over}, .door = door_ref(door)};
+	*l = (struct listener){
+		.broker = b, .pause = {.run = pause_over}, .admit = {.run = admit}, .door = door_ref(door)};
+	lobby_init(&l->lobby);
 	r = open_sockets(l);
 	if (r < 0) {
 		close_one(l);

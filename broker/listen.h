@@ -2,7 +2,7 @@
 /* listen.h - the sockets that clients connect to.
  *
  * Owner     made by broker_new(), then the broker thread's. Keeps its own copy of the addresses.
- * Bounds    opts.max_connections: one more is closed at once, and counted. Out of descriptors: accepting pauses for
+ * Bounds    opts.max_connections: one more is closed at once, and counted. Faster than the rates of all together: lobby.h. Out of descriptors: accepting pauses for
  *           ACCEPT_PAUSE_MS instead of spinning.
  */
 #ifndef BROKER_LISTEN_H

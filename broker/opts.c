@@ -290,12 +290,14 @@ static const struct key keys[] = {
 	{"max_connections_per_user", KEY_INT, OF(max_connections_per_user), .min = 0, .max = 1000000, .dflt = "0",
 		.help = "connections at once of one user; 0: no bound"},
 	{"connect_rate", KEY_INT, OF(connect_rate), .min = 0, .max = 1000000, .dflt = "0",
-		.help = "connections taken in a second; others wait their turn; 0: no bound"},
+		.help = "connections taken in a second; others wait, and addresses take turns; 0: no bound"},
 	{"connect_rate_per_address", KEY_INT, OF(connect_rate_per_address), .min = 0, .max = 1000000, .dflt = "0",
 		.help = "connections in a second from one address, a second's worth at once; one more is closed; 0: no "
 			"bound"},
 	{"handshake_rate", KEY_INT, OF(handshake_rate), .min = 0, .max = 1000000, .dflt = "0",
-		.help = "connections taken in a second by listeners with TLS; others wait their turn; 0: no bound"},
+		.help = "connections taken in a second by listeners with TLS; others wait, and addresses take turns; "
+			"0: no "
+			"bound"},
 	{"max_sessions", KEY_INT, OF(max_sessions), .min = 1, .max = 10000000, .dflt = "100000",
 		.help = "clients known, connected or not; a new one is refused"},
 	{"connect_timeout", KEY_TIME, OF(connect_timeout_ms), .min = 100, .max = 600000, .dflt = "10s",

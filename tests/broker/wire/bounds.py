@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Bounds on what one address, one user and one client may do, and on all of them together. A broker for each test."""
+import contextlib
 import struct
 
 from broker_rig import *  # noqa: F403
@@ -93,6 +94,27 @@ def a_rate_of_all_makes_them_wait_and_loses_nobody(_, v):
             s.expect(CONNACK, reason=0)
         if time.monotonic() - start < 0.9:  # a second's worth at once, the other 70 after it
             raise Wrong("they did not wait")
+
+
+@test(versions=(4,))
+def one_address_does_not_use_up_the_rate_of_all(_, v):
+    """Four hundred of one address would take twenty seconds. Some are turned away: no more than 256 wait."""
+    with broker("broker:\n  connect_rate: 20\n") as b:
+        crowd = []
+        for _ in range(400):
+            crowd.append(b.socket(v))
+            with contextlib.suppress(OSError):
+                crowd[-1].send(connect(v, fresh("c")))
+        other = over(b, v, socket.create_connection((b.host, b.port), PATIENCE_S, source_address=("127.0.0.2", 0)))
+        other.send(connect(v, fresh("c")))
+        other.expect(CONNACK, reason=0)
+        let_in = 0
+        for s in crowd:
+            s.sock.setblocking(False)
+            with contextlib.suppress(OSError):
+                let_in += len(s.sock.recv(4)) == 4
+        if let_in > 200:
+            raise Wrong(f"it waited behind {let_in} of another address")
 
 
 @test()
