@@ -149,13 +149,16 @@ bool auth_is_at(const struct conn *c)
 	return job_of(c);
 }
 
-void auth_forget(const struct conn *c)
+void auth_forget(struct conn *c)
 {
 	struct job *j = job_of(c);
 
-	if (j && j->delay.armed)
+	if (!j)
+		return;
+	hold_leave(c); /* its list is the job's */
+	if (j->delay.armed)
 		job_free(j);
-	else if (j)
+	else
 		worker_cancel(&j->work);
 }
 

@@ -40,7 +40,7 @@ void auth_set_users_take(struct auth *a, struct users *users, bool listeners);
 enum { AUTH_LATER = 1 };
 int auth_check(struct conn *c, const struct connect *m, char user[PEER_USER_MAX]);
 
-bool auth_is_at(const struct conn *c);  /* its password waits, or is hashed */
-void auth_forget(const struct conn *c); /* it goes */
+bool auth_is_at(const struct conn *c); /* its password waits, or is hashed */
+void auth_forget(struct conn *c);      /* it goes, and does not wait for it any more */
 
 #endif

@@ -13,27 +13,36 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CROWD = AUTH_JOBS_EACH - 1, SLOW_ROUNDS = 300000 };
+enum { CROWD = AUTH_JOBS_EACH - 1, SLOW_ROUNDS = 300000, QUICK_ROUNDS = 1000 };
 
 struct bench {
 	struct rig rig;
 	char *folder;
 };
 
-/* slow has a password that takes long to be found wrong; anna and ben have one and the same. */
+/* slow has a password that takes long to be found wrong; anna and ben have one that does not. */
+static void write_users(const char *path)
+{
+	char salt[32], hash[4 * CRYPTO_SHA512];
+	uint8_t raw[CRYPTO_SHA512];
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	crypto_to_base64(salt, "salt", 4);
+	assert_int_equal(crypto_pbkdf2(raw, "secret", 6, "salt", 4, QUICK_ROUNDS), 0);
+	crypto_to_base64(hash, raw, sizeof(raw));
+	fprintf(f, "slow:$7$%d$%s$%s\n", SLOW_ROUNDS, salt, hash);
+	fprintf(f, "anna:$7$%d$%s$%s\nben:$7$%d$%s$%s\n", QUICK_ROUNDS, salt, hash, QUICK_ROUNDS, salt, hash);
+	assert_int_equal(fclose(f), 0);
+}
+
 static void open_bench(struct bench *b)
 {
-	char path[256], line[USERS_LINE_MAX];
-	FILE *f;
+	char path[256];
 
 	*b = (struct bench){.folder = tempdir_new()};
 	snprintf(path, sizeof(path), "%s/users", b->folder);
-	assert_int_equal(users_make_line(line, USERS_PBKDF2, "anna", "secret", 6), 0);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fprintf(f, "slow:$7$%d$c2FsdHNhbHRzYWx0$%s", SLOW_ROUNDS, strrchr(line, '$') + 1);
-	fprintf(f, "%sben%s", line, line + strlen("anna"));
-	assert_int_equal(fclose(f), 0);
+	write_users(path);
 	rig_defaults(&b->rig);
 	b->rig.opts.users = path;
 	rig_start(&b->rig, NULL);
@@ -176,6 +185,32 @@ static void who_will_say_no_more_is_waited_for_only_if_something_stands_behind_i
 	close_bench(&b);
 }
 
+/* Its address has failed too often, so that the next of it are to wait first. */
+static void who_hangs_up_while_its_address_has_to_wait_is_forgotten(void **state)
+{
+	struct bench b;
+	int fd;
+
+	(void)state;
+	open_bench(&b);
+	for (int i = 0; i < AUTH_FREE; i++) {
+		fd = comes(&b, "anna", "wrong");
+		answer_is(&b, fd, BAD_LOGIN);
+		close(fd);
+	}
+	fd = comes(&b, "anna", "secret");
+	rig_turn(&b.rig);
+	assert_int_equal(connections(&b), 1);
+	close(fd);
+	rig_turn(&b.rig);
+	assert_int_equal(connections(&b), 0);
+	fd = comes(&b, "anna", "secret");
+	rig_pass_ms(&b.rig, AUTH_DELAY_MS);
+	answer_is(&b, fd, LET_IN);
+	close(fd);
+	close_bench(&b);
+}
+
 static void broker_stops_while_a_password_is_hashed_and_others_wait(void **state)
 {
 	int crowd[CROWD];
@@ -196,6 +231,7 @@ int main(void)
 		cmocka_unit_test(right_password_opens_and_a_wrong_one_does_not),
 		cmocka_unit_test(nobody_hashes_the_password_of_who_hung_up),
 		cmocka_unit_test(who_will_say_no_more_is_waited_for_only_if_something_stands_behind_its_connect),
+		cmocka_unit_test(who_hangs_up_while_its_address_has_to_wait_is_forgotten),
 		cmocka_unit_test(broker_stops_while_a_password_is_hashed_and_others_wait),
 	};
 
