@@ -16,7 +16,7 @@
 enum {
 	ERRANDS = 1024,
 	LONGEST_WAIT_US = 1000000, /* a turn at least so often, for the account of a line */
-	NO_STACK_US = 100000,      /* when there is no memory for a fibre: looked at again */
+	NO_MEMORY_US = 100000,     /* when there is none for a fibre, or for a watch: looked at again */
 };
 
 enum letter_kind { LETTER_START, LETTER_STOP };
@@ -122,8 +122,9 @@ static void rest(struct berth *b)
 {
 	int64_t latest_us = clock_mono_us(b->engine->clock) + LONGEST_WAIT_US;
 
+	/* No memory in the kernel for it: what the connection has to say is found by the next poll, or soon. */
 	if (watch(b, b->line->watch_fd, EPOLLIN) < 0)
-		latest_us = 0; /* no memory in the kernel: what the connection has to say is found by the next poll */
+		latest_us += NO_MEMORY_US - LONGEST_WAIT_US;
 	loop_arm(b->engine->loop, &b->timer, ((b->rest_us < latest_us ? b->rest_us : latest_us) + 999) / 1000);
 }
 
@@ -152,7 +153,7 @@ static void take_up(struct berth *b)
 		b->fibre = e->spare[--e->spare_count];
 	} else if (fibre_new(&b->fibre) < 0) {
 		b->fibre = NULL;
-		b->rest_us = clock_mono_us(e->clock) + NO_STACK_US;
+		b->rest_us = clock_mono_us(e->clock) + NO_MEMORY_US;
 		rest(b);
 		return;
 	}
