@@ -161,7 +161,8 @@ do_uninstall() {
 	if has_systemd; then
 		as_root systemctl --quiet disable --now weir 2>/dev/null || true
 	fi
-	for f in /usr/bin/weir /lib/systemd/system/weir.service /usr/lib/sysusers.d/weir.conf /usr/share/man/man1/weir.1 /usr/share/man/man5/weir.yaml.5; do
+	for f in /usr/bin/weir /lib/systemd/system/weir.service /usr/lib/sysusers.d/weir.conf \
+		/usr/share/bash-completion/completions/weir /usr/share/man/man1/weir.1 /usr/share/man/man5/weir.yaml.5; do
 		as_root rm -f "$f" "$f.gz"
 	done
 	if has_systemd; then
