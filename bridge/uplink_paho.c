@@ -173,18 +173,9 @@ static bool wants_bit(const struct paho *p)
 	       rules_any_down(o);
 }
 
-static int dial(struct uplink *u, const struct uplink_call *call)
+/* What is remembered of the call before this one. */
+static void forget_call(struct paho *p, const struct uplink_call *call)
 {
-	struct paho *p = of(u);
-	uint32_t number = ++p->calls ? p->calls : ++p->calls; /* never 0 */
-	struct ticket *t = &p->tickets[p->o.tags + number % PAHO_CALL_TICKETS];
-	struct paho_connect *c = calloc(1, sizeof(*c));
-	char uri[512], why[PAHO_WHY];
-	struct token_facts facts = {p->host, p->o.client_id, clock_wall_ms(&clock_system) / 1000};
-	bool tls = false;
-	int r = c ? 0 : -ENOMEM;
-
-	*t = (struct ticket){p, number, 0, 0};
 	if (p->o.inbox)
 		inbox_dial(p->o.inbox, call->address);
 	if (p->o.inbox && (call->wipe || p->o.opts->clean))
@@ -192,31 +183,61 @@ static int dial(struct uplink *u, const struct uplink_call *call)
 	p->tls_text[0] = 0;
 	p->distrusted = false;
 	atomic_store(&p->trusted, false);
-	if (r == 0)
-		r = address_uri(call->address, uri, sizeof(uri), &tls);
-	if (r == 0 && !address_host(call->address, p->host, sizeof(p->host)))
-		r = -EINVAL;
-	if (r == 0)
-		r = make_handle(p, uri, t);
-	if (r == 0) {
-		paho_connect_options(c, p->o.opts, call);
-		p->tls = tls;
-		atomic_store(&p->live, number);
-		knock_begin(&p->knock, clock_mono_ms(&clock_system), silence_ms(p, call));
-		r = paho_connect_credentials(c, p->o.opts, tls, &facts, why);
-		paho_hear_connect(c, p->o.opts->version == BRIDGE_V5, t);
-		bridge_bit_ask(wants_bit(p));
-		if (r != 0)
-			r = paho_post(t, L_DOWN, 0, paho_ending("credentials", 0, why)) < 0 ? -ENOBUFS : 0;
-		else
-			r = MQTTAsync_connect(p->handle, &c->o) == MQTTASYNC_SUCCESS ? 0 : -ECONNREFUSED;
-	}
-	if (c) {
-		explicit_bzero(c->password, sizeof(c->password));
-		explicit_bzero(c->proxy, sizeof(c->proxy));
-		explicit_bzero(c->tls_proxy, sizeof(c->tls_proxy));
-	}
+}
+
+static int prepare(struct paho *p, const struct uplink_call *call, struct ticket *t)
+{
+	char uri[512];
+	int r = address_uri(call->address, uri, sizeof(uri), &p->tls);
+
+	if (r < 0)
+		return r;
+	return address_host(call->address, p->host, sizeof(p->host)) ? make_handle(p, uri, t) : -EINVAL;
+}
+
+/* Credentials that cannot be had end the call as the server would, with a letter. */
+static int call_server(struct paho *p, const struct uplink_call *call, struct ticket *t, struct paho_connect *c)
+{
+	struct token_facts facts = {p->host, p->o.client_id, clock_wall_ms(&clock_system) / 1000};
+	char why[PAHO_WHY];
+	int r;
+
+	paho_connect_options(c, p->o.opts, call);
+	atomic_store(&p->live, t->call);
+	knock_begin(&p->knock, clock_mono_ms(&clock_system), silence_ms(p, call));
+	r = paho_connect_credentials(c, p->o.opts, p->tls, &facts, why);
+	paho_hear_connect(c, p->o.opts->version == BRIDGE_V5, t);
+	bridge_bit_ask(wants_bit(p));
+	if (r != 0)
+		return paho_post(t, L_DOWN, 0, paho_ending("credentials", 0, why)) < 0 ? -ENOBUFS : 0;
+	return MQTTAsync_connect(p->handle, &c->o) == MQTTASYNC_SUCCESS ? 0 : -ECONNREFUSED;
+}
+
+static void dispose_options(struct paho_connect *c)
+{
+	if (!c)
+		return;
+	explicit_bzero(c->password, sizeof(c->password));
+	explicit_bzero(c->proxy, sizeof(c->proxy));
+	explicit_bzero(c->tls_proxy, sizeof(c->tls_proxy));
 	free(c);
+}
+
+static int dial(struct uplink *u, const struct uplink_call *call)
+{
+	struct paho *p = of(u);
+	uint32_t number = ++p->calls ? p->calls : ++p->calls; /* never 0 */
+	struct ticket *t = &p->tickets[p->o.tags + number % PAHO_CALL_TICKETS];
+	struct paho_connect *c = calloc(1, sizeof(*c));
+	int r = c ? 0 : -ENOMEM;
+
+	*t = (struct ticket){p, number, 0, 0};
+	forget_call(p, call);
+	if (r == 0)
+		r = prepare(p, call, t);
+	if (r == 0)
+		r = call_server(p, call, t, c);
+	dispose_options(c);
 	if (r < 0)
 		hang_up(u);
 	return r;

@@ -23,7 +23,7 @@ static const char *const classes[] = {"bulk", "telemetry", "event", "alarm"};
 
 struct cursors {
 	struct {
-		char name[64];
+		char name[256]; /* as long as the store lets it be */
 		uint64_t seq;
 	} up[UPSTREAMS_MAX];
 	size_t count;
