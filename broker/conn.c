@@ -60,7 +60,7 @@ void conn_drop_output(struct conn *c)
 	out_clear(&c->out, &c->broker->stock);
 }
 
-void conn_flush(struct conn *c)
+static void flush(struct conn *c, size_t most)
 {
 	struct broker *b = c->broker;
 	size_t before = c->out.bytes;
@@ -68,7 +68,7 @@ void conn_flush(struct conn *c)
 
 	if (c->gated || c->state == CONN_CLOSED || (before == 0 && !c->transport))
 		return;
-	r = out_write(&c->out, &b->stock, c->fd, c->transport);
+	r = out_write(&c->out, &b->stock, c->fd, c->transport, most);
 	b->stats.bytes_out += before - c->out.bytes;
 	b->output_bytes -= before - c->out.bytes;
 	if (r < 0) {
@@ -79,8 +79,14 @@ void conn_flush(struct conn *c)
 	c->blocked = r == OUT_BLOCKED;
 	if (c->blocked)
 		loop_took(&c->watch, EPOLLOUT);
-	else
+	else if (r == 0)
 		c->slow = false;
+}
+
+/* What it writes at once of many bytes is a part; the turn comes back to it. At its end all goes that the socket takes. */
+void conn_flush(struct conn *c)
+{
+	flush(c, c->state == CONN_LIVE ? CONN_WRITE : SIZE_MAX);
 }
 
 /* Answers and messages that sockets do not take may fill opts.output_memory; beyond it the connection with the most
@@ -225,7 +231,7 @@ static void close_for(struct conn *c, uint8_t reason, bool will, uint8_t type, u
 	if (c->state == CONN_LIVE && say)
 		say_goodbye(c, reason, type, total);
 	detach(c, will);
-	conn_flush(c);
+	flush(c, SIZE_MAX);
 	if (c->doomed || (!c->transport && (reason == RC_OK || (!say && c->out.bytes == 0)))) {
 		c->state = CONN_CLOSED;
 		conn_doom(c, RC_OK);
@@ -316,6 +322,8 @@ static void flush_turn(struct conn *c)
 		linger(c);
 		return;
 	}
+	if (c->out.bytes > 0 && !c->blocked && !c->gated)
+		turn_later(c);
 	hold_unchoke(c);
 	if (c->state == CONN_LIVE && !c->held && !c->reading && !c->wait_pprev && c->out.bytes <= CONN_LOW)
 		input_resume(c); /* it was not read for what it did not read itself */
@@ -379,9 +387,9 @@ static void ready(struct loop_watch *w, uint32_t events)
 		return;
 	}
 	if (events & EPOLLOUT) {
-		conn_flush(c);
+		c->blocked = false;
 		c->pump = true;
-		turn_dirty(c);
+		turn_later(c);
 	}
 	if (c->reading && (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || transport_stalled(c->transport))) {
 		if (!turn_waits(c))

@@ -32,6 +32,7 @@ enum {
 	/* The broker's buffer: what one connection gets read at once. What is left of it fits a chunk of the stock. */
 	CONN_INPUT = 64 * 1024 - 64,
 	CONN_FLUSH_AT = 64 * 1024, /* output is tried at once beyond this */
+	CONN_WRITE = 96 * 1024,    /* and so much of it is written at once */
 	CONN_HIGH = 256 * 1024,    /* not taken by the socket: live messages go to the queue, publishers wait */
 	CONN_LOW = 64 * 1024,
 	CONN_FULL = 1024 * 1024, /* answers not taken: it is not read until they are */

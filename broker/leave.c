@@ -171,7 +171,7 @@ static bool do_due(struct session *s)
 	return false;
 }
 
-static void serve(struct session *s)
+static void go_on(struct session *s)
 {
 	if (s->stage == LEAVE_DUE && do_due(s)) {
 		quit(s);
@@ -181,6 +181,17 @@ static void serve(struct session *s)
 	}
 	if (s->stage >= LEAVE_ENDING && !clear(s, false) && !s->queued)
 		join(s);
+}
+
+/* What is delivered meanwhile, to many although each message goes to few, is written in a slice of its own. */
+static void serve(struct session *s)
+{
+	struct turn *t = &s->broker->turn;
+	bool clearing = t->clearing;
+
+	t->clearing = true;
+	go_on(s);
+	t->clearing = clearing;
 }
 
 static void serve_or_join(struct session *s)

@@ -306,16 +306,19 @@ static void written(struct out *o, struct stock *s, size_t n)
 		o->last = NULL;
 }
 
-static ssize_t write_some(const struct out *o, int fd, struct transport *t, size_t *tried)
+static ssize_t write_some(const struct out *o, int fd, struct transport *t, size_t most, size_t *tried)
 {
 	struct iovec v[VECTORS];
 	struct msghdr m = {.msg_iov = v};
 	struct chunk *c = o->first;
 
 	*tried = 0;
-	for (; c && m.msg_iovlen < VECTORS; c = c->next) {
-		v[m.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)(c->at + c->sent), c->len - c->sent};
-		*tried += c->len - c->sent;
+	for (; c && m.msg_iovlen < VECTORS && *tried < most; c = c->next) {
+		size_t len = c->len - c->sent, rest = most - *tried;
+
+		len = len < rest ? len : rest;
+		v[m.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)(c->at + c->sent), len};
+		*tried += len;
 	}
 	if (t)
 		return t->ops->write(t, v, (int)m.msg_iovlen);
@@ -324,11 +327,13 @@ static ssize_t write_some(const struct out *o, int fd, struct transport *t, size
 	return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-int out_write(struct out *o, struct stock *s, int fd, struct transport *t)
+int out_write(struct out *o, struct stock *s, int fd, struct transport *t, size_t most)
 {
-	while (o->first) {
+	int r = 0;
+
+	while (o->first && most > 0) {
 		size_t tried;
-		ssize_t n = write_some(o, fd, t, &tried);
+		ssize_t n = write_some(o, fd, t, most, &tried);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -337,6 +342,9 @@ int out_write(struct out *o, struct stock *s, int fd, struct transport *t)
 		written(o, s, (size_t)n);
 		if ((size_t)n < tried) /* a short write: asking again would only say EAGAIN */
 			return OUT_BLOCKED;
+		most -= (size_t)n;
 	}
-	return t ? t->ops->flush(t) : 0;
+	if (t)
+		r = t->ops->flush(t);
+	return r == 0 && o->first ? OUT_MORE : r;
 }

@@ -65,9 +65,9 @@ int out_append(struct out *o, struct stock *s, const void *bytes, size_t len); /
 int out_refer(struct out *o, struct stock *s, struct msg *m, const uint8_t *at, size_t len); /* takes its own ref */
 void out_clear(struct out *o, struct stock *s);
 
-/* Writes what the socket takes, through t unless it is NULL. 0: all of it; OUT_BLOCKED: the rest waits; or -errno: the
- * connection is gone. */
-enum { OUT_BLOCKED = 1 };
-int out_write(struct out *o, struct stock *s, int fd, struct transport *t);
+/* Writes what the socket takes, at most so many bytes, through t unless it is NULL. 0: all of it; OUT_BLOCKED: the socket is
+ * full, the rest waits; OUT_MORE: it may take more; or -errno: the connection is gone. */
+enum { OUT_BLOCKED = 1, OUT_MORE };
+int out_write(struct out *o, struct stock *s, int fd, struct transport *t, size_t most);
 
 #endif

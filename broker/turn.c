@@ -190,7 +190,7 @@ bool turn_has_time(struct broker *b, enum turn_share share)
 	int64_t now_us = clock_mono_us(b->clock);
 
 	if (t->shares_until_us[share] == 0) {
-		t->shares_until_us[share] = now_us + TURN_SLICE_US;
+		t->shares_until_us[share] = now_us + TURN_SHARE_US;
 		loop_later(b->loop, &t->end);
 	}
 	return now_us <= t->shares_until_us[share];
@@ -259,12 +259,21 @@ static void link_dirty(struct conn *c, enum turn_list list)
 void turn_dirty(struct conn *c)
 {
 	const struct turn *t = &c->broker->turn;
-	enum turn_list list = c->doomed ? TURN_NOW : t->filling ? TURN_LATE : t->wide ? TURN_WIDE_ONES : TURN_NOW;
+	enum turn_list list = c->doomed                ? TURN_NOW
+			      : t->filling             ? TURN_LATE
+			      : t->wide || t->clearing ? TURN_WIDE_ONES
+						       : TURN_NOW;
 
 	if (c->dirty && (c->list <= list || c->list == TURN_GONE))
 		return;
 	turn_forget(c); /* what is not greedy takes along what was to wait */
 	link_dirty(c, list);
+}
+
+void turn_later(struct conn *c)
+{
+	if (!c->dirty)
+		link_dirty(c, TURN_WIDE_ONES);
 }
 
 static struct conn *take(struct turn *t, enum turn_list list)

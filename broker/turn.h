@@ -35,8 +35,9 @@ struct broker;
 struct conn;
 
 enum {
-	TURN_SLICE_US = 50,
-	TURN_SPARE_US = 60, /* after which those who are left wait for the next turn, if a socket has become ready */
+	TURN_SLICE_US = 40,
+	TURN_SHARE_US = 20, /* of those below who have one in each turn */
+	TURN_SPARE_US = 40, /* after which those who are left wait for the next turn, if a socket has become ready */
 	TURN_LONGEST_US = 5000,
 	TURN_FLUSHES = 8,        /* outputs that are written within a slice of the filling, being full */
 	TURN_WIDE = 16,          /* receivers of a message, above which their outputs are not written at once */
@@ -79,7 +80,8 @@ struct turn {
 	uint32_t first;                                 /* whose slice comes first in the next turn */
 	uint32_t quantum, filled, slices, flushes;
 	bool over, filling, full, draining;
-	bool wide; /* what is delivered now has many receivers */
+	bool wide;     /* what is delivered now has many receivers */
+	bool clearing; /* it comes of those who leave: their wills, and what they did not acknowledge for a share */
 };
 
 void turn_start(struct broker *b);
@@ -98,6 +100,7 @@ bool turn_waits(struct conn *c);             /* a newcomer, or greedy: true: it 
 bool turn_is_full(struct turn *t);           /* an output is full: true: let it be, it is written out later */
 
 void turn_dirty(struct conn *c);  /* c is to be flushed, freed, or watched for something else */
+void turn_later(struct conn *c);  /* c is to be flushed, in a slice with others */
 void turn_forget(struct conn *c); /* it is about to be freed */
 
 #endif

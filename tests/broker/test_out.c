@@ -36,7 +36,7 @@ static void check_stream(struct bench *b, size_t total, uint8_t (*pattern)(size_
 	size_t have = 0;
 
 	while (have < total) {
-		int r = out_write(&b->out, &b->stock, b->fd[0], NULL);
+		int r = out_write(&b->out, &b->stock, b->fd[0], NULL, SIZE_MAX);
 		ssize_t n;
 
 		assert_true(r == 0 || r == OUT_BLOCKED);
@@ -115,7 +115,7 @@ static void an_empty_output_owns_nothing_and_the_stock_is_used_again(void **stat
 	open_bench(&b);
 	assert_int_equal(out_append(&b.out, &b.stock, "a", 1), 0);
 	first = b.out.first;
-	assert_int_equal(out_write(&b.out, &b.stock, b.fd[0], NULL), 0);
+	assert_int_equal(out_write(&b.out, &b.stock, b.fd[0], NULL, SIZE_MAX), 0);
 	assert_null(b.out.first);
 	assert_int_equal(b.stock.used_bytes, 0);
 	assert_int_equal(out_append(&b.out, &b.stock, "b", 1), 0);
@@ -146,7 +146,7 @@ static void a_peer_that_is_gone_is_an_error_and_no_signal(void **state)
 	open_bench(&b);
 	close(b.fd[1]);
 	assert_int_equal(out_append(&b.out, &b.stock, "a", 1), 0);
-	assert_int_equal(out_write(&b.out, &b.stock, b.fd[0], NULL), -EPIPE);
+	assert_int_equal(out_write(&b.out, &b.stock, b.fd[0], NULL, SIZE_MAX), -EPIPE);
 	b.fd[1] = dup(b.fd[0]);
 	close_bench(&b);
 }
