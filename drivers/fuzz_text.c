@@ -13,7 +13,7 @@ static void read_line(struct span line, unsigned how)
 	struct span own = line, field;
 	struct value v;
 
-	if (!text_check(how & 4 ? CHECKSUM_NMEA : CHECKSUM_NONE, &own))
+	if (!text_check((enum line_checksum)(how / 4 % CHECKSUM_COUNT), &own))
 		return;
 	if (text_field(own, how & 8 ? ";" : ",", 1 + how % 5, &field) && text_value(&p, field, &v) &&
 		v.kind == VALUE_TEXT && v.text.len > line.len)

@@ -60,6 +60,11 @@ static const struct key_choice ends[] = {
 static const struct key_choice checksums[] = {
 	{"none", CHECKSUM_NONE, NULL},
 	{"nmea", CHECKSUM_NMEA, "NMEA 0183: two hexadecimal digits after an asterisk"},
+	{"xor", CHECKSUM_XOR, "two hexadecimal digits at the end: the exclusive or of all characters before them"},
+	{"sum", CHECKSUM_SUM, "two hexadecimal digits at the end: the sum of all characters before them"},
+	{"zero-sum", CHECKSUM_ZERO_SUM,
+		"two hexadecimal digits at the end, which make the sum of all characters before them zero"},
+	{"crc16", CHECKSUM_CRC16, "four hexadecimal digits at the end: the CRC of Modbus, its high byte first"},
 	{NULL, 0, NULL},
 };
 
@@ -170,7 +175,8 @@ static const struct key line_keys[] = {
 	{"silence", KEY_TIME, AT(silence_ms), .min = 0, .max = 1000, .dflt = "0ms", RTU_LINES,
 		.help = "quiet time before each request; 0 is 3.5 characters, at least 1.75 ms"},
 	{"reply_timeout", KEY_TIME, AT(reply_timeout_ms), .min = 10, .max = 60000, .dflt = "500ms", REAL_LINES,
-		.help = "the longest wait for a reply to begin; less is waited for a device whose pace is known"},
+		.help = "the longest wait for a reply to begin; where another device is due, less is waited for one "
+			"whose pace is known"},
 	{"connect_timeout", KEY_TIME, AT(connect_timeout_ms), .min = 100, .max = 60000, .dflt = "3s", TCP_LINES,
 		.help = "the longest wait for a connection"},
 	{"max_in_flight", KEY_INT, AT(max_in_flight), .min = 1, .max = 16, .dflt = "1", NUMBERED,

@@ -90,7 +90,15 @@ enum sim_signal { SIGNAL_SINE, SIGNAL_WALK, SIGNAL_COUNTER, SIGNAL_SQUARE, SIGNA
 enum device_writes { WRITES_AUTO, WRITES_SINGLE, WRITES_MULTIPLE, WRITES_READ };
 enum device_mask { MASK_AUTO, MASK_NEVER };
 enum line_end { END_LF, END_CR, END_CRLF, END_ETX, END_NUL };
-enum line_checksum { CHECKSUM_NONE, CHECKSUM_NMEA };
+enum line_checksum {
+	CHECKSUM_NONE,
+	CHECKSUM_NMEA,
+	CHECKSUM_XOR,
+	CHECKSUM_SUM,
+	CHECKSUM_ZERO_SUM,
+	CHECKSUM_CRC16,
+	CHECKSUM_COUNT
+};
 
 struct point_opts {
 	struct key_head head;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/text.h"
 
+#include "drivers/pdu.h"
+
 #include "base/utf8.h"
 #include "drivers/decode.h"
 
@@ -118,9 +120,68 @@ static bool check_nmea(struct span *line)
 	return sum == (uint8_t)(high << 4 | low);
 }
 
+static unsigned xor_of(const uint8_t *bytes, size_t len)
+{
+	uint8_t sum = 0;
+
+	for (size_t i = 0; i < len; i++)
+		sum ^= bytes[i];
+	return sum;
+}
+
+static unsigned sum_of(const uint8_t *bytes, size_t len)
+{
+	uint8_t sum = 0;
+
+	for (size_t i = 0; i < len; i++)
+		sum = (uint8_t)(sum + bytes[i]);
+	return sum;
+}
+
+static unsigned zero_sum_of(const uint8_t *bytes, size_t len)
+{
+	return (uint8_t)-sum_of(bytes, len);
+}
+
+static unsigned crc_of(const uint8_t *bytes, size_t len)
+{
+	return pdu_crc(bytes, len);
+}
+
+/* So many hexadecimal digits at the end of the line. */
+static const struct {
+	unsigned (*of)(const uint8_t *bytes, size_t len);
+	size_t digits;
+} sums[CHECKSUM_COUNT] = {
+	[CHECKSUM_XOR] = {xor_of, 2},
+	[CHECKSUM_SUM] = {sum_of, 2},
+	[CHECKSUM_ZERO_SUM] = {zero_sum_of, 2},
+	[CHECKSUM_CRC16] = {crc_of, 4},
+};
+
+static bool check_sum(enum line_checksum how, struct span *line)
+{
+	size_t digits = sums[how].digits;
+	unsigned told = 0;
+
+	if (line->len <= digits)
+		return false;
+	line->len -= digits;
+	for (size_t i = 0; i < digits; i++) {
+		int digit = hex(line->at[line->len + i]);
+
+		if (digit < 0)
+			return false;
+		told = told << 4 | (unsigned)digit;
+	}
+	return told == sums[how].of(line->at, line->len);
+}
+
 bool text_check(enum line_checksum how, struct span *line)
 {
-	return how == CHECKSUM_NMEA ? check_nmea(line) : true;
+	if (how == CHECKSUM_NMEA)
+		return check_nmea(line);
+	return how == CHECKSUM_NONE || check_sum(how, line);
 }
 
 /* --- values --- */

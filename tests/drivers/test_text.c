@@ -79,6 +79,31 @@ static void nmea_checksum_is_proved_and_cut_off(void **state)
 	}
 }
 
+static void checksum_at_the_end_is_proved_and_cut_off(void **state)
+{
+	static const struct {
+		const char *line;
+		enum line_checksum how;
+		bool ok;
+	} lines[] = {{"ST,GS,+0012.326", CHECKSUM_XOR, true}, {"ST,GS,+0012.327", CHECKSUM_XOR, false},
+		{"T1=23.4;78", CHECKSUM_XOR, true}, {"T1=23.4;7", CHECKSUM_XOR, false}, {"78", CHECKSUM_XOR, false},
+		{"ST,GS,+0012.3E8", CHECKSUM_SUM, true}, {"ST,GS,+0012.3e8", CHECKSUM_SUM, true},
+		{"ST,GS,+0012.4E8", CHECKSUM_SUM, false}, {"T1=23.4;C4", CHECKSUM_SUM, true},
+		{"T1=23.4;CG", CHECKSUM_SUM, false}, {"ST,GS,+0012.318", CHECKSUM_ZERO_SUM, true},
+		{"T1=23.4;3C", CHECKSUM_ZERO_SUM, true}, {"T1=23.4;C4", CHECKSUM_ZERO_SUM, false},
+		{"ST,GS,+0012.32716", CHECKSUM_CRC16, true}, {"T1=23.4;7061", CHECKSUM_CRC16, true},
+		{"T1=23.4;6170", CHECKSUM_CRC16, false}, {"061", CHECKSUM_CRC16, false}, {"", CHECKSUM_CRC16, false}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lines); i++) {
+		struct span s = span_of(lines[i].line);
+		size_t digits = lines[i].how == CHECKSUM_CRC16 ? 4 : 2;
+
+		ROW(lines[i].line, text_check(lines[i].how, &s) == lines[i].ok);
+		ROW(lines[i].line, !lines[i].ok || s.len == strlen(lines[i].line) - digits);
+	}
+}
+
 static void fields_are_counted_and_trimmed(void **state)
 {
 	struct span f;
@@ -135,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_split_into_lines_however_they_arrive),
 		cmocka_unit_test(nmea_checksum_is_proved_and_cut_off),
+		cmocka_unit_test(checksum_at_the_end_is_proved_and_cut_off),
 		cmocka_unit_test(fields_are_counted_and_trimmed),
 		cmocka_unit_test(text_becomes_a_value_of_its_type),
 	};
