@@ -39,8 +39,9 @@ static void trouble(void *ctx, const char *sentence)
 	struct gateway *g = ctx;
 	struct letter l = {.kind = LETTER_TROUBLE, .ptr = sentence ? strdup(sentence) : NULL};
 
-	if (mailbox_post(&g->inbox, l) != 0)
-		free(l.ptr); /* the store has logged it */
+	/* The store has logged it. Without its sentence it would tell that all is well. */
+	if ((sentence && !l.ptr) || mailbox_post(&g->inbox, l) != 0)
+		free(l.ptr);
 }
 
 /* On the broker's thread. The kind stands before the sentence, with a NUL between them. */

@@ -272,6 +272,8 @@ int db_mark_each(struct db *d, bool (*each)(void *ctx, const char *name, uint64_
 	while ((r = sql_row(&d->sql, st)) == 0) {
 		const char *name = (const char *)sqlite3_column_text(st, 0);
 
+		if (!name)
+			r = -ENOMEM;
 		if (!name || !each(ctx, name, (uint64_t)sqlite3_column_int64(st, 1)))
 			break;
 	}
