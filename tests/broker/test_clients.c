@@ -68,7 +68,7 @@ static void connected_and_away_are_told_apart(void **state)
 	shows(answer, "hmi-1                    -            5.0   unix:");
 	shows(answer, "away\n");
 	shows(ask(&r, true), "{\"client\":\"hmi-1\",\"user\":null,\"connected\":true,\"version\":\"5.0\","
-			     "\"subscriptions\":0,\"queued\":0,");
+			     "\"subscriptions\":0,\"queued\":0,\"queued_bytes\":0,\"dropped\":0,\"in_flight\":0,");
 	shows(answer, "\"published\":2,\"delivered\":0,\"published_per_s\":2,");
 	shows(answer, "{\"client\":\"logger\",\"user\":null,\"connected\":false,\"version\":\"3.1.1\","
 		      "\"subscriptions\":1,\"queued\":1,");
