@@ -251,12 +251,16 @@ static bool parse_enum(void *member, const struct key *key, const struct key_nod
 static bool parse_text(void *member, const struct key *key, const struct key_node *n, struct scalar_fault *f)
 {
 	int64_t len = (int64_t)n->len;
+	struct node_quote q;
 
 	if (key->max > 0 && len < key->min && len == 0)
 		return scalar_refuse(f, "the text is empty; write one, or remove the key");
 	if (key->max > 0 && len < key->min)
 		return scalar_refuse(f, "the text is too short with %lld bytes; use %lld to %lld", (long long)len,
 			(long long)key->min, (long long)key->max);
+	if (!n->quoted && len > 1 && n->text[len - 1] == ',') /* who knows JSON ends lines with it */
+		return scalar_refuse(f, "%s has a `,` at its end; remove it, or quote the text if it belongs to it",
+			node_quote(&q, n->text));
 	if (key->max > 0 && len > key->max)
 		return scalar_refuse(f, "the text is too long with %lld bytes; use at most %lld", (long long)len,
 			(long long)key->max);
