@@ -50,9 +50,9 @@ static inline void sender_close(struct sender *s)
 }
 
 /* One message more: what store_append() says. */
-static inline int sender_send(struct sender *s, size_t size)
+static inline int sender_send_as(struct sender *s, enum msg_class class, size_t size)
 {
-	struct msg *m = rig_msg(s->sent + 1, MSG_TELEMETRY, size);
+	struct msg *m = rig_msg(s->sent + 1, class, size);
 	uint64_t ticket;
 	int r = store_append(s->source, m, &ticket);
 
@@ -60,6 +60,11 @@ static inline int sender_send(struct sender *s, size_t size)
 	if (r == 0)
 		s->sent++;
 	return r;
+}
+
+static inline int sender_send(struct sender *s, size_t size)
+{
+	return sender_send_as(s, MSG_TELEMETRY, size);
 }
 
 /* Waits until the descriptor says something, or for ms. */
