@@ -78,3 +78,9 @@ bool echo_is(struct echo *e, const char *topic, size_t topic_len, const void *pa
 	}
 	return false;
 }
+
+/* One of those that look the same, which one does not matter. */
+void echo_unsent(struct echo *e, const char *topic, size_t topic_len, const void *payload, size_t len, int64_t now_ms)
+{
+	(void)echo_is(e, topic, topic_len, payload, len, now_ms);
+}

@@ -341,24 +341,34 @@ static bool too_large(const struct drain *d, size_t size)
 	       (d->opts->day_bytes > 0 && size > (size_t)d->opts->day_bytes);
 }
 
-static int hand_over(struct drain *d, size_t lane, struct flight_slot *slot, struct parcel *p, size_t size)
+/* What the server cannot take it gets as far as it can. */
+static void fit(const struct drain *d, struct parcel *p)
 {
-	struct lane *l = &d->lanes[lane];
-	uint32_t tag = (uint32_t)(lane * slot_count(d->opts) + flight_index(&l->flight, slot));
-	int r;
-
 	if (p->qos > d->limits.max_qos)
 		p->qos = d->limits.max_qos;
 	if (d->limits.no_retain)
 		p->retain = false;
+}
+
+static int hand_over(struct drain *d, size_t lane, struct flight_slot *slot, struct parcel *p, size_t size)
+{
+	struct lane *l = &d->lanes[lane];
+	uint32_t tag = (uint32_t)(lane * slot_count(d->opts) + flight_index(&l->flight, slot));
+	/* Before it is sent: its echo may be here sooner than the answer of publish(). */
+	struct echo *echo = slot->rule && slot->rule->both ? d->env.echo : NULL;
+	int r;
+
+	fit(d, p);
 	if (!slot->exempt && !gate_fits(&d->gate, size))
 		return UPLINK_BUSY; /* the next turn finds the gate shut */
-	if (d->env.echo && slot->rule && slot->rule->both)
-		echo_sent(d->env.echo, p->topic, p->topic_len, p->payload, p->payload_len, d->now_ms);
+	if (echo)
+		echo_sent(echo, p->topic, p->topic_len, p->payload, p->payload_len, d->now_ms);
 	gate_spend(&d->gate, size);
 	r = d->env.uplink->ops->publish(d->env.uplink, tag, p);
 	if (r != 0) {
 		gate_unspend(&d->gate, size);
+		if (echo)
+			echo_unsent(echo, p->topic, p->topic_len, p->payload, p->payload_len, d->now_ms);
 		return r;
 	}
 	d->counts.sent += slot->crate ? crate_part(slot->crate) : 1;

@@ -164,6 +164,7 @@ void rig_begin_at(struct bench *b, uint64_t cursor)
 		.source = {b, read_records},
 		.exact = b->exact,
 		.roll = b->roll,
+		.echo = b->echo,
 		.start_reason = b->start_reason,
 		.host = {b, on_state, on_quarantine},
 		.cursor = cursor,

@@ -28,6 +28,7 @@ struct bench {
 	size_t back_count;
 	struct exact *exact; /* NULL: no QoS 2 */
 	struct roll *roll;
+	struct echo *echo; /* NULL: the upstream knows `no local` */
 	const char *start_reason;
 	int reads, read_result;
 	int64_t now_ms;

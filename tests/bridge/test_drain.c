@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "bridge/echo.h"
 #include "tests/bridge/drain_rig.h"
 #include "tests/lib/tempdir.h"
 
@@ -133,6 +134,23 @@ static void a_busy_uplink_gets_the_same_record_later(void **state)
 	rig_turn(b, 1);
 	assert_int_equal(b->up.count, 2);
 	assert_int_equal(b->up.got[0].seq, 1);
+}
+
+static void what_a_busy_uplink_did_not_take_leaves_no_echo(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(echo_new(&b->echo), 0);
+	b->rules[0] = (struct bridge_rule){.both = "p/#", .qos = 1};
+	rig_add(b, 1);
+	rig_begin(b);
+	b->up.publish_result = UPLINK_BUSY;
+	rig_go_up(b);
+	assert_false(echo_is(b->echo, "p/a", 3, "0", 1, b->now_ms));
+	b->up.publish_result = 0;
+	rig_turn(b, 1);
+	assert_true(echo_is(b->echo, "p/a", 3, "0", 1, b->now_ms));
+	echo_free(b->echo);
 }
 
 static void a_store_that_cannot_be_read_is_asked_again(void **state)
@@ -367,6 +385,7 @@ int main(void)
 		RIG_TEST(window_bytes_lets_one_record_through_whatever_its_size),
 		RIG_TEST(a_backlog_of_any_length_arrives_once_and_in_order),
 		RIG_TEST(a_busy_uplink_gets_the_same_record_later),
+		RIG_TEST(what_a_busy_uplink_did_not_take_leaves_no_echo),
 		RIG_TEST(a_store_that_cannot_be_read_is_asked_again),
 		RIG_TEST(rate_spreads_records_over_time),
 		RIG_TEST(status_is_retained_online_and_the_will_says_offline),
