@@ -39,7 +39,10 @@ void ask_failed(const char *verb, const char *path, int error)
 			"`sudo systemctl start weir` starts it, --socket PATH asks another\n",
 			verb, path);
 	else if (error == EACCES || error == EPERM)
-		fprintf(stderr, "weir %s: you may not ask the gateway at %s; use sudo\n", verb, path);
+		fprintf(stderr,
+			"weir %s: you may not ask the gateway at %s; use sudo, or become a member of the group that it "
+			"belongs to (weir) and log in anew\n",
+			verb, path);
 	else
 		fprintf(stderr, "weir %s: the gateway at %s does not answer: %s\n", verb, path, strerror(error));
 }
