@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { RETRY_MS = 5000 };
+enum { RETRY_MS = 5000, REST_MS = 100 };
 
 static void name_caller(char *name, size_t cap, const struct sockaddr_storage *from)
 {
@@ -24,6 +24,15 @@ static void name_caller(char *name, size_t cap, const struct sockaddr_storage *f
 		inet_ntop(AF_INET6, &v6->sin6_addr, name, (socklen_t)cap);
 }
 
+/* Who waits to be let in stays readable: main would turn and turn. */
+static void rest(struct sharedoor *d)
+{
+	for (size_t i = 0; i < d->ear_count; i++)
+		if (loop_rewatch(d->loop, &d->ears[i].watch, 0) < 0)
+			return;
+	loop_arm(d->loop, &d->retry, loop_now_ms(d->loop) + REST_MS);
+}
+
 static void knocked(struct loop_watch *w, uint32_t events)
 {
 	const struct sharedoor_ear *ear = (const struct sharedoor_ear *)(const void *)w;
@@ -33,6 +42,8 @@ static void knocked(struct loop_watch *w, uint32_t events)
 	int fd = accept4(w->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+		rest(ear->door);
 	if (fd < 0)
 		return;
 	name_caller(name, sizeof(name), &from);
@@ -67,9 +78,8 @@ static int watch_all(struct sharedoor *d, const int *fds, int count)
 	return r;
 }
 
-static void try_to_open(struct loop_timer *t)
+static void try_to_open(struct sharedoor *d)
 {
-	struct sharedoor *d = (struct sharedoor *)(void *)((char *)t - offsetof(struct sharedoor, retry));
 	int fds[ADDRESS_SOCKETS], count = address_open(fds, d->bind, 0);
 	int r = count < 0 ? count : watch_all(d, fds, count);
 
@@ -80,13 +90,27 @@ static void try_to_open(struct loop_timer *t)
 	log_error("line=%s share=%s error=\"%s\"; trying again every %d s", d->line, d->bind, strerror(-r),
 		RETRY_MS / 1000);
 	hush(d);
-	loop_arm(d->loop, t, loop_now_ms(d->loop) + RETRY_MS);
+	loop_arm(d->loop, &d->retry, loop_now_ms(d->loop) + RETRY_MS);
+}
+
+/* It has rested, or could not be opened. */
+static void on_time(struct loop_timer *t)
+{
+	struct sharedoor *d = (struct sharedoor *)(void *)((char *)t - offsetof(struct sharedoor, retry));
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->ear_count; i++)
+		r = loop_rewatch(d->loop, &d->ears[i].watch, EPOLLIN);
+	if (r < 0)
+		hush(d);
+	if (d->ear_count == 0)
+		try_to_open(d);
 }
 
 void sharedoor_open(struct sharedoor *d)
 {
-	d->retry.run = try_to_open;
-	try_to_open(&d->retry);
+	d->retry.run = on_time;
+	try_to_open(d);
 }
 
 void sharedoor_close(struct sharedoor *d)
