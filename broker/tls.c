@@ -344,7 +344,8 @@ int tls_wrap(struct tls *t, struct transport **io, int fd, const struct tls_hand
 	if (!l)
 		return -ENOMEM;
 	l->t = (struct transport){.ops = &ops, .below = *io, .fd = fd};
-	l->tls = tls_ref(t);
+	l->tls = t;
+	t->refs++;
 	l->hands = hands;
 	*io = &l->t;
 	return 0;
@@ -410,13 +411,6 @@ int tls_new(struct tls **out, const struct broker_tls *opts)
 	}
 	*out = t;
 	return 0;
-}
-
-struct tls *tls_ref(struct tls *t)
-{
-	if (t)
-		t->refs++;
-	return t;
 }
 
 void tls_unref(struct tls *t)

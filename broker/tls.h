@@ -28,8 +28,7 @@ struct tls_hands {
 };
 
 int tls_new(struct tls **out, const struct broker_tls *opts); /* what is wrong with its files is logged */
-struct tls *tls_ref(struct tls *t);
-void tls_unref(struct tls *t); /* NULL is fine */
+void tls_unref(struct tls *t);                                /* NULL is fine */
 /* Puts the layer on *io (NULL: the socket itself), which it owns from then on. On failure *io stays the caller's. */
 int tls_wrap(struct tls *t, struct transport **io, int fd, const struct tls_hands *hands);
 

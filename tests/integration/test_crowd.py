@@ -6,7 +6,8 @@ a tenth of a millisecond that they see without them, and memory stays bounded.
 How long a message took is from when it was sent to when the kernel put it into the receiver's socket, less the time in which
 the broker's thread was ready to run and had no core (the kernel keeps account of both): in the field the crowd has cores of its
 own, and what else runs on this machine is not there. One round is a span without the crowd, which is stopped, and one with
-it; the best round decides, since what disturbs the span beside the crowd can only make it worse."""
+it. What disturbs the span beside the crowd can only make it worse, so the best of these counts, and the median of the others:
+a round whose quiet span was disturbed shows nothing."""
 
 import os
 import pathlib
@@ -14,6 +15,7 @@ import resource
 import select
 import signal
 import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -27,7 +29,7 @@ from mqttwire import ack, connect, publish, subscribe, PUBACK
 CROWD = pathlib.Path(site_room.__file__).resolve().parents[1] / "lib/crowd.py"
 SO_TIMESTAMPNS = 35
 MEMBERS, PAIRS, BEATS, ROUNDS = 2000, 5, 200, 20
-TIMES = 6  # four are usual: one hand-shake of TLS alone takes as long
+TIMES = 3  # two and a half are usual on a busy machine
 MOST_KIB = 150 << 10  # the bounds on output, input and queues, chunks in stock, sessions and hand-shakes, and as much again
 CONFIG = """\
 site: plant
@@ -173,9 +175,13 @@ def besiege(gateway, span, crowd):
         if crowd.poll() is not None:
             raise Failed(f"the crowd ended: {crowd.communicate()[0]}")
         told.append((quiet, beside))
-        if beside <= TIMES * quiet:
+        if is_within_the_bound(told):
             break
     return told, most
+
+
+def is_within_the_bound(told):
+    return min(beside for _, beside in told) <= TIMES * statistics.median(quiet for quiet, _ in told)
 
 
 def hostile_crowd_of_2000_neither_delays_those_who_behave_nor_fills_the_memory():
@@ -197,7 +203,7 @@ def hostile_crowd_of_2000_neither_delays_those_who_behave_nor_fills_the_memory()
             crowd.communicate()
         rounds = ", ".join(f"{beside:.0f} us beside it and {quiet:.0f} without" for quiet, beside in told)
         print(f"p99 {rounds}; {(most - before) >> 10} MiB more")
-        if all(beside > TIMES * quiet for quiet, beside in told):
+        if not is_within_the_bound(told):
             raise Failed(f"the p99 is more than {TIMES} times what it is without the crowd: {rounds}")
         if most - before > MOST_KIB and not site_room.Site.sanitized():
             raise Failed(f"it grew by {(most - before) >> 10} MiB")
