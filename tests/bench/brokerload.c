@@ -141,6 +141,8 @@ static const struct {
 	{"subscriptions", holding_subscriptions},
 	{"retained", holding_retained},
 	{"queue", holding_queue},
+	{"storm", holding_storm},
+	{"returns", holding_returns},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

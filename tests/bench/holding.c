@@ -14,6 +14,10 @@ enum {
 	HOLDERS = 20,
 	RETAINED = 100000,
 	QUEUED = 100000,
+	ASKERS = 200,
+	ASKED = 1000,
+	COMERS = 200,
+	MISSED = 20,
 	SIDE = 50,
 	PATIENCE_S = 20
 };
@@ -340,4 +344,94 @@ void holding_queue(struct net *net, pid_t broker, double seconds, struct held *o
 	out->used_per_cpu_s = per(QUEUED, meter_cpu_ns(broker) - cpu_ns);
 	conn_close(&p);
 	conn_close(&s);
+}
+
+/* --- a storm: everybody asks for all that is retained, as after a restart ----------------------------------------- */
+
+void holding_storm(struct net *net, pid_t broker, double seconds, struct held *out)
+{
+	static const uint8_t subscribe_all[] = {0x82, 12, 0, 1, 0, 7, 's', 't', 'o', 'r', 'm', '/', '#', 0};
+	static struct conn side[ASKERS];
+	struct conn p;
+	int64_t cpu_ns;
+	char topic[64];
+
+	(void)seconds;
+	join(net, &p, 0, "keeper", true);
+	for (uint32_t i = 0; i < ASKED; i++) {
+		snprintf(topic, sizeof(topic), "storm/%u/%u", i / 100, i % 100);
+		put_publish(&p, topic, 0x31, 0);
+	}
+	settle(net, &p);
+	for (uint32_t i = 0; i < ASKERS; i++) {
+		snprintf(topic, sizeof(topic), "asker-%u", i);
+		join(net, &side[i], i, topic, true);
+	}
+	cpu_ns = meter_cpu_ns(broker);
+	arrived = 0;
+	for (uint32_t i = 0; i < ASKERS; i++) {
+		conn_put(&side[i], subscribe_all, sizeof(subscribe_all));
+		conn_flush(&side[i]);
+	}
+	until(net, &arrived, (uint64_t)ASKERS * ASKED, "retained messages");
+	out->count = arrived;
+	out->used_per_cpu_s = per(arrived, meter_cpu_ns(broker) - cpu_ns);
+	for (uint32_t i = 0; i < ASKERS; i++)
+		conn_close(&side[i]);
+	conn_close(&p);
+}
+
+/* --- clients that are away half of the time, and get then what they missed ----------------------------------------- */
+
+static void come_and_go(struct net *net, uint32_t i)
+{
+	static const uint8_t bye[2] = {0xe0, 0};
+	uint64_t had = arrived;
+	struct conn s;
+	char name[32];
+
+	snprintf(name, sizeof(name), "comer-%u", i);
+	join(net, &s, i, name, false);
+	until(net, &arrived, had + MISSED, "what was missed");
+	conn_put(&s, bye, sizeof(bye));
+	conn_flush(&s);
+	conn_close(&s);
+}
+
+static void publish_missed(struct net *net, struct conn *p, uint32_t i)
+{
+	char topic[32];
+
+	snprintf(topic, sizeof(topic), "missed/%u", i);
+	acked = 0;
+	for (uint16_t k = 1; k <= MISSED; k++)
+		put_publish(p, topic, 0x32, k);
+	conn_flush(p);
+	until(net, &acked, MISSED, "no PUBACK");
+}
+
+void holding_returns(struct net *net, pid_t broker, double seconds, struct held *out)
+{
+	struct conn p, s;
+	int64_t cpu_ns, end_ns;
+	char name[32];
+
+	join(net, &p, 0, "sender", true);
+	for (uint32_t i = 0; i < COMERS; i++) {
+		snprintf(name, sizeof(name), "comer-%u", i);
+		join(net, &s, i, name, false);
+		snprintf(name, sizeof(name), "missed/%u", i);
+		conn_subscribe(&s, name, 1);
+		conn_close(&s);
+	}
+	settle(net, &p);
+	cpu_ns = meter_cpu_ns(broker);
+	end_ns = now_ns() + (int64_t)(seconds * 1e9);
+	for (uint32_t i = 0; now_ns() < end_ns; i++) {
+		publish_missed(net, &p, i % COMERS);
+		come_and_go(net, i % COMERS);
+		out->count += MISSED;
+	}
+	out->used_per_cpu_s = per(out->count, meter_cpu_ns(broker) - cpu_ns);
+	conn_close(&p);
 }

@@ -19,5 +19,7 @@ void holding_idle(struct net *net, pid_t broker, double seconds, struct held *ou
 void holding_subscriptions(struct net *net, pid_t broker, double seconds, struct held *out);
 void holding_retained(struct net *net, pid_t broker, double seconds, struct held *out);
 void holding_queue(struct net *net, pid_t broker, double seconds, struct held *out);
+void holding_storm(struct net *net, pid_t broker, double seconds, struct held *out);
+void holding_returns(struct net *net, pid_t broker, double seconds, struct held *out);
 
 #endif
