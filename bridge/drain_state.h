@@ -8,6 +8,7 @@
 #include "base/backoff.h"
 #include "base/topic.h"
 #include "bridge/bucket.h"
+#include "bridge/culprits.h"
 #include "bridge/drain.h"
 #include "bridge/gate.h"
 #include "bridge/hints.h"
@@ -27,8 +28,6 @@ enum { MAIN, FAST, BACK = LANE_BACK, LANES = LANES_MAX };
 
 enum { BACKLOG = 1000 }; /* records: less is not worth overtaking */
 
-enum { CONDEMNED = 64, SUSPECT_TOPICS = 32 };
-
 /* What the upstream may be ending links over; see suspect.c. */
 struct suspect {
 	struct suspect_lane {
@@ -45,20 +44,16 @@ struct suspect {
 	struct flight_slot *stood_back; /* until there is; NULL: none */
 	size_t stood_back_lane;
 	uint64_t stood_back_seq;
-	uint32_t topics[SUSPECT_TOPICS]; /* as hashes, of records that links were ended over; 0: none */
-	size_t topic_next;
+	struct culprits culprits; /* links were ended over them */
 	int status_ends, resume_ends;
 };
-
-enum { UNANSWERED_TOPICS = 8 };
 
 /* What the upstream never answers; see unanswered.c. */
 struct unanswered {
 	int64_t later_ms; /* of all that was answered on this link, when the last was sent; -1: nothing was */
 	int64_t took_ms;  /* the longest that an answer took */
 	int64_t asked_ms; /* when the status was said for its answer; -1: not on this link */
-	uint32_t topics[UNANSWERED_TOPICS]; /* as hashes, of records that were set aside; 0: none */
-	size_t topic_next;
+	struct culprits culprits;
 };
 
 struct drain {
@@ -108,8 +103,7 @@ struct drain {
 	struct bucket records, bytes;
 	struct rates rates;
 	struct parcel_scratch scratch;
-	uint32_t condemned[CONDEMNED]; /* topics refused for good on this link, as hashes */
-	size_t condemned_count;
+	struct culprits condemned; /* refused for good on this link */
 	struct suspect suspect;
 	struct unanswered unanswered;
 

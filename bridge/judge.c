@@ -91,22 +91,6 @@ void judge_aside(struct drain *d, struct lane *l, struct flight_slot *slot, uint
 
 /* --- answers ----------------------------------------------------------------------------------------------------- */
 
-static bool is_condemned(const struct drain *d, struct flight_slot *slot)
-{
-	uint32_t h = flight_topic(slot);
-
-	for (size_t i = 0; i < d->condemned_count; i++)
-		if (d->condemned[i] == h)
-			return true;
-	return false;
-}
-
-static void condemn(struct drain *d, struct flight_slot *slot)
-{
-	if (d->condemned_count < CONDEMNED && !is_condemned(d, slot))
-		d->condemned[d->condemned_count++] = flight_topic(slot);
-}
-
 static struct flight_slot *slot_of(struct drain *d, uint32_t tag, struct lane **lane)
 {
 	size_t slots = d->lanes[MAIN].flight.cap;
@@ -164,8 +148,9 @@ bool judge_refused(struct drain *d, uint32_t tag, uint8_t code)
 		return true;
 	}
 	slot->refusals++;
-	if (verdict == VERDICT_RETRY && (slot->refusals >= REFUSALS_MAX || is_condemned(d, slot))) {
-		condemn(d, slot);
+	if (verdict == VERDICT_RETRY &&
+		(slot->refusals >= REFUSALS_MAX || culprits_has(&d->condemned, flight_topic(slot)))) {
+		culprits_add(&d->condemned, flight_topic(slot));
 		verdict = VERDICT_QUARANTINE;
 	}
 	if (verdict == VERDICT_QUARANTINE)

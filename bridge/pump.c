@@ -78,7 +78,7 @@ void pump_link_up(struct drain *d)
 	uint64_t at = walked(d), few = d->counts.links > 1 ? BACKLOG : 0;
 
 	d->late_until = d->news > at ? d->news : at;
-	d->condemned_count = 0;
+	d->condemned = (struct culprits){0};
 	window_begin(&d->window);
 	d->hold_until_ms = 0;
 	if (!d->shut && drain_live_first(d) && d->news > at + few && history_add(&d->history, at, d->news) &&

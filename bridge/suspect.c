@@ -59,27 +59,6 @@ static bool hung_up(const struct drain *d, const struct uplink_event *e)
 	return blames_record(e->code) && d->now_ms - d->heard_ms < d->opts->keep_alive_ms;
 }
 
-static bool known_topic(const struct suspect *s, uint32_t topic)
-{
-	for (size_t i = 0; i < SUSPECT_TOPICS; i++)
-		if (s->topics[i] == topic)
-			return true;
-	return false;
-}
-
-static void remember_topic(struct suspect *s, uint32_t topic)
-{
-	if (!known_topic(s, topic))
-		s->topics[s->topic_next++ % SUSPECT_TOPICS] = topic;
-}
-
-static void forget_topic(struct suspect *s, uint32_t topic)
-{
-	for (size_t i = 0; i < SUSPECT_TOPICS; i++)
-		if (s->topics[i] == topic)
-			s->topics[i] = 0;
-}
-
 /* --- suspicion ----------------------------------------------------------------------------------------------------- */
 
 /* Up to the last that is in flight now; *known: there is one with a bad name among them. */
@@ -95,7 +74,7 @@ static uint64_t last_sent(const struct drain *d, size_t lane, bool *known)
 		if (slot->phase != FLIGHT_SENT)
 			continue;
 		until = place + 1;
-		*known = *known || known_topic(&d->suspect, flight_topic(slot));
+		*known = *known || culprits_has(&d->suspect.culprits, flight_topic(slot));
 	}
 	return until;
 }
@@ -220,9 +199,9 @@ static void strike(struct drain *d, struct flight_slot *slot, uint8_t code)
 	if (slot->sent_ms - d->up_ms >= hold_for(slot))
 		slot->proofs++;
 	s->hold_ms = hold_for(slot);
-	if (slot->proofs < SUSPECT_PROOFS && !known_topic(s, flight_topic(slot)))
+	if (slot->proofs < SUSPECT_PROOFS && !culprits_has(&s->culprits, flight_topic(slot)))
 		return;
-	remember_topic(s, flight_topic(slot));
+	culprits_add(&s->culprits, flight_topic(slot));
 	log_warn("upstream=%s ends the link over seq=%llu; it is set aside", d->opts->head.name,
 		(unsigned long long)slot->seq);
 	slot->proofs = 0; /* it may be sent in parts */
@@ -235,8 +214,8 @@ static void strike(struct drain *d, struct flight_slot *slot, uint8_t code)
 
 void suspect_taken(struct drain *d, struct flight_slot *slot)
 {
-	if (d->suspect.topic_next > 0)
-		forget_topic(&d->suspect, flight_topic(slot));
+	if (d->suspect.culprits.next > 0)
+		culprits_drop(&d->suspect.culprits, flight_topic(slot));
 	if (slot->proofs > 0) /* what others bring says nothing of it */
 		d->suspect.hold_ms = 0;
 	slot->proofs = 0;

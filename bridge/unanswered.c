@@ -75,32 +75,21 @@ bool unanswered_asks(struct drain *d)
 
 /* --- proof --------------------------------------------------------------------------------------------------------- */
 
-static uint32_t *find_topic(struct drain *d, uint32_t topic)
-{
-	for (size_t i = 0; i < UNANSWERED_TOPICS; i++)
-		if (d->unanswered.topics[i] == topic)
-			return &d->unanswered.topics[i];
-	return NULL;
-}
-
 void unanswered_taken(struct drain *d, struct flight_slot *slot)
 {
-	uint32_t *topic = d->unanswered.topic_next > 0 ? find_topic(d, flight_topic(slot)) : NULL;
-
-	if (topic)
-		*topic = 0;
+	if (d->unanswered.culprits.next > 0)
+		culprits_drop(&d->unanswered.culprits, flight_topic(slot));
 	slot->silences = slot->passed_over = 0;
 }
 
 static void strike(struct drain *d, struct lane *l, struct flight_slot *slot)
 {
-	struct unanswered *u = &d->unanswered;
+	struct culprits *c = &d->unanswered.culprits;
 	uint32_t topic = flight_topic(slot);
 
-	if (++slot->passed_over < UNANSWERED_LINKS && !find_topic(d, topic))
+	if (++slot->passed_over < UNANSWERED_LINKS && !culprits_has(c, topic))
 		return;
-	if (!find_topic(d, topic))
-		u->topics[u->topic_next++ % UNANSWERED_TOPICS] = topic;
+	culprits_add(c, topic);
 	log_warn("upstream=%s never acknowledges seq=%llu, and acknowledges what was sent after it; it is set aside",
 		d->opts->head.name, (unsigned long long)slot->seq);
 	slot->silences = slot->passed_over = 0; /* it may be sent in parts */
