@@ -281,7 +281,8 @@ bool loop_has_ready(struct loop *l)
 {
 	struct epoll_event some[BATCH];
 	bool any = l->early_count > 0;
-	int n = any ? 0 : epoll_wait(l->epoll_fd, some, BATCH, 0);
+	int n = any ? 0
+		    : epoll_pwait(l->epoll_fd, some, BATCH, 0, NULL); /* not epoll_wait(), by which turns are told */
 
 	for (int i = 0; i < n; i++)
 		any |= keep(l, &some[i]);

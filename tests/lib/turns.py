@@ -10,7 +10,7 @@ OCTAVES, PARTS, LAST = 36, 8, 4096
 HEAD, TURN = struct.Struct(f"QQ{OCTAVES * PARTS}QQ"), struct.Struct("QQQQIIIIII")
 PACKETS = ("nothing", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "SUBACK",
            "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH")
-CALLS = ("its end", "a read", "a write", "an accept", "a close", "a poll")
+CALLS = ("its end", "a read", "a write", "an accept", "a close", "a look")
 
 Turn = collections.namedtuple("Turn", "ns most_ns read_bytes written_bytes reads writes accepts closes first_byte ends_with")
 
