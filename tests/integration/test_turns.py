@@ -319,5 +319,90 @@ def what_is_retained_goes_to_a_new_subscription_over_many_turns(site):
     site.spreads(lambda: site.client("reader"), act)
 
 
+@measured
+def large_packets_are_read_and_written_over_many_turns(site):
+    """Of megabytes a hundred kilobytes go to each receiver in one turn."""
+    receivers = [site.client(f"r{n}") for n in range(5)]
+    for r in receivers:
+        r.subscribe("large")
+    sender, large = site.client("sender"), publish(4, "large", b"l" * (1 << 20))
+
+    def act(_):
+        readers = [threading.Thread(target=r.take, args=(8 * len(large),)) for r in receivers]
+        for r in readers:
+            r.start()
+        for _ in range(8):
+            sender.sock.sendall(large)
+        for r in readers:
+            r.join()
+    site.spreads(lambda: None, act)
+
+
+@measured
+def parts_of_large_packets_are_read_and_thrown_away_over_many_turns(site):
+    """Dozens send most of a packet, and are gone."""
+    part = publish(4, "part", b"p" * (2 << 20))[:1 << 20]
+
+    def act(made):
+        for c in made:
+            c.sock.sendall(part)
+        with site.stands_still():
+            gone(made)
+    site.spreads(lambda: [site.client(f"h{n}") for n in range(60)], act)
+
+
+@measured
+def sessions_with_long_queues_are_cleared_over_many_turns(site):
+    names = [f"away{n}" for n in range(4)]
+
+    def greet(name, clean):
+        c = site.client(name, greets=False)
+        c.sock.sendall(connect(4, name, clean=clean, keepalive=0))
+        c.take(4)
+        return c
+
+    def prepare():
+        sender = site.client("sender")
+        for name in names:
+            away = greet(name, False)
+            away.sock.sendall(subscribe(4, 1, ("queue/#", 1)))
+            away.take(5)
+            away.vanish()
+        for _ in range(50):
+            sender.sock.sendall(b"".join(publish(4, f"queue/{n}", b"q", 1, n + 1) for n in range(1000)))
+            sender.take(4000)
+
+    def act(_):
+        for name in names:
+            greet(name, True).vanish()
+    site.spreads(prepare, act)
+
+
+@measured
+def what_members_of_a_share_left_is_passed_on_over_many_turns(site):
+    """One write for each member that gets some of it, and many leave at once."""
+    stay = [site.client(f"s{n}") for n in range(300)]
+    sender = site.client("sender")
+    for s in stay:
+        s.sock.sendall(subscribe(4, 1, ("$share/g/work", 1)))
+        s.take(5)
+        takes_all(s)
+
+    def prepare():
+        leave = [site.client(f"l{n}") for n in range(100)]
+        for c in leave:
+            c.sock.sendall(subscribe(4, 1, ("$share/g/work", 1)))
+            c.take(5)
+        for _ in range(8):
+            sender.sock.sendall(b"".join(publish(4, "work", b"w", 1, n + 1) for n in range(1000)))
+            sender.take(4000)
+        return leave
+
+    def act(leave):
+        with site.stands_still():
+            gone(leave)
+    site.spreads(prepare, act)
+
+
 if __name__ == "__main__":
     sys.exit(run(CASES))
