@@ -205,6 +205,8 @@ int64_t suspect_status_ms(const struct drain *d); /* when the status may be said
 void unanswered_link_up(struct drain *d);
 void unanswered_heard(struct drain *d, int64_t sent_ms);          /* what was sent then is answered */
 void unanswered_taken(struct drain *d, struct flight_slot *slot); /* that record is */
+/* How many times the patience with this link is doubled, as nothing can be learnt from another one. */
+int unanswered_doubled(const struct drain *d);
 /* The link is silent for too long. */
 bool unanswered_status(struct drain *d);      /* true: it is only our status that is not answered, and given up */
 bool unanswered_asks(struct drain *d);        /* true: the status is said, and one more ack_timeout waited */

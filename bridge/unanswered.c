@@ -9,13 +9,15 @@
  *           of the next one of its topic a single such link is enough, until one of that topic is answered.
  *
  * Where nothing was sent behind it nothing can be known. So from the second link on, our status is said once more before
- * such a link is given up: its answer is evidence. */
+ * such a link is given up: its answer is evidence. Without a status, and with nothing that could be sent behind it, the
+ * record stays, as a server may take a record late that is otherwise well; but no link does it good, so each lasts twice
+ * as long as the one before, and a record that comes behind it ends that. */
 #include "bridge/drain_state.h"
 
 #include "base/log.h"
 #include "bridge/verdict.h"
 
-enum { UNANSWERED_LINKS = 3, MUCH_LONGER = 4 };
+enum { UNANSWERED_LINKS = 3, MUCH_LONGER = 4, DOUBLED_MAX = 4 };
 
 void unanswered_link_up(struct drain *d)
 {
@@ -71,6 +73,18 @@ bool unanswered_asks(struct drain *d)
 	greet_online(d, "reconnect");
 	d->unanswered.asked_ms = d->now_ms;
 	return d->status_sent_ms >= 0;
+}
+
+int unanswered_doubled(const struct drain *d)
+{
+	const struct flight_slot *slot;
+
+	if (d->status_topic[0] || d->resuming || pump_in_flight(d) != 1)
+		return 0;
+	slot = oldest(d);
+	if (!slot || slot->silences < UNANSWERED_LINKS || d->news > slot->seq || d->unanswered.later_ms > slot->sent_ms)
+		return 0;
+	return slot->silences < UNANSWERED_LINKS + DOUBLED_MAX ? slot->silences - UNANSWERED_LINKS + 1 : DOUBLED_MAX;
 }
 
 /* --- proof --------------------------------------------------------------------------------------------------------- */

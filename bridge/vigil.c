@@ -11,7 +11,7 @@ static int64_t latest(int64_t a, int64_t b)
  * is never answered is given three times as long. */
 int64_t vigil_silent_ms(const struct drain *d)
 {
-	int64_t oldest = pump_oldest_ms(d), quiet, lone;
+	int64_t oldest = pump_oldest_ms(d), patience_ms = d->opts->ack_timeout_ms << unanswered_doubled(d), quiet, lone;
 
 	if (d->status_sent_ms >= 0 && (oldest < 0 || d->status_sent_ms < oldest))
 		oldest = d->status_sent_ms;
@@ -19,8 +19,8 @@ int64_t vigil_silent_ms(const struct drain *d)
 		oldest = d->up_ms;
 	if (oldest < 0)
 		return -1;
-	quiet = latest(latest(oldest, d->heard_ms), d->unanswered.asked_ms) + d->opts->ack_timeout_ms;
-	lone = oldest + VIGIL_LONE * d->opts->ack_timeout_ms;
+	quiet = latest(latest(oldest, d->heard_ms), d->unanswered.asked_ms) + patience_ms;
+	lone = oldest + VIGIL_LONE * patience_ms;
 	return quiet < lone ? quiet : lone;
 }
 

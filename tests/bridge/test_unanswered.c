@@ -135,7 +135,47 @@ static void with_nothing_behind_it_nothing_is_known_and_it_stays(void **state)
 	serve_for(&u, TURNS);
 	assert_int_equal(b->quarantine_count, 0);
 	assert_int_equal(drain_cursor(b->drain), 0);
-	assert_true(b->up.dials > 10);
+}
+
+/* ack_timeout is 4 s: links of 4, 4, 4, 8, 16, 32, 64, 64, 64 and 64 s. */
+static void and_it_is_dialled_for_less_and_less_often(void **state)
+{
+	struct bench *b = *state;
+	struct upstream u = {.b = b, .never = "p/never"};
+
+	rig_add_topic(b, "p/never", "!");
+	rig_begin(b);
+	serve_for(&u, TURNS);
+	assert_in_range(b->up.dials, 8, 11);
+}
+
+static void until_something_comes_behind_it(void **state)
+{
+	struct bench *b = *state;
+	struct upstream u = {.b = b, .never = "p/never"};
+	int dials;
+
+	rig_add_topic(b, "p/never", "!");
+	rig_begin(b);
+	serve_for(&u, TURNS);
+	dials = b->up.dials;
+	serve_with_company(&u, 600);
+	assert_int_equal(b->quarantine_count, 1);
+	assert_int_equal(drain_cursor(b->drain), b->last);
+	assert_in_range(b->up.dials, dials, dials + 4);
+}
+
+static void what_waits_behind_a_window_of_one_keeps_the_usual_patience(void **state)
+{
+	struct bench *b = *state;
+	struct upstream u = {.b = b, .never = "p/never"};
+
+	b->opts.window = 1;
+	rig_add_topic(b, "p/never", "!");
+	rig_add(b, 1);
+	rig_begin(b);
+	serve_for(&u, TURNS);
+	assert_true(b->up.dials > 20);
 }
 
 static void a_server_that_answers_nothing_costs_no_record(void **state)
@@ -323,6 +363,9 @@ int main(void)
 		RIG_TEST(alone_it_is_found_by_saying_the_status_behind_it),
 		RIG_TEST(with_a_window_of_one_too),
 		RIG_TEST(with_nothing_behind_it_nothing_is_known_and_it_stays),
+		RIG_TEST(and_it_is_dialled_for_less_and_less_often),
+		RIG_TEST(until_something_comes_behind_it),
+		RIG_TEST(what_waits_behind_a_window_of_one_keeps_the_usual_patience),
 		RIG_TEST(a_server_that_answers_nothing_costs_no_record),
 		RIG_TEST(one_that_is_answered_on_the_third_link_is_not_set_aside),
 		RIG_TEST(the_next_of_its_topic_takes_one_link_until_one_is_answered),
