@@ -124,7 +124,8 @@ static void see(struct world *w, const uint8_t *p, uint8_t qos)
 static void hear_subscriber(struct world *w, const uint8_t *p)
 {
 	uint8_t type = p[0] >> 4, qos = p[0] >> 1 & 3;
-	uint16_t id = type == PKT_PUBLISH ? (uint16_t)(p[5] << 8 | p[6]) : (uint16_t)(p[2] << 8 | p[3]);
+	const uint8_t *at = p + (type == PKT_PUBLISH ? 5 : 2);
+	uint16_t id = (uint16_t)(at[0] << 8 | at[1]);
 
 	if (type == PKT_CONNACK) {
 		assert_int_equal(p[2], 1);

@@ -26,6 +26,8 @@ class Terminal:
     def __init__(self, *words):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            for number in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)  # a job in the background has them ignored
             os.execv(weir, [weir, *words])
         self.said = b""
 
