@@ -1,42 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/commands.h"
 #include "gateway/control.h"
+#include "gateway/whom.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_SOCKET "/run/weir/control.sock"
-
-/* --socket PATH may stand anywhere; the other words are the question. */
-static int take_socket(int argc, char **argv, const char **path)
-{
-	int kept = 0;
-
-	bool options = true;
-
-	for (int i = 0; i < argc; i++) {
-		if (options && strcmp(argv[i], "--") == 0)
-			options = false; /* what follows is taken as it is */
-		else if (!options)
-			argv[kept++] = argv[i];
-		else if (strncmp(argv[i], "--socket=", 9) == 0)
-			*path = argv[i] + 9;
-		else if (strcmp(argv[i], "--socket") == 0 && i + 1 < argc)
-			*path = argv[++i];
-		else
-			argv[kept++] = argv[i];
-	}
-	return kept;
-}
-
 void ask_failed(const char *verb, const char *path, int error)
 {
 	if (error == ENOENT || error == ECONNREFUSED)
 		fprintf(stderr,
 			"weir %s: no gateway runs here: nobody answers at %s; `systemctl status weir` says why, "
-			"`sudo systemctl start weir` starts it, --socket PATH asks another\n",
+			"`sudo systemctl start weir` starts it, --socket PATH or --config FILE asks another\n",
 			verb, path);
 	else if (error == EACCES || error == EPERM)
 		fprintf(stderr,
@@ -55,17 +32,13 @@ static int status_of(const char *said)
 	return strncmp(said, usage, sizeof(usage) - 1) == 0 ? 2 : 1;
 }
 
-int cmd_ask(int argc, char **argv)
+static int ask(const char *path, int argc, char **argv)
 {
-	const char *path = getenv("WEIR_CONTROL");
 	char *said = NULL;
 	size_t len = 0;
 	FILE *complaint = open_memstream(&said, &len);
-	int r;
+	int r = complaint ? control_ask(path, argc, (const char *const *)argv, stdout, complaint) : -ENOMEM;
 
-	path = path ? path : DEFAULT_SOCKET;
-	argc = take_socket(argc, argv, &path);
-	r = complaint ? control_ask(path, argc, (const char *const *)argv, stdout, complaint) : -ENOMEM;
 	if (complaint && fclose(complaint) != 0)
 		r = -ENOMEM;
 	if (r < 0)
@@ -74,5 +47,18 @@ int cmd_ask(int argc, char **argv)
 		fputs(said, stderr);
 	r = r > 0 ? status_of(said) : r < 0;
 	free(said);
+	return r;
+}
+
+int cmd_ask(int argc, char **argv)
+{
+	struct whom whom = {0};
+	int r;
+
+	argc = whom_take(&whom, argc, argv);
+	r = whom_find(&whom, argv[0]);
+	if (r == 0)
+		r = ask(whom_path(&whom), argc, argv);
+	whom_fini(&whom);
 	return r;
 }

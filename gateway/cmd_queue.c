@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* `weir queue [--config FILE]`: what the store holds, for whom, how old, and how long it will last. Looks at the files,
- * so it works while the gateway runs and while it does not; rates are seen over a second. What became of records that an
- * upstream was not sent is known to the running gateway alone. */
+ * so it works while the gateway runs and while it does not; rates are seen over a second. Why a link is down, and what became
+ * of records that an upstream was not sent, is known to the running gateway alone. */
 #include "bridge/quarantine.h"
 #include "bridge/requeue.h"
 #include "gateway/commands.h"
@@ -76,10 +76,10 @@ static void print_log(const struct store_opts *o, const struct store_summary *s,
 	print_forecast(o, s, now_ms);
 }
 
-/* What the running gateway says of its upstreams, a line each. NULL: nobody answers. */
-static char *ask_settled(const char *control)
+/* What the running gateway says of its upstreams, lines with their names in front. NULL: nobody answers. */
+static char *ask_upstreams(const char *control)
 {
-	const char *const words[] = {"settled"};
+	const char *const words[] = {"upstreams"};
 	char *text = NULL, *why = NULL;
 	size_t len, why_len;
 	FILE *out = open_memstream(&text, &len), *err = open_memstream(&why, &why_len);
@@ -96,7 +96,7 @@ static char *ask_settled(const char *control)
 	return NULL;
 }
 
-static void print_not_sent(const char *dir, const char *upstream, const char *settled)
+static void print_what_else(const char *dir, const char *upstream, const char *told)
 {
 	long kept = quarantine_print(dir, upstream, NULL, false), back = requeue_count(dir, upstream);
 	size_t len = strlen(upstream);
@@ -105,15 +105,14 @@ static void print_not_sent(const char *dir, const char *upstream, const char *se
 		printf("          in quarantine: %ld\n", kept);
 	if (back > 0)
 		printf("          put back from quarantine and not acknowledged yet: %ld\n", back);
-	for (const char *line = settled; line && *line; line = strchr(line, '\n') + 1)
+	for (const char *line = told; line && *line; line = strchr(line, '\n') + 1)
 		if (strncmp(line, upstream, len) == 0 && line[len] == '\t')
-			printf("          not sent since the start: %.*s\n", (int)strcspn(line + len + 1, "\n"),
-				line + len + 1);
+			printf("          %.*s\n", (int)strcspn(line + len + 1, "\n"), line + len + 1);
 }
 
 /* Records that were added and acknowledged between two looks. */
 static int print_upstreams(
-	const char *dir, uint64_t last_before, const struct cursors *before, int64_t now_ms, const char *settled)
+	const char *dir, uint64_t last_before, const struct cursors *before, int64_t now_ms, const char *told)
 {
 	struct cursors after = {0};
 	struct store_summary all;
@@ -139,14 +138,14 @@ static int print_upstreams(
 				printf("; %" PRIu64 " records/s out",
 					(after.up[i].seq - before->up[k].seq) * 1000 / LOOK_MS);
 		printf("\n");
-		print_not_sent(dir, after.up[i].name, settled);
+		print_what_else(dir, after.up[i].name, told);
 	}
 	return r;
 }
 
 static int print_queue(const struct store_opts *o, const char *control)
 {
-	char *settled;
+	char *told;
 	int64_t now_ms = clock_wall_ms(&clock_system);
 	struct cursors before = {0};
 	struct store_summary s;
@@ -159,28 +158,29 @@ static int print_queue(const struct store_opts *o, const char *control)
 	print_log(o, &s, now_ms);
 	fflush(stdout);
 	poll(NULL, 0, LOOK_MS);
-	settled = ask_settled(control);
-	r = print_upstreams(o->dir, s.last_seq, &before, now_ms, settled);
-	free(settled);
+	told = ask_upstreams(control);
+	r = print_upstreams(o->dir, s.last_seq, &before, now_ms, told);
+	free(told);
 	return r;
 }
 
 int cmd_queue(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
-	const char *path = "/etc/weir/weir.yaml";
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"socket", required_argument, NULL, 's'}, {0}};
+	const char *path = "/etc/weir/weir.yaml", *socket = NULL;
 	struct gateway_opts *o;
 	int opt, r;
 
 	if (argc > 1 && strcmp(argv[1], "quarantine") == 0)
 		return cmd_quarantine(argc - 1, argv + 1);
 	while ((opt = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-		if (opt != 'c')
+		if (opt != 'c' && opt != 's')
 			return 2;
-		path = optarg;
+		*(opt == 'c' ? &path : &socket) = optarg;
 	}
 	if (optind != argc) {
-		fprintf(stderr, "usage: weir queue [--config FILE]\n");
+		fprintf(stderr, "use it as: weir queue [--config FILE] [--socket PATH]\n");
 		return 2;
 	}
 	r = gateway_opts_load(&o, path, stderr);
@@ -188,7 +188,7 @@ int cmd_queue(int argc, char **argv)
 		fprintf(stderr, "weir queue: %s: %s\n", path, strerror(-r));
 	if (r != 0)
 		return 1;
-	r = print_queue(&o->store, o->control);
+	r = print_queue(&o->store, socket ? socket : o->control);
 	if (r < 0)
 		fprintf(stderr, "weir queue: %s/queue.db: %s\n", o->store.dir,
 			r == -ENOENT ? "not there; the gateway has not run yet" : strerror(-r));

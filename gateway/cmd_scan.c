@@ -4,6 +4,7 @@
 #include "gateway/commands.h"
 #include "gateway/control.h"
 #include "gateway/failure.h"
+#include "gateway/whom.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -11,12 +12,11 @@
 #include <string.h>
 #include <time.h>
 
-#define DEFAULT_SOCKET "/run/weir/control.sock"
-
 enum { FIRST_UNIT = 1, LAST_UNIT = 247, TIMEOUT_MS = 200, SETTINGS_LAST_UNIT = 10, ANSWER_CAP = 160 };
 
 struct scan {
 	const char *socket, *line;
+	struct whom whom;
 	long first, last, timeout_ms;
 	bool settings;
 	unsigned found, garbled;
@@ -174,7 +174,8 @@ static bool units(struct scan *s, const char *text)
 
 static int usage(void)
 {
-	fputs("use it as: weir scan LINE [--units 1-20] [--timeout 200] [--settings] [--socket PATH]\n", stderr);
+	fputs("use it as: weir scan LINE [--units 1-20] [--timeout 200] [--settings] [--config FILE | --socket PATH]\n",
+		stderr);
 	return 2;
 }
 
@@ -182,7 +183,7 @@ static bool parse(struct scan *s, int argc, char **argv)
 {
 	static const struct option options[] = {{"units", required_argument, NULL, 'u'},
 		{"timeout", required_argument, NULL, 't'}, {"settings", no_argument, NULL, 'b'},
-		{"socket", required_argument, NULL, 's'}, {NULL, 0, NULL, 0}};
+		{"socket", required_argument, NULL, 's'}, {"config", required_argument, NULL, 'c'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -193,7 +194,8 @@ static bool parse(struct scan *s, int argc, char **argv)
 			break;
 		case 't': s->timeout_ms = strtol(optarg, NULL, 10); break;
 		case 'b': s->settings = true; break;
-		case 's': s->socket = optarg; break;
+		case 's': s->whom.socket = optarg; break;
+		case 'c': s->whom.config = optarg; break;
 		default: return false;
 		}
 	}
@@ -215,21 +217,31 @@ static int sum_up(const struct scan *s)
 	return s->found > 0 ? 0 : 1;
 }
 
+static int scan(struct scan *s)
+{
+	int r;
+
+	s->socket = whom_path(&s->whom);
+	if (s->first < 0) {
+		s->first = FIRST_UNIT;
+		s->last = s->settings ? SETTINGS_LAST_UNIT : LAST_UNIT;
+	}
+	r = s->settings ? try_settings(s) : try_units(s, &(struct setting){NULL, NULL});
+	if (r < 0)
+		ask_failed("scan", s->socket, -r);
+	return r == 0 ? sum_up(s) : 1;
+}
+
 int cmd_scan(int argc, char **argv)
 {
-	struct scan s = {.socket = getenv("WEIR_CONTROL"), .first = -1, .timeout_ms = TIMEOUT_MS};
+	struct scan s = {.first = -1, .timeout_ms = TIMEOUT_MS};
 	int r;
 
 	if (!parse(&s, argc, argv))
 		return usage();
-	if (!s.socket)
-		s.socket = DEFAULT_SOCKET;
-	if (s.first < 0) {
-		s.first = FIRST_UNIT;
-		s.last = s.settings ? SETTINGS_LAST_UNIT : LAST_UNIT;
-	}
-	r = s.settings ? try_settings(&s) : try_units(&s, &(struct setting){NULL, NULL});
-	if (r < 0)
-		ask_failed("scan", s.socket, -r);
-	return r == 0 ? sum_up(&s) : 1;
+	r = whom_find(&s.whom, "scan");
+	if (r == 0)
+		r = scan(&s);
+	whom_fini(&s.whom);
+	return r;
 }

@@ -3,6 +3,7 @@
 #include "gateway/commands.h"
 #include "gateway/control.h"
 #include "gateway/frames.h"
+#include "gateway/whom.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -11,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define DEFAULT_SOCKET "/run/weir/control.sock"
 
 enum { AGAIN_MS = 200 };
 
@@ -135,25 +134,33 @@ static int start(struct trace *t, const char *pcap)
 int cmd_trace(int argc, char **argv)
 {
 	static const struct option options[] = {{"follow", no_argument, NULL, 'f'},
-		{"pcap", required_argument, NULL, 'p'}, {"socket", required_argument, NULL, 's'}, {0}};
-	const char *socket = getenv("WEIR_CONTROL"), *pcap = NULL;
-	struct trace t = {.socket = socket ? socket : DEFAULT_SOCKET};
-	int c;
+		{"pcap", required_argument, NULL, 'p'}, {"socket", required_argument, NULL, 's'},
+		{"config", required_argument, NULL, 'c'}, {0}};
+	const char *pcap = NULL;
+	struct whom whom = {0};
+	struct trace t = {0};
+	int c, r;
 
 	while ((c = getopt_long(argc, argv, "f", options, NULL)) != -1) {
-		if (c == 'f')
-			t.follow = true;
-		else if (c == 'p')
-			pcap = optarg;
-		else if (c == 's')
-			t.socket = optarg;
-		else
-			return 2;
+		switch (c) {
+		case 'f': t.follow = true; break;
+		case 'p': pcap = optarg; break;
+		case 's': whom.socket = optarg; break;
+		case 'c': whom.config = optarg; break;
+		default: return 2;
+		}
 	}
 	if (optind + 1 != argc) {
-		fprintf(stderr, "use it as: weir trace LINE [--follow] [--pcap FILE]\n");
+		fprintf(stderr,
+			"use it as: weir trace LINE [--follow] [--pcap FILE] [--config FILE | --socket PATH]\n");
 		return 2;
 	}
 	t.line = argv[optind];
-	return start(&t, pcap);
+	r = whom_find(&whom, "trace");
+	if (r == 0) {
+		t.socket = whom_path(&whom);
+		r = start(&t, pcap);
+	}
+	whom_fini(&whom);
+	return r;
 }

@@ -44,7 +44,8 @@ static const struct command {
 		"--settings   tries other rates and parities, too"},
 	{"reload", cmd_ask, "read the configuration again; mistakes are listed and change nothing", "", NULL},
 	{"why", cmd_ask, "where a message would stop on its way", "CLIENT TOPIC", NULL},
-	{"queue", cmd_queue, "what the store holds, for whom, and how long it will last", "[--config FILE]", NULL},
+	{"queue", cmd_queue, "what the store holds, for whom, and how long it will last",
+		"[--config FILE] [--socket PATH]", NULL},
 	{"export", cmd_export, "records as CSV or JSON",
 		"[--config FILE] [--topic FILTER] [--from TIME] [--to TIME] [--format csv|json]", NULL},
 	{"replay", cmd_ask, "records of a time go to an upstream again", "UPSTREAM FROM [TO]", NULL},
@@ -73,7 +74,8 @@ static int usage(FILE *to)
 static int help_of(const struct command *c)
 {
 	printf("weir %s: %s\n\nuse it as: weir %s%s%s%s\n", c->name, c->help, c->name, *c->use ? " " : "", c->use,
-		c->run == cmd_ask || c->run == cmd_scan ? " [--socket PATH]" : "");
+		c->run == cmd_ask || c->run == cmd_scan || c->run == cmd_trace ? " [--config FILE | --socket PATH]"
+									       : "");
 	if (c->more)
 		printf("\n%s\n", c->more);
 	return 0;

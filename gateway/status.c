@@ -421,8 +421,24 @@ static void answer_replay(void *ctx, struct control_call *call, int count, char 
 	control_reply(call, r == 0, said, strlen(said));
 }
 
-/* For each upstream its name, a tab, and what became of records that it was not sent; for `weir queue`. */
-static void answer_settled(void *ctx, struct control_call *call, int count, char **words)
+static void upstream_told(FILE *out, const char *name, const struct bridge_stats *st)
+{
+	const struct bridge_counts none = {0}, *c = st ? &st->counts : &none;
+
+	if (!st || st->state != BRIDGE_UP) {
+		fprintf(out, "%s\tlink: ", name);
+		upstream_state(out, st);
+		fputc('\n', out);
+	}
+	fprintf(out,
+		"%s\tnot sent since the start: %" PRIu64 " unchanged, %" PRIu64 " replaced by newer ones, %" PRIu64
+		" expired, %" PRIu64 " set aside, %" PRIu64 " came round\n",
+		name, c->settled - c->superseded, c->superseded, c->expired, c->quarantined, c->looped);
+}
+
+/* Lines with an upstream's name and a tab in front: why it is down, and what became of records that it was not sent; for
+ * `weir queue`. */
+static void answer_upstreams(void *ctx, struct control_call *call, int count, char **words)
 {
 	const struct gateway *g = ctx;
 	const struct bridge_opts *list = g->gen->opts->upstreams.items;
@@ -436,16 +452,8 @@ static void answer_settled(void *ctx, struct control_call *call, int count, char
 		control_reply(call, false, NO_MEMORY, sizeof(NO_MEMORY) - 1);
 		return;
 	}
-	for (size_t i = 0; i < g->gen->opts->upstreams.count; i++) {
-		const struct bridge_stats *st = upstreams_stats(g->upstreams, i);
-		const struct bridge_counts none = {0}, *c = st ? &st->counts : &none;
-
-		fprintf(out,
-			"%s\t%" PRIu64 " unchanged, %" PRIu64 " replaced by newer ones, %" PRIu64 " expired, %" PRIu64
-			" set aside, %" PRIu64 " came round\n",
-			list[i].head.name, c->settled - c->superseded, c->superseded, c->expired, c->quarantined,
-			c->looped);
-	}
+	for (size_t i = 0; i < g->gen->opts->upstreams.count; i++)
+		upstream_told(out, list[i].head.name, upstreams_stats(g->upstreams, i));
 	answer_file(call, true, out, &text, &len);
 }
 
@@ -460,6 +468,6 @@ const struct control_verb gateway_verbs[] = {
 	{"trace", " LINE [AFTER]", 2, 3, gateway_trace},
 	{"clients", " [--json]", 1, 2, answer_clients},
 	{"replay", " UPSTREAM FROM [TO]", 3, 4, answer_replay},
-	{"settled", "", 1, 1, answer_settled},
+	{"upstreams", "", 1, 1, answer_upstreams},
 };
 const size_t gateway_verb_count = sizeof(gateway_verbs) / sizeof(gateway_verbs[0]);

@@ -9,6 +9,7 @@ the gateway runs.
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -160,7 +161,10 @@ def the_status_tells_how_each_link_began_and_ended(g):
 
 def weir_queue_tells_what_was_not_sent(g):
     g.hears("online", "start")
+    assert "link:" not in g.ask("queue")
     g.cloud.stop()
+    until("told why the link is down", lambda: re.search(r"^ +link: (down|connecting) .*mqtt://.*: look at the address",
+                                                         g.ask("queue"), re.M), 40)
     g.publish(("old/a", "1"), ("changes/a", "1"), ("changes/a", "1.5"), ("changes/a", "5"), ("latest/a", "1"),
               ("latest/a", "2"), ("latest/a", "3"), ("all/a", "1"))
     g.publish(("no/", "1"))  # its new topic is empty

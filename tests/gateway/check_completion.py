@@ -25,7 +25,7 @@ CASES = [
     (("weir", "sta"), {"status"}),
     (("weir", "re"), {"read", "reload", "replay", "restore"}),
     (("weir", "check", "--pl"), {"--plan"}),
-    (("weir", "scan", "--"), {"--units", "--timeout", "--settings", "--socket"}),
+    (("weir", "scan", "--"), {"--units", "--timeout", "--settings", "--config", "--socket"}),
     (("weir", "status", "b"), {"boiler-bus", "boiler-2"}),
     (("weir", "trace", ""), {"boiler-bus"}),
     (("weir", "replay", "c"), {"cloud"}),

@@ -30,6 +30,22 @@ with tempfile.TemporaryDirectory() as room:
     page = said("status", "--socket", f"{room}/nobody")
     expect(page.returncode == 1 and "no gateway runs here" in page.stderr and "systemctl status weir" in page.stderr,
            f"weir status without a gateway: {page}")
+    config, control = f"{room}/weir.yaml", f"{room}/control"
+    with open(config, "w", encoding="ascii") as f:
+        f.write(f"site: plant\ncontrol: {control}\n")
+    with open(f"{room}/wrong.yaml", "w", encoding="ascii") as f:
+        f.write("site: plant\ncontroll: x\n")
+    for words in (("status",), ("points",), ("read", "a", "id"), ("write", "a", "b", "1"), ("reload",), ("why", "a", "b"),
+                  ("replay", "a", "2h"), ("clients",), ("trace", "a"), ("scan", "a")):
+        for option in (("--config", config), (f"--config={config}",), ("--config", "/none", "--socket", control)):
+            page = said(*words, *option)
+            expect(page.returncode == 1 and f"nobody answers at {control};" in page.stderr, f"{words} {option}: {page}")
+        page = said(*words, "--config", f"{room}/none.yaml")
+        expect(page.returncode == 1 and f"{room}/none.yaml: there is no such file" in page.stderr, f"{words}, no file: {page}")
+        page = said(*words, "--config", f"{room}/wrong.yaml")
+        expect(page.returncode == 1 and "wrong.yaml:2" in page.stderr, f"{words}, a file with mistakes: {page}")
+    page = said("why", "--", "--config", config)
+    expect("/run/weir/control.sock" in page.stderr, f"what follows -- is taken as it is: {page}")
 for words in (("help",), ("version",), ("status", "--help")):
     with open("/dev/full", "w", encoding="ascii") as full:
         page = subprocess.run([weir, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
