@@ -195,8 +195,10 @@ static int deliver(struct conn *c, const struct route *r, const struct publish *
 		return RC_UNSPECIFIED;
 	if ((pub->qos == 2 && remember(c, pub, post) < 0) || b->durable.failed != failed)
 		return RC_UNSPECIFIED;
-	if (choker && choker != c)
+	if (choker && choker != c) {
 		hold_conn(c, &choker->waiters);
+		conn_rearm(choker); /* what only went to its queue makes no turn look at it */
+	}
 	return answer(c, pub,
 		taken == 0 && r->target_count + r->group_count == 0 && !r->selected ? RC_NO_SUBSCRIBERS : RC_OK, post,
 		ticket);

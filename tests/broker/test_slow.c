@@ -122,11 +122,40 @@ static void the_newest_messages_survive_a_flood(void **state)
 	close_bench(&b);
 }
 
+static void nobody_waits_longer_for_one_that_reads_and_does_not_answer(void **state)
+{
+	struct rig r;
+	uint8_t packet[64], got[8192];
+	int reader, publisher;
+	bool closed;
+
+	(void)state;
+	rig_defaults(&r);
+	r.opts.max_inflight = 1;
+	rig_start(&r, NULL);
+	reader = rig_connect(&r, 4, "reader", true);
+	rig_subscribed(&r, reader, 4, "x", 1);
+	publisher = rig_connect(&r, 4, "publisher", true);
+	for (uint16_t id = 1; id < 3000 && !r.broker->conns->held; id++) {
+		rig_send(&r, publisher, packet, rig_publish(packet, 4, "x", "p", 0x32, id));
+		rig_turn(&r); /* so nothing else is there to be done for the reader when the last comes */
+		rig_read(&r, publisher, got, sizeof(got), &closed);
+		rig_read(&r, reader, got, sizeof(got), &closed);
+	}
+	assert_true(r.broker->conns->held);
+	rig_pass_ms(&r, CONN_GRACE_MS + 20);
+	assert_false(r.broker->conns->held);
+	close(reader);
+	close(publisher);
+	rig_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_publisher_waits_for_a_receiver_that_fell_behind_and_goes_on_when_it_reads),
 		cmocka_unit_test(nobody_waits_longer_than_the_grace_and_memory_stays_bounded),
+		cmocka_unit_test(nobody_waits_longer_for_one_that_reads_and_does_not_answer),
 		cmocka_unit_test(the_newest_messages_survive_a_flood),
 	};
 
