@@ -357,8 +357,8 @@ static bool is_left(struct turn *t)
 	for (int list = TURN_WIDE_ONES; list < TURN_LISTS; list++)
 		if (t->lists[list].first)
 			return true;
-	return !is_empty(&t->greedy) || !is_empty(&t->newcomers) || of(t)->stock.spent || replay_waits(of(t)) ||
-	       shakes_have_next(of(t));
+	return !is_empty(&t->greedy) || !is_empty(&t->newcomers) || of(t)->stock.spent || leave_waits(of(t)) ||
+	       replay_waits(of(t)) || shakes_have_next(of(t));
 }
 
 static void end(struct loop_task *task)

@@ -219,6 +219,39 @@ static void what_goes_to_many_is_written_in_turns_while_others_wait(void **state
 	rig_stop(&r);
 }
 
+static void nothing(struct loop_watch *w, uint32_t events)
+{
+	(void)w;
+	(void)events;
+}
+
+/* Somebody is ready whenever a slice is over, so a turn ends with it, whoever else wanted one. */
+static void who_left_is_cleared_although_each_turn_is_cut_short(void **state)
+{
+	struct loop_watch noise = {.run = nothing};
+	struct rig r;
+	int crowd[CROWD], pair[2];
+
+	(void)state;
+	start(&r);
+	for (int i = 0; i < CROWD; i++)
+		crowd[i] = with_will(&r, (char)('0' + i), 0);
+	assert_int_equal(pipe(pair), 0);
+	assert_int_equal(write(pair[1], "x", 1), 1);
+	assert_int_equal(loop_watch(r.broker->loop, &noise, pair[0], EPOLLIN), 0);
+	for (int i = 0; i < CROWD; i++)
+		close(crowd[i]);
+	one_turn(&r);
+	assert_true(leave_waits(r.broker));
+	for (int i = 0; i < 2000 && leave_waits(r.broker); i++)
+		one_turn(&r);
+	assert_false(leave_waits(r.broker));
+	loop_unwatch(r.broker->loop, &noise);
+	close(pair[0]);
+	close(pair[1]);
+	rig_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +259,7 @@ int main(void)
 		cmocka_unit_test(a_client_that_comes_back_finds_its_old_session_over_and_its_will_sent),
 		cmocka_unit_test(sessions_that_end_by_the_thousand_at_one_time_end_in_turns),
 		cmocka_unit_test(many_subscriptions_of_one_client_are_cleared_piece_by_piece),
+		cmocka_unit_test(who_left_is_cleared_although_each_turn_is_cut_short),
 		cmocka_unit_test(what_goes_to_many_is_written_in_turns_while_others_wait),
 	};
 
