@@ -367,6 +367,10 @@ static void hung_up(struct conn *c, uint32_t events)
 		conn_doom(c, RC_OK);
 	else /* what it sent first is still to be handled */
 		loop_unwatch(c->broker->loop, &c->watch);
+	if (c->blocked && events & (EPOLLHUP | EPOLLERR)) { /* nothing tells of room any more, and a write of the end */
+		c->blocked = false;
+		turn_later(c);
+	}
 }
 
 /* It may have sent more than was read. */

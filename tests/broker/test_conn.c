@@ -74,9 +74,38 @@ static void it_is_gone_after_a_second_also_if_it_goes_on_sending(void **state)
 	rig_stop(&r);
 }
 
+/* Its socket tells of the end, and of room never. */
+static void who_does_not_take_its_answers_and_shuts_the_socket_is_closed(void **state)
+{
+	enum { PINGS = 32 * 1024 };
+	static uint8_t pings[2 * PINGS];
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_defaults(&r);
+	rig_start(&r, NULL);
+	fd = rig_connect(&r, 4, "c", true);
+	for (size_t i = 0; i < sizeof(pings); i += 2)
+		pings[i] = 0xc0;
+	for (int i = 0; i < 100 && r.broker->conns->reading; i++) {
+		assert_true(send(fd, pings, sizeof(pings), MSG_NOSIGNAL | MSG_DONTWAIT) % 2 == 0);
+		rig_turn(&r);
+	}
+	assert_false(r.broker->conns->reading);
+	assert_true(r.broker->conns->blocked);
+	assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+	rig_turn(&r);
+	rig_turn(&r);
+	assert_int_equal(r.broker->conn_count, 0);
+	close(fd);
+	rig_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_does_not_take_its_answers_and_shuts_the_socket_is_closed),
 		cmocka_unit_test(what_it_still_sends_is_read_away_for_sixteen_megabytes),
 		cmocka_unit_test(it_is_gone_after_a_second_also_if_it_goes_on_sending),
 	};
