@@ -18,7 +18,8 @@
 
 struct worker {
 	struct loop *loop;
-	struct loop_watch back; /* readable when some may be done */
+	struct loop_watch back;  /* readable when some may be done */
+	struct loop_task *after; /* NULL: nobody waits for room */
 	unsigned max;
 	bool started;
 	char name[16];
@@ -124,6 +125,8 @@ static void some_are_done(struct loop_watch *back, uint32_t events)
 	if (read(back->fd, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
 		log_error("%s: %s", w->name, strerror(errno));
 	tell(take(&w->done));
+	if (w->after)
+		loop_later(w->loop, w->after);
 }
 
 static int start(struct worker *w)
@@ -151,6 +154,11 @@ int worker_post(struct worker *w, struct worker_job *j)
 bool worker_has_room(const struct worker *w)
 {
 	return atomic_load(&w->waiting) < w->max;
+}
+
+void worker_then(struct worker *w, struct loop_task *after)
+{
+	w->after = after;
 }
 
 void worker_cancel(struct worker_job *j)

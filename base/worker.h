@@ -34,6 +34,8 @@ int worker_new(struct worker **out, struct loop *loop, const char *name, unsigne
 void worker_free(struct worker *w);                                                     /* NULL is fine */
 int worker_post(struct worker *w, struct worker_job *j); /* 0, WORKER_FULL or -errno; the first starts the thread */
 bool worker_has_room(const struct worker *w);
+/* after is put off whenever jobs came back, those of nobody too: there may be room again. Before the first is posted. */
+void worker_then(struct worker *w, struct loop_task *after);
 void worker_cancel(struct worker_job *j); /* it is not run, unless it was begun */
 
 #endif

@@ -26,8 +26,14 @@ static bool has_room(struct conn *c)
 
 int shakes_start(struct broker *b)
 {
-	b->shakes.hands = (struct tls_hands){.has_room = has_room, .back = back};
-	return worker_new(&b->shakes.hands.worker, b->loop, "hand-shakes", SHAKES_MAX);
+	int r = worker_new(&b->shakes.hands.worker, b->loop, "hand-shakes", SHAKES_MAX);
+
+	b->shakes.hands.has_room = has_room;
+	b->shakes.hands.back = back;
+	/* Steps of those who are gone make room, too, and have nobody to tell. */
+	if (r == 0)
+		worker_then(b->shakes.hands.worker, &b->turn.end);
+	return r;
 }
 
 void shakes_stop(struct broker *b)

@@ -141,6 +141,33 @@ static void what_is_cancelled_before_it_was_begun_is_not_run_and_told_of(void **
 	close_bench(&b);
 }
 
+static int looks;
+static void look(struct loop_task *t)
+{
+	(void)t;
+	looks++;
+}
+
+static void who_waits_for_room_hears_that_cancelled_ones_are_gone(void **state)
+{
+	struct loop_task after = {.run = look};
+	struct bench b;
+
+	(void)state;
+	looks = 0;
+	open_bench(&b);
+	worker_then(b.worker, &after);
+	fill(&b);
+	for (int i = 0; i <= MAX; i++)
+		worker_cancel(&b.tasks[i].job);
+	assert_false(worker_has_room(b.worker));
+	let_all_end(&b);
+	UNTIL(told(&b, MAX + 1));
+	assert_true(looks > 0);
+	assert_true(worker_has_room(b.worker));
+	close_bench(&b);
+}
+
 static void what_is_done_is_told_of_though_it_is_cancelled_meanwhile(void **state)
 {
 	struct bench b;
@@ -189,6 +216,7 @@ int main(void)
 		cmocka_unit_test(jobs_run_on_another_thread_in_their_order_and_are_told_of_on_the_loop),
 		cmocka_unit_test(one_more_than_may_wait_is_refused_until_one_has_begun),
 		cmocka_unit_test(what_is_cancelled_before_it_was_begun_is_not_run_and_told_of),
+		cmocka_unit_test(who_waits_for_room_hears_that_cancelled_ones_are_gone),
 		cmocka_unit_test(what_is_done_is_told_of_though_it_is_cancelled_meanwhile),
 		cmocka_unit_test(at_the_end_the_one_that_runs_is_waited_for_and_all_are_given_back),
 		cmocka_unit_test(worker_without_a_job_has_no_thread_and_ends_at_once),
