@@ -367,7 +367,8 @@ static const struct key keys[] = {
 		.help = "what waits for the disk; past this its senders are held back"},
 	{"state_preallocate", KEY_BOOL, OF(state_preallocate), .dflt = "true",
 		.help = "take state_bytes from the disk at the start, so that others who fill it cannot stop the "
-			"broker's acknowledgements"},
+			"broker's acknowledgements; where it has not so much, half of what it has is taken, and bounds "
+			"it"},
 	{"retained_interval", KEY_TIME, OF(retained_interval_ms), .min = 0, .max = 86400000, .dflt = "30s",
 		.help = "how often the retained values that weir itself changes (points, health) are written to the "
 			"disk; after a crash they are as old as that until they are read again. 0: each one at once"},

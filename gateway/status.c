@@ -62,13 +62,16 @@ static void queue_line(const struct gateway *g, FILE *out, const struct store_st
 static void ledger_line(const struct gateway *g, FILE *out)
 {
 	struct ledger_stats s;
+	int64_t wanted = g->gen->opts->broker.state_bytes;
 	char now[32], max[32];
 
 	if (!g->ledger)
 		return;
 	ledger_stats(g->ledger, &s);
 	fprintf(out, "broker    %" PRIu64 " entries kept, %s of %s on disk", s.entries, human_bytes(now, s.disk_bytes),
-		human_bytes(max, g->gen->opts->broker.state_bytes));
+		human_bytes(max, s.max_bytes));
+	if (s.max_bytes < wanted)
+		fprintf(out, " (the disk has no room for state_bytes, %s)", human_bytes(max, wanted));
 	if (s.waiting_bytes > 0)
 		fprintf(out, ", %s waiting for the disk", human_bytes(now, (int64_t)s.waiting_bytes));
 	if (s.salvaged + s.lost > 0)

@@ -42,7 +42,7 @@ int64_t keeper_file_bytes(int64_t max_bytes)
 
 static int check_wal(struct keeper *k)
 {
-	int64_t most = wal_most(k->opts.max_bytes) * 3 / 4;
+	int64_t most = wal_most(k->max_bytes) * 3 / 4;
 	int r = 0;
 
 	if (k->size.wal_frames * DB_FRAME > most)
@@ -232,6 +232,7 @@ void keeper_stats(const struct keeper *k, struct keeper_stats *out)
 		.folios = k->book.count - k->book.empty,
 		.salvaged = k->salvaged,
 		.lost = k->lost,
+		.max_bytes = k->max_bytes,
 		.live_bytes = (int64_t)k->book.live_bytes,
 		.disk_bytes = (s->pages - s->free_pages) * DB_PAGE + s->wal_frames * DB_FRAME,
 		.room_bytes = (s->max_pages - s->pages + s->free_pages - SPARE_PAGES - s->max_pages / 64) * DB_PAGE,

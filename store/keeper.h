@@ -4,8 +4,9 @@
  * Owner     the thread that opens and replays, then the ledger's writer.
  * Promise   what keeper_commit() took is safe when it returns 0, all of it; after a failure none of it counts, and the
  *           same gather is given again.
- * Bounds    opts.max_bytes on the disk with WAL and index. keeper_tidy() being called when it is due, folios take at
- *           most about twice what lives in them.
+ * Bounds    opts.max_bytes on the disk with WAL and index. Where that is to be preallocated and the disk has not so
+ *           much, half of what it has, which is taken then, but not less than the file has already. keeper_tidy() being
+ *           called when it is due, folios take at most about twice what lives in them.
  */
 #ifndef STORE_KEEPER_H
 #define STORE_KEEPER_H
@@ -39,6 +40,10 @@ int keeper_commit(struct keeper *k, struct gather *g);
 bool keeper_is_untidy(const struct keeper *k);
 int keeper_tidy(struct keeper *k);       /* some of it, in a commit of its own */
 int keeper_checkpoint(struct keeper *k); /* when it is due */
+/* The disk had no room for opts.max_bytes; it may have more by now. keeper_widen() says whether it took it, or -errno:
+ * then the file is not open. */
+bool keeper_is_cramped(const struct keeper *k);
+int keeper_widen(struct keeper *k);
 /* After failures: opens the file again; damaged: sets it aside and fills a new one from it. What lives in memory and is
  * no longer there is counted as lost. */
 int keeper_mend(struct keeper *k, bool damaged, int64_t wall_ms);
@@ -50,6 +55,7 @@ struct keeper_stats {
 	uint64_t commits, folios;
 	uint64_t rewrites; /* runs of folios that were written again as one */
 	uint64_t salvaged, lost;
+	int64_t max_bytes; /* the bound that holds */
 	int64_t live_bytes, disk_bytes;
 	int64_t room_bytes; /* that may still be put */
 };

@@ -17,8 +17,8 @@ static struct db_opts db_opts(const struct keeper *k)
 {
 	return (struct db_opts){.sync = k->opts.sync,
 		.preallocate = k->opts.preallocate,
-		.max_bytes = keeper_file_bytes(k->opts.max_bytes),
-		.wal_bytes = keeper_wal_bytes(k->opts.max_bytes)};
+		.max_bytes = keeper_file_bytes(k->max_bytes),
+		.wal_bytes = keeper_wal_bytes(k->max_bytes)};
 }
 
 /* --- the limit beside the file ------------------------------------------------------------------------------------ */
@@ -58,14 +58,50 @@ static int find_next(struct keeper *k)
 	return 0;
 }
 
+static void tell_bound(const struct keeper *k, int64_t before)
+{
+	enum { ABOUT = 8 }; /* a start on a disk that others use finds a little more or less each time */
+	bool same = k->max_bytes < k->opts.max_bytes && before < k->opts.max_bytes;
+
+	if (k->max_bytes == before || (same && labs(k->max_bytes - before) < before / ABOUT))
+		return;
+	if (k->max_bytes == k->opts.max_bytes)
+		log_info("ledger bytes=%lld; the disk has room for state_bytes again", (long long)k->max_bytes);
+	else
+		log_warn("ledger bytes=%lld state_bytes=%lld; the disk has no room for state_bytes, so that much less "
+			 "is kept for sessions: make room on it, or set state_dir to a larger one or state_bytes lower",
+			(long long)k->max_bytes, (long long)k->opts.max_bytes);
+}
+
+static int open_fitting(struct keeper *k)
+{
+	int64_t before = k->max_bytes;
+	struct db_opts o;
+	int r;
+
+	k->max_bytes = keeper_fit(k);
+	tell_bound(k, before);
+	o = db_opts(k);
+	r = ledgerdb_open(&k->db, k->path, &o);
+	return r == 0 ? ledgerdb_size(k->db, &k->size) : r;
+}
+
+int keeper_reattach(struct keeper *k)
+{
+	keeper_detach(k);
+	return open_fitting(k);
+}
+
+/* The room of a long write-ahead log is shared between both files when it is not needed there any more; while somebody
+ * reads in it, or it cannot be moved, it stays as it is. */
 static int attach(struct keeper *k)
 {
-	struct db_opts o = db_opts(k);
-	int r = ledgerdb_open(&k->db, k->path, &o);
+	int r;
 
 	k->alone = k->damaged = false;
-	if (r == 0)
-		r = ledgerdb_size(k->db, &k->size);
+	r = open_fitting(k);
+	if (r == 0 && keeper_is_tight(k) && ledgerdb_give_wal(k->db) == 0)
+		r = keeper_reattach(k);
 	return r == 0 ? find_next(k) : r;
 }
 
@@ -272,6 +308,7 @@ int keeper_open(struct keeper **out, const struct keeper_opts *opts, int64_t wal
 	if (r == 0) {
 		k->opts = *opts;
 		k->next = 1;
+		k->max_bytes = opts->max_bytes;
 		k->dir = strdup(opts->dir);
 		k->opts.dir = k->dir;
 		r = k->dir ? 0 : -ENOMEM;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* keeper_parts.h - what the files of the keeper share: keeper.c commits, tidy.c rewrites what is mostly dead,
- * keeper_open.c opens and closes, keeper_load.c reads it. Nobody else includes it.
+ * keeper_open.c opens and closes, keeper_fit.c finds the bound that the disk has room for, keeper_load.c reads it.
+ * Nobody else includes it.
  */
 #ifndef STORE_KEEPER_PARTS_H
 #define STORE_KEEPER_PARTS_H
@@ -25,6 +26,7 @@ struct keeper {
 	struct book book;
 	uint64_t limit, next;     /* as it stands in the file; the number to be given out */
 	struct seqlimit promised; /* as it stands beside the file: never behind that */
+	int64_t max_bytes;        /* the bound that holds: opts.max_bytes, or what the disk has room for */
 	size_t tidied;            /* how far the last walk came in the book */
 	size_t passed;            /* leaves it looked at in vain since it found one, or since the last commit */
 	uint8_t *bits;
@@ -42,8 +44,14 @@ struct tidy {
 int64_t keeper_wal_bytes(int64_t max_bytes);  /* a checkpoint when the WAL has grown to this */
 int64_t keeper_file_bytes(int64_t max_bytes); /* what is left for the database */
 
+/* --- keeper_fit.c */
+
+int64_t keeper_fit(const struct keeper *k);   /* the bound that may hold now */
+bool keeper_is_tight(const struct keeper *k); /* the room was not to be had, or nothing is left of it to move in */
+
 /* --- keeper_open.c */
 
+int keeper_reattach(struct keeper *k);                /* closes the file, and opens it with the bound that fits */
 int keeper_promise(struct keeper *k, uint64_t limit); /* before the file says so itself */
 int keeper_open_files(struct keeper *k, int64_t wall_ms);
 /* A disk that is full, or fails (the error): what is there can be read, k->alone, or k->db is NULL. Others: the error. */

@@ -30,7 +30,7 @@ enum {
 	HABIT_LOST = -32, /* waiting did not pay: so many gathers before it is tried again */
 	FOLIO_PAGES = 2,  /* that a folio leaves half empty */
 	BATCH_PAGES = 16, /* of a commit, beside its folios: dead bits, inner pages */
-	KEPT_BACK = 32,   /* the part of max_bytes that only replacements may take */
+	KEPT_BACK = 32,   /* the part of the bound that only replacements may take */
 };
 
 static void count(atomic_uint_fast64_t *figure, uint64_t by)
@@ -65,7 +65,7 @@ static int room(void *ctx)
 
 	if (gather_cost(f->now) + f->out_cost >= (size_t)f->opts.memory_bytes)
 		return LEDGER_BUSY;
-	if (disk_left(f) < f->opts.max_bytes / KEPT_BACK) {
+	if (disk_left(f) < atomic_load_explicit(&f->figures.max_bytes, memory_order_relaxed) / KEPT_BACK) {
 		count(&f->figures.full, 1);
 		return LEDGER_FULL;
 	}
@@ -372,6 +372,7 @@ void ledger_stats(struct ledger_file *f, struct ledger_stats *out)
 		.lost = atomic_load(&g->lost),
 		.waiting_bytes = atomic_load(&g->waiting_bytes),
 		.disk_bytes = (int64_t)atomic_load(&g->disk_bytes),
+		.max_bytes = atomic_load(&g->max_bytes),
 		.troubled = atomic_load(&g->troubled),
 	};
 }

@@ -10,9 +10,10 @@
  *           company, a second at most. The broker calls turn_over() at the end of every turn of its loop, also of one
  *           that only wake_fd began: that is what hands the next commit over.
  * Waking    wake_fd becomes readable after each commit, and when it is time to hand the next one over.
- * Bounds    opts.memory_bytes gathered and not committed (LEDGER_BUSY), opts.max_bytes on the disk (LEDGER_FULL). What
- *           was put counts at once, what was dropped when it is committed and tidied away. A thirty-second part of
- *           max_bytes is kept for what only replaces or moves on; put() is -ENOSPC when that is used up as well.
+ * Bounds    opts.memory_bytes gathered and not committed (LEDGER_BUSY), opts.max_bytes on the disk (LEDGER_FULL), or
+ *           with opts.preallocate half of what the disk has, where that is less; more is looked for every few seconds.
+ *           What was put counts at once, what was dropped when it is committed and tidied away. A thirty-second part of
+ *           the bound is kept for what only replaces or moves on; put() is -ENOSPC when that is used up as well.
  * Trouble   while the disk does not take a commit it is tried again, and nothing is called safe.
  */
 #ifndef STORE_LEDGER_H
@@ -56,6 +57,7 @@ struct ledger_stats {
 	uint64_t salvaged, lost;            /* of damaged files */
 	uint64_t waiting_bytes;             /* gathered, not committed */
 	int64_t disk_bytes;
+	int64_t max_bytes; /* the bound that holds: opts.max_bytes, or what the disk has room for */
 	bool troubled;
 };
 void ledger_stats(struct ledger_file *f, struct ledger_stats *out); /* any thread */

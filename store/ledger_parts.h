@@ -20,7 +20,7 @@ enum ledger_letter { LETTER_COMMIT, LETTER_LATER, LETTER_STOP };
 struct ledger_figures {
 	atomic_uint_fast64_t entries, live_bytes, folios, commits, failures, salvaged, lost, disk_bytes;
 	atomic_uint_fast64_t puts, drops, elided, full, waiting_bytes;
-	atomic_int_fast64_t room_bytes;
+	atomic_int_fast64_t room_bytes, max_bytes;
 	atomic_bool troubled;
 };
 
@@ -58,6 +58,7 @@ struct ledger_file {
 	unsigned failures;    /* in a row */
 	int64_t retry_us;
 	int64_t later_us; /* INT64_MAX: nobody wants a letter */
+	int64_t look_us;  /* for more room on the disk, where it had too little */
 };
 
 void *ledger_writer(void *ledger_file);            /* the thread, until it is told to stop */

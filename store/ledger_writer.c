@@ -14,8 +14,9 @@
 enum {
 	RETRY_US = 100 * 1000,
 	RETRY_MAX_US = 2 * 1000 * 1000,
-	FAREWELLS = 5,  /* tries to commit the last gathers of a stop */
-	MEND_AFTER = 3, /* failures in a row before the file is opened again */
+	FAREWELLS = 5,             /* tries to commit the last gathers of a stop */
+	LOOK_US = 5 * 1000 * 1000, /* between two looks for room that the disk had not */
+	MEND_AFTER = 3,            /* failures in a row before the file is opened again */
 };
 
 void ledger_writer_figures(struct ledger_file *f)
@@ -32,6 +33,7 @@ void ledger_writer_figures(struct ledger_file *f)
 	atomic_store(&g->lost, k.lost);
 	atomic_store(&g->disk_bytes, (uint64_t)k.disk_bytes);
 	atomic_store(&g->room_bytes, k.room_bytes);
+	atomic_store(&g->max_bytes, k.max_bytes);
 }
 
 /* --- trouble ----------------------------------------------------------------------------------------------------- */
@@ -118,6 +120,25 @@ static void work(struct ledger_file *f, int64_t now_us)
 		settle(f, clock_mono_us(f->clock) - now_us);
 }
 
+/* The disk had no room for all of the bound: somebody may have made some. */
+static void widen(struct ledger_file *f, int64_t now_us)
+{
+	int r;
+
+	f->look_us = now_us + LOOK_US;
+	r = keeper_widen(f->keeper);
+	if (r < 0)
+		log_warn("ledger open=failed error=%d; the next commit tries again", -r);
+	else if (r > 0)
+		ledger_writer_figures(f);
+}
+
+/* INT64_MAX: there is nothing to look for. */
+static int64_t next_look(const struct ledger_file *f)
+{
+	return keeper_is_cramped(f->keeper) ? f->look_us : INT64_MAX;
+}
+
 static int64_t least(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
@@ -170,10 +191,12 @@ void *ledger_writer(void *arg)
 		tell_time(f, now_us);
 		if (f->failures > 0 && now_us < f->retry_us)
 			sleep_until(f, least(f->retry_us, f->later_us), now_us);
+		else if (now_us >= next_look(f))
+			widen(f, now_us);
 		else if (works)
 			work(f, now_us);
 		else
-			sleep_until(f, f->later_us, now_us);
+			sleep_until(f, least(f->later_us, next_look(f)), now_us);
 		if (atomic_load(&f->stopping) && f->failures >= FAREWELLS) {
 			log_error("ledger stop=unclean; what was gathered last was never called safe");
 			break;

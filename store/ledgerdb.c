@@ -112,6 +112,11 @@ int ledgerdb_empty_wal(struct ledgerdb *d)
 	return sql_empty_wal(&d->sql);
 }
 
+int ledgerdb_give_wal(struct ledgerdb *d)
+{
+	return sql_give_wal(&d->sql);
+}
+
 /* --- folios ------------------------------------------------------------------------------------------------------ */
 
 static int run_with(struct ledgerdb *d, enum statement s, uint64_t number)

@@ -57,5 +57,6 @@ int ledgerdb_limit(struct ledgerdb *d, uint64_t *limit); /* 0: none was ever set
 int ledgerdb_size(struct ledgerdb *d, struct db_size *out);
 int ledgerdb_checkpoint(struct ledgerdb *d, bool always);
 int ledgerdb_empty_wal(struct ledgerdb *d); /* -EBUSY: a reader needs it still */
+int ledgerdb_give_wal(struct ledgerdb *d);  /* the same, and its room goes back to the file system */
 
 #endif

@@ -247,6 +247,8 @@ void sql_count_frames(struct sql *q)
  * itself, so a second descriptor does no harm there; on the database it would drop SQLite's locks. */
 void sql_reserve_wal(struct sql *q)
 {
+	enum { LEAST_WAL = 64 * 1024 };
+	int64_t most = q->opts.wal_bytes * 2;
 	char name[4096];
 	int fd;
 
@@ -255,8 +257,13 @@ void sql_reserve_wal(struct sql *q)
 	fd = open(name, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)q->opts.wal_bytes * 2) < 0)
-		q->reserved = false;
+	for (int64_t bytes = most; bytes >= LEAST_WAL; bytes /= 2) {
+		int r = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes);
+
+		q->reserved &= r == 0;
+		if (r == 0 || errno != ENOSPC)
+			break; /* else less of it is better than nothing */
+	}
 	close(fd);
 }
 
@@ -275,11 +282,17 @@ int sql_checkpoint(struct sql *q, bool always)
 	return 0;
 }
 
+int sql_give_wal(struct sql *q)
+{
+	q->roomy = 0;
+	return sql_result(q, sqlite3_wal_checkpoint_v2(q->handle, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
+}
+
 int sql_empty_wal(struct sql *q)
 {
-	int rc = sqlite3_wal_checkpoint_v2(q->handle, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	int r = sql_give_wal(q);
 
-	if (rc == SQLITE_OK)
+	if (r == 0)
 		sql_reserve_wal(q); /* the next start may be on a full disk */
-	return sql_result(q, rc);
+	return r;
 }

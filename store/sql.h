@@ -96,6 +96,7 @@ int sql_give_back(struct sql *q, int64_t pages);
  * database would keep the WAL from being moved, and on a full disk with it all that could be deleted. -ENOSPC: there is
  * none. 0 as well where the file system cannot, or all of the room was taken at the opening. sql_room.c */
 int sql_grow(struct sql *q, int64_t pages);
+int sql_give_wal(struct sql *q);  /* the same as sql_empty_wal(), and its room goes back to the file system */
 int sql_empty_wal(struct sql *q); /* everything into the database; for a clean end. -EBUSY: a reader needs it still */
 
 #endif

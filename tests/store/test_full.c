@@ -1,88 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A file system of its own, of a few megabytes, that really is full. Needs a mount namespace: root's, or an unprivileged
- * user's; where there is none, the tests say so and are skipped. */
+#include "tests/store/small_disk.h"
 #include "tests/store/store_rig.h"
 
 #include "tests/lib/until.h" /* wants test.h before it */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <sqlite3.h>
 #include <stdlib.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
-
-static char mount_point[] = "/tmp/weir-full-XXXXXX";
-
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
-static bool enter_namespace(void)
-{
-	char map[64];
-	uid_t uid = getuid();
-	gid_t gid = getgid();
-
-	if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) < 0)
-		return false;
-	if (uid != 0) {
-		snprintf(map, sizeof(map), "0 %u 1", uid);
-		if (!write_text("/proc/self/uid_map", map) || !write_text("/proc/self/setgroups", "deny"))
-			return false;
-		snprintf(map, sizeof(map), "0 %u 1", gid);
-		if (!write_text("/proc/self/gid_map", map))
-			return false;
-	}
-	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-}
-
-static void mount_small(const char *options)
-{
-	assert_int_equal(mount("tmpfs", mount_point, "tmpfs", 0, options), 0);
-}
-
-static void unmount(void)
-{
-	assert_int_equal(umount(mount_point), 0);
-}
-
-/* Takes all that is left but `but` bytes, as another program would. */
-static void hog(off_t but)
-{
-	char path[64];
-	static const char block[4096];
-	struct stat st;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/hog", mount_point);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	lseek(fd, 0, SEEK_END);
-	while (write(fd, block, sizeof(block)) > 0)
-		;
-	assert_int_equal(errno, ENOSPC);
-	assert_int_equal(fstat(fd, &st), 0);
-	assert_int_equal(ftruncate(fd, st.st_size > but ? st.st_size - but : 0), 0);
-	close(fd);
-}
-
-static void release(void)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "%s/hog", mount_point);
-	unlink(path);
-}
 
 static void subdir(struct sender *s)
 {
@@ -261,14 +185,6 @@ static void the_first_start_on_a_full_disk_waits_for_room(void **state)
 	unmount();
 }
 
-static int64_t free_bytes(void)
-{
-	struct statvfs fs;
-
-	assert_int_equal(statvfs(mount_point, &fs), 0);
-	return (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
-}
-
 static void room_that_is_left_to_others_is_not_grown_into(void **state)
 {
 	static const bool preallocate[] = {false, true};
@@ -441,16 +357,6 @@ int main(void)
 		cmocka_unit_test(with_no_room_to_spare_there_is_a_small_queue),
 		cmocka_unit_test(a_file_system_that_is_mounted_read_only_is_an_error_at_the_start),
 	};
-	int failed;
 
-	if (!mkdtemp(mount_point))
-		return 1;
-	if (!enter_namespace()) {
-		printf("skipped: no mount namespace for this user (%s)\n", strerror(errno));
-		rmdir(mount_point);
-		return 77;
-	}
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	rmdir(mount_point);
-	return failed;
+	return small_disk_run(tests);
 }
