@@ -11,6 +11,8 @@ enum {
 	DAY_MINUTES = 24 * 60,
 	MINUTE_MS = 60000,
 	LEAST_AHEAD = 4096,
+	SET_MS = 600000, /* a clock that moves by more than this at once was set */
+	HELD_MS = 22 * 3600000,
 };
 
 /* --- hours --------------------------------------------------------------------------------------------------------- */
@@ -94,12 +96,33 @@ static void write_down(struct gate *g, int64_t bytes)
 	g->complained = r < 0;
 }
 
-/* A day before the one that was counted: the clock was wrong, then or now. What was spent stays spent. */
-static void look_at_day(struct gate *g, int64_t day)
+/* Whether the wall clock's word for the day is to be doubted: at a start, or when more became known of the clock, where
+ * that day lies before the one that was counted, or nobody vouches for it; later on when the clock was set. */
+static bool doubtful(const struct gate *g, enum clock_state state, int64_t offset_ms, int64_t day)
 {
-	if (day == g->day)
+	if (!g->looked || state < g->clock_state)
+		return day < g->day || (state == CLOCK_ADRIFT && day != g->day && g->day != 0);
+	return offset_ms - g->offset_ms > SET_MS || g->offset_ms - offset_ms > SET_MS;
+}
+
+/* What was spent stays spent while the day is held. A clock that nobody vouches for does not move it: the day of a boot
+ * without a clock would else make a new one of today, once it is known. */
+static void look_at_day(struct gate *g, int64_t now_ms, int64_t wall_ms, int64_t day)
+{
+	enum clock_state state = clock_state(g->clock);
+	bool held;
+
+	if (doubtful(g, state, wall_ms - now_ms, day))
+		g->held_until_ms = now_ms + HELD_MS;
+	else if (state < g->clock_state)
+		g->held_until_ms = now_ms;
+	g->looked = true;
+	g->clock_state = state;
+	g->offset_ms = wall_ms - now_ms;
+	held = now_ms < g->held_until_ms;
+	if (day == g->day || (held && state == CLOCK_ADRIFT))
 		return;
-	if (day > g->day)
+	if (!held)
 		g->spent = 0;
 	g->day = day;
 	g->full = false;
@@ -160,7 +183,7 @@ static void look(struct gate *g, int64_t now_ms)
 		localtime_r(&s, &tm);
 	g->shut = !hours_allow(g, tm.tm_hour * 60 + tm.tm_min);
 	if (g->opts->day_bytes > 0)
-		look_at_day(g, (wall_ms / 1000 + tm.tm_gmtoff) / 86400);
+		look_at_day(g, now_ms, wall_ms, (wall_ms / 1000 + tm.tm_gmtoff) / 86400);
 	g->look_ms = now_ms + MINUTE_MS - wall_ms % MINUTE_MS;
 }
 
@@ -176,7 +199,8 @@ bool gate_open(struct gate *g, int64_t now_ms, int64_t *due_ms)
 
 int gate_init(struct gate *g, const struct bridge_opts *opts, const struct clock *clock, const struct gate_meter *meter)
 {
-	*g = (struct gate){.opts = opts, .clock = clock, .meter = *meter, .look_ms = INT64_MIN};
+	*g = (struct gate){
+		.opts = opts, .clock = clock, .meter = *meter, .look_ms = INT64_MIN, .held_until_ms = INT64_MIN};
 	g->day = meter->day;
 	g->spent = g->marked = meter->bytes;
 	if (opts->schedule)

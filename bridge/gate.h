@@ -2,8 +2,10 @@
 /* gate.h - when records may go: at some hours of the day, and so many bytes a day.
  *
  * Owner     the bridge's loop thread.
- * Time      hours and days are the wall clock's, local or UTC. It is looked at once a minute and when a limit is met;
- *           a clock that is set back begins no new day.
+ * Time      hours and days are the wall clock's, local or UTC. It is looked at once a minute and when a limit is met.
+ *           A clock that is set, forward or back, begins no new day: from then on the day goes on for 22 hours at
+ *           least, and ends with the first midnight behind them. So it is with a clock that nobody vouches for
+ *           (CLOCK_ADRIFT), until somebody does. Over a start all that is known is the day that was counted last.
  * Promise   of records that are not exempt no more than day_bytes are sent in a day, over any end of the process:
  *           what may be spent next is written down (keep) before it is spent. An end without a goodbye therefore
  *           costs up to GATE_AHEAD of the day's bytes, one in a hundred.
@@ -39,6 +41,10 @@ struct gate {
 	int64_t day, spent, marked; /* marked: what is written down */
 	int64_t look_ms;            /* monotonic: when the clock is looked at again */
 	bool shut, full;            /* by the hour; for today */
+	bool looked;                /* at the clock; what was seen then: */
+	enum clock_state clock_state;
+	int64_t offset_ms;     /* of wall from monotonic time */
+	int64_t held_until_ms; /* monotonic: until then no day begins */
 	bool complained;
 };
 

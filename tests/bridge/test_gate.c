@@ -225,6 +225,111 @@ static void a_clock_set_back_begins_no_new_day(void **state)
 	assert_true(gate_fits(&b.gate, 10000));
 }
 
+/* The clock is set; no time passes but a minute. */
+static bool open_set_to(struct bench *b, int64_t wall_ms)
+{
+	int64_t due_ms;
+
+	b->now_ms += MINUTE;
+	b->wall_ms = wall_ms;
+	return gate_open(&b->gate, b->now_ms, &due_ms);
+}
+
+static void a_clock_set_forward_begins_no_new_day(void **state)
+{
+	struct bench b = {.opts = {.day_bytes = 10000}};
+
+	(void)state;
+	begin(&b);
+	assert_true(open_at(&b, midnight + HOUR));
+	gate_spend(&b.gate, 10000);
+	open_set_to(&b, midnight + 5 * day + 20 * HOUR);
+	assert_false(gate_fits(&b.gate, 1));
+	open_at(&b, midnight + 6 * day + HOUR); /* that midnight is five hours later */
+	assert_false(gate_fits(&b.gate, 1));
+	open_at(&b, midnight + 7 * day - MINUTE);
+	assert_false(gate_fits(&b.gate, 1));
+	open_at(&b, midnight + 7 * day);
+	assert_true(gate_fits(&b.gate, 10000));
+	gate_spend(&b.gate, 10000);
+	open_at(&b, midnight + 8 * day); /* days are days again */
+	assert_true(gate_fits(&b.gate, 10000));
+}
+
+static void a_clock_set_back_and_forth_gives_no_day_twice(void **state)
+{
+	struct bench b = {.opts = {.day_bytes = 10000}};
+
+	(void)state;
+	begin(&b);
+	assert_true(open_at(&b, midnight + HOUR));
+	gate_spend(&b.gate, 10000);
+	for (int i = 0; i < 10; i++) {
+		open_set_to(&b, midnight + (i % 2 ? 1 : -1) * day);
+		assert_false(gate_fits(&b.gate, 1));
+	}
+	begin(&b); /* what it was set to last is what a start knows */
+	open_at(&b, midnight + day + HOUR);
+	assert_false(gate_fits(&b.gate, 1));
+}
+
+static void a_clock_that_is_kept_right_in_small_steps_ends_the_day_at_midnight(void **state)
+{
+	struct bench b = {.opts = {.day_bytes = 10000}};
+
+	(void)state;
+	begin(&b);
+	assert_true(open_at(&b, midnight + HOUR));
+	gate_spend(&b.gate, 10000);
+	open_set_to(&b, midnight + HOUR + 5 * MINUTE);
+	open_at(&b, midnight + day);
+	assert_true(gate_fits(&b.gate, 10000));
+}
+
+static enum clock_state adrift(const struct clock *c)
+{
+	(void)c;
+	return CLOCK_ADRIFT;
+}
+
+static enum clock_state synced(const struct clock *c)
+{
+	(void)c;
+	return CLOCK_SYNCED;
+}
+
+static void a_boot_without_a_clock_takes_up_the_day_when_it_is_known(void **state)
+{
+	struct bench b = {.opts = {.day_bytes = 10000}};
+
+	(void)state;
+	for (int later = 0; later < 2; later++) { /* the same day, and the next */
+		b = (struct bench){.opts = b.opts, .clock.state = adrift, .kept_day = 20000, .kept_bytes = 10000};
+		begin(&b);
+		open_at(&b, HOUR);
+		assert_false(gate_fits(&b.gate, 1));
+		assert_int_equal(b.kept_day, 20000);
+		b.clock.state = synced;
+		open_set_to(&b, midnight + 3 * HOUR + later * day);
+		assert_int_equal(gate_fits(&b.gate, 10000), later);
+		open_at(&b, midnight + (1 + later) * day);
+		assert_true(gate_fits(&b.gate, 10000));
+	}
+}
+
+static void without_a_clock_for_good_a_day_is_22_hours_at_least(void **state)
+{
+	struct bench b = {.opts = {.day_bytes = 10000}, .clock.state = adrift, .kept_day = 20000, .kept_bytes = 10000};
+
+	(void)state;
+	begin(&b);
+	open_at(&b, HOUR);
+	open_at(&b, 23 * HOUR - MINUTE);
+	assert_false(gate_fits(&b.gate, 1));
+	open_at(&b, 23 * HOUR + MINUTE);
+	assert_true(gate_fits(&b.gate, 10000));
+}
+
 static void a_figure_that_cannot_be_written_is_counted_all_the_same(void **state)
 {
 	struct bench b = {.opts = {.day_bytes = 10000}, .keep_result = -EIO};
@@ -250,6 +355,11 @@ int main(void)
 		cmocka_unit_test(a_day_takes_its_bytes_and_not_one_more),
 		cmocka_unit_test(what_was_spent_is_written_down_before_and_survives),
 		cmocka_unit_test(a_clock_set_back_begins_no_new_day),
+		cmocka_unit_test(a_clock_set_forward_begins_no_new_day),
+		cmocka_unit_test(a_clock_set_back_and_forth_gives_no_day_twice),
+		cmocka_unit_test(a_clock_that_is_kept_right_in_small_steps_ends_the_day_at_midnight),
+		cmocka_unit_test(a_boot_without_a_clock_takes_up_the_day_when_it_is_known),
+		cmocka_unit_test(without_a_clock_for_good_a_day_is_22_hours_at_least),
 		cmocka_unit_test(a_figure_that_cannot_be_written_is_counted_all_the_same),
 	};
 
