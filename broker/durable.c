@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { STEP_MS = 1000, CLOCK_EVERY_MS = 3600 * 1000 };
+enum { STEP_MS = 1000, CLOCK_EVERY_MS = 3600 * 1000, FULL_QUIET_MS = 60 * 1000 };
 
 bool durable_open(const struct broker *b)
 {
@@ -86,6 +86,7 @@ static void tell_full(struct broker *b)
 	if (k->full_told)
 		return;
 	k->full_told = true;
+	k->full_told_ms = broker_now_ms(b);
 	log_warn("broker: the ledger is full (broker.state_bytes): messages for sessions that are away are refused "
 		 "until some of them come back or expire");
 	if (b->notice)
@@ -101,8 +102,8 @@ int durable_room(struct broker *b)
 
 	if (r == LEDGER_FULL)
 		tell_full(b);
-	else if (r == 0)
-		k->full_told = false;
+	else if (k->full_told && r == 0 && broker_now_ms(b) - k->full_told_ms >= FULL_QUIET_MS)
+		k->full_told = false; /* at the bound there is room and none many times a second */
 	return r;
 }
 

@@ -59,6 +59,7 @@ struct durable {
 	uint64_t failed;  /* puts */
 	uint64_t skipped; /* entries that were found and not understood */
 	bool full_told, failure_told;
+	int64_t full_told_ms;
 };
 
 /* Takes what the ledger has (restore.h) and writes to it from now on; before the first turn of the loop. 0 or -errno. */
@@ -68,7 +69,7 @@ void durable_fini(struct broker *b);
 bool durable_open(const struct broker *b); /* is there a ledger to write to */
 void durable_tick(struct broker *b);       /* once a second */
 
-int durable_room(struct broker *b);        /* 0, LEDGER_BUSY or LEDGER_FULL, which is told once */
+int durable_room(struct broker *b);        /* 0, LEDGER_BUSY or LEDGER_FULL, which is told once a minute at most */
 uint64_t durable_ticket(struct broker *b); /* of all that was put and struck so far; 0 without a ledger */
 bool durable_safe(const struct broker *b, struct tickets t);
 uint64_t durable_put(struct broker *b, const struct entry *e); /* its number; 0: failed, counted, told */

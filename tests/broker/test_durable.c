@@ -61,6 +61,38 @@ static void a_full_ledger_refuses_version_5_and_keeps_in_memory_for_older_ones(v
 	close_bench(&b);
 }
 
+static void count_full(void *ctx, const char *event, const char *text)
+{
+	(void)text;
+	*(int *)ctx += strcmp(event, "broker-ledger-full") == 0;
+}
+
+/* As at the bound, where somebody takes a message now and then. */
+static void a_ledger_that_is_full_again_and_again_is_told_once_a_minute(void **state)
+{
+	struct bench b;
+	uint16_t id = 1;
+	int told = 0;
+
+	(void)state;
+	away(&b, 1);
+	broker_on_notice(b.rig.broker, count_full, &told);
+	for (int minute = 1; minute <= 2; minute++) {
+		for (int i = 0; i < 6; i++) {
+			b.ledger.room = i % 2 ? 0 : LEDGER_FULL;
+			publish(&b, "t/a", "y", Q1, id);
+			commit(&b);
+			expect_answer(&b, b.pub, PKT_PUBACK, id++);
+		}
+		assert_int_equal(told, minute);
+		rig_pass_ms(&b.rig, 60000);
+		publish(&b, "t/a", "y", Q1, id); /* there is room */
+		commit(&b);
+		expect_answer(&b, b.pub, PKT_PUBACK, id++);
+	}
+	close_bench(&b);
+}
+
 static void a_ledger_that_fails_is_no_acknowledgement(void **state)
 {
 	struct bench b;
@@ -288,6 +320,7 @@ int main(void)
 		cmocka_unit_test(a_full_or_busy_ledger_does_not_hold_what_nobody_keeps),
 		cmocka_unit_test(a_busy_ledger_holds_the_publisher_until_there_is_room),
 		cmocka_unit_test(a_full_ledger_refuses_version_5_and_keeps_in_memory_for_older_ones),
+		cmocka_unit_test(a_ledger_that_is_full_again_and_again_is_told_once_a_minute),
 		cmocka_unit_test(a_ledger_that_fails_is_no_acknowledgement),
 		cmocka_unit_test(what_is_acknowledged_before_its_commit_leaves_nothing_behind),
 		cmocka_unit_test(weir_why_and_weir_clients_say_what_is_durable),
