@@ -108,9 +108,11 @@ static void close_words(struct bridge *b)
 
 static void reap(struct bridge *b, siginfo_t *info)
 {
-	memset(info, 0, sizeof(*info));
-	while (waitid(P_PID, (id_t)b->pid, info, WEXITED) < 0 && errno == EINTR)
-		;
+	int r = child_reap(b->pid, b->ended.fd, CHILD_REAP_MS, info);
+
+	if (r < 0)
+		log_warn("upstream=%s process=%d does not end after SIGKILL: %s; it is not waited for",
+			b->opts->head.name, (int)b->pid, strerror(-r));
 	b->pid = b->stats.pid = 0;
 	close_watch(b, &b->ended);
 	close_words(b);

@@ -186,7 +186,8 @@ void bridge_configured(struct bridge *b, const char *hash); /* of the whole conf
 void bridge_taken(struct bridge *b, uint32_t token, bool taken); /* once; of an older message than the last: nothing */
 void bridge_stop(struct bridge *b); /* asks it to say goodbye; stopped when bridge_running() is false */
 bool bridge_running(const struct bridge *b);
-void bridge_free(struct bridge *b); /* kills what still runs; NULL is fine */
+/* Kills what still runs, and waits two seconds at most for its end; NULL is fine. */
+void bridge_free(struct bridge *b);
 
 struct bridge_stats {
 	enum bridge_state state;

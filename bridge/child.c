@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/child.h"
 
+#include "base/clock.h"
+#include "base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +19,8 @@
 
 enum {
 	SOCKET_BYTES = 1024 * 1024,
-	KEPT_FDS = 3, /* what the process inherits: words, inbound messages, options */
+	UNSEEN_MS = 20, /* between two looks at a process without a descriptor */
+	KEPT_FDS = 3,   /* what the process inherits: words, inbound messages, options */
 };
 
 /* A descriptor that the child reads its options from. */
@@ -102,6 +107,24 @@ static void close_all(int *fds, int count)
 			close(fds[i]);
 }
 
+int child_reap(pid_t pid, int ended, int limit_ms, siginfo_t *info)
+{
+	int64_t until_ms = clock_mono_ms(&clock_system) + limit_ms, left;
+	struct pollfd p = {.fd = ended, .events = POLLIN};
+
+	for (;;) {
+		memset(info, 0, sizeof(*info));
+		if (waitid(P_PID, (id_t)pid, info, WEXITED | WNOHANG) < 0 && errno != EINTR)
+			return -errno;
+		if (info->si_pid == pid)
+			return 0;
+		left = until_ms - clock_mono_ms(&clock_system);
+		if (left <= 0)
+			return -ETIMEDOUT;
+		(void)poll(&p, 1, ended >= 0 || left < UNSEEN_MS ? (int)left : UNSEEN_MS);
+	}
+}
+
 /* Without a descriptor that tells of its end it is of no use. */
 static int watch_over(struct child *c)
 {
@@ -109,9 +132,11 @@ static int watch_over(struct child *c)
 	if (c->ended < 0) {
 		int r = -errno;
 
+		siginfo_t info;
+
 		kill(c->pid, SIGKILL);
-		while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		if (child_reap(c->pid, -1, CHILD_REAP_MS, &info) < 0)
+			log_warn("process=%d does not end after SIGKILL; it is not waited for", (int)c->pid);
 		return r;
 	}
 	return 0;

@@ -6,6 +6,7 @@
 #ifndef BRIDGE_CHILD_H
 #define BRIDGE_CHILD_H
 
+#include <signal.h>
 #include <sys/types.h>
 
 struct child_plan {
@@ -18,6 +19,12 @@ struct child {
 	pid_t pid;
 	int ended, words, inbound;
 };
+
+/* Waits for the end of a process that was killed, or told of it: for limit_ms at most, as one that is in the middle of a
+ * read from a dead disk ends only when the kernel lets it. ended: its pidfd; -1: none. 0: *info says how; -ETIMEDOUT: it goes
+ * on, and is the parent's to collect still; or -errno. */
+enum { CHILD_REAP_MS = 2000 };
+int child_reap(pid_t pid, int ended, int limit_ms, siginfo_t *info);
 
 int child_start(struct child *out, const struct child_plan *plan); /* -errno: nothing is left of it */
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Main's end of a bridge whose process behaves badly. The process is a script. */
 #include "bridge/bridge.h"
+#include "bridge/child.h"
 #include "tests/lib/tempdir.h"
 #include "tests/lib/test.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +112,26 @@ static void nothing_is_said_to_whoever_has_its_number_next(void **state)
 		close(pairs[i / 2][i % 2]);
 }
 
+/* As one that is caught in the kernel does, whatever it is told. */
+static void one_that_does_not_end_is_not_waited_for_long(void **state)
+{
+	siginfo_t info;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	alarm(60); /* ends the test */
+	assert_int_equal(child_reap(pid, -1, 100, &info), -ETIMEDOUT);
+	kill(pid, SIGKILL);
+	assert_int_equal(child_reap(pid, -1, 50000, &info), 0);
+	assert_int_equal(info.si_status, SIGKILL);
+	assert_int_equal(child_reap(pid, -1, 100, &info), -ECHILD);
+	alarm(0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -117,6 +139,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(all_that_it_said_is_heard_when_it_ends),
 		TEST(nothing_is_said_to_whoever_has_its_number_next),
+		cmocka_unit_test(one_that_does_not_end_is_not_waited_for_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
