@@ -351,6 +351,20 @@ def a_server_disconnect_with_a_reason_is_told_and_survived(rig):
     assert sorted(set(seqs(rig.server.accepted))) == list(range(1, 201))
 
 
+def a_takeover_is_told_on_a_link_that_was_idle(rig):
+    """The code is the last thing that comes; mosquitto 2.0.11 ends the connection without it."""
+    def answer(link, p):
+        link.puback(p)
+        if len(rig.server.published) == 1:
+            link.send_away(0x8E)
+
+    rig.server.answer = answer
+    h = rig.begin(f"address: mqtt://127.0.0.1:{rig.server.port}\nstatus: ''\nrules: [{{out: 'plant/#'}}]\n")
+    h.tell("say plant/a 1")
+    until("the link has ended", lambda: h.said("state down"))
+    assert "session taken over: another client uses this client_id" in h.said("state down")[0], h.said("state down")
+
+
 def a_busy_server_is_left_alone_for_longer_each_time(rig):
     """By CONNACK, and by DISCONNECT on a link that was up."""
     at = []
@@ -509,6 +523,7 @@ CASES = {
     a_reference_to_a_listed_server_is_followed: {},
     a_reference_to_a_stranger_is_not_followed_without_tls: {},
     a_server_disconnect_with_a_reason_is_told_and_survived: {},
+    a_takeover_is_told_on_a_link_that_was_idle: {},
     a_busy_server_is_left_alone_for_longer_each_time: {},
     a_rate_is_what_comes_over_the_wire: {},
     a_rate_of_bytes_is_what_comes_over_the_wire: {},
