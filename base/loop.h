@@ -65,7 +65,8 @@ int loop_watch(struct loop *l, struct loop_watch *w, int fd, uint32_t events); /
 int loop_rewatch(struct loop *l, struct loop_watch *w, uint32_t events);       /* no system call if unchanged */
 int loop_again(struct loop *l, struct loop_watch *w);                          /* it waits for what it waited for */
 /* All of it was taken: a read or write of the descriptor went short, or gave EAGAIN. Before the next one, so that what
- * comes after is told of anew. After a hang-up input is never taken in full: its end is still to be read. */
+ * comes after is told of anew. After a hang-up input is never taken in full: its end is still to be read. A read stops at
+ * urgent data as well, or at descriptors that were sent along: behind those it goes on when more comes. */
 void loop_took(struct loop_watch *w, uint32_t events);
 /* Before closing fd; -1 is fine. Closing alone is not enough: while another thread starts a process, that has a duplicate,
  * for which the kernel would go on telling of events. */
