@@ -79,6 +79,47 @@ class Mosquitto:
             self.process.wait(20)
 
 
+class Joined:
+    """`weir run` with a broker of its own, and a cloud that mosquitto plays."""
+
+    def __init__(self, name, config, **words):
+        self.dir = tempfile.mkdtemp(prefix=f"weir-{name}-")
+        self.cloud = Mosquitto(self.dir)
+        self.port = free_port()
+        self.config = os.path.join(self.dir, "weir.yaml")
+        with open(self.config, "w", encoding="utf-8") as f:
+            f.write(config.format(site=SITE, dir=self.dir, port=self.port, cloud=self.cloud.port, **words))
+        self.log = open(os.path.join(self.dir, "log"), "ab")
+        self.process, self.listened = None, 0
+
+    def start(self):
+        program = os.path.join(os.environ["WEIR_BUILD"], "gateway", "weir")
+        self.listened = self.text().count("state=ready")
+        self.process = subprocess.Popen([program, "run", "--config", self.config], stdout=self.log, stderr=self.log)
+
+    def listens(self):
+        return self.text().count("state=ready") > self.listened
+
+    def text(self):
+        return pathlib.Path(self.dir, "log").read_text(errors="replace")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(20)
+
+    def end(self):
+        """Its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(30)
+        self.cloud.stop()
+        self.log.close()
+        if os.environ.get("WEIR_KEEP"):
+            print(f"kept: {self.dir}")
+        else:
+            shutil.rmtree(self.dir)
+        return status
+
+
 class Subscriber:
     """Everything under a filter, in the order of arrival: (topic, payload, {property: value}, retain)."""
 

@@ -3,21 +3,16 @@
 """From the cloud to a client on site, through the whole gateway: exactly once at QoS 2, none lost at QoS 1, over kill -9
 of the gateway and of the bridge's process; counted by a client with a session that is kept, whose own end never dies."""
 import os
-import pathlib
 import random
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
 
 import paho.mqtt.client as mqtt
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from rig import SITE, Mosquitto, children, free_port, until  # noqa: E402
+from rig import SITE, Joined, children, until
 
 CONFIG = """\
 site: {site}
@@ -34,16 +29,9 @@ upstreams:
 """
 
 
-class Gateway:
+class Gateway(Joined):
     def __init__(self, version):
-        self.dir = tempfile.mkdtemp(prefix="weir-down-")
-        self.cloud = Mosquitto(self.dir)
-        self.port = free_port()
-        self.config = os.path.join(self.dir, "weir.yaml")
-        with open(self.config, "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(site=SITE, dir=self.dir, port=self.port, cloud=self.cloud.port, version=version))
-        self.log = open(os.path.join(self.dir, "log"), "ab")
-        self.process, self.ups = None, 0
+        super().__init__("down", CONFIG, version=version)
         self.got = []
         self.start()
         until("it listens", self.listens, 60)
@@ -52,16 +40,6 @@ class Gateway:
         self.publisher.connect("127.0.0.1", self.cloud.port)
         self.publisher.loop_start()
         until("the link is up, and has subscribed", self.link_is_up, 60)
-
-    def listens(self):
-        return "state=ready" in self.text()
-
-    def text(self):
-        return pathlib.Path(self.dir, "log").read_text(errors="replace")
-
-    def start(self):
-        program = os.path.join(os.environ["WEIR_BUILD"], "gateway", "weir")
-        self.process = subprocess.Popen([program, "run", "--config", self.config], stdout=self.log, stderr=self.log)
 
     def subscriber(self):
         """QoS 2 on this side too: what it was given twice it would show twice."""
@@ -93,8 +71,7 @@ class Gateway:
         return next(iter(children(self.process.pid)), None)
 
     def kill(self):
-        self.process.kill()
-        self.process.wait(20)
+        super().kill()
         self.start()
 
     def expect(self, count, once=True):
@@ -113,15 +90,7 @@ class Gateway:
         for c in (self.local, self.publisher):
             c.disconnect()
             c.loop_stop()
-        self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(30)
-        self.cloud.stop()
-        self.log.close()
-        if os.environ.get("WEIR_KEEP"):
-            print(f"kept: {self.dir}")
-        else:
-            shutil.rmtree(self.dir)
-        return status
+        return super().end()
 
 
 def in_background(work):

@@ -2,13 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What a message from the cloud keeps on its way to a client on site, through the whole gateway: how long it is good for,
 whether it is retained, and the topic that a rule gives it; at each QoS, over MQTT 5 and 3.1.1."""
-import os
-import pathlib
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -17,8 +11,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from rig import SITE, Mosquitto, free_port, until  # noqa: E402
+from rig import Joined, until
 
 LONG_S = 10000
 CONFIG = """\
@@ -79,30 +72,19 @@ class Client:
         self.client.loop_stop()
 
 
-class Site:
+class Site(Joined):
     def __init__(self, version):
-        self.dir = tempfile.mkdtemp(prefix="weir-terms-")
+        super().__init__("terms", CONFIG, version=version)
         self.v5 = version == 5
-        self.cloud = Mosquitto(self.dir)
-        self.port = free_port()
-        self.config = os.path.join(self.dir, "weir.yaml")
-        with open(self.config, "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(site=SITE, dir=self.dir, port=self.port, cloud=self.cloud.port, version=version))
-        self.log = open(os.path.join(self.dir, "log"), "ab")
         self.operator = Client(self.cloud.port, "operator")
-        self.process, self.looks = None, 0
+        self.looks = 0
         self.start()
         self.hmi = Client(self.port, "hmi", ["local/#", "plain/#"])
         self.probe()
 
     def start(self):
-        program = os.path.join(os.environ["WEIR_BUILD"], "gateway", "weir")
-        before = self.text().count("state=ready")
-        self.process = subprocess.Popen([program, "run", "--config", self.config], stdout=self.log, stderr=self.log)
-        until("it listens", lambda: self.text().count("state=ready") > before, 60)
-
-    def text(self):
-        return pathlib.Path(self.dir, "log").read_text(errors="replace")
+        super().start()
+        until("it listens", self.listens, 60)
 
     def probe(self):
         """The link is up and has subscribed: something came down."""
@@ -110,10 +92,6 @@ class Site:
             self.operator.publish("plain/probe", "x")
             return len(self.hmi.of("plain/probe")) > 0
         until("the link is up", came, 60)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(20)
 
     def arrived(self, topic, count=1):
         until(f"{topic} has arrived", lambda: len(self.hmi.of(topic)) >= count, 30)
@@ -131,12 +109,7 @@ class Site:
     def end(self):
         for c in (self.hmi, self.operator):
             c.close()
-        self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(30)
-        self.cloud.stop()
-        self.log.close()
-        shutil.rmtree(self.dir)
-        return status
+        return super().end()
 
 
 def each_arrives_at_its_qos_under_its_new_topic(s):
