@@ -157,6 +157,15 @@ static void a_start_that_finds_it_full_of_history_makes_room(void **state)
 	rig_fini(&r);
 }
 
+/* What was thinned is counted a moment later than it is done, and after the last record was taken there may be some more. */
+static bool says_what_is_gone(struct sender *s, struct tally *t, struct store_stats *st)
+{
+	*t = (struct tally){0};
+	assert_true(rig_read(s->dir, 0, count, t) > 0);
+	store_stats(s->store, st);
+	return t->gone == st->thinned;
+}
+
 static void old_readings_are_thinned_before_anybody_is_refused(void **state)
 {
 	struct sender *s = *state;
@@ -166,13 +175,11 @@ static void old_readings_are_thinned_before_anybody_is_refused(void **state)
 	s->opts.thin.count = 1;
 	assert_int_equal(sender_open(s), 0);
 	assert_int_equal(send_until_full(s, 3 * FULL_AT, true, false), 0);
-	store_stats(s->store, &st);
+	UNTIL(says_what_is_gone(s, &t, &st));
 	assert_int_equal(st.evicted, 0);
 	assert_int_equal(st.refused, 0);
 	assert_int_equal(atomic_load(&s->troubles), 0);
-	assert_true(rig_read(s->dir, 0, count, &t) > 0);
 	assert_int_equal(t.records + t.gone, s->sent);
-	assert_int_equal(t.gone, st.thinned);
 	assert_true(t.thinned > 0);
 }
 
