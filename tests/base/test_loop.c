@@ -1,34 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/loop.h"
-#include "tests/lib/fake_clock.h"
-#include "tests/lib/test.h"
+#include "tests/base/loop_rig.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-struct rig {
-	struct fake_clock clock;
-	struct loop *loop;
-};
-
-static int rig_up(void **state)
-{
-	static struct rig rig;
-
-	fake_clock_init(&rig.clock, 1000);
-	*state = &rig;
-	return loop_new(&rig.loop, &rig.clock.clock);
-}
-
-static int rig_down(void **state)
-{
-	loop_free(((struct rig *)*state)->loop);
-	return 0;
-}
 
 /* --- timers ------------------------------------------------------------------------------------------------- */
 
@@ -66,7 +42,7 @@ static struct probe probe_on(struct loop *l)
 static void turn(struct rig *rig)
 {
 	newest_due_ms = INT64_MIN;
-	assert_int_equal(loop_turn(rig->loop, 0), 0);
+	rig_turn(rig);
 }
 
 static void a_timer_fires_once_and_not_before_it_is_due(void **state)
@@ -177,32 +153,6 @@ static void random_arms_and_disarms_agree_with_a_plain_array(void **state)
 }
 
 /* --- descriptors -------------------------------------------------------------------------------------------- */
-
-struct ear {
-	struct loop_watch watch;
-	struct loop *loop;
-	struct ear *victim; /* taken off when this one is called */
-	struct ear *deaf;   /* told to wait for nothing when this one is called */
-	int heard;
-	uint32_t events;
-};
-
-static void on_ready(struct loop_watch *w, uint32_t events)
-{
-	struct ear *e = (struct ear *)(void *)w;
-
-	e->heard++;
-	e->events = events;
-	if (e->victim)
-		loop_unwatch(e->loop, &e->victim->watch);
-	if (e->deaf)
-		assert_int_equal(loop_rewatch(e->loop, &e->deaf->watch, 0), 0);
-}
-
-static struct ear ear_on(struct loop *l)
-{
-	return (struct ear){.watch.run = on_ready, .watch.fd = -1, .loop = l};
-}
 
 static void each_of_two_ready_watches_may_remove_the_other(void **state)
 {
@@ -385,200 +335,6 @@ static void outside_of_a_turn_it_is_now(void **state)
 	assert_int_equal(loop_now_ms(rig->loop), before_ms + 5000);
 }
 
-/* --- edge-triggered ------------------------------------------------------------------------------------------ */
-
-struct pair {
-	struct ear ear;
-	int ours, theirs;
-};
-
-static void open_pair(struct pair *p, struct loop *l)
-{
-	int fds[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	*p = (struct pair){ear_on(l), fds[0], fds[1]};
-	assert_int_equal(loop_watch(l, &p->ear.watch, p->ours, EPOLLIN | EPOLLET), 0);
-}
-
-static void close_pair(struct pair *p)
-{
-	loop_unwatch(p->ear.loop, &p->ear.watch);
-	close(p->ours);
-	close(p->theirs);
-}
-
-static void say(struct pair *p)
-{
-	assert_int_equal(write(p->theirs, "x", 1), 1);
-}
-
-static void on_an_edge_what_was_not_taken_is_told_again_when_it_is_asked_for(void **state)
-{
-	struct rig *rig = *state;
-	struct pair p;
-
-	open_pair(&p, rig->loop);
-	say(&p);
-	turn(rig);
-	turn(rig);
-	assert_int_equal(p.ear.heard, 1);
-	assert_int_equal(loop_again(rig->loop, &p.ear.watch), 0);
-	turn(rig);
-	assert_int_equal(p.ear.heard, 2);
-	assert_int_equal(loop_rewatch(rig->loop, &p.ear.watch, EPOLLIN), 0);
-	turn(rig);
-	assert_int_equal(p.ear.heard, 3);
-	close_pair(&p);
-}
-
-static void on_an_edge_what_was_taken_is_not_told_again_and_what_comes_then_is(void **state)
-{
-	struct rig *rig = *state;
-	struct pair p;
-	char bytes[8];
-
-	open_pair(&p, rig->loop);
-	say(&p);
-	turn(rig);
-	assert_int_equal(read(p.ours, bytes, sizeof(bytes)), 1);
-	loop_took(&p.ear.watch, EPOLLIN);
-	assert_int_equal(loop_again(rig->loop, &p.ear.watch), 0);
-	turn(rig);
-	assert_int_equal(p.ear.heard, 1);
-	say(&p);
-	turn(rig);
-	assert_int_equal(p.ear.heard, 2);
-	close_pair(&p);
-}
-
-static void on_an_edge_what_came_while_nobody_waited_is_told_to_who_waits_again(void **state)
-{
-	struct rig *rig = *state;
-	struct pair p;
-
-	open_pair(&p, rig->loop);
-	assert_int_equal(loop_rewatch(rig->loop, &p.ear.watch, 0), 0);
-	say(&p);
-	turn(rig);
-	turn(rig);
-	assert_int_equal(p.ear.heard, 0);
-	assert_int_equal(loop_rewatch(rig->loop, &p.ear.watch, EPOLLIN), 0);
-	turn(rig);
-	assert_int_equal(p.ear.heard, 1);
-	assert_int_equal(p.ear.events, EPOLLIN);
-	close_pair(&p);
-}
-
-/* Bytes and the end came as one edge: a short read took the bytes alone. */
-static void on_an_edge_the_end_behind_the_last_bytes_is_told_as_well(void **state)
-{
-	struct rig *rig = *state;
-	struct pair p;
-	char bytes[8];
-
-	open_pair(&p, rig->loop);
-	say(&p);
-	assert_int_equal(shutdown(p.theirs, SHUT_WR), 0);
-	turn(rig);
-	assert_int_equal(read(p.ours, bytes, sizeof(bytes)), 1);
-	loop_took(&p.ear.watch, EPOLLIN);
-	assert_int_equal(loop_again(rig->loop, &p.ear.watch), 0);
-	turn(rig);
-	assert_int_equal(p.ear.heard, 2);
-	assert_int_equal(read(p.ours, bytes, sizeof(bytes)), 0);
-	close_pair(&p);
-}
-
-static void on_an_edge_room_to_write_is_told_only_to_who_waits_for_it(void **state)
-{
-	struct rig *rig = *state;
-	struct pair p;
-
-	open_pair(&p, rig->loop);
-	turn(rig);
-	assert_int_equal(p.ear.heard, 0);
-	assert_int_equal(loop_rewatch(rig->loop, &p.ear.watch, EPOLLIN | EPOLLOUT), 0);
-	turn(rig);
-	assert_int_equal(p.ear.events, EPOLLOUT);
-	loop_took(&p.ear.watch, EPOLLOUT); /* as if a write had gone short */
-	assert_int_equal(loop_rewatch(rig->loop, &p.ear.watch, EPOLLIN | EPOLLOUT), 0);
-	turn(rig);
-	assert_int_equal(p.ear.heard, 1);
-	assert_int_equal(loop_rewatch(rig->loop, &p.ear.watch, EPOLLIN), 0);
-	say(&p);
-	turn(rig);
-	assert_int_equal(p.ear.events, EPOLLIN);
-	close_pair(&p);
-}
-
-static void an_edge_that_was_looked_at_early_is_heard_in_the_next_turn(void **state)
-{
-	struct rig *rig = *state;
-	struct pair p;
-
-	open_pair(&p, rig->loop);
-	turn(rig);
-	assert_false(loop_has_ready(rig->loop));
-	say(&p);
-	assert_true(loop_has_ready(rig->loop));
-	assert_true(loop_has_ready(rig->loop));
-	assert_int_equal(p.ear.heard, 0);
-	turn(rig);
-	assert_int_equal(p.ear.heard, 1);
-	assert_false(loop_has_ready(rig->loop));
-	close_pair(&p);
-}
-
-static void an_edge_that_nobody_waits_for_disturbs_nobody_and_is_told_to_who_waits_then(void **state)
-{
-	struct rig *rig = *state;
-	struct pair p;
-
-	open_pair(&p, rig->loop);
-	assert_int_equal(loop_rewatch(rig->loop, &p.ear.watch, 0), 0);
-	say(&p);
-	assert_false(loop_has_ready(rig->loop));
-	turn(rig);
-	assert_int_equal(p.ear.heard, 0);
-	assert_int_equal(loop_rewatch(rig->loop, &p.ear.watch, EPOLLIN), 0);
-	assert_true(loop_has_ready(rig->loop));
-	turn(rig);
-	assert_int_equal(p.ear.heard, 1);
-	close_pair(&p);
-}
-
-static void a_watch_that_is_gone_does_not_hear_what_was_looked_at_early(void **state)
-{
-	struct rig *rig = *state;
-	struct pair p, other;
-
-	open_pair(&p, rig->loop);
-	open_pair(&other, rig->loop);
-	say(&p);
-	say(&other);
-	assert_true(loop_has_ready(rig->loop));
-	close_pair(&p);
-	memset(&p, 0xff, sizeof(p)); /* freed, for what the loop may know */
-	turn(rig);
-	assert_int_equal(other.ear.heard, 1);
-	close_pair(&other);
-}
-
-static void what_is_level_triggered_is_heard_once_a_turn_although_it_was_looked_at_early(void **state)
-{
-	struct rig *rig = *state;
-	struct ear e = ear_on(rig->loop);
-	int fd = eventfd(1, EFD_NONBLOCK);
-
-	assert_int_equal(loop_watch(rig->loop, &e.watch, fd, EPOLLIN), 0);
-	assert_true(loop_has_ready(rig->loop));
-	turn(rig);
-	assert_int_equal(e.heard, 1);
-	loop_unwatch(rig->loop, &e.watch);
-	close(fd);
-}
-
 /* --- tasks -------------------------------------------------------------------------------------------------- */
 
 struct chore {
@@ -695,8 +451,6 @@ static void what_became_ready_meanwhile_shows_and_what_is_not_waited_for_does_no
 	close(fd[1]);
 }
 
-#define RIGGED(test) cmocka_unit_test_setup_teardown(test, rig_up, rig_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -710,15 +464,6 @@ int main(void)
 		RIGGED(a_watch_may_remove_itself_and_a_timer_may_remove_a_ready_watch),
 		RIGGED(an_ended_watch_is_silent_though_its_descriptor_lives_on_elsewhere),
 		RIGGED(a_bad_descriptor_is_reported),
-		RIGGED(on_an_edge_what_was_not_taken_is_told_again_when_it_is_asked_for),
-		RIGGED(on_an_edge_what_was_taken_is_not_told_again_and_what_comes_then_is),
-		RIGGED(on_an_edge_what_came_while_nobody_waited_is_told_to_who_waits_again),
-		RIGGED(on_an_edge_the_end_behind_the_last_bytes_is_told_as_well),
-		RIGGED(on_an_edge_room_to_write_is_told_only_to_who_waits_for_it),
-		RIGGED(an_edge_that_was_looked_at_early_is_heard_in_the_next_turn),
-		RIGGED(an_edge_that_nobody_waits_for_disturbs_nobody_and_is_told_to_who_waits_then),
-		RIGGED(a_watch_that_is_gone_does_not_hear_what_was_looked_at_early),
-		RIGGED(what_is_level_triggered_is_heard_once_a_turn_although_it_was_looked_at_early),
 		RIGGED(three_hundred_ready_descriptors_are_all_served),
 		RIGGED(after_a_stall_what_was_sent_is_heard_before_the_time_out_for_it),
 		RIGGED(more_ready_descriptors_than_a_turn_takes_put_timers_off_but_not_for_ever),
